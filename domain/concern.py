@@ -1,0 +1,58 @@
+"""Concerns: a partner sees that something is not followed through, and says so on the record."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from casetrail.domain.actions import Action, Body
+from casetrail.domain.case import Case, Concern
+from casetrail.domain.status import UNMERGED
+from casetrail.domain.codes import ConcernAnswer, ConcernKind, Role
+from casetrail.domain.parties import POLICE
+from casetrail.domain.rules import Refused, rule
+from casetrail.domain.sealed import SealedField
+from casetrail.domain.values import Id
+
+CONCERN_EXISTS: Final = rule("concern-exists", "A concern with this id has been raised in this case already.")
+NO_SUCH_CONCERN: Final = rule(
+    "no-such-concern", "No concern with this id has been raised in this case.", binds_imported=True
+)
+CONCERN_ANSWERED: Final = rule("concern-answered", "This concern has been answered already: raise it anew.")
+
+
+@dataclass(frozen=True)
+class ConcernRaised(Body):
+    """A partner agency or a reporter asks what is being done. The unit owes an answer (5 business days, practice)."""
+
+    concern: Id
+    about: ConcernKind
+    sealed: tuple[SealedField, ...] = ()
+
+    roles: ClassVar = frozenset({Role.PARTNER, Role.REPORTER})
+    when: ClassVar = UNMERGED
+
+    def check(self, case: Case, action: Action) -> None:
+        CONCERN_EXISTS.require(self.concern not in case.facts.concerns, action)
+
+    def apply(self, case: Case, action: Action) -> None:
+        case.facts.concerns[self.concern] = Concern(action.actor.agency, action.occurred_at)
+
+
+@dataclass(frozen=True)
+class ConcernAnswered(Body):
+    """The unit answers a concern."""
+
+    concern: Id
+    answer: ConcernAnswer
+    sealed: tuple[SealedField, ...] = ()
+
+    roles: ClassVar = POLICE
+    when: ClassVar = UNMERGED
+
+    def check(self, case: Case, action: Action) -> None:
+        concern = case.facts.concerns.get(self.concern)
+        if concern is None:
+            raise Refused(NO_SUCH_CONCERN, "concern")
+        CONCERN_ANSWERED.require(concern.answered_at is None, action)
+
+    def apply(self, case: Case, action: Action) -> None:
+        case.facts.concerns[self.concern].answered_at = action.occurred_at

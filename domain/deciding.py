@@ -1,0 +1,113 @@
+"""Deciding: from a case and an action, the body of the event that answers it. A pure function, with no clock of its own.
+
+Recorder, replay, simulation and audit all call ``decide``, so the same submission meets the same rules everywhere.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from casetrail.domain import kinds  # noqa: F401  (every rule is defined once all kinds are)
+from casetrail.domain.actions import Action, ActionRejected, Body, Malformed, kind_of
+from casetrail.domain.case import Case
+from casetrail.domain.status import Status
+from casetrail.domain.codes import Role
+from casetrail.domain.intake import CASE_EXISTS
+from casetrail.domain.rules import Refused, Rule, rule
+from casetrail.domain.shapes import check_shape
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+RESERVED_CASE_IDS: Final = frozenset({"registry"})
+
+DUPLICATE_ACTION: Final = rule(
+    "duplicate-action", "This action id has been answered in this case already; nothing was doubled.",
+    binds_imported=True,
+)  # fmt: skip
+WRONG_KEY: Final = rule(
+    "wrong-key", "The record's key is not the case id of the action that it carries.", binds_imported=True
+)
+RESERVED_CASE_ID: Final = rule("reserved-case-id", "This id is not a case's.", binds_imported=True)
+IN_THE_FUTURE: Final = rule(
+    "occurred-in-the-future", "What is recorded has happened: its time lies at most 5 minutes (of clock error) ahead.",
+    binds_imported=True,
+)  # fmt: skip
+IMPORT_BY_REGISTRAR: Final = rule(
+    "import-by-registrar", "Histories of an old system are imported in the role of registrar.", binds_imported=True
+)
+IMPORT_AFTER_LIVE: Final = rule(
+    "import-after-live",
+    "Nothing is imported into a case that is live: otherwise an import would get around every rule on who may act.",
+    binds_imported=True,
+)
+ROLE_MAY_NOT: Final = rule("role-may-not", "Somebody in this role cannot have this recorded.", "practice")
+NO_SUCH_CASE: Final = rule(
+    "no-such-case", "No report has been received under this case id in this log.", binds_imported=True
+)
+CASE_MERGED: Final = rule(
+    "case-merged", "The case has been merged into another: only linking and reopening are possible.",
+    binds_imported=True,
+)  # fmt: skip
+NOT_SCREENED_IN: Final = rule("not-screened-in", "The report has not been screened in yet.")
+SCREENED_OUT: Final = rule("case-screened-out", "The report has been screened out: reopen the case first.")
+CASE_CLOSED: Final = rule("case-closed", "The case is closed: reopen it first.")
+CLOSURE_PENDING: Final = rule("closure-pending", "A closure has been asked for and is not decided yet.")
+NO_CLOSURE_ASKED: Final = rule("no-closure-requested", "No closure has been asked for.", binds_imported=True)
+NOT_SUSPENDED: Final = rule("not-suspended", "The case is not suspended.")
+STILL_OPEN: Final = rule("case-still-open", "The case is open: there is nothing to reopen.")
+ALREADY_SCREENED: Final = rule("already-screened", "The report has been screened already.")
+
+BY_STATUS: Final[dict[Status, Rule]] = {
+    Status.UNREPORTED: NO_SUCH_CASE,
+    Status.MERGED: CASE_MERGED,
+    Status.RECEIVED: NOT_SCREENED_IN,
+    Status.SCREENED_OUT: SCREENED_OUT,
+    Status.CLOSED: CASE_CLOSED,
+    Status.CLOSURE_REQUESTED: CLOSURE_PENDING,
+}
+BY_KIND: Final[dict[str, Rule]] = {
+    "ReportReceived": CASE_EXISTS,
+    "ClosureApproved": NO_CLOSURE_ASKED,
+    "ClosureRefused": NO_CLOSURE_ASKED,
+    "Resumed": NOT_SUSPENDED,
+    "Reopened": STILL_OPEN,
+    "ScreenedIn": ALREADY_SCREENED,
+    "ScreenedOut": ALREADY_SCREENED,
+}
+
+
+def decide(case: Case, action: Action, recorded_at: datetime, key: str | None = None) -> Body:
+    """The body of the event that answers ``action``: its own when every rule allows it, else an ``ActionRejected``.
+
+    ``recorded_at`` is the log's append time of the action, ``key`` the key that it was appended under (None: the
+    action's own case id).
+    """
+    try:
+        _check(case, action, recorded_at, action.case_id if key is None else key)
+    except Refused as refused:
+        return ActionRejected(kind_of(action.body), refused.rule.code, refused.field or None)
+    return action.body
+
+
+def _check(case: Case, action: Action, recorded_at: datetime, key: str) -> None:
+    WRONG_KEY.require(action.case_id == key, action)
+    DUPLICATE_ACTION.require(action.action_id not in case.numbers, action)
+    body = action.body
+    if isinstance(body, Malformed):
+        raise body.refusal
+    check_shape(action)
+    RESERVED_CASE_ID.require(action.case_id not in RESERVED_CASE_IDS, action)
+    IN_THE_FUTURE.require(action.occurred_at <= recorded_at + CLOCK_TOLERANCE, action)
+    if action.imported is not None:
+        IMPORT_BY_REGISTRAR.require(action.actor.role is Role.REGISTRAR, action)
+        IMPORT_AFTER_LIVE.require(not case.facts.live, action)
+    ROLE_MAY_NOT.require(action.actor.role in body.roles, action)
+    if case.status not in body.when:
+        _not_now(case.status, body).require(False, action)
+    body.check(case, action)
+
+
+def _not_now(status: Status, body: Any) -> Rule:
+    """The rule by which ``body`` cannot be recorded while a case stands at ``status``."""
+    kind = type(body).__name__
+    if status in (Status.UNREPORTED, Status.MERGED) and kind != "ReportReceived":
+        return BY_STATUS[status]
+    return BY_KIND.get(kind) or BY_STATUS.get(status, CASE_EXISTS)

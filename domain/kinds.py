@@ -1,0 +1,57 @@
+"""Every kind of action, in the order of a case's life. Their order is that of the branches on the log: only append."""
+
+from typing import Final
+
+from casetrail.domain.actions import ActionRejected, Body, SubmissionUnreadable
+from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
+from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, Reopened
+from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.intake import ReportReceived, ScreenedIn, ScreenedOut
+from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded, SupervisorReviewed
+from casetrail.domain.linking import FactCorrected, Linked, Merged
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
+from casetrail.domain.suspension import Resumed, Suspended
+
+ACTION_KINDS: Final[tuple[type[Body], ...]] = (
+    ReportReceived,
+    ScreenedIn,
+    ScreenedOut,
+    Assigned,
+    Acknowledged,
+    Reassigned,
+    Released,
+    VictimContactAttempted,
+    VictimContactMade,
+    ReferralMade,
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralWithdrawn,
+    InvestigativeStepTaken,
+    SupervisorReviewed,
+    NoteAdded,
+    Suspended,
+    Resumed,
+    ClosureRequested,
+    ClosureApproved,
+    ClosureRefused,
+    Reopened,
+    Merged,
+    Linked,
+    FactCorrected,
+    ConcernRaised,
+    ConcernAnswered,
+)
+"""What can be asked for. Accepted, the same body stands in the event."""
+
+EVENT_KINDS: Final[tuple[type[Body], ...]] = (ActionRejected, SubmissionUnreadable, *ACTION_KINDS)
+"""What can stand in an event: the two outcomes that are no fact first, so that the actions' branches can grow."""
+
+KIND_BY_NAME: Final[dict[str, type[Body]]] = {kind.__name__: kind for kind in EVENT_KINDS}

@@ -1,0 +1,48 @@
+"""Small values that actions are made of, and the marks that say how each is stored.
+
+An unsealed string is either a code of a closed vocabulary (``codes``) or an id of this shape: there is no third kind,
+so no free text, and with it no name of a child, can stand unsealed in the history.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated, Final
+
+ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}")
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Marks bytes of one fixed length."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class IdMark:
+    """Marks a string that must be an id: 1 to 64 of ``A-Z a-z 0-9 . _ : @ + -``, the first a letter or digit."""
+
+
+Id = Annotated[str, IdMark()]
+ActionId = Annotated[bytes, Fixed(16)]
+Hash = Annotated[bytes, Fixed(32)]
+
+
+@lru_cache(65_536)
+def is_id(text: str) -> bool:
+    """Whether ``text`` has the shape of an id (see ``IdMark``)."""
+    return ID_PATTERN.fullmatch(text) is not None
+
+
+def at_millis(millis: int) -> datetime:
+    """The moment ``millis`` milliseconds after 1970-01-01T00:00:00Z, aware and in UTC."""
+    return EPOCH + millis * MILLISECOND
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 with ``Z``, as short as the moment allows (no empty microseconds)."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,351 @@
+"""Actions and events as bytes: ``0x00``, four bytes schema id, Avro binary (the Confluent wire format), and back.
+
+Reading trusts nothing: whatever is not exactly one well-formed value raises ``Unreadable`` with a stable code.
+
+An accepted action's body stands in the event with the very bytes that the submitter wrote, so both hashes cover them.
+"""
+
+from datetime import datetime, timedelta
+from functools import cache, lru_cache
+from io import BytesIO
+from typing import Any, Final, NamedTuple
+
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+
+from casetrail.domain.actions import Action, Actor, Body, Imported
+from casetrail.domain.case import Recorded
+from casetrail.domain.codes import Role
+from casetrail.domain.kinds import KIND_BY_NAME
+from casetrail.domain.rules import Refused
+from casetrail.domain.shapes import body_from_plain, from_plain, to_plain
+from casetrail.domain.values import EPOCH, at_millis
+from casetrail.eventlog.binary import (
+    NULL,
+    PRESENT,
+    NotAvro,
+    long_bytes,
+    read_long,
+    read_present,
+    read_text,
+    text_bytes,
+)
+from casetrail.eventlog.limits import ACTION_BYTES
+from casetrail.eventlog.schemas import UnknownSchema, current_ids, parsed
+
+MAGIC: Final = b"\x00"
+PREFIX: Final = 5
+MICROSECOND: Final = timedelta(microseconds=1)
+MILLISECOND: Final = timedelta(milliseconds=1)
+
+UNREADABLE: Final = {
+    "no-value": "The record has no value.",
+    "too-large": f"The value is longer than {ACTION_BYTES} bytes.",
+    "not-framed": "The value does not begin with 0x00 and a schema id.",
+    "unknown-schema": "The schema id is not that of a published action schema.",
+    "not-decodable": "The bytes after the schema id are not one value of that schema.",
+    "bad-key": "The record's key is not a case id.",
+    "wrong-partition": "The record is not in the partition that its key belongs to.",
+}
+"""Why a submission cannot be read: the codes of ``SubmissionUnreadable``."""
+
+
+class Unreadable(ValueError):  # noqa: N818  (an answer about bytes, not a fault of the program)
+    """These bytes are no action, or no event. ``code`` is one of ``UNREADABLE``; the message never quotes the bytes."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"{code}: {UNREADABLE[code]}")
+        self.code = code
+
+
+class Event(NamedTuple):
+    """An event as it is stored. See ``domain/schemas/Event.avsc`` for the meaning of each field."""
+
+    action_hash: bytes
+    previous_hash: bytes
+    action_id: bytes
+    number: int
+    partition: int
+    action_offset: int
+    recorded_at: datetime
+    case_id: str
+    log: str
+    rule_set: int
+    occurred_at: datetime | None
+    actor: Actor | None
+    imported: Imported | None
+    body: Body
+
+    def recorded(self) -> Recorded:
+        """The same as an event of the ``Case`` aggregate, to fold it."""
+        action = None
+        if self.actor is not None and self.occurred_at is not None:
+            action = Action(self.action_id, self.case_id, self.occurred_at, self.actor, self.body, self.imported)
+        return Recorded(self.case_id, self.number, self.recorded_at, action, self.body)
+
+
+# --- actions ---
+
+
+def encode_action(action: Action) -> bytes:
+    """The bytes of an action, as they are submitted. Raises ``ValueError`` or ``TypeError`` where a field has no shape."""
+    if len(action.action_id) != 16:
+        raise ValueError("an action id has 16 bytes")
+    return b"".join(
+        (
+            _frame("action"),
+            action.action_id,
+            text_bytes(action.case_id),
+            long_bytes((action.occurred_at - EPOCH) // MICROSECOND),
+            _actor_bytes(action.actor),
+            _imported_bytes(action.imported),
+            body_bytes("action", action.body),
+        )
+    )
+
+
+def decode_action(value: bytes | None) -> Action:
+    """The action that was submitted; one with a ``Malformed`` body where a field breaks a rule of shape.
+
+    Raises ``Unreadable``.
+    """
+    return read_action(value)[0]
+
+
+def read_action(value: bytes | None) -> tuple[Action, bytes | None]:
+    """The action, and the bytes of its body for the event (None where they are of another schema than the current).
+
+    Raises ``Unreadable``.
+    """
+    if value is None:
+        raise Unreadable("no-value")
+    if len(value) > ACTION_BYTES:
+        raise Unreadable("too-large")
+    schema_id = _schema_of(value, "action")
+    if schema_id != current_ids()["action"]:
+        return _older_action(value, schema_id), None
+    try:
+        action_id, at = value[PREFIX : PREFIX + 16], PREFIX + 16
+        case_id, at = read_text(value, at)
+        occurred, at = read_long(value, at)
+        actor, at = _read_actor(value, at)
+        imported, at = _read_imported(value, at)
+        kind, fields, start = _read_body("action", value, at)
+        occurred_at = EPOCH + occurred * MICROSECOND
+    except (NotAvro, OverflowError) as error:
+        raise Unreadable("not-decodable") from error
+    branch = long_bytes(_branches("event").index(kind))
+    return Action(action_id, case_id, occurred_at, actor, body_from_plain(kind, fields), imported), branch + value[start:]
+
+
+def _older_action(value: bytes, schema_id: int) -> Action:
+    """An action written with an earlier schema, by Avro's schema resolution."""
+    plain = _resolved(value, schema_id, "action")
+    name, fields = plain.pop("body")
+    try:
+        actor = from_plain(Actor, plain.pop("actor"))
+        imported = None if plain["imported"] is None else from_plain(Imported, plain["imported"])
+    except Refused as refused:
+        raise Unreadable("not-decodable") from refused
+    body = body_from_plain(KIND_BY_NAME[name.rpartition(".")[2]], fields)
+    return Action(plain["action_id"], plain["case_id"], plain["occurred_at"], actor, body, imported)
+
+
+# --- events ---
+
+
+def encode_event(event: Event, body: bytes | None = None) -> bytes:
+    """The bytes of an event, as they are stored. ``body``: the bytes of its body, where they are known already."""
+    occurred = event.occurred_at
+    return b"".join(
+        (
+            _frame("event"),
+            event.action_hash,
+            event.previous_hash,
+            event.action_id,
+            long_bytes(event.number),
+            long_bytes(event.partition),
+            long_bytes(event.action_offset),
+            long_bytes((event.recorded_at - EPOCH) // MILLISECOND),
+            text_bytes(event.case_id),
+            text_bytes(event.log),
+            long_bytes(event.rule_set),
+            NULL if occurred is None else PRESENT + long_bytes((occurred - EPOCH) // MICROSECOND),
+            NULL if event.actor is None else PRESENT + _actor_bytes(event.actor),
+            _imported_bytes(event.imported),
+            body_bytes("event", event.body) if body is None else body,
+        )
+    )
+
+
+def decode_event(value: bytes | None) -> Event:
+    """The event that is stored. Raises ``Unreadable``: then it was not written by a recorder, or was altered."""
+    if value is None:
+        raise Unreadable("no-value")
+    schema_id = _schema_of(value, "event")
+    if schema_id != current_ids()["event"]:
+        return _older_event(value, schema_id)
+    try:
+        return _read_event(value)
+    except (NotAvro, OverflowError, Refused) as error:
+        raise Unreadable("not-decodable") from error
+
+
+def _read_event(value: bytes) -> Event:
+    number, at = read_long(value, PREFIX + 80)
+    partition, at = read_long(value, at)
+    offset, at = read_long(value, at)
+    recorded, at = read_long(value, at)
+    case_id, at = read_text(value, at)
+    log, at = read_text(value, at)
+    rule_set, at = read_long(value, at)
+    occurred_at = actor = None
+    present, at = read_present(value, at)
+    if present:
+        occurred, at = read_long(value, at)
+        occurred_at = EPOCH + occurred * MICROSECOND
+    present, at = read_present(value, at)
+    if present:
+        actor, at = _read_actor(value, at)
+    imported, at = _read_imported(value, at)
+    kind, fields, _ = _read_body("event", value, at)
+    return Event(
+        value[5:37], value[37:69], value[69:85], number, partition, offset, at_millis(recorded), case_id, log, rule_set,
+        occurred_at, actor, imported, from_plain(kind, fields),
+    )  # fmt: skip
+
+
+def _older_event(value: bytes, schema_id: int) -> Event:
+    plain = _resolved(value, schema_id, "event")
+    name, fields = plain["body"]
+    try:
+        plain["actor"] = None if plain["actor"] is None else from_plain(Actor, plain["actor"])
+        plain["imported"] = None if plain["imported"] is None else from_plain(Imported, plain["imported"])
+        plain["body"] = from_plain(KIND_BY_NAME[name.rpartition(".")[2]], fields)
+    except Refused as refused:
+        raise Unreadable("not-decodable") from refused
+    return Event(**plain)
+
+
+# --- what both are made of ---
+
+
+def schema_of(value: bytes) -> int:
+    """The id of the schema that a value was written with. Raises ``Unreadable`` where it is not framed."""
+    if len(value) < PREFIX or value[:1] != MAGIC:
+        raise Unreadable("not-framed")
+    return int.from_bytes(value[1:PREFIX])
+
+
+def _schema_of(value: bytes, name: str) -> int:
+    """The same, of a published schema for actions (or events). Raises ``Unreadable``."""
+    schema_id = schema_of(value)
+    try:
+        known = parsed(schema_id)["name"] == f"casetrail.{name.capitalize()}"
+    except UnknownSchema as error:
+        raise Unreadable("unknown-schema") from error
+    if not known:
+        raise Unreadable("unknown-schema")
+    return schema_id
+
+
+def _resolved(value: bytes, schema_id: int, name: str) -> dict[str, Any]:
+    """The plain fields of a value that was written with an earlier schema. Raises ``Unreadable``."""
+    data = BytesIO(value)
+    data.seek(PREFIX)
+    named = {"return_record_name": True, "return_record_name_override": True}
+    try:
+        plain = schemaless_reader(data, parsed(schema_id), parsed(current_ids()[name]), **named)  # type: ignore[arg-type]
+    except Exception as error:  # whatever hostile bytes make the decoder raise: they are kept, and named unreadable
+        raise Unreadable("not-decodable") from error
+    if data.tell() != len(value):
+        raise Unreadable("not-decodable")
+    return plain  # type: ignore[return-value]
+
+
+@cache
+def _frame(name: str) -> bytes:
+    return MAGIC + current_ids()[name].to_bytes(4)
+
+
+@cache
+def _branches(name: str) -> tuple[type[Body], ...]:
+    """The kinds of body, in the order of the union's branches in the current schema."""
+    fields = {field["name"]: field for field in parsed(current_ids()[name])["fields"]}
+    return tuple(KIND_BY_NAME[branch["name"].rpartition(".")[2]] for branch in fields["body"]["type"])
+
+
+@cache
+def _branch_schemas(name: str) -> tuple[Any, ...]:
+    """The schema of each branch, with all that it refers to."""
+    whole = parsed(current_ids()[name])
+    fields = {field["name"]: field for field in whole["fields"]}
+    named = whole["__named_schemas"]
+    return tuple(parse_schema(branch, named) for branch in fields["body"]["type"])
+
+
+@cache
+def _branch_of(name: str, kind: type[Body]) -> tuple[bytes, Any]:
+    number = _branches(name).index(kind)
+    return long_bytes(number), _branch_schemas(name)[number]
+
+
+def body_bytes(name: str, body: Body) -> bytes:
+    """A body with its branch number, as it stands in an action or event (``name``)."""
+    branch, schema = _branch_of(name, type(body))
+    out = BytesIO()
+    out.write(branch)
+    schemaless_writer(out, schema, to_plain(body))
+    return out.getvalue()
+
+
+def _read_body(name: str, value: bytes, at: int) -> tuple[type[Body], dict[str, Any], int]:
+    """The kind of body at position ``at``, its plain fields, and where its fields begin. It must end the value."""
+    branch, start = read_long(value, at)
+    kinds = _branches(name)
+    if not 0 <= branch < len(kinds):
+        raise NotAvro("no such kind")
+    data = BytesIO(value)
+    data.seek(start)
+    try:
+        fields = schemaless_reader(data, _branch_schemas(name)[branch], None)
+    except Exception as error:  # whatever hostile bytes make the decoder raise: they are kept, and named unreadable
+        raise NotAvro("the body is not decodable") from error
+    if data.tell() != len(value):
+        raise NotAvro("there are bytes after the body")
+    return kinds[branch], fields, start  # type: ignore[return-value]
+
+
+@lru_cache(65_536)
+def _actor_bytes(actor: Actor) -> bytes:
+    return text_bytes(actor.id) + text_bytes(actor.agency) + text_bytes(actor.role)
+
+
+@lru_cache(65_536)
+def _actor(person: str, agency: str, role: str) -> Actor:
+    return Actor(person, agency, Role(role))
+
+
+def _read_actor(value: bytes, at: int) -> tuple[Actor, int]:
+    person, at = read_text(value, at)
+    agency, at = read_text(value, at)
+    role, at = read_text(value, at)
+    try:
+        return _actor(person, agency, role), at
+    except ValueError as error:  # an unknown role: nobody can be said to have asked
+        raise NotAvro("no such role") from error
+
+
+def _imported_bytes(imported: Imported | None) -> bytes:
+    if imported is None:
+        return NULL
+    return PRESENT + imported.file_hash + long_bytes(imported.line) + text_bytes(imported.system)
+
+
+def _read_imported(value: bytes, at: int) -> tuple[Imported | None, int]:
+    present, at = read_present(value, at)
+    if not present:
+        return None, at
+    file_hash = value[at : at + 32]
+    line, at = read_long(value, at + 32)
+    system, at = read_text(value, at)
+    return Imported(file_hash, line, system), at

@@ -1,0 +1,43 @@
+"""What can go wrong with a log. Each error has a stable code, a sentence for people, and what to do."""
+
+
+class LogError(Exception):
+    """Base of this room's errors. ``code`` is stable; the message says what happened, where, and what to do."""
+
+    code = "log-error"
+
+
+class LogUnreachable(LogError):
+    """The log did not answer in time: broker down, network cut, file locked."""
+
+    code = "log-unreachable"
+
+
+class LogMissing(LogError):
+    """There is no log of that name there. ``casetrail log init`` makes one."""
+
+    code = "log-missing"
+
+
+class LogExists(LogError):
+    """There is a log of that name already; it is left as it is."""
+
+    code = "log-exists"
+
+
+class EntryTooLarge(LogError):
+    """An entry is larger than the log takes (see ``eventlog.limits``)."""
+
+    code = "entry-too-large"
+
+
+class WriterFenced(LogError):
+    """Another recorder has taken over the partition. This one must stop writing to it."""
+
+    code = "writer-fenced"
+
+
+class OffsetGone(LogError):
+    """The log no longer has the offset that was asked for: its beginning has been deleted."""
+
+    code = "offset-gone"

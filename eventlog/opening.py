@@ -1,0 +1,80 @@
+"""Opening a log by its URL: ``sqlite:PATH`` or ``kafka://HOST:PORT[,HOST:PORT…]/NAME``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from casetrail.domain.values import is_id
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.port import Log
+from casetrail.eventlog.schemas import register_in_log
+
+
+class BadAddress(LogError):
+    """A log's URL has no form that casetrail knows."""
+
+    code = "bad-address"
+
+
+class Address(NamedTuple):
+    """Where a log is: ``path`` for an embedded one, else ``bootstrap`` and ``name``."""
+
+    path: Path | None
+    bootstrap: str
+    name: str
+
+
+def parse_address(url: str) -> Address:
+    """The parts of a log's URL. Raises ``BadAddress``."""
+    kind, _, rest = url.partition(":")
+    if kind == "sqlite" and rest:
+        return Address(Path(rest), "", "")
+    if kind == "kafka" and rest.startswith("//"):
+        bootstrap, _, name = rest[2:].partition("/")
+        if bootstrap and is_id(name):
+            return Address(None, bootstrap, name)
+    raise BadAddress(f"'{url}' is no address of a log: write sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME")
+
+
+def open_log(url: str, options: Mapping[str, object] | None = None) -> Log:
+    """Open the log at ``url``. ``options`` are the Kafka client's security settings (docs/operations.md).
+
+    Raises ``LogMissing``, ``LogUnreachable``, ``BadAddress``.
+    """
+    address = parse_address(url)
+    if address.path is not None:
+        return EmbeddedLog.open(address.path)
+    from casetrail.eventlog.kafka import KafkaLog  # late: importing the client takes a tenth of a second
+
+    return KafkaLog.open(address.bootstrap, address.name, options or {})
+
+
+def init_log(
+    url: str,
+    *,
+    name: str | None = None,
+    partitions: int | None = None,
+    replication: int = 3,
+    min_isr: int = 2,
+    options: Mapping[str, object] | None = None,
+) -> Log:
+    """Make a new log at ``url`` with the settings that an immutable history needs, and its schemas in it.
+
+    ``partitions``: 1 for an embedded log and 12 for Kafka unless given; it can never be changed. ``name`` names an
+    embedded log (the file's name if not given). ``replication`` and ``min_isr`` are Kafka's. Raises ``LogExists``.
+    """
+    address = parse_address(url)
+    log: Log
+    if address.path is not None:
+        named = name or address.path.stem
+        if not is_id(named):
+            raise BadAddress(f"'{named}' is no name for a log: 1 to 64 letters, digits and . _ : @ + -")
+        log = EmbeddedLog.create(address.path, named, partitions or 1)
+    else:
+        from casetrail.eventlog.kafka import KafkaLog, create_topics
+
+        create_topics(address.bootstrap, address.name, partitions or 12, replication, min_isr, options or {})
+        log = KafkaLog.open(address.bootstrap, address.name, options or {})
+    register_in_log(log)
+    return log

@@ -1,0 +1,127 @@
+"""The outcome of a submission: the one pure function that recorder, replay and audit share.
+
+From the case as its earlier events left it, and the record of ``LOG.actions``, follow the bytes of the event, and
+nothing else does: no clock, no chance, no environment.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from casetrail.domain.actions import Action, Body, SubmissionUnreadable
+from casetrail.domain.case import Case
+from casetrail.domain.deciding import decide
+from casetrail.domain.rules import RULE_SET
+from casetrail.domain.values import at_millis, is_id
+from casetrail.eventlog.codec import Event, Unreadable, decode_event, encode_event, read_action
+from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.hashing import NO_HASH, leaf_hash
+from casetrail.eventlog.limits import ACTION_BYTES
+from casetrail.eventlog.partitioner import partition_for
+from casetrail.eventlog.port import Record
+
+KEPT_KEY_BYTES: Final = 1024
+NO_ACTION_ID: Final = bytes(16)
+
+
+class ChainBroken(LogError):
+    """An event does not follow from the one before it in its case: altered, removed, or not written by a recorder."""
+
+    code = "chain-broken"
+
+
+@dataclass
+class History:
+    """A case as its events left it, and the leaf hash of the last of them."""
+
+    case: Case
+    last_hash: bytes = NO_HASH
+
+    @classmethod
+    def empty(cls, case_id: str) -> "History":
+        """The history of a case without events."""
+        return cls(Case.unreported(case_id))
+
+
+def stray_id(partition: int) -> str:
+    """Under this id a partition keeps submissions that belong to no case. No case can have such an id."""
+    return f"~stray.{partition}"
+
+
+def case_of(record: Record, partitions: int) -> str:
+    """The id of the case in whose history the answer to this record of ``LOG.actions`` stands."""
+    return stray_id(record.partition) if _misplaced(record, partitions) else (record.key or b"").decode()
+
+
+def _misplaced(record: Record, partitions: int) -> str | None:
+    """Why a record belongs to no case's history: a code of ``UNREADABLE``, or None."""
+    try:
+        key = (record.key or b"").decode()
+    except UnicodeDecodeError:
+        return "bad-key"
+    if not is_id(key):
+        return "bad-key"
+    return None if partition_for(key.encode(), partitions) == record.partition else "wrong-partition"
+
+
+def answer(history: History, record: Record, log: str, partitions: int) -> bytes:
+    """The event that answers ``record``, as the bytes to store; ``history`` (of ``case_of`` the record) is brought on.
+
+    Never raises for what a submission holds: that is what ``ActionRejected`` and ``SubmissionUnreadable`` are for.
+    """
+    case = history.case
+    recorded_at = at_millis(record.appended_at)
+    action, body, body_bytes = _decided(case, record, partitions)
+    case.record(action, body, recorded_at)
+    case.collect_events()
+    value = encode_event(
+        Event(
+            action_hash=leaf_hash(record.value or b""),
+            previous_hash=history.last_hash,
+            action_id=NO_ACTION_ID if action is None else action.action_id,
+            number=case.version,
+            partition=record.partition,
+            action_offset=record.offset,
+            recorded_at=recorded_at,
+            case_id=case.id,
+            log=log,
+            rule_set=RULE_SET,
+            occurred_at=None if action is None else action.occurred_at,
+            actor=None if action is None else action.actor,
+            imported=None if action is None else action.imported,
+            body=body,
+        ),
+        body_bytes,
+    )
+    history.last_hash = leaf_hash(value)
+    return value
+
+
+def _decided(case: Case, record: Record, partitions: int) -> tuple[Action | None, Body, bytes | None]:
+    """The action, the body that answers it, and that body's bytes where they are the submitter's own."""
+    try:
+        if code := _misplaced(record, partitions):
+            raise Unreadable(code)
+        action, body_bytes = read_action(record.value)
+    except Unreadable as unreadable:
+        value = record.value or b""
+        key = (record.key or b"")[:KEPT_KEY_BYTES]
+        return None, SubmissionUnreadable(unreadable.code, len(value), key, value[:ACTION_BYTES]), None
+    body = decide(case, action, at_millis(record.appended_at), case.id)
+    return action, body, body_bytes if body is action.body else None
+
+
+def follow(history: History, record: Record) -> Event:
+    """Bring ``history`` on by a stored event of its case, and return it.
+
+    Raises ``ChainBroken`` where number or hash do not fit what came before, ``Unreadable`` where it is no event.
+    """
+    event = decode_event(record.value)
+    case = history.case
+    if event.number != case.version + 1 or event.previous_hash != history.last_hash or event.case_id != case.id:
+        raise ChainBroken(
+            f"event at partition {record.partition}, offset {record.offset} does not follow event {case.version} of "
+            f"case {case.id}: the history was altered or is incomplete; run 'casetrail replay' on a trusted copy"
+        )
+    event.recorded().mutate(case)
+    history.last_hash = leaf_hash(record.value or b"")
+    return event

@@ -1,0 +1,76 @@
+"""Published schemas: found by their id, which follows from their content, so that no registry has to hand it out.
+
+Id = the first four bytes of SHA-256 of the schema's Parsing Canonical Form (Avro 1.12), top bit cleared.
+"""
+
+import json
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, Final
+
+from fastavro.schema import parse_schema, to_parsing_canonical_form
+
+from casetrail.eventlog.port import Entry, Log, Topic
+
+PUBLISHED: Final = files("casetrail.domain") / "schemas" / "published"
+
+
+class UnknownSchema(ValueError):  # noqa: N818  (an answer about bytes, not a fault of the program)
+    """No schema of this id has been published with this version of casetrail."""
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__(f"no schema has the id {schema_id:08x}")
+        self.schema_id = schema_id
+
+
+def schema_id(schema: Any) -> int:
+    """The id of a schema, 0 to 2**31 - 1."""
+    canonical = to_parsing_canonical_form(schema)
+    return int.from_bytes(sha256(canonical.encode()).digest()[:4]) & 0x7FFFFFFF
+
+
+@cache
+def published() -> dict[int, str]:
+    """The JSON of every published schema, by id. File names are ``action-ID.avsc`` and ``event-ID.avsc``."""
+    found = {}
+    for file in sorted(PUBLISHED.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".avsc"):
+            found[int(file.name.removesuffix(".avsc").rsplit("-", 1)[1], 16)] = file.read_text("utf-8")
+    return found
+
+
+@cache
+def current_ids() -> dict[str, int]:
+    """The ids of the schemas that this version writes: ``{"action": …, "event": …}``."""
+    current: dict[str, str] = json.loads((PUBLISHED / "current.json").read_text("utf-8"))
+    return {name: int(text, 16) for name, text in current.items()}
+
+
+@cache
+def parsed(schema_id: int) -> Any:
+    """The schema of that id, ready for reading and writing. Raises ``UnknownSchema``."""
+    text = published().get(schema_id)
+    if text is None:
+        raise UnknownSchema(schema_id)
+    return parse_schema(json.loads(text))
+
+
+def register_in_log(log: Log) -> int:
+    """Write the schemas that the log does not carry yet to ``LOG.schemas``; how many were written.
+
+    Call it before the first use of a schema: whoever holds the log can then decode it without this program.
+    """
+    carried = set()
+    with log.reader(Topic.SCHEMAS, dict.fromkeys(log.end_offsets(Topic.SCHEMAS), 0)) as reader:
+        ends = log.end_offsets(Topic.SCHEMAS)
+        while any(reader.position(partition) < end for partition, end in ends.items()):
+            carried.update(record.key for record in reader.poll(1.0))
+    missing = [
+        Entry(key, text.encode())
+        for schema_id, text in published().items()
+        if (key := f"{schema_id:08x}".encode()) not in carried
+    ]
+    if missing:
+        log.append(Topic.SCHEMAS, missing)
+    return len(missing)

@@ -1,0 +1,48 @@
+"""Write ``domain/schemas/`` from the dataclasses. A changed schema gets a new file beside the published ones."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastavro.schema import parse_schema
+
+from casetrail.domain.avro import action_schema, each_named_once, event_schema, record, record_kinds
+from casetrail.eventlog.schemas import schema_id
+
+SCHEMAS = Path(__file__).resolve().parent.parent / "domain" / "schemas"
+
+
+def files() -> dict[Path, str]:
+    """Every file that belongs there, with its content."""
+    made: dict[Path, str] = {}
+    current = {}
+    for name, schema in (("action", action_schema()), ("event", event_schema())):
+        whole = each_named_once(schema)
+        number = f"{schema_id(parse_schema(json.loads(json.dumps(whole)))):08x}"
+        made[SCHEMAS / "published" / f"{name}-{number}.avsc"] = _text(whole)
+        made[SCHEMAS / f"{name.capitalize()}.avsc"] = _text(whole)
+        current[name] = number
+    made[SCHEMAS / "published" / "current.json"] = _text(current)
+    for kind in record_kinds():
+        made[SCHEMAS / f"{kind.__name__}.avsc"] = _text(each_named_once(record(kind)))
+    return made
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write what is missing or differs; 1 where ``--check`` was asked for and something did."""
+    stale = [path for path, text in files().items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in stale:
+        print(path.relative_to(SCHEMAS.parent.parent))
+        if "--check" not in sys.argv:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files()[path], "utf-8")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
