@@ -71,7 +71,7 @@ class OwnedPartition:
                     f"partition {self.partition}: events up to offset {last_offset} exist, but none came "
                     f"in {CATCH_UP_WAIT:.0f} s; check the brokers, then start the recorder again"
                 )
-            self.store.prepare(_case_ids(records))
+            self.store.cache.prepare(_case_ids(records))
             for record in records:
                 self._follow_one(record)
             if records and (self.store.unsaved >= SAVE_EVERY or record.offset >= last_offset):
@@ -80,13 +80,13 @@ class OwnedPartition:
     def _follow_one(self, record: Record) -> None:
         case_id = (record.key or b"").decode(errors="replace")
         try:
-            follow(self.store.history(case_id), record)
+            follow(self.store.cache.history(case_id), record)
         except (ChainBroken, Unreadable) as error:
             raise RecorderFault(
                 f"partition {self.partition}, offset {record.offset}: {error}; nothing is recorded "
                 "in this partition until somebody has looked: run 'casetrail count' and 'casetrail replay'"
             ) from error
-        self.store.touched(case_id, self.partition)
+        self.store.cache.changed(case_id, self.partition)
 
     def record(self, records: Iterable[Record]) -> int:
         """Answer these actions, in order, in one transaction; how many there were.
@@ -96,16 +96,16 @@ class OwnedPartition:
         """
         pending = [record for record in records if record.offset >= self.next_action]
         owners = [case_of(record, self.log.partitions) for record in pending]
-        self.store.prepare(owners)
+        self.store.cache.prepare(owners)
         entries = []
         for record, case_id in zip(pending, owners, strict=True):
-            value = answer(self.store.history(case_id), record, self.log.name, self.log.partitions)
+            value = answer(self.store.cache.history(case_id), record, self.log.name, self.log.partitions)
             entries.append(Entry(case_id.encode(), value, self.partition))
         if entries:
             self.writer.append(entries)
             self.next_action = pending[-1].offset + 1
             for case_id in owners:
-                self.store.touched(case_id, self.partition)
+                self.store.cache.changed(case_id, self.partition)
         return len(entries)
 
     def last_position(self) -> Position:

@@ -1,0 +1,198 @@
+"""The two databases that views live in, behind what they have in common. Statements are written with ``?`` marks."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from casetrail.projections.errors import ViewError, ViewMissing, ViewUnreachable
+from casetrail.projections.tables import TABLES, Table
+
+if TYPE_CHECKING:
+    import psycopg
+
+Row = tuple[Any, ...]
+SCHEMA: Final = "casetrail"
+
+
+class Database(Protocol):
+    """A database with views."""
+
+    blob: str
+    """The type for bytes."""
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+        """All rows that a query gives."""
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run a statement; how many rows it changed."""
+
+    def run_many(self, statement: str, rows: Iterable[Row]) -> None:
+        """Run a statement for each of many rows."""
+
+    def load(self, table: Table, rows: Iterable[Row]) -> None:
+        """Write many new rows into a table, the fastest way that there is."""
+
+    def transaction(self) -> Any:
+        """``with database.transaction():`` all or nothing."""
+
+    def exists(self) -> bool:
+        """Whether the tables of the views are there."""
+
+    def close(self) -> None: ...
+
+
+class SqliteDatabase:
+    """Views in an SQLite file. The path is a link to the file of the newest build, so that a rebuild can swap it."""
+
+    blob = "BLOB"
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        if not create and not path.exists():
+            raise ViewMissing(f"there are no views at {path}; 'casetrail views rebuild' makes them")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute("PRAGMA cache_size=-65536")
+        except (sqlite3.Error, OSError) as error:
+            raise ViewUnreachable(f"the views at {path} cannot be opened ({error})") from error
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+        with _sqlite_errors():
+            return self._database.execute(statement, values).fetchall()
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
+        with _sqlite_errors():
+            return self._database.execute(statement, values).rowcount
+
+    def run_many(self, statement: str, rows: Iterable[Row]) -> None:
+        with _sqlite_errors():
+            self._database.executemany(statement, rows)
+
+    def load(self, table: Table, rows: Iterable[Row]) -> None:
+        marks = ", ".join("?" * len(table.columns))
+        self.run_many(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608  (a fixed name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with _sqlite_errors():
+            self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            with _sqlite_errors():
+                self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def exists(self) -> bool:
+        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = 'form'"))
+
+    def close(self) -> None:
+        self._database.close()
+
+
+@contextmanager
+def _sqlite_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.OperationalError as error:
+        raise ViewUnreachable(f"the views cannot be read or written: {error}") from error
+
+
+class PostgresDatabase:
+    """Views in a schema of a PostgreSQL database."""
+
+    blob = "BYTEA"
+
+    def __init__(self, url: str, schema: str = SCHEMA) -> None:
+        import psycopg  # late: the command line need not pay for it when the views are in SQLite
+
+        self.schema = schema
+        self._lost = psycopg.OperationalError
+        try:
+            self._connection: psycopg.Connection[Row] = psycopg.connect(url, autocommit=True, connect_timeout=5)
+            self._connection.execute(f"SET search_path TO {schema}")  # type: ignore[arg-type]
+        except psycopg.OperationalError as error:
+            raise ViewUnreachable(f"PostgreSQL does not answer: {str(error).splitlines()[0]}") from error
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+        with self._errors():
+            return self._connection.execute(_marks(statement), values).fetchall()  # type: ignore[arg-type]
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
+        with self._errors():
+            return self._connection.execute(_marks(statement), values).rowcount  # type: ignore[arg-type]
+
+    def run_many(self, statement: str, rows: Iterable[Row]) -> None:
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.executemany(_marks(statement), rows)  # type: ignore[arg-type]
+
+    def load(self, table: Table, rows: Iterable[Row]) -> None:
+        types = ["bytea" if column.type == "BLOB" else column.type.lower() for column in table.columns]
+        statement = f"COPY {table.name} FROM STDIN (FORMAT BINARY)"
+        with self._errors(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[arg-type]
+            copy.set_types([{"bigint": "int8"}.get(name, name) for name in types])
+            for row in rows:
+                copy.write_row(row)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._errors(), self._connection.transaction():
+            yield
+
+    def exists(self) -> bool:
+        found = self.rows(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = 'form'", (self.schema,)
+        )
+        return bool(found)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except self._lost as error:
+            raise ViewUnreachable(f"PostgreSQL does not answer: {str(error).splitlines()[0]}") from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _marks(statement: str) -> str:
+    return statement.replace("%", "%%").replace("?", "%s")
+
+
+def create_tables(database: Database, *, bulk: bool = False) -> None:
+    """Create all tables; for a bulk load without keys and indexes (``create_indexes`` adds them afterwards)."""
+    for table in TABLES:
+        database.run(table.create(database.blob, with_key=not (bulk and table.name in BULK)))
+        if not bulk:
+            create_table_indexes(database, table)
+
+
+def create_table_indexes(database: Database, table: Table, *, with_key: bool = False) -> None:
+    """Create the indexes of one table."""
+    for statement in table.create_indexes(with_key=with_key):
+        database.run(statement)
+
+
+BULK: Final = frozenset({"case_status", "timeline", "referral"})
+
+
+def open_database(url: str, *, create: bool = False) -> Database:
+    """Open the database at ``sqlite:PATH`` or ``postgresql://…``. Raises ``ViewUnreachable``, ``ViewMissing``."""
+    if url.startswith("sqlite:"):
+        return SqliteDatabase(Path(os.fspath(url.removeprefix("sqlite:"))), create=create)
+    if url.startswith(("postgresql://", "postgres://")):
+        database = PostgresDatabase(url)
+        if create:
+            database.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        return database
+    raise ViewError(f"'{url.partition(':')[0]}:…' is no address of views: write sqlite:PATH or postgresql://…")

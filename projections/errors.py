@@ -1,0 +1,25 @@
+"""What can go wrong with views."""
+
+
+class ViewError(Exception):
+    """Base of this room's errors. ``code`` is stable; the message says what happened and what to do."""
+
+    code = "view-error"
+
+
+class ViewUnreachable(ViewError):
+    """The database with the views does not answer."""
+
+    code = "views-unreachable"
+
+
+class ViewMissing(ViewError):
+    """There are no views there, or of another form or log. ``casetrail views rebuild`` makes them."""
+
+    code = "views-missing"
+
+
+class ViewMoved(ViewError):
+    """Another projector has moved the views on, or they were swapped: begin anew from their position."""
+
+    code = "views-moved"

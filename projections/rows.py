@@ -1,0 +1,152 @@
+"""The rows of the views, as pure functions of histories and events.
+
+Times in the views are microseconds since 1970-01-01T00:00:00Z, so SQLite and PostgreSQL hold the same numbers.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from casetrail.domain.case import Case
+from casetrail.domain.codes import Offence
+from casetrail.domain.due import next_due
+from casetrail.domain.memory import dump_case
+from casetrail.domain.status import OPEN
+from casetrail.domain.values import EPOCH
+from casetrail.eventlog.codec import Event
+from casetrail.eventlog.outcome import History
+from casetrail.eventlog.port import Record
+
+MICROSECOND: Final = timedelta(microseconds=1)
+OFFENCE_BITS: Final = {offence: 1 << number for number, offence in enumerate(Offence)}
+
+Row = tuple[Any, ...]
+
+
+def micros(moment: datetime | None) -> int | None:
+    """Microseconds since 1970, UTC."""
+    return None if moment is None else (moment - EPOCH) // MICROSECOND
+
+
+class Column(NamedTuple):
+    """A column of a view: its name, and its type in SQLite and PostgreSQL (``TEXT``, ``BIGINT`` or ``BLOB``)."""
+
+    name: str
+    type: str = "TEXT"
+
+
+def _columns(*names: str, type: str = "TEXT") -> tuple[Column, ...]:  # noqa: A002
+    return tuple(Column(name, type) for name in names)
+
+
+CASE_COLUMNS: Final = (
+    *_columns("case_id"),
+    *_columns("partition", "events", type="BIGINT"),
+    *_columns("last_hash", type="BLOB"),
+    *_columns("status"),
+    *_columns("is_open", type="BIGINT"),
+    *_columns("agency", "unit", "holder", "report_number", "channel", "reported_in", "offences"),
+    *_columns(
+        "offence_bits", "immediate_danger", "received_at", "screened_at", "assigned_at", "acknowledged_at",
+        "free_since", "first_contact_at", "last_contact_at", "last_act_at", "reviewed_at", "suspended_until",
+        "closed_at", type="BIGINT",
+    ),
+    *_columns("disposition", "clearance", "merged_into"),
+    *_columns("contacts", "contact_attempts", "steps", "handovers", "reopenings", "refused", type="BIGINT"),
+    *_columns("last_occurred_at", "last_recorded_at", type="BIGINT"),
+    *_columns("due", "owed_by"),
+    *_columns("due_at", "imported", type="BIGINT"),
+    *_columns("state"),
+)  # fmt: skip
+
+TIMELINE_COLUMNS: Final = (
+    *_columns("case_id"),
+    *_columns("number", "partition", "event_offset", type="BIGINT"),
+    *_columns("kind"),
+    *_columns("recorded_at", type="BIGINT"),
+    *_columns("event", type="BLOB"),
+)
+
+REFERRAL_COLUMNS: Final = (
+    *_columns("case_id", "referral", "service", "from_agency", "to_agency"),
+    *_columns("acute", type="BIGINT"),
+    *_columns("state"),
+    *_columns("made_at", "answered_at", "ended_at", type="BIGINT"),
+)
+
+INTAKE_COLUMNS: Final = (
+    *_columns("month", "unit", "offence", "measure"),
+    *_columns("cases", type="BIGINT"),
+)
+
+OUTCOME_COLUMNS: Final = (
+    *_columns("partition", type="BIGINT"),
+    *_columns("outcome"),
+    *_columns("events", type="BIGINT"),
+)
+
+
+def case_row(history: History, partition: int) -> Row:
+    """The row of a case in ``case_status``."""
+    case = history.case
+    facts, status, due = case.facts, case.status, next_due(case)
+    return (
+        case.id, partition, case.version, history.last_hash, status.value, int(status in OPEN), facts.agency,
+        facts.unit, facts.holder, facts.report_number, facts.channel and facts.channel.value, facts.reported_in,
+        ",".join(facts.offences), sum(OFFENCE_BITS[offence] for offence in set(facts.offences)),
+        int(facts.immediate_danger), micros(facts.received_at), micros(facts.screened_at), micros(facts.assigned_at),
+        micros(facts.acknowledged_at), micros(facts.free_since), micros(facts.first_contact_at),
+        micros(facts.last_contact_at), micros(facts.last_act_at), micros(facts.reviewed_at),
+        micros(facts.suspended_until), micros(facts.closed_at), facts.disposition and facts.disposition.value,
+        facts.clearance and facts.clearance.value, facts.merged_into, facts.contacts, facts.contact_attempts,
+        facts.steps, facts.handovers, facts.reopenings, _refused(case), micros(case.last_occurred_at),
+        micros(case.modified_on), due and due.kind.value, due and due.owed_by, micros(due and due.at),
+        int(facts.imported), dump_case(case),
+    )  # fmt: skip
+
+
+def _refused(case: Case) -> int:
+    return case.kinds.count("ActionRejected") + case.kinds.count("SubmissionUnreadable")
+
+
+def timeline_row(record: Record, event: Event) -> Row:
+    """The row of an event in ``timeline``: the stored bytes themselves, and what finds them."""
+    return (
+        event.case_id, event.number, record.partition, record.offset, type(event.body).__name__,
+        micros(event.recorded_at), record.value,
+    )  # fmt: skip
+
+
+def referral_rows(case: Case) -> Iterable[Row]:
+    """The rows of a case's referrals."""
+    for name, it in case.facts.referrals.items():
+        yield (
+            case.id, name, it.service.value, it.from_agency, it.to_agency, int(it.acute), it.state.value,
+            micros(it.made_at), micros(it.answered_at), micros(it.ended_at),
+        )  # fmt: skip
+
+
+def intake_measures(case: Case) -> Counter[tuple[str, str, str, str]]:
+    """What a case adds to the intake counts: by month of receipt, unit and first offence, one for each measure."""
+    facts = case.facts
+    if facts.received_at is None:
+        return Counter()
+    where = (facts.received_at.strftime("%Y-%m"), facts.unit, facts.offences[0].value if facts.offences else "90Z")
+    measures = {
+        "received": True,
+        "screened_in": facts.screened_in is True,
+        "screened_out": facts.screened_in is False,
+        "assigned": facts.assigned_at is not None or facts.handovers > 0 or "Assigned" in case.kinds,
+        "contacted": facts.contacts > 0,
+        "worked": facts.steps > 0,
+        "closed": facts.closed_at is not None,
+    }
+    return Counter((*where, measure) for measure, holds in measures.items() if holds)
+
+
+def outcome_of(event: Event) -> str:
+    """``accepted``, ``rejected`` or ``unreadable``."""
+    return {"ActionRejected": "rejected", "SubmissionUnreadable": "unreadable"}.get(
+        type(event.body).__name__, "accepted"
+    )

@@ -1,0 +1,93 @@
+"""The tables of the views. The same for SQLite and PostgreSQL but for the name of the type for bytes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from casetrail.projections.rows import (
+    CASE_COLUMNS,
+    INTAKE_COLUMNS,
+    OUTCOME_COLUMNS,
+    REFERRAL_COLUMNS,
+    TIMELINE_COLUMNS,
+    Column,
+)
+
+VIEW_FORM: Final = "1"
+"""Raise it when a table changes: a view of another form is rebuilt."""
+
+
+class Table(NamedTuple):
+    """A table: its columns, its primary key, its other indexes (each a list of columns, with a condition or '')."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    indexes: tuple[tuple[str, str, str], ...] = ()  # name, columns, condition
+
+    @property
+    def column_names(self) -> str:
+        """The columns, for a statement."""
+        return ", ".join(column.name for column in self.columns)
+
+    def create(self, blob: str, *, with_key: bool = True) -> str:
+        """The statement that creates it, where ``blob`` is the type for bytes."""
+        columns = [f"{column.name} {column.type.replace('BLOB', blob)}" for column in self.columns]
+        if with_key:
+            columns.append(f"PRIMARY KEY ({', '.join(self.key)})")
+        return f"CREATE TABLE {self.name} ({', '.join(columns)})"
+
+    def create_indexes(self, *, with_key: bool = False) -> Iterable[str]:
+        """The statements that create its indexes, the key's too where the table was created without it."""
+        if with_key:
+            yield f"CREATE UNIQUE INDEX {self.name}_key ON {self.name} ({', '.join(self.key)})"
+        for name, columns, condition in self.indexes:
+            where = f" WHERE {condition}" if condition else ""
+            yield f"CREATE INDEX {name} ON {self.name} ({columns}){where}"
+
+    def upsert(self) -> str:
+        """The statement that writes a row, whether it is there or not."""
+        marks = ", ".join("?" * len(self.columns))
+        names = [column.name for column in self.columns if column.name not in self.key]
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+        return (
+            f"INSERT INTO {self.name} ({self.column_names}) VALUES ({marks}) "  # noqa: S608  (fixed names)
+            f"ON CONFLICT ({', '.join(self.key)}) DO UPDATE SET {changes}"
+        )
+
+    def add(self, counted: str) -> str:
+        """The statement that adds to a counting column, from nothing where there is no row."""
+        marks = ", ".join("?" * len(self.columns))
+        return (
+            f"INSERT INTO {self.name} ({self.column_names}) VALUES ({marks}) "  # noqa: S608  (fixed names)
+            f"ON CONFLICT ({', '.join(self.key)}) DO UPDATE SET {counted} = {self.name}.{counted} + excluded.{counted}"
+        )
+
+
+CASE_STATUS: Final = Table(
+    "case_status",
+    CASE_COLUMNS,
+    ("case_id",),
+    (
+        ("case_by_receipt", "received_at", ""),
+        ("case_by_status", "status, received_at", ""),
+        ("case_by_due", "due_at", "due_at IS NOT NULL"),
+        ("case_by_holder", "holder, unit, agency, status, due_at", "is_open = 1"),
+        ("case_by_act", "last_act_at, received_at", "is_open = 1"),
+        ("case_by_report", "report_number", ""),
+        ("case_by_place", "unit, agency, received_at", ""),
+        ("case_by_offence", "offence_bits, received_at", ""),
+    ),
+)
+TIMELINE: Final = Table("timeline", TIMELINE_COLUMNS, ("case_id", "number"))
+REFERRALS: Final = Table(
+    "referral", REFERRAL_COLUMNS, ("case_id", "referral"), (("referral_by_agency", "to_agency, state, made_at", ""),)
+)
+INTAKE: Final = Table("intake", INTAKE_COLUMNS, ("month", "unit", "offence", "measure"))
+OUTCOMES: Final = Table("outcome", OUTCOME_COLUMNS, ("partition", "outcome"))
+TRACKING: Final = Table(
+    "tracking", (Column("application_name"), Column("notification_id", "BIGINT")), ("application_name",)
+)
+FORM: Final = Table("form", (Column("name"), Column("value")), ("name",))
+
+TABLES: Final[Sequence[Table]] = (CASE_STATUS, TIMELINE, REFERRALS, INTAKE, OUTCOMES, TRACKING, FORM)
+BULK_TABLES: Final[Sequence[Table]] = (CASE_STATUS, TIMELINE, REFERRALS)
