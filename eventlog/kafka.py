@@ -1,0 +1,374 @@
+"""The log on Apache Kafka. See ``port.Log`` for what its methods promise."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from casetrail.eventlog.errors import EntryTooLarge, LogMissing, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.kafka_client import checked_options, client_options, log_errors, translated
+from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
+from casetrail.eventlog.limits import MOST_BYTES
+from casetrail.eventlog.partitioner import partition_for
+from casetrail.eventlog.port import Appended, Entry, Group, Reader, Record, Topic, Weakness, Writer
+
+__all__ = ["KafkaLog", "create_topics"]
+
+SETTLE_TIMEOUT: Final = 60.0
+TRANSACTION_TIMEOUT_MS: Final = 60_000
+LOOK_BACK: Final = (4, 64, 1024, 16_384)
+
+
+class KafkaLog:
+    """A log whose topics are on a Kafka cluster."""
+
+    def __init__(self, bootstrap: str, name: str, partitions: int, options: Mapping[str, Any]) -> None:
+        self.bootstrap, self.name, self.partitions, self.options = bootstrap, name, partitions, options
+        self._lock = threading.Lock()
+        self._producer: KafkaProducer | None = None
+        self._lookups: dict[str, KafkaConsumer] = {}
+
+    @classmethod
+    def open(cls, bootstrap: str, name: str, options: Mapping[str, object]) -> Self:
+        """Open a log. Raises ``LogUnreachable``, ``LogMissing``."""
+        checked = checked_options(options)
+        log = cls(bootstrap, name, 0, checked)
+        with log._lookup("read_uncommitted") as consumer:
+            found = consumer.partitions_for_topic(topic_name(name, Topic.EVENTS))
+        if not found:
+            log.close()
+            raise LogMissing(f"there is no log '{name}' at {bootstrap}; 'casetrail log init' makes one")
+        log.partitions = len(found)
+        return log
+
+    def topic_partitions(self, topic: Topic) -> int:
+        """How many partitions a topic has."""
+        return self.partitions if topic in (Topic.ACTIONS, Topic.EVENTS) else 1
+
+    def consumer(self, isolation: str = "read_committed", **more: Any) -> KafkaConsumer:
+        """A consumer that starts nowhere by itself and commits nothing."""
+        options = {
+            "enable_auto_commit": False,
+            "metrics_enabled": False,
+            "auto_offset_reset": "none",
+            "isolation_level": isolation,
+            "allow_auto_create_topics": False,
+            "max_partition_fetch_bytes": 4 * 1024 * 1024,
+            "fetch_max_wait_ms": 100,
+            **client_options(self.bootstrap, self.options, consumer=True),
+            **more,
+        }
+        with log_errors(self.bootstrap):
+            return KafkaConsumer(**options)
+
+    @contextmanager
+    def _lookup(self, isolation: str) -> Any:
+        """A consumer for single questions, one at a time."""
+        with self._lock, log_errors(self.bootstrap):
+            if isolation not in self._lookups:
+                self._lookups[isolation] = self.consumer(isolation)
+            yield self._lookups[isolation]
+
+    # --- appending ---
+
+    def append(self, topic: Topic, entries: Sequence[Entry], timeout: float = 30.0) -> list[Appended]:
+        for entry in entries:
+            if len(entry.value or b"") + len(entry.key or b"") > MOST_BYTES:
+                raise EntryTooLarge(f"an entry is longer than {MOST_BYTES} bytes")
+        until = time.monotonic() + timeout
+        name, partitions = topic_name(self.name, topic), self.topic_partitions(topic)
+        with log_errors(self.bootstrap):
+            producer = self._append_producer()
+            futures = [_send(producer, name, entry, partitions) for entry in entries]
+            producer.flush(timeout)
+            sent = [future.get(max(0.001, until - time.monotonic())) for future in futures]
+        return [Appended(one.partition, one.offset, one.timestamp) for one in sent]
+
+    def _append_producer(self) -> KafkaProducer:
+        with self._lock:
+            if self._producer is None:
+                self._producer = KafkaProducer(
+                    acks="all",
+                    enable_idempotence=True,
+                    allow_auto_create_topics=False,
+                    batch_size=131_072,
+                    linger_ms=1,
+                    max_block_ms=int(1000 * 10),
+                    delivery_timeout_ms=60_000,
+                    **client_options(self.bootstrap, self.options),
+                )
+            return self._producer
+
+    def writer(self, partition: int) -> Writer:
+        return KafkaWriter(self, partition)
+
+    # --- reading ---
+
+    def reader(self, topic: Topic, start: Mapping[int, int]) -> Reader:
+        return KafkaReader(self, topic, start)
+
+    def _topic(self, topic: Topic) -> list[TopicPartition]:
+        return [TopicPartition(topic_name(self.name, topic), number) for number in range(self.topic_partitions(topic))]
+
+    def start_offsets(self, topic: Topic) -> dict[int, int]:
+        with self._lookup("read_uncommitted") as consumer:
+            return {one.partition: offset for one, offset in consumer.beginning_offsets(self._topic(topic)).items()}
+
+    def end_offsets(self, topic: Topic) -> dict[int, int]:
+        with self._lookup("read_uncommitted") as consumer:
+            return {one.partition: offset for one, offset in consumer.end_offsets(self._topic(topic)).items()}
+
+    def settle(self, topic: Topic, partition: int) -> int:
+        """Wait until no transaction of a partition is open below its high watermark; that watermark.
+
+        What a predecessor has committed may stand above the last stable offset while its markers are being written.
+        Raises ``LogUnreachable`` where a transaction stays open.
+        """
+        where = TopicPartition(topic_name(self.name, topic), partition)
+        with self._lookup("read_uncommitted") as consumer:
+            high: int = consumer.end_offsets([where])[where]
+        until = time.monotonic() + SETTLE_TIMEOUT
+        while True:
+            with self._lookup("read_committed") as consumer:
+                stable: int = consumer.end_offsets([where])[where]
+            if stable >= high:
+                return high
+            if time.monotonic() > until:
+                raise LogUnreachable(
+                    f"{where.topic}, partition {partition}: a transaction has stayed open at offset {stable} for "
+                    f"{SETTLE_TIMEOUT:.0f} s; find and abort it with the cluster's tools (kafka-transactions)"
+                )
+            time.sleep(0.01)
+
+    def last(self, topic: Topic, partition: int) -> Record | None:
+        high = self.settle(topic, partition)
+        where = TopicPartition(topic_name(self.name, topic), partition)
+        with self._lookup("read_committed") as consumer:
+            first: int = consumer.beginning_offsets([where])[where]
+            for back in (*LOOK_BACK, high - first):
+                start = max(first, high - back)
+                found = _read_to(consumer, where, start, high)
+                if found is not None or start == first:
+                    return found
+        return None
+
+    def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
+        where = TopicPartition(topic_name(self.name, topic), partition)
+        with self._lookup("read_committed") as consumer:
+            first: int = consumer.beginning_offsets([where])[where]
+            end: int = consumer.end_offsets([where])[where]
+            if not first <= offset < end:
+                return None
+            found = _read_to(consumer, where, offset, offset + 1)
+        return found if found is not None and found.offset == offset else None
+
+    def join(
+        self,
+        group: str,
+        on_assigned: Callable[[Iterable[int]], Mapping[int, int]],
+        on_revoked: Callable[[Iterable[int]], None],
+    ) -> Group:
+        return KafkaGroup(self, group, on_assigned, on_revoked)
+
+    def weaknesses(self) -> list[Weakness]:
+        starts = {topic: max(self.start_offsets(topic).values()) for topic in Topic}
+        return weaknesses(self.bootstrap, self.name, self.options, starts)
+
+    def close(self) -> None:
+        with self._lock:
+            for consumer in self._lookups.values():
+                consumer.close()
+            self._lookups.clear()
+            if self._producer is not None:
+                self._producer.close(timeout=5)
+                self._producer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class KafkaReader:
+    """A cursor over partitions of one topic. See ``port.Reader``."""
+
+    def __init__(self, log: KafkaLog, topic: Topic, start: Mapping[int, int]) -> None:
+        self._log, self._name = log, topic_name(log.name, topic)
+        self._consumer = log.consumer()
+        self._partitions = {partition: TopicPartition(self._name, partition) for partition in start}
+        self._consumer.assign(list(self._partitions.values()))
+        for partition, offset in start.items():
+            self._consumer.seek(self._partitions[partition], offset)
+
+    def poll(self, timeout: float, max_records: int = 5000) -> list[Record]:
+        try:
+            found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
+        except KafkaError as error:
+            raise self._error(error) from error
+        return [_record(one) for records in found.values() for one in records]
+
+    def _error(self, error: KafkaError) -> Exception:
+        made = translated(error, self._log.bootstrap)
+        if isinstance(made, OffsetGone) or "NoOffsetForPartition" in type(error).__name__:
+            return OffsetGone(f"{self._name}: the log does not have all records any more; its beginning has been deleted")
+        return made
+
+    def position(self, partition: int) -> int:
+        with log_errors(self._log.bootstrap):
+            position = self._consumer.position(self._partitions[partition])
+        if position is None:
+            raise LogUnreachable(f"{self._name}, partition {partition}: the position is not known")
+        return int(position)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class KafkaWriter:
+    """The writer of one partition of ``events``, by its transactional id: opening another one fences this one."""
+
+    def __init__(self, log: KafkaLog, partition: int) -> None:
+        self._log, self._partition = log, partition
+        self._name = topic_name(log.name, Topic.EVENTS)
+        with log_errors(log.bootstrap):
+            self._producer = KafkaProducer(
+                acks="all",
+                transactional_id=f"{log.name}.recorder.{partition}",
+                transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+                allow_auto_create_topics=False,
+                batch_size=262_144,
+                linger_ms=2,
+                max_block_ms=30_000,
+                **{**client_options(log.bootstrap, log.options), "retry_backoff_ms": 1},
+            )
+            self._producer.init_transactions()
+        log.settle(Topic.EVENTS, partition)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        try:
+            self._producer.begin_transaction()
+            futures = [_send(self._producer, self._name, entry, 1, self._partition) for entry in entries]
+            self._producer.commit_transaction()
+            for future in futures:
+                if future.failed():
+                    raise future.exception
+        except (KafkaError, AssertionError) as error:
+            made = translated(error, self._log.bootstrap)
+            if isinstance(made, WriterFenced):
+                made = WriterFenced(f"partition {self._partition}: another recorder has taken over")
+            self.close()
+            raise made from error
+
+    def close(self) -> None:
+        self._producer.close(timeout=0)
+
+
+class KafkaGroup:
+    """Membership in a consumer group over ``actions``. Positions come from the recorder, never from the group."""
+
+    def __init__(
+        self,
+        log: KafkaLog,
+        group: str,
+        on_assigned: Callable[[Iterable[int]], Mapping[int, int]],
+        on_revoked: Callable[[Iterable[int]], None],
+    ) -> None:
+        self._log, self._name = log, topic_name(log.name, Topic.ACTIONS)
+        self._on_assigned, self._on_revoked = on_assigned, on_revoked
+        self._owned: frozenset[int] = frozenset()
+        self._problem: BaseException | None = None
+        waits = {"session_timeout_ms": 10_000, "heartbeat_interval_ms": 1_000, **log.options}
+        self._consumer = log.consumer(
+            group_id=group,
+            session_timeout_ms=waits["session_timeout_ms"],
+            heartbeat_interval_ms=waits["heartbeat_interval_ms"],
+            max_poll_interval_ms=600_000,
+        )
+        self._consumer.subscribe([self._name], listener=_Listener(self))
+
+    def assigned(self, partitions: Iterable[int]) -> None:
+        """The group gave this member partitions."""
+        numbers = sorted(partitions)
+        self._owned |= frozenset(numbers)
+        try:
+            for partition, offset in self._on_assigned(numbers).items():
+                self._consumer.seek(TopicPartition(self._name, partition), offset)
+        except Exception as error:  # the client would swallow it: ``poll`` raises it
+            self._problem = error
+
+    def revoked(self, partitions: Iterable[int]) -> None:
+        """The group took partitions from this member."""
+        numbers = sorted(partitions)
+        self._owned -= frozenset(numbers)
+        try:
+            self._on_revoked(numbers)
+        except Exception as error:
+            self._problem = self._problem or error
+
+    def poll(self, timeout: float, max_records: int = 2000) -> list[Record]:
+        with log_errors(self._log.bootstrap):
+            found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
+        if self._problem is not None:
+            problem, self._problem = self._problem, None
+            raise problem
+        return [_record(one) for records in found.values() for one in records]
+
+    def rewind(self, partition: int, offset: int) -> None:
+        self._consumer.seek(TopicPartition(self._name, partition), offset)
+
+    def owned(self) -> frozenset[int]:
+        return self._owned
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, group: KafkaGroup) -> None:
+        self._group = group
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._group.assigned([one.partition for one in assigned])
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._group.revoked([one.partition for one in revoked])
+
+
+def _send(producer: KafkaProducer, topic: str, entry: Entry, partitions: int, partition: int | None = None) -> Any:
+    where = entry.partition if partition is None else partition
+    if where is None:
+        where = partition_for(entry.key or b"", partitions)
+    return producer.send(topic, value=entry.value, key=entry.key, headers=list(entry.headers) or None, partition=where)
+
+
+def _read_to(consumer: KafkaConsumer, where: TopicPartition, start: int, end: int) -> Record | None:
+    """The last record with an offset of at least ``start`` and less than ``end``."""
+    consumer.assign([where])
+    consumer.seek(where, start)
+    last = None
+    until = time.monotonic() + SETTLE_TIMEOUT
+    while consumer.position(where) < end:
+        for records in consumer.poll(timeout_ms=100).values():
+            for one in records:
+                if one.offset < end:
+                    last = _record(one)
+            if records and records[-1].offset >= end:
+                return last
+        if time.monotonic() > until:
+            raise LogUnreachable(f"{where.topic}, partition {where.partition}: no records came; check the brokers")
+    return last
+
+
+def _record(one: Any) -> Record:
+    return Record(one.partition, one.offset, one.timestamp, one.key, one.value, tuple(one.headers))

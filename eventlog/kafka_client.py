@@ -1,0 +1,125 @@
+"""How the Kafka client is set up: which options pass through, and what its errors mean for the log."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from kafka.errors import (
+    AuthorizationError,
+    InvalidProducerEpochError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OffsetOutOfRangeError,
+    ProducerFencedError,
+    SaslAuthenticationFailedError,
+    TransactionCoordinatorFencedError,
+)
+
+from casetrail.eventlog.errors import EntryTooLarge, LogError, LogUnreachable, OffsetGone, WriterFenced
+
+logging.getLogger("kafka").addHandler(logging.NullHandler())  # its warnings go to who configures logging, not to stderr
+
+ANSWER_TIMEOUT: Final = 5.0
+
+PASSED_THROUGH: Final[dict[str, type]] = {
+    "security_protocol": str,
+    "ssl_check_hostname": bool,
+    "ssl_cafile": str,
+    "ssl_certfile": str,
+    "ssl_keyfile": str,
+    "ssl_crlfile": str,
+    "ssl_password": str,
+    "ssl_ciphers": str,
+    "sasl_mechanism": str,
+    "sasl_plain_username": str,
+    "sasl_plain_password": str,
+    "sasl_kerberos_name": str,
+    "sasl_kerberos_service_name": str,
+    "sasl_kerberos_domain_name": str,
+    "client_id": str,
+    "request_timeout_ms": int,
+    "session_timeout_ms": int,
+    "heartbeat_interval_ms": int,
+}
+"""The client's settings that a configuration may give, by kafka-python's names. SCRAM takes ``sasl_plain_*`` too."""
+
+CONSUMER_ONLY: Final = frozenset({"session_timeout_ms", "heartbeat_interval_ms"})
+
+
+class BadOption(LogError):
+    """A setting of the Kafka client that does not exist, or has the wrong type."""
+
+    code = "bad-option"
+
+
+def checked_options(options: Mapping[str, object]) -> dict[str, Any]:
+    """The options with their right types. Raises ``BadOption``."""
+    checked: dict[str, Any] = {}
+    for name, value in options.items():
+        kind = PASSED_THROUGH.get(name)
+        if kind is None:
+            known = ", ".join(PASSED_THROUGH)
+            raise BadOption(f"'{name}' is no setting of the Kafka client; known are: {known}")
+        if kind is bool and isinstance(value, str):
+            value = value.lower() in ("true", "yes", "1", "on")
+        try:
+            checked[name] = kind(value)
+        except (TypeError, ValueError) as error:
+            raise BadOption(f"the setting '{name}' must be of type {kind.__name__}") from error
+    return checked
+
+
+def client_options(bootstrap: str, options: Mapping[str, Any], *, consumer: bool = False) -> dict[str, Any]:
+    """What every client is made with."""
+    chosen = {name: value for name, value in options.items() if consumer or name not in CONSUMER_ONLY}
+    return {
+        "bootstrap_servers": bootstrap.split(","),
+        "bootstrap_timeout_ms": int(ANSWER_TIMEOUT * 1000),
+        "retry_backoff_ms": 2,
+        "reconnect_backoff_ms": 20,
+        "reconnect_backoff_max_ms": 1000,
+        **chosen,
+    }
+
+
+FENCED: Final = (ProducerFencedError, InvalidProducerEpochError, TransactionCoordinatorFencedError)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that it wraps: the client puts the real one into arguments, causes and contexts."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__, *(arg for arg in one.args if isinstance(arg, BaseException))]
+
+
+def translated(error: BaseException, bootstrap: str) -> LogError:
+    """What an error of the client means."""
+    found = list(causes(error))
+    if any(isinstance(one, FENCED) or "fenced" in str(one).lower() for one in found):
+        return WriterFenced("another recorder has taken over the partition")
+    if any(isinstance(one, MessageSizeTooLargeError) for one in found):
+        return EntryTooLarge("the broker does not take a record of this size")
+    if any(isinstance(one, OffsetOutOfRangeError) for one in found):
+        return OffsetGone("the log has no record at this offset any more: its beginning has been deleted")
+    if any(isinstance(one, AuthorizationError | SaslAuthenticationFailedError) for one in found):
+        return LogUnreachable(f"the brokers at {bootstrap} refuse this user ({type(error).__name__}: {error})")
+    return LogUnreachable(
+        f"no answer from the brokers at {bootstrap} ({type(error).__name__}: {error}); are they running, and is the "
+        "address right?"
+    )
+
+
+@contextmanager
+def log_errors(bootstrap: str) -> Iterator[None]:
+    """Let the client's errors out as the log's."""
+    try:
+        yield
+    except KafkaError as error:
+        raise translated(error, bootstrap) from error

@@ -1,0 +1,121 @@
+"""The topics of a log on Kafka: the settings that an immutable history needs, and which of them have been weakened."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from casetrail.eventlog.errors import LogExists, LogMissing
+from casetrail.eventlog.kafka_client import causes, checked_options, client_options, log_errors, translated
+from casetrail.eventlog.port import Topic, Weakness
+
+FOREVER: Final = "-1"
+
+SETTINGS: Final[dict[str, tuple[str, str]]] = {
+    "message.timestamp.type": ("LogAppendTime", "submitters and recorders could backdate what they append"),
+    "retention.ms": (FOREVER, "the history would be deleted after this time"),
+    "retention.bytes": (FOREVER, "the history would be deleted beyond this size"),
+    "cleanup.policy": ("delete", "compaction would remove all but the last event of each case"),
+    "unclean.leader.election.enable": ("false", "acknowledged records could be lost when a broker fails"),
+}
+"""Settings of every topic: what each must be, and what another value would allow."""
+
+MIN_ISR: Final = "min.insync.replicas"
+KAFKA_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def topic_name(log: str, topic: Topic) -> str:
+    """The name of a topic on the cluster: ``kcpd.events``."""
+    return f"{log}.{topic.value}"
+
+
+def topic_settings(min_isr: int) -> dict[str, str]:
+    """The settings that a topic is created with."""
+    return {name: value for name, (value, _) in SETTINGS.items()} | {MIN_ISR: str(min_isr)}
+
+
+def create_topics(
+    bootstrap: str, name: str, partitions: int, replication: int, min_isr: int, options: Mapping[str, object]
+) -> None:
+    """Create the topics of a log. Raises ``LogExists``, ``LogUnreachable``, and ``ValueError`` for a bad name."""
+    if not KAFKA_NAME.fullmatch(name):
+        raise ValueError(f"'{name}' is no name for topics: letters, digits, '.', '_' and '-', at most 64")
+    wanted = [
+        NewTopic(
+            topic_name(name, topic),
+            partitions if topic in (Topic.ACTIONS, Topic.EVENTS) else 1,
+            replication,
+            topic_configs=topic_settings(min_isr),
+        )
+        for topic in Topic
+    ]
+    with log_errors(bootstrap):
+        admin = KafkaAdminClient(**client_options(bootstrap, checked_options(options)))
+        try:
+            admin.create_topics(wanted)
+            admin.wait_for_topics([topic.name for topic in wanted])
+        except KafkaError as error:
+            if any(isinstance(one, TopicAlreadyExistsError) for one in causes(error)):
+                raise LogExists(f"the log '{name}' exists at {bootstrap} already; it is left as it is") from error
+            raise translated(error, bootstrap) from error
+        finally:
+            admin.close()
+
+
+def describe(bootstrap: str, name: str, options: Mapping[str, Any]) -> dict[Topic, tuple[int, int, dict[str, str]]]:
+    """For each topic: how many partitions, how many replicas (the fewest of any), and its settings.
+
+    Raises ``LogMissing`` where a topic is not there.
+    """
+    with log_errors(bootstrap):
+        admin = KafkaAdminClient(**client_options(bootstrap, options))
+        try:
+            names = {topic_name(name, topic): topic for topic in Topic}
+            found = {one["name"]: one for one in admin.describe_topics(list(names)) if not one.get("error_code")}
+            missing = sorted(set(names) - set(found))
+            if missing:
+                raise LogMissing(
+                    f"there is no log '{name}' at {bootstrap} (missing: {', '.join(missing)}); "
+                    "'casetrail log init' makes one"
+                )
+            resources = [ConfigResource(ConfigResourceType.TOPIC, one) for one in names]
+            settings = admin.describe_configs(resources, config_filter="all")
+        finally:
+            admin.close()
+    described = {}
+    for full, topic in names.items():
+        replicas = [len(partition["replica_nodes"]) for partition in found[full]["partitions"]]
+        of_topic = _of_topic(settings, full)
+        described[topic] = (len(replicas), min(replicas), of_topic)
+    return described
+
+
+def _of_topic(settings: Mapping[Any, Any], name: str) -> dict[str, str]:
+    for by_name in settings.values():
+        if name in by_name:
+            return {key: str(one["value"] if isinstance(one, Mapping) else one) for key, one in by_name[name].items()}
+    return {}
+
+
+def weaknesses(bootstrap: str, name: str, options: Mapping[str, Any], starts: Mapping[Topic, int]) -> list[Weakness]:
+    """Every setting of the log's topics that protects the history less than it must; ``starts``: lowest offset kept."""
+    found = []
+    for topic, (_, replicas, settings) in describe(bootstrap, name, options).items():
+        full = topic_name(name, topic)
+        for setting, (required, meaning) in SETTINGS.items():
+            if settings.get(setting) != required:
+                found.append(Weakness(full, setting, settings.get(setting, "unknown"), required, meaning))
+        in_sync = int(settings.get(MIN_ISR, "1"))
+        if replicas >= 3 and in_sync < 2:
+            meaning = "an acknowledged record could stand on one broker only, and be lost with it"
+            found.append(Weakness(full, MIN_ISR, str(in_sync), "2", meaning))
+        if replicas < 3:
+            meaning = "the history is lost with the brokers that hold it; 3 copies survive the loss of one without a stop"
+            found.append(Weakness(full, "replication factor", str(replicas), "3", meaning))
+        if starts[topic] > 0:
+            meaning = "records before this offset have been deleted"
+            found.append(Weakness(full, "log start offset", str(starts[topic]), "0", meaning))
+    return found

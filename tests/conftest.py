@@ -1,0 +1,45 @@
+"""Fixtures that several rooms' tests share: a broker and a PostgreSQL, started when the first test asks for them."""
+
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.servers.kafka import Broker, CannotStart, start_cluster
+from tests.servers.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One real Kafka broker for the whole run."""
+    try:
+        (broker,) = start_cluster(tmp_path_factory.mktemp("kafka"))
+    except CannotStart as error:
+        pytest.fail(str(error), pytrace=False)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def kafka_url(kafka: Broker) -> str:
+    """The URL of a log that is not there yet."""
+    return f"kafka://{kafka.bootstrap}/log-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One real PostgreSQL for the whole run."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres) -> str:
+    """The URL of a fresh, empty database."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres.url(name)

