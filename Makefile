@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := domain eventlog privacy publishing consumers projections audit cli
+ROOMS := domain eventlog privacy publishing consumers projections audit importing demo cli
 CODE := $(ROOMS) tests tools bench
 
 .PHONY: help demo test test-embedded check format bench docs lock clean venv

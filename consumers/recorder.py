@@ -154,7 +154,9 @@ class Recorder:
         count = 0
         records = self._group.poll(timeout, self._batch)
         try:
-            for partition, some in groupby(sorted(records, key=attrgetter("partition", "offset")), lambda r: r.partition):
+            for partition, some in groupby(
+                sorted(records, key=attrgetter("partition", "offset")), lambda r: r.partition
+            ):
                 if partition in self._owned:
                     count += self._owned[partition].record(some)
         except LogError:
@@ -191,7 +193,9 @@ def _answered_action(event: Record) -> int:
     try:
         return decode_event(event.value).action_offset
     except Unreadable as error:
-        raise RecorderFault(f"partition {event.partition}, offset {event.offset} of the events holds no event") from error
+        raise RecorderFault(
+            f"partition {event.partition}, offset {event.offset} of the events holds no event"
+        ) from error
 
 
 def _case_ids(records: Iterable[Record]) -> list[str]:

@@ -5,10 +5,10 @@ from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case
-from casetrail.domain.status import Status
 from casetrail.domain.codes import HandoverReason, Role
 from casetrail.domain.parties import LEADERS, POLICE
 from casetrail.domain.rules import rule
+from casetrail.domain.status import Status
 from casetrail.domain.values import Id
 
 ALREADY_ASSIGNED: Final = rule("already-assigned", "Somebody holds this case: reassign it, or release it first.")

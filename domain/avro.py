@@ -77,7 +77,9 @@ def action_schema() -> Schema:
         "namespace": NAMESPACE,
         "doc": inspect.cleandoc(Action.__doc__ or ""),
         "fields": [
-            _field("action_id", fixed(16), "Chosen by the submitter, unique in the case: repeating it doubles nothing."),
+            _field(
+                "action_id", fixed(16), "Chosen by the submitter, unique in the case: repeating it doubles nothing."
+            ),
             _field("case_id", ID, "The same as the record's key."),
             _field("occurred_at", MICROS, "When it happened, as the submitter says. UTC."),
             _field("actor", record(Actor)),

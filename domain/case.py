@@ -22,9 +22,8 @@ from eventsourcing.domain import BaseAggregate, CanMutateAggregate
 
 from casetrail.domain.actions import Action, ActionRejected, Body, SubmissionUnreadable, Unaccepted
 from casetrail.domain.codes import SEXUAL_OFFENCES, Channel, Clearance, Disposition, Offence, ReporterKind, Service
-from casetrail.domain.status import Status
+from casetrail.domain.status import OPEN, Status
 from casetrail.domain.values import EPOCH
-
 
 UNACCEPTED: Final = frozenset(kind.__name__ for kind in (ActionRejected, SubmissionUnreadable))
 

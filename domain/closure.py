@@ -6,11 +6,11 @@ from typing import ClassVar, Final
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.assignment import NOT_THE_HOLDER, let_go
 from casetrail.domain.case import Case, ClosureRequest
-from casetrail.domain.status import Status
 from casetrail.domain.codes import Clearance, ClosureRefusal, Disposition, ReopeningReason, Role, SealedName
 from casetrail.domain.parties import LEADERS, POLICE
 from casetrail.domain.rules import rule
 from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import Status
 from casetrail.domain.values import Id
 
 RATIONALE_NEEDED: Final = rule("rationale-needed", "A closure is asked for with a rationale, sealed.", "practice")

@@ -5,11 +5,11 @@ from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case, Concern
-from casetrail.domain.status import UNMERGED
 from casetrail.domain.codes import ConcernAnswer, ConcernKind, Role
 from casetrail.domain.parties import POLICE
 from casetrail.domain.rules import Refused, rule
 from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import UNMERGED
 from casetrail.domain.values import Id
 
 CONCERN_EXISTS: Final = rule("concern-exists", "A concern with this id has been raised in this case already.")

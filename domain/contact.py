@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case, latest
-from casetrail.domain.status import OPEN
 from casetrail.domain.codes import ContactFailure, ContactMethod
 from casetrail.domain.parties import UNIT
 from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import OPEN
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any, Final
 from casetrail.domain import kinds  # noqa: F401  (every rule is defined once all kinds are)
 from casetrail.domain.actions import Action, ActionRejected, Body, Malformed, kind_of
 from casetrail.domain.case import Case
-from casetrail.domain.status import Status
 from casetrail.domain.codes import Role
 from casetrail.domain.intake import CASE_EXISTS
 from casetrail.domain.rules import Refused, Rule, rule
 from casetrail.domain.shapes import check_shape
+from casetrail.domain.status import Status
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 RESERVED_CASE_IDS: Final = frozenset({"registry"})

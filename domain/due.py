@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from casetrail.domain.case import Case, Referral, ReferralState
-from casetrail.domain.status import OPEN, Status
 from casetrail.domain.codes import Service
 from casetrail.domain.parties import intake_desk, supervisor_desk
+from casetrail.domain.status import OPEN, Status
 
 
 class DueKind(StrEnum):

@@ -5,11 +5,11 @@ from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case
-from casetrail.domain.status import Status
 from casetrail.domain.codes import Channel, Offence, ReporterKind, Role, ScreeningReason
 from casetrail.domain.parties import ANYBODY, LEADERS
 from casetrail.domain.rules import rule
 from casetrail.domain.sealed import SealedField, Token
+from casetrail.domain.status import Status
 from casetrail.domain.values import Id
 
 CASE_EXISTS: Final = rule(

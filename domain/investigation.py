@@ -5,12 +5,12 @@ from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case, latest
-from casetrail.domain.status import OPEN, UNMERGED
 from casetrail.domain.codes import ReviewResult, Step
 from casetrail.domain.contact import note_act
 from casetrail.domain.parties import ANYBODY, LEADERS, POLICE
 from casetrail.domain.rules import rule
 from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import OPEN, UNMERGED
 
 OWN_CASE: Final = rule("own-case", "A supervisor's review is of somebody else's case.", "practice: four-eyes principle")
 NOTHING_NOTED: Final = rule("nothing-noted", "A note has a text, sealed.", binds_imported=True)

@@ -6,13 +6,13 @@ from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case
-from casetrail.domain.status import REPORTED, UNMERGED
 from casetrail.domain.codes import CorrectionReason, MergeReason, Relation, Role
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.investigation import OWN_CASE
 from casetrail.domain.parties import LEADERS, UNIT
 from casetrail.domain.rules import rule
 from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import REPORTED, UNMERGED
 from casetrail.domain.values import Id
 
 SELF_REFERENCE: Final = rule(

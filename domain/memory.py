@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from hashlib import sha256
-from types import NoneType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from casetrail.domain.case import Case, Facts
@@ -31,9 +30,7 @@ def dump_case(case: Case) -> str:
     for action_id, number in case.numbers.items():
         ids[number - 1] = action_id
     facts = {
-        name: _plain(value)
-        for name, value in vars(case.facts).items()
-        if value != DEFAULTS[name] and value is not None
+        name: _plain(value) for name, value in vars(case.facts).items() if value != DEFAULTS[name] and value is not None
     }
     return json.dumps(
         {
@@ -111,9 +108,9 @@ def _described(kind: Any) -> str:
     """A dataclass and all that it is made of, as a text that changes when any of it does."""
     parts = []
     for name, hint in field_types(kind):
-        inner = optional(hint) or hint
+        inner: Any = optional(hint) or hint
         inner = item_of(inner) or (get_args(inner)[1] if get_origin(inner) is dict else inner)
-        nested = _described(inner) if is_dataclass(inner) and inner is not NoneType else ""
+        nested = _described(inner) if is_dataclass(inner) else ""
         parts.append(f"{name}:{hint}{nested}")
     return ";".join(parts)
 

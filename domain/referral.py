@@ -10,11 +10,11 @@ from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case, Referral, ReferralState
-from casetrail.domain.status import OPEN, UNMERGED
 from casetrail.domain.codes import ReferralReason, Role, Service
 from casetrail.domain.parties import UNIT
 from casetrail.domain.rules import Refused, rule
 from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import OPEN, UNMERGED
 from casetrail.domain.values import Id
 
 REFERRAL_EXISTS: Final = rule("referral-exists", "A referral with this id has been made in this case already.")

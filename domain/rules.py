@@ -33,7 +33,7 @@ class Rule:
             raise Refused(self)
 
 
-class Refused(Exception):  # noqa: N818  (a decision, not a fault of the program)
+class Refused(Exception):
     """An action that a rule refuses. ``field`` names what is at fault, never its value: that may name a person."""
 
     def __init__(self, rule: Rule, field: str = "") -> None:

@@ -44,10 +44,18 @@ def marks(hint: Any) -> tuple[Any, ...]:
 
 
 @cache
-def field_types(kind: type) -> tuple[tuple[str, Any], ...]:
+def field_types(kind: Any) -> tuple[tuple[str, Any], ...]:
     """The stored fields of a dataclass, in order, with their types."""
     hints = type_hints(kind)
     return tuple((field.name, hints[field.name]) for field in fields(kind))
+
+
+def _if_there(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+def _each(convert: Callable[[Any], Any], made: Callable[[Any], Any] = tuple) -> Callable[[Any], Any]:
+    return lambda value: made([convert(item) for item in value])
 
 
 # --- from plain values ---
@@ -57,10 +65,10 @@ def _reader(hint: Any) -> Callable[[Any], Any] | None:
     """How a plain value becomes one of type ``hint``; None where it is one already."""
     if inner := optional(hint):
         read = _reader(inner)
-        return None if read is None else lambda value: None if value is None else read(value)
+        return None if read is None else _if_there(read)
     if inner := item_of(hint):
         read = _reader(inner)
-        return tuple if read is None else lambda value: tuple([read(item) for item in value])
+        return tuple if read is None else _each(read)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint._value2member_map_.__getitem__
     if is_dataclass(hint):
@@ -69,7 +77,7 @@ def _reader(hint: Any) -> Callable[[Any], Any] | None:
 
 
 @cache
-def _readers(kind: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+def _readers(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     return tuple((name, read) for name, hint in field_types(kind) if (read := _reader(hint)) is not None)
 
 
@@ -98,23 +106,24 @@ def body_from_plain(kind: type[Body], plain: dict[str, Any]) -> Body:
 def _writer(hint: Any) -> Callable[[Any], Any] | None:
     if inner := optional(hint):
         write = _writer(inner)
-        return None if write is None else lambda value: None if value is None else write(value)
+        return None if write is None else _if_there(write)
     if inner := item_of(hint):
         write = _writer(inner)
-        return None if write is None else lambda value: [write(item) for item in value]
+        return None if write is None else _each(write, list)
     if is_dataclass(hint):
         return to_plain
     return None
 
 
 @cache
-def _writers(kind: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+def _writers(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     return tuple((name, write) for name, hint in field_types(kind) if (write := _writer(hint)) is not None)
 
 
 def to_plain(value: Any) -> dict[str, Any]:
     """The plain fields of a dataclass instance, by name. Do not change what is returned: it may be the instance's own."""
-    writers = _writers(type(value))
+    kind: Any = type(value)
+    writers = _writers(kind)
     if not writers:
         return value.__dict__  # type: ignore[no-any-return]
     plain = dict(value.__dict__)
@@ -127,7 +136,7 @@ def to_plain(value: Any) -> dict[str, Any]:
 
 
 @cache
-def _id_fields(kind: type) -> tuple[str, ...]:
+def _id_fields(kind: Any) -> tuple[str, ...]:
     """The fields of ``kind`` that must be ids (or None)."""
     return tuple(
         name
@@ -137,7 +146,7 @@ def _id_fields(kind: type) -> tuple[str, ...]:
 
 
 @cache
-def _nested_fields(kind: type) -> tuple[str, ...]:
+def _nested_fields(kind: Any) -> tuple[str, ...]:
     """The fields of ``kind`` that hold dataclasses, or tuples of them, with ids in them."""
 
     def holds_ids(hint: Any) -> bool:
@@ -156,7 +165,7 @@ def check_shape(action: Action) -> None:
 
 
 def _check_ids(part: Any) -> None:
-    kind = type(part)
+    kind: Any = type(part)
     for name in _id_fields(kind):
         value = getattr(part, name)
         if value is not None and not is_id(value):
@@ -167,4 +176,3 @@ def _check_ids(part: Any) -> None:
             for item in value if isinstance(value, tuple) else (value,):
                 if item is not None:
                     _check_ids(item)
-

@@ -7,11 +7,11 @@ from typing import ClassVar, Final
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.assignment import NOT_THE_HOLDER
 from casetrail.domain.case import Case
-from casetrail.domain.status import Status
 from casetrail.domain.codes import ResumptionReason, Role, SuspensionReason
 from casetrail.domain.parties import LEADERS, POLICE
 from casetrail.domain.rules import rule
 from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import Status
 
 LONGEST_SUSPENSION: Final = timedelta(days=30)
 

@@ -7,7 +7,7 @@ nullable unions is what a general writer spends most of its time on. A test hold
 from typing import Final
 
 
-class NotAvro(ValueError):  # noqa: N818  (an answer about bytes, not a fault of the program)
+class NotAvro(ValueError):
     """The bytes end too early, or are not what the schema says."""
 
 

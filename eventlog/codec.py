@@ -49,7 +49,7 @@ UNREADABLE: Final = {
 """Why a submission cannot be read: the codes of ``SubmissionUnreadable``."""
 
 
-class Unreadable(ValueError):  # noqa: N818  (an answer about bytes, not a fault of the program)
+class Unreadable(ValueError):
     """These bytes are no action, or no event. ``code`` is one of ``UNREADABLE``; the message never quotes the bytes."""
 
     def __init__(self, code: str) -> None:
@@ -134,7 +134,9 @@ def read_action(value: bytes | None) -> tuple[Action, bytes | None]:
     except (NotAvro, OverflowError) as error:
         raise Unreadable("not-decodable") from error
     branch = long_bytes(_branches("event").index(kind))
-    return Action(action_id, case_id, occurred_at, actor, body_from_plain(kind, fields), imported), branch + value[start:]
+    return Action(action_id, case_id, occurred_at, actor, body_from_plain(kind, fields), imported), branch + value[
+        start:
+    ]
 
 
 def _older_action(value: bytes, schema_id: int) -> Action:
@@ -284,7 +286,7 @@ def _branch_schemas(name: str) -> tuple[Any, ...]:
 
 
 @cache
-def _branch_of(name: str, kind: type[Body]) -> tuple[bytes, Any]:
+def _branch_of(name: str, kind: Any) -> tuple[bytes, Any]:
     number = _branches(name).index(kind)
     return long_bytes(number), _branch_schemas(name)[number]
 

@@ -97,7 +97,7 @@ class KafkaLog:
                     allow_auto_create_topics=False,
                     batch_size=131_072,
                     linger_ms=1,
-                    max_block_ms=int(1000 * 10),
+                    max_block_ms=1000 * 10,
                     delivery_timeout_ms=60_000,
                     **client_options(self.bootstrap, self.options),
                 )
@@ -215,7 +215,9 @@ class KafkaReader:
     def _error(self, error: KafkaError) -> Exception:
         made = translated(error, self._log.bootstrap)
         if isinstance(made, OffsetGone) or "NoOffsetForPartition" in type(error).__name__:
-            return OffsetGone(f"{self._name}: the log does not have all records any more; its beginning has been deleted")
+            return OffsetGone(
+                f"{self._name}: the log does not have all records any more; its beginning has been deleted"
+            )
         return made
 
     def position(self, partition: int) -> int:

@@ -113,7 +113,9 @@ def weaknesses(bootstrap: str, name: str, options: Mapping[str, Any], starts: Ma
             meaning = "an acknowledged record could stand on one broker only, and be lost with it"
             found.append(Weakness(full, MIN_ISR, str(in_sync), "2", meaning))
         if replicas < 3:
-            meaning = "the history is lost with the brokers that hold it; 3 copies survive the loss of one without a stop"
+            meaning = (
+                "the history is lost with the brokers that hold it; 3 copies survive the loss of one without a stop"
+            )
             found.append(Weakness(full, "replication factor", str(replicas), "3", meaning))
         if starts[topic] > 0:
             meaning = "records before this offset have been deleted"

@@ -16,7 +16,7 @@ from casetrail.eventlog.port import Entry, Log, Topic
 PUBLISHED: Final = files("casetrail.domain") / "schemas" / "published"
 
 
-class UnknownSchema(ValueError):  # noqa: N818  (an answer about bytes, not a fault of the program)
+class UnknownSchema(ValueError):
     """No schema of this id has been published with this version of casetrail."""
 
     def __init__(self, schema_id: int) -> None:
@@ -61,7 +61,7 @@ def register_in_log(log: Log) -> int:
 
     Call it before the first use of a schema: whoever holds the log can then decode it without this program.
     """
-    carried = set()
+    carried: set[bytes | None] = set()
     with log.reader(Topic.SCHEMAS, dict.fromkeys(log.end_offsets(Topic.SCHEMAS), 0)) as reader:
         ends = log.end_offsets(Topic.SCHEMAS)
         while any(reader.position(partition) < end for partition, end in ends.items()):

@@ -11,7 +11,7 @@ from casetrail.projections.errors import ViewError, ViewMissing, ViewUnreachable
 from casetrail.projections.tables import TABLES, Table
 
 if TYPE_CHECKING:
-    import psycopg
+    pass
 
 Row = tuple[Any, ...]
 SCHEMA: Final = "casetrail"
@@ -119,26 +119,26 @@ class PostgresDatabase:
         self._lost = psycopg.OperationalError
         try:
             self._connection: psycopg.Connection[Row] = psycopg.connect(url, autocommit=True, connect_timeout=5)
-            self._connection.execute(f"SET search_path TO {schema}")  # type: ignore[arg-type]
+            self._connection.execute(f"SET search_path TO {schema}")
         except psycopg.OperationalError as error:
             raise ViewUnreachable(f"PostgreSQL does not answer: {str(error).splitlines()[0]}") from error
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         with self._errors():
-            return self._connection.execute(_marks(statement), values).fetchall()  # type: ignore[arg-type]
+            return self._connection.execute(_marks(statement), values).fetchall()
 
     def run(self, statement: str, values: Sequence[Any] = ()) -> int:
         with self._errors():
-            return self._connection.execute(_marks(statement), values).rowcount  # type: ignore[arg-type]
+            return self._connection.execute(_marks(statement), values).rowcount
 
     def run_many(self, statement: str, rows: Iterable[Row]) -> None:
         with self._errors(), self._connection.cursor() as cursor:
-            cursor.executemany(_marks(statement), rows)  # type: ignore[arg-type]
+            cursor.executemany(_marks(statement), rows)
 
     def load(self, table: Table, rows: Iterable[Row]) -> None:
         types = ["bytea" if column.type == "BLOB" else column.type.lower() for column in table.columns]
         statement = f"COPY {table.name} FROM STDIN (FORMAT BINARY)"
-        with self._errors(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[arg-type]
+        with self._errors(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types([{"bigint": "int8"}.get(name, name) for name in types])
             for row in rows:
                 copy.write_row(row)

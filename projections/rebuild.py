@@ -8,7 +8,7 @@ of events.
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from casetrail.eventlog.opening import open_log
-from casetrail.eventlog.outcome import History
 from casetrail.eventlog.port import Log, Reader, Topic
-from casetrail.projections.case_store import CaseStore, Position
+from casetrail.projections.case_store import CaseStore
 from casetrail.projections.database import (
     SCHEMA,
     Database,
@@ -253,7 +252,11 @@ class _Sqlite(_Target):
 
     def begin(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        builds = [int(name) for file in self.path.parent.glob(f"{self.path.name}.*") if (name := file.name.rpartition(".")[2]).isdigit()]
+        builds = [
+            int(name)
+            for file in self.path.parent.glob(f"{self.path.name}.*")
+            if (name := file.name.rpartition(".")[2]).isdigit()
+        ]
         self.number = max(builds, default=0) + 1
         self.file = self.path.with_name(f"{self.path.name}.{self.number}")
 

