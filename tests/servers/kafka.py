@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.servers.guard import Guard
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 POM: Final = Path(__file__).with_name("pom.xml")
 JARS: Final = ROOT / ".cache" / "kafka-4.1.0"
@@ -89,6 +91,7 @@ class Broker:
         self.port, self.controller_port = free_port(), free_port()
         self.settings = dict(settings or {})
         self.process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
         directory.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -118,16 +121,17 @@ class Broker:
         self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", "server.properties").wait()
 
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
-        out = (self.directory / "output").open("ab")
         command = [str(java()[0]), "-Xmx512m", "-Xms256m", "-cp", f"{jars()}/*", *arguments]
-        return subprocess.Popen(
-            command, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
+        with (self.directory / "output").open("ab") as out:
+            return subprocess.Popen(
+                command, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
 
     def launch(self) -> None:
         """Start the process without waiting for it."""
         self.process = self._java("kafka.Kafka", "server.properties")
+        self._guard = Guard(self.process.pid)
 
     def wait_ready(self) -> None:
         """Wait until it listens."""
@@ -170,6 +174,9 @@ class Broker:
             self.signal(signal.SIGKILL)
             self.process.wait(5)
         self.process = None
+        if self._guard is not None:
+            self._guard.release()
+            self._guard = None
 
 
 def start_cluster(directory: Path, brokers: int = 1, settings: Mapping[str, str] | None = None) -> Sequence[Broker]:
@@ -177,10 +184,15 @@ def start_cluster(directory: Path, brokers: int = 1, settings: Mapping[str, str]
     cluster = [Broker(directory / f"broker-{number}", number, settings) for number in range(1, brokers + 1)]
     voters = ",".join(f"{broker.number}@127.0.0.1:{broker.controller_port}" for broker in cluster)
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    for broker in cluster:
-        broker.prepare(cluster_id, voters, min(3, brokers))
-    for broker in cluster:
-        broker.launch()
-    for broker in cluster:
-        broker.wait_ready()
+    try:
+        for broker in cluster:
+            broker.prepare(cluster_id, voters, min(3, brokers))
+        for broker in cluster:
+            broker.launch()
+        for broker in cluster:
+            broker.wait_ready()
+    except BaseException:
+        for broker in cluster:
+            broker.kill()
+        raise
     return cluster

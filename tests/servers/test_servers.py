@@ -1,17 +1,69 @@
-"""The servers that other tests rest on are the real ones."""
+"""The servers that other tests rest on are the real ones, come back over their data, and outlive nobody."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import psycopg
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import NewTopic
 
-from tests.servers.kafka import Broker
+from tests.servers.kafka import ROOT, Broker, start_cluster
+from tests.servers.postgres import Postgres
+
+STARTED_AND_FORGOTTEN = """
+import subprocess, sys
+from tests.servers.guard import Guard
+server = subprocess.Popen(["sleep", "60"], start_new_session=True)
+Guard(server.pid)
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def produce(broker: Broker, topic: str, value: bytes) -> None:
+    """Append one record and wait until it is stored."""
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
+    producer.send(topic, value, partition=0).get(timeout=20)
+    producer.close()
+
+
+def consume(broker: Broker, topic: str) -> bytes:
+    """The first record of a topic."""
+    consumer = KafkaConsumer(
+        topic, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=20_000
+    )
+    try:
+        return bytes(next(iter(consumer)).value)
+    finally:
+        consumer.close()
 
 
 @pytest.mark.broker
-def test_the_broker_answers(kafka: Broker) -> None:
+def test_a_record_goes_through_the_broker(kafka: Broker) -> None:
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    assert admin.list_topics() is not None
+    admin.create_topics([NewTopic("smoke", 1, 1)])
     admin.close()
+    produce(kafka, "smoke", b"one record")
+    assert consume(kafka, "smoke") == b"one record"
+
+
+@pytest.mark.broker
+def test_a_killed_broker_comes_back_over_its_folder(tmp_path: Path) -> None:
+    (broker,) = start_cluster(tmp_path)
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        admin.create_topics([NewTopic("kept", 1, 1)])
+        admin.close()
+        produce(broker, "kept", b"still here")
+        broker.kill()
+        broker.start()
+        assert consume(broker, "kept") == b"still here"
+    finally:
+        broker.kill()
 
 
 @pytest.mark.postgres
@@ -20,3 +72,44 @@ def test_postgresql_answers(postgres_database: str) -> None:
         row = connection.execute("SELECT version()").fetchone()
     assert row is not None
     assert row[0].startswith("PostgreSQL 18")
+
+
+@pytest.mark.postgres
+def test_a_killed_postgresql_comes_back_over_its_folder(tmp_path: Path) -> None:
+    server = Postgres(tmp_path / "postgres")
+    server.start()
+    try:
+        with psycopg.connect(server.url()) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+        server.kill()
+        server.start()
+        with psycopg.connect(server.url()) as connection:
+            assert connection.execute("SELECT one FROM kept").fetchall() == [(1,)]
+    finally:
+        server.kill()
+
+
+def test_a_server_ends_with_the_process_that_started_it_even_by_sigkill() -> None:
+    tests = subprocess.Popen(
+        [sys.executable, "-c", STARTED_AND_FORGOTTEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert tests.stdout is not None
+    server = int(tests.stdout.readline())
+    os.kill(server, 0)
+    tests.kill()
+    tests.communicate()
+    assert _gone_within(server, 10.0)
+
+
+def _gone_within(process: int, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        state = Path(f"/proc/{process}/stat")
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True  # ended; whoever adopted it has not collected it yet
+        time.sleep(0.05)
+    return False
