@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := domain eventlog privacy publishing consumers projections audit importing demo cli
 CODE := $(ROOMS) tests tools bench
+LOCKER := .cache/locker
+LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-annotate --no-header
 
 .PHONY: help demo test test-embedded check format bench docs lock clean venv
 .DEFAULT_GOAL := help
 
 help: ## what can be done here
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## install what is needed, and play the 149 reports on the embedded log
 	@$(BIN)/casetrail demo
@@ -40,12 +43,12 @@ docs: venv ## write the schemas and the generated pages of docs/
 bench: venv ## measure against peers in the same run (minutes)
 	$(BIN)/python -m bench
 
-lock: venv ## pin the dependencies anew
-	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	    --python-version 3.11 --extra dev --output-file requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	    --python-version 3.11 --output-file requirements-run.lock pyproject.toml
+lock: ## pin the dependencies anew, for every Python from 3.11 on and every platform
+	$(PYTHON) -m venv $(LOCKER)
+	$(LOCKER)/bin/pip install --quiet --disable-pip-version-check uv
+	$(LOCK) --extra dev --extra build --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra build --output-file requirements-run.lock pyproject.toml
+	rm -rf $(LOCKER)
 
 venv: $(VENV)/installed
 
