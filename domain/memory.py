@@ -103,6 +103,10 @@ DEFAULTS: Final = {
 FACT_TYPES: Final = get_type_hints(Facts)
 
 
+def _any(value: Any) -> Any:
+    return value
+
+
 @cache
 def _described(kind: Any) -> str:
     """A dataclass and all that it is made of, as a text that changes when any of it does."""
@@ -110,7 +114,7 @@ def _described(kind: Any) -> str:
     for name, hint in field_types(kind):
         inner: Any = optional(hint) or hint
         inner = item_of(inner) or (get_args(inner)[1] if get_origin(inner) is dict else inner)
-        nested = _described(inner) if is_dataclass(inner) else ""
+        nested = _described(_any(inner)) if is_dataclass(inner) else ""
         parts.append(f"{name}:{hint}{nested}")
     return ";".join(parts)
 

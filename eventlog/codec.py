@@ -293,7 +293,8 @@ def _branch_of(name: str, kind: Any) -> tuple[bytes, Any]:
 
 def body_bytes(name: str, body: Body) -> bytes:
     """A body with its branch number, as it stands in an action or event (``name``)."""
-    branch, schema = _branch_of(name, type(body))
+    kind: Any = type(body)
+    branch, schema = _branch_of(name, kind)
     out = BytesIO()
     out.write(branch)
     schemaless_writer(out, schema, to_plain(body))

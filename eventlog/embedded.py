@@ -39,11 +39,21 @@ TABLES: Final = (
 COLUMNS: Final = "partition, offset, appended_at, key, value, headers"
 
 
+Clock = Callable[[], int]
+"""Milliseconds since 1970, UTC."""
+
+
+def wall_clock() -> int:
+    """The machine's time."""
+    return time.time_ns() // 1_000_000
+
+
 class EmbeddedLog:
     """A log in one SQLite file. See ``port.Log`` for what its methods promise."""
 
-    def __init__(self, path: Path, name: str, partitions: int) -> None:
+    def __init__(self, path: Path, name: str, partitions: int, clock: Clock) -> None:
         self.path = path
+        self._clock = clock
         self.name = name
         self.partitions = partitions
         self._local = threading.local()
@@ -51,7 +61,7 @@ class EmbeddedLog:
         self._lock = threading.Lock()
 
     @classmethod
-    def create(cls, path: Path | str, name: str, partitions: int = 1) -> Self:
+    def create(cls, path: Path | str, name: str, partitions: int = 1, clock: Clock = wall_clock) -> Self:
         """Make a new log. Raises ``LogExists`` where the file is there already."""
         path = Path(path)
         if path.exists():
@@ -63,11 +73,11 @@ class EmbeddedLog:
                 database.execute(statement)
             database.execute("INSERT INTO log VALUES (?, ?, ?)", (name, partitions, FORMAT))
         database.close()
-        return cls(path, name, partitions)
+        return cls(path, name, partitions, clock)
 
     @classmethod
-    def open(cls, path: Path | str) -> Self:
-        """Open a log. Raises ``LogMissing`` where there is none."""
+    def open(cls, path: Path | str, clock: Clock = wall_clock) -> Self:
+        """Open a log. Raises ``LogMissing`` where there is none. Another ``clock`` than the wall's plays past years."""
         path = Path(path)
         if not path.is_file():
             raise LogMissing(f"there is no log at {path}; 'casetrail log init' makes one")
@@ -79,7 +89,7 @@ class EmbeddedLog:
             raise LogMissing(f"{path} is not a log of casetrail ({error})") from error
         if form != FORMAT:
             raise LogMissing(f"{path} has the form {form}, this version of casetrail reads {FORMAT}")
-        return cls(path, name, partitions)
+        return cls(path, name, partitions, clock)
 
     @property
     def database(self) -> sqlite3.Connection:
@@ -104,7 +114,7 @@ class EmbeddedLog:
 
     def _insert(self, topic: Topic, entries: Sequence[Entry]) -> list[Appended]:
         partitions = self.topic_partitions(topic)
-        now = time.time_ns() // 1_000_000
+        now = self._clock()
         ends: dict[int, tuple[int, int]] = {}
         rows, appended = [], []
         for entry in entries:

@@ -1,0 +1,165 @@
+"""Questions of operators: ``cases``, ``show``, ``history``, ``holds``, ``referrals``, ``intake``."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import (
+    Failure,
+    choice,
+    format_option,
+    guarded,
+    moment,
+    now,
+    opened_keyring,
+    opened_views,
+    pass_config,
+)
+from casetrail.cli.render import emit, fields
+from casetrail.domain.codes import Offence
+from casetrail.domain.status import Status
+from casetrail.projections import queries
+
+ENTERED_LATE: Final = timedelta(hours=24)
+HISTORY: Final = ("number", "occurred_at", "recorded_at", "late", "kind", "result", "actor", "role", "agency", "detail")
+OFFENCE_NUMBER: Final = {offence.value: number for number, offence in enumerate(Offence)}
+
+
+@click.command()
+@click.option("--status", multiple=True, type=choice(Status), help="Only cases at this status; repeatable.")
+@click.option("--offence", multiple=True, type=choice(Offence), help="Only with this NIBRS code; repeatable.")
+@click.option("--holder", metavar="ID", help="Only cases that this person holds.")
+@click.option("--nobody", is_flag=True, help="Only open cases that nobody holds.")
+@click.option("--unit", metavar="ID")
+@click.option("--agency", metavar="ID")
+@click.option("--open", "open_only", is_flag=True, help="Only open cases.")
+@click.option("--older-than", type=int, metavar="DAYS", help="Only cases received more than so many days ago.")
+@click.option("--quiet-for", type=int, metavar="DAYS", help="Only open cases without an investigative act for so long.")
+@click.option("--overdue", is_flag=True, help="Only cases in which something is overdue.")
+@click.option("--now", "moment_text", metavar="TIME", help="Judge ages as of this time instead of now.")
+@click.option("--sort", type=click.Choice(list(queries.SORTS)), default="received", show_default=True)
+@click.option("--descending", is_flag=True, help="The largest or latest first.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@format_option
+@pass_config
+@guarded
+def cases(config: Config, form: str, **given: Any) -> None:
+    """List cases.
+
+    The list says what is due next in each, and who owes it.
+    """
+    at = moment(config, given["moment_text"]) if given["moment_text"] else now()
+    which = queries.CaseFilter(
+        status=given["status"],
+        offence_bits=sum(1 << OFFENCE_NUMBER[code] for code in set(given["offence"])),
+        holder=given["holder"],
+        nobody=given["nobody"],
+        unit=given["unit"],
+        agency=given["agency"],
+        open_only=given["open_only"],
+        received_before=at - timedelta(days=given["older_than"]) if given["older_than"] is not None else None,
+        quiet_since=at - timedelta(days=given["quiet_for"]) if given["quiet_for"] is not None else None,
+        overdue_at=at if given["overdue"] else None,
+        sort=given["sort"],
+        descending=given["descending"],
+        limit=given["limit"],
+    )
+    with opened_views(config) as database:
+        emit(queries.cases(database, which), queries.CASE_FIELDS, form, "cases")
+
+
+@click.command()
+@click.argument("case_id", metavar="CASE")
+@format_option
+@pass_config
+@guarded
+def show(config: Config, case_id: str, form: str) -> None:
+    """Show where a case stands and all that is due."""
+    from casetrail.domain.due import dues
+    from casetrail.domain.memory import load_case
+
+    with opened_views(config) as database:
+        row = queries.case(database, case_id)
+        state = queries.folded(database, case_id)
+    if row is None or state is None:
+        raise Failure(f"the views know no case {case_id}", exits.NOT_FOUND)
+    owed = [
+        {"due": due.kind.value, "owed_by": due.owed_by, "due_at": due.at} for due in dues(load_case(case_id, state))
+    ]
+    if form != "table":
+        emit([{**row, "dues": owed}], [*row, "dues"], form)
+        return
+    fields(row, form)
+    click.echo()
+    emit(owed, ("due", "owed_by", "due_at"), form, "due")
+
+
+@click.command()
+@click.argument("case_id", metavar="CASE")
+@click.option("--unseal", is_flag=True, help="Open the sealed fields with the keyring. They name persons.")
+@format_option
+@pass_config
+@guarded
+def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
+    """Show every event of a case, refused attempts included.
+
+    'late' says how long after it happened a fact was recorded, where that is more than a day.
+    """
+    from casetrail.cli.history import history_rows
+
+    with opened_views(config) as database:
+        events = queries.timeline(database, case_id)
+    if not events:
+        raise Failure(f"the views know no case {case_id}", exits.NOT_FOUND)
+    opener = None
+    if unseal:
+        from casetrail.cli.history import opener_for
+
+        opener = opener_for(opened_keyring(config), case_id)
+    emit(history_rows(events, opener), HISTORY, form, f"case {case_id}")
+
+
+@click.command()
+@click.option("--by", type=click.Choice(queries.HELD_BY), default="holder", show_default=True)
+@click.option("--now", "moment_text", metavar="TIME", help="Judge what is overdue as of this time instead of now.")
+@format_option
+@pass_config
+@guarded
+def holds(config: Config, by: str, moment_text: str | None, form: str) -> None:
+    """Show who holds how many open cases. An empty holder means: nobody."""
+    at = moment(config, moment_text) if moment_text else now()
+    with opened_views(config) as database:
+        rows = queries.holds(database, by, at)
+    emit(rows, (by, "open_cases", "suspended", "overdue", "next_due_at"), form, f"open cases by {by}")
+
+
+@click.command()
+@click.option("--agency", metavar="ID", help="Only referrals to this agency.")
+@click.option("--state", multiple=True, type=click.Choice(["made", "accepted", "completed", "declined", "withdrawn"]))
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@format_option
+@pass_config
+@guarded
+def referrals(config: Config, agency: str | None, state: tuple[str, ...], limit: int, form: str) -> None:
+    """List referrals by partner agency, the oldest first."""
+    with opened_views(config) as database:
+        rows = queries.referrals(database, agency, state, limit)
+    columns = ("case_id", "referral", "service", "from_agency", "to_agency", "acute", "state", "made_at", "answered_at",
+               "ended_at")  # fmt: skip
+    emit(rows, columns, form, "referrals")
+
+
+@click.command()
+@format_option
+@pass_config
+@guarded
+def intake(config: Config, form: str) -> None:
+    """Count reports by month of receipt, unit and first offence: received, screened, assigned, contacted, closed."""
+    with opened_views(config) as database:
+        rows = queries.intake(database)
+    columns = ("month", "unit", "offence", "received", "screened_in", "screened_out", "assigned", "contacted", "worked",
+               "closed")  # fmt: skip
+    emit(rows, columns, form, "intake")

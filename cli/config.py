@@ -1,0 +1,102 @@
+"""Configuration: ``casetrail.toml``, then environment variables, then options; the later one counts."""
+
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+FILE: Final = "casetrail.toml"
+
+SETTINGS: Final = {
+    "log": "address of the log: sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME",
+    "views": "address of the views: sqlite:PATH or postgresql://… (beside an embedded log unless given)",
+    "keyring": "address of the keyring: sqlite:PATH or postgresql://… (beside an embedded log unless given)",
+    "master_key": "file with the master key of the keyring (mode 0600)",
+    "person": "your id, as the log knows you",
+    "agency": "your agency's id",
+    "role": "the role in which you act",
+    "time_zone": "zone of times that are given without one, such as America/Chicago",
+}
+"""Every setting: its name in the file, ``CASETRAIL_NAME`` in the environment, ``--name`` as an option."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is configured. Addresses that are not given follow from the log's."""
+
+    log: str | None = None
+    views: str | None = None
+    keyring: str | None = None
+    master_key: str | None = None
+    person: str | None = None
+    agency: str | None = None
+    role: str | None = None
+    time_zone: str | None = None
+    kafka: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+    def log_url(self) -> str:
+        """The log's address."""
+        if self.log is None:
+            raise click.UsageError(
+                "no log is configured: give --log sqlite:casetrail.db (or kafka://HOST:PORT/NAME), set CASETRAIL_LOG, "
+                f"or write log = \"…\" into {FILE}; 'casetrail log init' makes a new one"
+            )
+        return self.log
+
+    def beside(self, kind: str) -> str:
+        """An address beside the log's file; for a log on Kafka a file with its name in this folder."""
+        url = self.log_url()
+        if url.startswith("sqlite:"):
+            return f"{url}.{kind}"
+        return f"sqlite:{url.rpartition('/')[2]}.{kind}"
+
+    def views_url(self) -> str:
+        """The views' address."""
+        return self.views or self.beside("views")
+
+    def keyring_url(self) -> str:
+        """The keyring's address."""
+        return self.keyring or self.beside("keys")
+
+
+def load_config(file: Path | None, options: dict[str, str | None]) -> Config:
+    """The configuration from file, environment and options. Raises ``click.ClickException`` for what is not understood."""
+    path = file or Path(os.environ.get("CASETRAIL_CONFIG", FILE))
+    config = Config()
+    if path.exists():
+        config = _from_file(path)
+    elif file is not None:
+        raise click.UsageError(f"there is no configuration at {file}")
+    environment = {name: os.environ.get(f"CASETRAIL_{name.upper()}") for name in SETTINGS}
+    for some in (environment, options):
+        chosen: dict[str, Any] = {name: value for name, value in some.items() if value}
+        config = replace(config, **chosen)
+    return config
+
+
+def _from_file(path: Path) -> Config:
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _bad(f"{path} is no TOML: {error}") from error
+    unknown = sorted(set(found) - set(SETTINGS) - {"kafka"})
+    if unknown:
+        raise _bad(f"{path} has settings that casetrail does not know: {', '.join(unknown)}")
+    for name, value in found.items():
+        if not isinstance(value, dict if name == "kafka" else str):
+            raise _bad(f"{path}: '{name}' must be {'a table' if name == 'kafka' else 'a string'}")
+    for name in ("log", "views", "keyring"):  # a file beside the configuration is found from everywhere
+        kind, _, file = found.get(name, "").partition(":")
+        if kind == "sqlite":
+            found[name] = f"sqlite:{path.parent / file}"
+    if "master_key" in found:
+        found["master_key"] = str(path.parent / found["master_key"])
+    return Config(**found, source=str(path))
+
+
+def _bad(message: str) -> click.ClickException:
+    return click.ClickException(message)

@@ -1,0 +1,150 @@
+"""What every command shares: the configuration, opened log and views, and what its errors mean for the exit code."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.render import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from casetrail.eventlog.port import Log
+    from casetrail.privacy.keyring import Keyring
+    from casetrail.projections.database import Database
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+UNREACHABLE: Final = frozenset({"log-unreachable", "views-unreachable", "keyring-unreachable", "keyring-locked"})
+NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing"})
+
+
+def pass_config(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the configuration as its first argument."""
+    return click.make_pass_decorator(Config)(command)
+
+
+def choice(codes: type[StrEnum]) -> click.Choice[str]:
+    """A choice among the codes of a vocabulary, by their stored values."""
+    return click.Choice([one.value for one in codes])
+
+
+class Failure(click.ClickException):
+    """An error for the person at the terminal, with its exit code."""
+
+    def __init__(self, message: str, code: int = exits.FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """What an error of a room means for the command line; None where it is a fault of the program."""
+    code = getattr(error, "code", None)
+    if not isinstance(code, str):
+        return None
+    if code in UNREACHABLE:
+        return Failure(str(error), exits.UNREACHABLE)
+    if code in NOT_FOUND:
+        return Failure(str(error), exits.NOT_FOUND)
+    return Failure(str(error), exits.PENDING if code == "pending" else exits.FAILED)
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn the rooms' errors into messages and exit codes, and let a closed pipe end the command quietly."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except BrokenPipeError:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(exits.OK)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            failure = failure_of(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+    return run
+
+
+def format_option(command: Callable[P, R]) -> Callable[P, R]:
+    """``--format`` for every command that answers with rows."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="How to write the rows.",
+    )(command)
+
+
+@contextmanager
+def opened_log(config: Config) -> "Iterator[Log]":
+    """The configured log."""
+    from casetrail.eventlog.opening import open_log
+
+    with open_log(config.log_url(), config.kafka) as log:
+        yield log
+
+
+def opened_keyring(config: Config) -> "Keyring":
+    """The configured keyring; whoever opens it closes it."""
+    from casetrail.privacy.opening import open_keyring
+
+    return open_keyring(config.keyring_url(), Path(config.master_key) if config.master_key else None)
+
+
+@contextmanager
+def opened_views(config: Config) -> "Iterator[Database]":
+    """The configured views. Those of an embedded log are brought up to date first: there no projector has to run."""
+    from casetrail.projections.database import open_database
+
+    if config.log_url().startswith("sqlite:"):
+        from casetrail.cli.embedded_views import bring_up_to_date
+
+        bring_up_to_date(config)
+    database = open_database(config.views_url())
+    try:
+        if not database.exists():
+            raise Failure("the views have not been made yet; 'casetrail views rebuild' makes them", exits.NOT_FOUND)
+        yield database
+    finally:
+        database.close()
+
+
+def moment(config: Config, text: str, what: str = "time") -> datetime:
+    """A time as somebody wrote it: ISO 8601. Without a zone it is in the configured one, else refused."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.UsageError(f"{what} '{text}' is not in ISO 8601, such as 2026-11-24T09:30:00Z") from error
+    if found.tzinfo is None:
+        if config.time_zone is None:
+            raise click.UsageError(f"{what} '{text}' has no zone: add Z or an offset, or configure time_zone")
+        try:
+            found = found.replace(tzinfo=ZoneInfo(config.time_zone))
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise click.UsageError(f"there is no time zone '{config.time_zone}'") from error
+    return found.astimezone(UTC)
+
+
+def now() -> datetime:
+    """The present moment, UTC."""
+    return datetime.now(UTC)

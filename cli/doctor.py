@@ -1,0 +1,103 @@
+"""``casetrail doctor``: what is configured, what of it works, and what to do about the rest."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import format_option, guarded, opened_keyring, opened_log, pass_config
+from casetrail.cli.render import emit
+from casetrail.eventlog.port import Topic
+
+COLUMNS = ("check", "result", "detail")
+
+
+@click.command()
+@format_option
+@pass_config
+@guarded
+def doctor(config: Config, form: str) -> None:
+    """Check configuration, log, topics, recorder, views and keyring. Exit code 8 where something is wrong."""
+    rows = []
+    for name, check in CHECKS.items():
+        try:
+            wrong, detail = check(config)
+        except click.UsageError as error:
+            wrong, detail = True, error.message
+        except Exception as error:  # a doctor reports what does not work, whatever it is
+            wrong, detail = True, f"{error}"
+        rows.append({"check": name, "result": "wrong" if wrong else "ok", "detail": detail})
+    emit(rows, COLUMNS, form, "")
+    if any(row["result"] == "wrong" for row in rows):
+        click.get_current_context().exit(exits.FAULTS)
+
+
+def _configuration(config: Config) -> tuple[bool, str]:
+    who = "/".join(part or "?" for part in (config.person, config.role, config.agency))
+    return False, f"file: {config.source or 'none'}; log: {config.log_url()}; acting as {who}"
+
+
+def _log(config: Config) -> tuple[bool, str]:
+    with opened_log(config) as log:
+        return False, f"'{log.name}', {log.partitions} partition(s)"
+
+
+def _settings(config: Config) -> tuple[bool, str]:
+    with opened_log(config) as log:
+        found = log.weaknesses()
+    if not found:
+        return False, "nothing is weakened"
+    return True, "; ".join(
+        f"{one.topic}: {one.setting} is {one.found[:40]}" for one in found
+    ) + "; see 'casetrail log check'"
+
+
+def _recorder(config: Config) -> tuple[bool, str]:
+    with opened_log(config) as log:
+        actions, pending = log.end_offsets(Topic.ACTIONS), 0
+        from casetrail.eventlog.codec import decode_event
+
+        for partition, end in actions.items():
+            last = log.last(Topic.EVENTS, partition)
+            pending += end - (decode_event(last.value).action_offset + 1 if last is not None else 0)
+    if pending == 0:
+        return False, "every submission has its outcome"
+    return True, f"up to {pending} submission(s) wait for an outcome; is 'casetrail serve recorder' running?"
+
+
+def _views(config: Config) -> tuple[bool, str]:
+    from casetrail.projections.database import open_database
+    from casetrail.projections.views import Views
+
+    with opened_log(config) as log:
+        database = open_database(config.views_url())
+        try:
+            views = Views(database, log.name)
+            behind = sum(end - views.next_offset(one) for one, end in log.end_offsets(Topic.EVENTS).items())
+        finally:
+            database.close()
+    embedded = config.log_url().startswith("sqlite:")
+    detail = f"{behind} offset(s) behind" + ("; the next query brings them up to date" if embedded and behind else "")
+    return behind > 1000 and not embedded, detail
+
+
+def _keyring(config: Config) -> tuple[bool, str]:
+    url = config.keyring_url()
+    if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:")).exists():
+        return False, "none yet; it is made when the first field is sealed"
+    keyring = opened_keyring(config)
+    keyring.token_key()
+    keyring.close()
+    return False, "opens with the master key"
+
+
+CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {
+    "configuration": _configuration,
+    "log": _log,
+    "topic settings": _settings,
+    "recorder": _recorder,
+    "views": _views,
+    "keyring": _keyring,
+}

@@ -1,0 +1,27 @@
+"""Exit codes of the command line. Scripts may rely on them."""
+
+from typing import Final
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+REJECTED: Final = 3
+UNREADABLE: Final = 4
+PENDING: Final = 5
+NOT_FOUND: Final = 6
+UNREACHABLE: Final = 7
+FAULTS: Final = 8
+INTERRUPTED: Final = 130
+
+MEANINGS: Final = {
+    OK: "done; for a submission: accepted",
+    FAILED: "failed; the message says why",
+    USAGE: "the command was not understood",
+    REJECTED: "the submission was recorded as rejected: a rule refuses it",
+    UNREADABLE: "the submission was recorded as unreadable",
+    PENDING: "no outcome yet within the time given; the submission is in the log",
+    NOT_FOUND: "no such case, log or file",
+    UNREACHABLE: "the log, the views or the keyring cannot be reached",
+    FAULTS: "the check found faults, or an import has rows that it could not take",
+    INTERRUPTED: "interrupted from the keyboard",
+}

@@ -1,0 +1,65 @@
+"""``casetrail import``."""
+
+from pathlib import Path
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure, format_option, guarded, opened_keyring, pass_config
+from casetrail.cli.progress import progress_bar
+from casetrail.cli.render import fields
+from casetrail.importing.importer import Importer
+from casetrail.publishing import connect
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--mapping", type=click.Path(path_type=Path), required=True, help="TOML file; see docs/importing.md.")
+@click.option(
+    "--rejects", type=click.Path(path_type=Path), help="Where refused rows go; FILE.rejects.csv unless given."
+)
+@click.option("--progress", "progress_file", type=click.Path(path_type=Path), help="Where it is kept how far it came.")
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for a batch's outcomes.")
+@format_option
+@pass_config
+@guarded
+def import_file(
+    config: Config,
+    file: Path,
+    mapping: Path,
+    rejects: Path | None,
+    progress_file: Path | None,
+    timeout: float,
+    form: str,
+) -> None:
+    """Import the CSV file of an old records system.
+
+    Can be interrupted and run again: nothing doubles. Every event is marked as imported, with the file's hash and the
+    line. Exit code 8 where some rows could not be taken.
+    """
+    if not file.is_file():
+        raise Failure(f"there is no file {file}", exits.NOT_FOUND)
+
+    with connect(config.log_url(), config.kafka) as connection, progress_bar("importing rows", _lines(file)) as told:
+        summary = Importer(
+            connection,
+            lambda: opened_keyring(config),
+            file,
+            mapping,
+            rejects or file.with_name(f"{file.name}.rejects.csv"),
+            progress_file or file.with_name(f"{file.name}.{connection.log.name}.progress"),
+            timeout,
+            told,
+        ).run()
+    fields(vars(summary), form)
+    if summary.already_done:
+        click.echo("this file has been imported into this log already", err=True)
+    if summary.refused_rows or summary.rejected:
+        click.echo("some rows could not be taken: see the rejects file", err=True)
+        click.get_current_context().exit(exits.FAULTS)
+
+
+def _lines(file: Path) -> int:
+    with file.open("rb") as opened:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: opened.read(1 << 20), b""))

@@ -1,0 +1,75 @@
+"""``casetrail keys``: expunge a case, disclose one sealed field, check a disclosure."""
+
+from typing import TextIO
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure, choice, guarded, now, opened_keyring, opened_views, pass_config
+from casetrail.domain.codes import SealedName
+from casetrail.domain.sealed import SealedField
+from casetrail.eventlog.codec import decode_event
+from casetrail.privacy.sealing import Disclosure, check_disclosure
+from casetrail.privacy.sealing import disclose as disclosed
+from casetrail.projections.queries import timeline
+
+
+@click.group()
+def keys() -> None:
+    """Destroy a case's key (expunge), disclose one sealed field."""
+
+
+@keys.command("destroy")
+@click.argument("case_id", metavar="CASE")
+@click.option("--reason", metavar="CODE", required=True, help="Why, as a code: court_order, expungement, …")
+@click.confirmation_option(prompt="What is sealed in this case can never be opened again. Destroy its key?")
+@pass_config
+@guarded
+def destroy(config: Config, case_id: str, reason: str) -> None:
+    """Expunge a case: destroy its key. The history stays, and every hash still verifies."""
+    keyring = opened_keyring(config)
+    keyring.destroy_case_key(case_id, reason, now())
+    keyring.close()
+    click.echo(f"the key of case {case_id} is destroyed")
+
+
+@keys.command("disclose")
+@click.argument("case_id", metavar="CASE")
+@click.argument("number", type=int)
+@click.argument("name", type=choice(SealedName))
+@pass_config
+@guarded
+def disclose(config: Config, case_id: str, number: int, name: str) -> None:
+    """Open the sealed field NAME of event NUMBER, as JSON that its receiver can check without any key."""
+    keyring = opened_keyring(config)
+    key = keyring.case_key(case_id)
+    keyring.close()
+    action_id, field = _sealed(config, case_id, number, name)
+    click.echo(disclosed(key, case_id, action_id, field).to_json())
+
+
+@keys.command("check")
+@click.argument("number", type=int)
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@pass_config
+@guarded
+def check(config: Config, number: int, file: TextIO) -> None:
+    """Check a disclosure of event NUMBER against the history. Exit code 8 where it does not fit."""
+    disclosure = Disclosure.from_json(file.read())
+    action_id, field = _sealed(config, disclosure.case_id, number, disclosure.name)
+    if action_id != disclosure.action_id or not check_disclosure(disclosure, field):
+        raise Failure("this is not what the history holds", exits.FAULTS)
+    click.echo("this is what the history holds")
+
+
+def _sealed(config: Config, case_id: str, number: int, name: str) -> tuple[bytes, SealedField]:
+    with opened_views(config) as database:
+        events = timeline(database, case_id)
+    if not 1 <= number <= len(events):
+        raise Failure(f"case {case_id} has no event {number}", exits.NOT_FOUND)
+    event = decode_event(events[number - 1][2])
+    for field in getattr(event.body, "sealed", ()):
+        if field.name == name:
+            return event.action_id, field
+    raise Failure(f"event {number} of case {case_id} has no sealed field {name}", exits.NOT_FOUND)

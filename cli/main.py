@@ -1,0 +1,115 @@
+"""``casetrail``: the command line. Commands are imported when they are used, so that each starts fast."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import SETTINGS, load_config
+
+COMMANDS: Final = {
+    "Operators": {
+        "report": "casetrail.cli.submit:report",
+        "act": "casetrail.cli.submit:act",
+        "cases": "casetrail.cli.ask:cases",
+        "show": "casetrail.cli.ask:show",
+        "history": "casetrail.cli.ask:history",
+        "holds": "casetrail.cli.ask:holds",
+        "referrals": "casetrail.cli.ask:referrals",
+        "intake": "casetrail.cli.ask:intake",
+        "watch": "casetrail.cli.watch:watch",
+    },
+    "Auditors": {
+        "replay": "casetrail.cli.auditor:replay",
+        "count": "casetrail.cli.auditor:count",
+    },
+    "Services and administrators": {
+        "serve": "casetrail.cli.serve:serve",
+        "log": "casetrail.cli.admin:log",
+        "views": "casetrail.cli.admin:views",
+        "keys": "casetrail.cli.keys:keys",
+        "import": "casetrail.cli.importer:import_file",
+        "demo": "casetrail.cli.demo:demo",
+        "doctor": "casetrail.cli.doctor:doctor",
+    },
+}
+
+SHORT: Final = {
+    "report": "Record a report: a case begins.",
+    "act": "Record what has happened in a case.",
+    "cases": "List cases.",
+    "show": "Show where a case stands and what is due.",
+    "history": "Show every event of a case.",
+    "holds": "Show who holds how many open cases.",
+    "referrals": "List referrals by partner agency.",
+    "intake": "Count reports by month, unit and offence.",
+    "watch": "Follow the log as it grows.",
+    "replay": "Show cases as they were, from the log alone.",
+    "count": "Check submitted = accepted + rejected + unreadable + pending.",
+    "serve": "Run recorder, projector or both.",
+    "log": "Make, check and describe a log.",
+    "views": "Rebuild and describe views.",
+    "keys": "Destroy a case's key (expunge), disclose one sealed field.",
+    "import": "Import an export of a records system.",
+    "demo": "Play the 149 reports on an embedded log.",
+    "doctor": "Check configuration, log, views and keyring.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when one of them is used, listed by who uses them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for names in COMMANDS.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for names in COMMANDS.values():
+            if cmd_name in names:
+                module, _, attribute = names[cmd_name].partition(":")
+                command: click.Command = getattr(importlib.import_module(module), attribute)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, SHORT[name]) for name in names])
+
+
+def _setting_options(command: Any) -> Any:
+    for name, meaning in reversed(SETTINGS.items()):
+        command = click.option(f"--{name.replace('_', '-')}", name, metavar="TEXT", help=meaning.capitalize() + ".")(
+            command
+        )
+    return command
+
+
+EPILOG: Final = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exits.MEANINGS.items()) + "."
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="casetrail", prog_name="casetrail")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file (casetrail.toml).")
+@_setting_options
+def cli(config_file: Path | None, **options: str | None) -> None:
+    """Track cases so that none can be dropped in silence.
+
+    Every action is an immutable event; what is shown here is rebuilt from those events.
+    """
+    click.get_current_context().obj = load_config(config_file, options)
+
+
+def main() -> None:
+    """The program. Never returns."""
+    try:
+        code = cli.main(prog_name="casetrail", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(exits.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else exits.OK)

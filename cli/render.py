@@ -1,0 +1,125 @@
+"""Rows to the terminal, as a table, JSON, CSV or newline-delimited JSON. What is shown can do no harm.
+
+Control characters never reach a terminal, and a cell of CSV never begins with what a spreadsheet takes for a formula.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from casetrail.domain.values import iso
+
+FORMATS: Final = ("table", "json", "csv", "ndjson")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+Rows = Iterable[dict[str, Any]]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON takes it: times in ISO 8601 with ``Z``, bytes in hex."""
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value
+
+
+def harmless(text: str) -> str:
+    """A text without control characters: each is shown as its code."""
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+
+
+def cell(value: Any) -> str:
+    """A value as text of one cell of a table."""
+    if value is None or value == []:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return iso(value.replace(microsecond=0)).replace("T", " ").replace("Z", "")
+    if isinstance(value, list | tuple):
+        return " ".join(cell(one) for one in value)
+    if isinstance(value, dict):
+        return " ".join(f"{key}={cell(one)}" for key, one in value.items() if one not in (None, [], ()))
+    return harmless(str(plain(value)))
+
+
+def csv_cell(value: Any) -> str:
+    """A value as text of one cell of CSV (RFC 4180); an apostrophe disarms what would be a formula."""
+    if value is None:
+        return ""
+    made = plain(value)
+    if isinstance(made, bool):
+        return str(made).lower()
+    if isinstance(made, int | float):
+        return str(made)
+    text = made if isinstance(made, str) else json.dumps(made, ensure_ascii=False)
+    if isinstance(made, list) and all(isinstance(one, str) for one in made):
+        text = " ".join(made)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def emit(rows: Rows, columns: Sequence[str], form: str, title: str = "") -> None:
+    """Write rows to standard output. ``ndjson`` and ``csv`` write each row as it comes."""
+    {"table": _table, "json": _json, "csv": _csv, "ndjson": _ndjson}[form](rows, columns, title)
+
+
+def _json(rows: Rows, columns: Sequence[str], _: str) -> None:
+    click.echo(json.dumps([_chosen(row, columns) for row in rows], indent=2, ensure_ascii=True))
+
+
+def _ndjson(rows: Rows, columns: Sequence[str], _: str) -> None:
+    for row in rows:
+        click.echo(json.dumps(_chosen(row, columns), ensure_ascii=True))
+        sys.stdout.flush()
+
+
+def _chosen(row: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    return {name: plain(row.get(name)) for name in columns}
+
+
+def _csv(rows: Rows, columns: Sequence[str], _: str) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([csv_cell(row.get(name)) for name in columns])
+
+
+def _table(rows: Rows, columns: Sequence[str], title: str) -> None:
+    """A table that fits the terminal; without a terminal as wide as it is."""
+    found = [[cell(row.get(name)) for name in columns] for row in rows]
+    if not found:
+        click.echo(f"{title}: none" if title else "none", err=True)
+        return
+    from rich.console import Console  # late: it takes time that other formats need not pay
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(Text(name.replace("_", " ")), overflow="fold")
+    for row in found:
+        table.add_row(*[Text(text) for text in row])
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else 240, soft_wrap=False, highlight=False).print(table)
+
+
+def fields(row: dict[str, Any], form: str) -> None:
+    """Write one row, a line a field as a table."""
+    if form != "table":
+        emit([row], list(row), form)
+        return
+    width = max(len(name) for name in row)
+    for name, value in row.items():
+        text = cell(value)
+        if text:
+            click.echo(f"{name.replace('_', ' '):<{width}}  {text}")

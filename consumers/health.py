@@ -1,0 +1,116 @@
+"""Health of running consumers, over HTTP: ``/health`` for people and orchestrators, ``/metrics`` for Prometheus.
+
+Nothing here names a case or a person.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+STALE_AFTER: Final = 30.0
+
+Lags = Callable[[], Mapping[tuple[str, int], int]]
+"""For each consumer and partition: how many offsets lie between it and the end of what it reads."""
+
+
+class Health:
+    """What the consumers of this process have done, and when."""
+
+    def __init__(self, lags: Lags | None = None) -> None:
+        self._lags = lags
+        self._lock = threading.Lock()
+        self._done: dict[str, int] = {}
+        self._stepped: dict[str, float] = {}
+        self._trouble: dict[str, str] = {}
+        self._troubles: dict[tuple[str, str], int] = {}
+
+    def stepped(self, name: str, done: int) -> None:
+        """A consumer made a step."""
+        with self._lock:
+            self._done[name] = self._done.get(name, 0) + done
+            self._stepped[name] = time.monotonic()
+            self._trouble.pop(name, None)
+
+    def troubled(self, name: str, code: str) -> None:
+        """A consumer met something that passes by itself."""
+        with self._lock:
+            self._trouble[name] = code
+            self._troubles[name, code] = self._troubles.get((name, code), 0) + 1
+
+    def report(self) -> tuple[bool, dict[str, object]]:
+        """Whether every consumer works, and what each says."""
+        with self._lock:
+            now = time.monotonic()
+            consumers = {
+                name: {
+                    "done": self._done.get(name, 0),
+                    "seconds_since_step": round(now - stepped, 3),
+                    "trouble": self._trouble.get(name),
+                }
+                for name, stepped in self._stepped.items()
+            }
+            consumers |= {
+                name: {"done": 0, "seconds_since_step": None, "trouble": code}
+                for name, code in self._trouble.items()
+                if name not in consumers
+            }
+            fresh = all(now - stepped < STALE_AFTER for stepped in self._stepped.values())
+            healthy = bool(consumers) and fresh and not self._trouble
+        return healthy, {"status": "ok" if healthy else "not ok", "consumers": consumers}
+
+    def metrics(self) -> str:
+        """The same in Prometheus' text format, with the lag of each partition."""
+        healthy, _ = self.report()
+        lines = ["# TYPE casetrail_up gauge", f"casetrail_up {int(healthy)}", "# TYPE casetrail_done_total counter"]
+        with self._lock:
+            lines += [f'casetrail_done_total{{consumer="{name}"}} {done}' for name, done in self._done.items()]
+            lines.append("# TYPE casetrail_trouble_total counter")
+            lines += [
+                f'casetrail_trouble_total{{consumer="{name}",code="{code}"}} {count}'
+                for (name, code), count in self._troubles.items()
+            ]
+        lines.append("# TYPE casetrail_lag gauge")
+        if self._lags is not None:
+            lines += [
+                f'casetrail_lag{{consumer="{name}",partition="{partition}"}} {lag}'
+                for (name, partition), lag in sorted(self._lags().items())
+            ]
+        return "\n".join(lines) + "\n"
+
+
+class HealthServer:
+    """Serves the health of this process in a thread of its own."""
+
+    def __init__(self, health: Health, address: str, port: int) -> None:
+        """Listen. Raises ``OSError`` where the port is taken. Port 0 takes a free one."""
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path == "/metrics":
+                    self._answer(200, "text/plain; version=0.0.4", health.metrics())
+                elif self.path == "/health":
+                    healthy, report = health.report()
+                    self._answer(200 if healthy else 503, "application/json", json.dumps(report) + "\n")
+                else:
+                    self._answer(404, "text/plain", "there are /health and /metrics\n")
+
+            def _answer(self, status: int, kind: str, text: str) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing: a health check every few seconds is no news."""
+
+        self._server = ThreadingHTTPServer((address, port), Handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,60 @@
+"""The one loop that runs every consumer: start, catch up, step, and begin anew after what passes by itself.
+
+A consumer that was fenced, or whose log or views could not be reached, is closed and made anew: where to go on is read
+from the log or the views, never remembered. What does not pass by itself (a broken chain) stops the process.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from casetrail.consumers.health import Health
+from casetrail.eventlog.errors import LogUnreachable, WriterFenced
+from casetrail.projections.errors import ViewMoved, ViewUnreachable
+
+LOG: Final = logging.getLogger("casetrail")
+STEP_TIMEOUT: Final = 0.25
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 10.0
+
+PASSING: Final = (WriterFenced, LogUnreachable, ViewMoved, ViewUnreachable)
+
+
+class Consumer(Protocol):
+    """What the loop runs."""
+
+    def step(self, timeout: float) -> int:
+        """Do what has come, waiting up to ``timeout`` seconds for it; how much that was."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+def run(name: str, make: Callable[[], Consumer], stop: threading.Event, health: Health) -> None:
+    """Run consumers made by ``make`` until ``stop`` is set. Errors that do not pass by themselves come out."""
+    pause = FIRST_PAUSE
+    while not stop.is_set():
+        consumer: Consumer | None = None
+        try:
+            consumer = make()
+            while not stop.is_set():
+                done = consumer.step(STEP_TIMEOUT)
+                health.stepped(name, done)
+                pause = FIRST_PAUSE
+        except PASSING as error:
+            LOG.warning("%s: %s; beginning anew in %.1f s", name, error, pause)
+            health.troubled(name, error.code)
+            stop.wait(pause * (0.5 + random.random()))  # noqa: S311  (spreads restarts, decides nothing)
+            pause = min(LONGEST_PAUSE, pause * 2)
+        finally:
+            if consumer is not None:
+                _close(name, consumer)
+
+
+def _close(name: str, consumer: Consumer) -> None:
+    try:
+        consumer.close()
+    except PASSING as error:
+        LOG.warning("%s: while closing: %s", name, error)

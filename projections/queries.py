@@ -1,0 +1,191 @@
+"""Questions to the views. Every answer is a list of plain rows with stable names; times are aware and in UTC."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from casetrail.domain.values import EPOCH
+from casetrail.projections.database import Database
+
+MICROSECOND: Final = timedelta(microseconds=1)
+
+CASE_FIELDS: Final = (
+    "case_id", "status", "holder", "unit", "agency", "offences", "received_at", "last_act_at", "contacts", "steps",
+    "due", "owed_by", "due_at",
+)  # fmt: skip
+CASE_DETAILS: Final = (
+    "case_id", "status", "report_number", "channel", "reported_in", "agency", "unit", "holder", "offences",
+    "immediate_danger", "received_at", "screened_at", "assigned_at", "acknowledged_at", "free_since",
+    "first_contact_at", "last_contact_at", "last_act_at", "reviewed_at", "suspended_until", "closed_at", "disposition",
+    "clearance", "merged_into", "contacts", "contact_attempts", "steps", "handovers", "reopenings", "refused",
+    "events", "last_occurred_at", "last_recorded_at", "due", "owed_by", "due_at", "imported", "partition", "last_hash",
+)  # fmt: skip
+SORTS: Final = {
+    "received": "received_at",
+    "due": "due_at",
+    "act": "last_act_at",
+    "recorded": "last_recorded_at",
+    "case": "case_id",
+}
+HELD_BY: Final = ("holder", "unit", "agency")
+
+Answer = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class CaseFilter:
+    """Which cases to list. What is left as it is does not restrict."""
+
+    status: Sequence[str] = ()
+    offence_bits: int = 0
+    holder: str | None = None
+    nobody: bool = False
+    unit: str | None = None
+    agency: str | None = None
+    open_only: bool = False
+    received_after: datetime | None = None
+    received_before: datetime | None = None
+    quiet_since: datetime | None = None
+    overdue_at: datetime | None = None
+    sort: str = "received"
+    descending: bool = False
+    limit: int = 50
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def conditions(self) -> list[tuple[str, list[Any]]]:
+        """The conditions, each with its values."""
+        found: list[tuple[str, list[Any]]] = []
+        if self.status:
+            found.append((f"status IN ({', '.join('?' * len(self.status))})", list(self.status)))
+        if self.offence_bits:
+            found.append(("(offence_bits & ?) <> 0", [self.offence_bits]))
+        for name in ("holder", "unit", "agency"):
+            if (value := getattr(self, name)) is not None:
+                found.append((f"{name} = ?", [value]))
+        if self.nobody:
+            found.append(("holder IS NULL AND is_open = 1", []))
+        if self.open_only:
+            found.append(("is_open = 1", []))
+        for name, sign, moment in (
+            ("received_at", ">=", self.received_after),
+            ("received_at", "<", self.received_before),
+            ("due_at", "<", self.overdue_at),
+        ):
+            if moment is not None:
+                found.append((f"{name} {sign} ?", [_micros(moment)]))
+        if self.quiet_since is not None:
+            quiet = "is_open = 1 AND (last_act_at < ? OR (last_act_at IS NULL AND received_at < ?))"
+            found.append((quiet, [_micros(self.quiet_since)] * 2))
+        return found
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else EPOCH + micros * MICROSECOND
+
+
+def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Answer:
+    return [{name: _typed(name, value) for name, value in zip(names, row, strict=True)} for row in rows]
+
+
+def _typed(name: str, value: Any) -> Any:
+    if name.endswith("_at") or name in ("free_since", "suspended_until"):
+        return _moment(value)
+    if name in ("immediate_danger", "imported", "acute"):
+        return bool(value)
+    if name.endswith("_hash"):
+        return bytes(value).hex()
+    if name == "offences":
+        return value.split(",") if value else []
+    return value
+
+
+def cases(database: Database, which: CaseFilter) -> Answer:
+    """The cases that fit a filter."""
+    conditions = which.conditions()
+    where = " AND ".join(text for text, _ in conditions) or "1 = 1"
+    values = [value for _, some in conditions for value in some]
+    column = SORTS[which.sort]
+    order = f"{column} DESC" if which.descending else column
+    statement = (
+        f"SELECT {', '.join(CASE_FIELDS)} FROM case_status WHERE {where} "  # noqa: S608  (fixed names)
+        f"AND {column} IS NOT NULL ORDER BY {order}, case_id LIMIT ?"
+    )
+    if column != "received_at" and column != "case_id":
+        statement = statement.replace(f"AND {column} IS NOT NULL ", f"AND ({column} IS NOT NULL OR 1 = 1) ")
+    return _rows(CASE_FIELDS, database.rows(statement, [*values, which.limit]))
+
+
+def case(database: Database, case_id: str) -> dict[str, Any] | None:
+    """All that the views know of one case; None where they know no such case."""
+    statement = f"SELECT {', '.join(CASE_DETAILS)} FROM case_status WHERE case_id = ?"  # noqa: S608  (fixed names)
+    found = _rows(CASE_DETAILS, database.rows(statement, (case_id,)))
+    return found[0] if found else None
+
+
+def folded(database: Database, case_id: str) -> str | None:
+    """The folded case as ``domain.memory`` text."""
+    rows = database.rows("SELECT state FROM case_status WHERE case_id = ?", (case_id,))
+    return rows[0][0] if rows else None
+
+
+def timeline(database: Database, case_id: str) -> list[tuple[int, int, bytes]]:
+    """The events of a case in their order: partition, offset and the stored bytes of each."""
+    rows = database.rows(
+        "SELECT partition, event_offset, event FROM timeline WHERE case_id = ? ORDER BY number", (case_id,)
+    )
+    return [(partition, offset, bytes(event)) for partition, offset, event in rows]
+
+
+def holds(database: Database, by: str, now: datetime) -> Answer:
+    """Who holds how many open cases: by ``holder`` (``None``: held by nobody), ``unit`` or ``agency``."""
+    if by not in HELD_BY:
+        raise ValueError(f"held by one of {', '.join(HELD_BY)}")
+    names = (by, "open_cases", "suspended", "overdue", "next_due_at")
+    rows = database.rows(
+        f"SELECT {by}, count(*), sum(CASE WHEN status = 'suspended' THEN 1 ELSE 0 END), "  # noqa: S608  (fixed names)
+        "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END), min(due_at) FROM case_status WHERE is_open = 1 "
+        f"GROUP BY {by} ORDER BY 2 DESC, 1",
+        (_micros(now),),
+    )
+    return _rows(names, rows)
+
+
+def referrals(database: Database, agency: str | None, states: Sequence[str], limit: int) -> Answer:
+    """Referrals, by the partner agency that was asked."""
+    names = ("case_id", "referral", "service", "from_agency", "to_agency", "acute", "state", "made_at", "answered_at",
+             "ended_at")  # fmt: skip
+    conditions, values = ["1 = 1"], list[Any]()
+    if agency is not None:
+        conditions.append("to_agency = ?")
+        values.append(agency)
+    if states:
+        conditions.append(f"state IN ({', '.join('?' * len(states))})")
+        values += states
+    statement = (
+        f"SELECT {', '.join(names)} FROM referral WHERE {' AND '.join(conditions)} "  # noqa: S608  (fixed names)
+        "ORDER BY made_at, case_id LIMIT ?"
+    )
+    return _rows(names, database.rows(statement, [*values, limit]))
+
+
+def intake(database: Database) -> Answer:
+    """Intake counts by month, unit and first offence, one column a measure."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    measures = ("received", "screened_in", "screened_out", "assigned", "contacted", "worked", "closed")
+    for month, unit, offence, measure, count in database.rows(
+        "SELECT month, unit, offence, measure, cases FROM intake ORDER BY month, unit, offence"
+    ):
+        empty = {"month": month, "unit": unit, "offence": offence, **dict.fromkeys(measures, 0)}
+        found.setdefault((month, unit, offence), empty)[measure] = count
+    return list(found.values())
+
+
+def statuses(database: Database) -> Answer:
+    """How many cases stand at each status."""
+    rows = database.rows("SELECT status, count(*) FROM case_status GROUP BY status ORDER BY 2 DESC, 1")
+    return _rows(("status", "cases"), rows)
