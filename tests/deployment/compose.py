@@ -1,0 +1,42 @@
+"""The parts of docker-compose.yml that the tests look at."""
+
+import re
+from typing import Any, Final
+
+import yaml
+
+from tests.servers.kafka import ROOT
+
+BROKERS: Final = ("kafka-1", "kafka-2", "kafka-3")
+
+OF_ONE_BROKER: Final = {"node.id", "advertised.listeners"}
+OF_THE_NETWORK: Final = {"controller.quorum.voters", "listeners", "log.dirs"}
+"""Settings that name hosts and folders of containers, and have another value wherever else a broker runs."""
+
+
+def load() -> dict[str, Any]:
+    """The file with its YAML anchors and merges resolved."""
+    loaded = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def broker_settings(service: dict[str, Any]) -> dict[str, str]:
+    """The ``server.properties`` that the image makes of its environment: ``KAFKA_LOG_DIRS`` is ``log.dirs``."""
+    names = {name: name.removeprefix("KAFKA_").lower() for name in service["environment"] if name.startswith("KAFKA_")}
+    assert not any("__" in name for name in names), "the image reads two underscores as one, and three as a dash"
+    return {name.replace("_", "."): str(service["environment"][given]) for given, name in names.items()}
+
+
+def command_of(service: dict[str, Any]) -> list[str] | None:
+    """The arguments of ``casetrail`` in a service of ours; None for a service of others."""
+    if not str(service["image"]).startswith("casetrail:"):
+        return None
+    command = service["command"]
+    assert isinstance(command, list)
+    return [str(word) for word in command]
+
+
+def variables_in(text: str) -> set[str]:
+    """The variables that a value takes from the environment or ``.env``."""
+    return set(re.findall(r"\$\{([A-Z_]+)", text))
