@@ -2,84 +2,199 @@
 
 import os
 import sqlite3
+import stat
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from casetrail.privacy.errors import KeyDestroyed, KeyMissing, KeyringUnreachable
-from casetrail.privacy.keyring import new_key
-from casetrail.privacy.wrapping import KeyWrapper
+from casetrail.privacy.errors import KeyMissing, KeyringExposed, KeyringLocked, KeyringUnreachable
+from casetrail.privacy.keyring import KeyWrapper, StoredKey, check_master_key, in_order, new_key, tombstone
 
-TOKENS: Final = "~tokens"  # no case can have this id
+PATIENCE: Final = 30.0  # seconds to wait for other processes
+IDS_A_QUERY: Final = 900  # older SQLite allows 999 parameters
 
-TABLE: Final = "CREATE TABLE IF NOT EXISTS key (case_id TEXT PRIMARY KEY, wrapped BLOB)"
+TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS case_key (
+        case_id TEXT PRIMARY KEY, wrapped BLOB, reason_code TEXT, destroyed_at INTEGER,
+        CHECK ((wrapped IS NULL) = (reason_code IS NOT NULL) AND (wrapped IS NULL) = (destroyed_at IS NOT NULL)))""",
+    "CREATE TABLE IF NOT EXISTS token_key (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), wrapped BLOB NOT NULL)",
+    # a tombstone stays whoever opens the file
+    """CREATE TRIGGER IF NOT EXISTS destroyed_stays BEFORE UPDATE ON case_key WHEN OLD.wrapped IS NULL
+        BEGIN SELECT RAISE(ABORT, 'a destroyed key stays destroyed'); END""",
+    """CREATE TRIGGER IF NOT EXISTS nothing_is_deleted BEFORE DELETE ON case_key
+        BEGIN SELECT RAISE(ABORT, 'the row of a case is never deleted'); END""",
+)
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a keyring. Raises ``KeyringUnreachable``."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeyringUnreachable(f"the folder of the keyring {path} cannot be made ({error.strerror})") from error
 
 
 class FileKeyring:
-    """See ``keyring.Keyring``. A destroyed key leaves its case id with no key: it is never made again."""
+    """See ``keyring.Keyring``. A destroyed key is overwritten in the file (``secure_delete``) and gone from its WAL."""
 
     def __init__(self, path: Path, wrapper: KeyWrapper) -> None:
+        self._path = path
         self._wrapper = wrapper
+        self._lock = threading.RLock()
+        make_folder(path)
+        with self._errors():
+            _make_private(path)
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-            path.chmod(0o600)
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.execute("PRAGMA secure_delete=ON")
-            self._database.execute(TABLE)
-        except (OSError, sqlite3.Error) as error:
-            raise KeyringUnreachable(f"the keyring {path} cannot be opened ({error})") from error
+            with self._errors():
+                self._prepare()
+            self._token_key = self._find_token_key()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _prepare(self) -> None:
+        _into_wal(self._database)
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.execute("PRAGMA secure_delete=ON")
+        with self._transaction() as database:
+            for statement in TABLES:
+                database.execute(statement)
+
+    def _find_token_key(self) -> bytes:
+        with self._transaction() as database:
+            row = database.execute("SELECT wrapped FROM token_key").fetchone()
+            if row is None:
+                row = (self._wrapper.wrap(new_key()),)
+                database.execute("INSERT INTO token_key VALUES (1, ?)", row)
+        return check_master_key(self._wrapper, row[0], str(self._path))
+
+    def case_key(self, case_id: str) -> bytes:
+        """See ``Keyring``."""
+        with self._errors(), self._lock:
+            found = _find(self._database, [case_id])
+        if case_id not in found:
+            raise KeyMissing(case_id)
+        return found[case_id].opened(case_id, self._wrapper)
+
+    def create_case_key(self, case_id: str) -> bytes:
+        """See ``Keyring``."""
+        return self.create_case_keys((case_id,))[case_id]
+
+    def create_case_keys(self, case_ids: Iterable[str]) -> dict[str, bytes]:
+        """See ``Keyring``."""
+        wanted = in_order(case_ids)
+        with self._transaction() as database:
+            found = _find(database, wanted)
+            keys = {case_id: stored.opened(case_id, self._wrapper) for case_id, stored in found.items()}
+            made = {case_id: new_key() for case_id in wanted if case_id not in keys}
+            database.executemany(
+                "INSERT INTO case_key (case_id, wrapped) VALUES (?, ?)",
+                ((case_id, self._wrapper.wrap(key)) for case_id, key in made.items()),
+            )
+        return keys | made
+
+    def destroy_case_key(self, case_id: str, reason_code: str, at: datetime) -> None:
+        """See ``Keyring``."""
+        reason, millis = tombstone(reason_code, at)
+        with self._transaction() as database:
+            if not _find(database, [case_id]):
+                raise KeyMissing(case_id)
+            database.execute(
+                "UPDATE case_key SET wrapped = NULL, reason_code = ?, destroyed_at = ? "
+                "WHERE case_id = ? AND wrapped IS NOT NULL",
+                (reason, millis, case_id),
+            )
+        with self._errors(), self._lock:  # the WAL, and the file until then, still hold the page as it was
+            busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise KeyringLocked(
+                f"the key of case {case_id} is destroyed, but another process keeps old pages of {self._path} open: "
+                "destroy it once more to clear them"
+            )
+
+    def token_key(self) -> bytes:
+        """See ``Keyring``."""
+        return self._token_key
+
+    def count(self) -> int:
+        """See ``Keyring``."""
+        with self._errors(), self._lock:
+            row = self._database.execute("SELECT count(*) FROM case_key WHERE wrapped IS NOT NULL").fetchone()
+        return int(row[0])
+
+    def close(self) -> None:
+        """See ``Keyring``."""
+        with self._lock:
+            self._database.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
+        with self._errors(), self._lock:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            if is_locked(error):
+                raise KeyringLocked(f"another process kept the keyring {self._path} busy: try again") from error
+            raise KeyringUnreachable(f"the keyring {self._path} cannot be used ({error})") from error
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether this is SQLite's word for 'somebody else is writing'."""
+    return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in (5, 6)
+
+
+def _make_private(path: Path) -> None:
+    """Make the file for its owner only; refuse one that others may read.
+
+    An existing file is not opened for that: closing it again would drop the locks that SQLite holds on it in this process.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise KeyringExposed(
+                f"others than its owner may read or write the keyring {path} (mode {mode:o}): run chmod 600 on it"
+            ) from None
+
+
+def _into_wal(database: sqlite3.Connection) -> None:
+    """Change to WAL mode. While another process does the same SQLite refuses at once, whatever its timeout is."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            return
         except sqlite3.OperationalError as error:
-            raise KeyringUnreachable(f"the keyring cannot be written ({error})") from error
+            if not is_locked(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
-    def case_key(self, case_id: str) -> bytes:
-        row = self._database.execute("SELECT wrapped FROM key WHERE case_id = ?", (case_id,)).fetchone()
-        if row is None:
-            raise KeyMissing(f"the keyring has no key for case {case_id}")
-        return self._opened(case_id, row[0])
 
-    def _opened(self, case_id: str, wrapped: bytes | None) -> bytes:
-        if wrapped is None:
-            raise KeyDestroyed(f"the key of case {case_id} has been destroyed: its sealed fields cannot be opened")
-        return self._wrapper.unwrap(wrapped)
-
-    def create_case_keys(self, case_ids: Iterable[str]) -> dict[str, bytes]:
-        wanted = list(dict.fromkeys(case_ids))
-        with self._transaction() as database:
-            found = {case_id: self._find(database, case_id) for case_id in wanted}
-            fresh = {case_id: new_key() for case_id, key in found.items() if key is None}
-            database.executemany(
-                "INSERT INTO key VALUES (?, ?)", [(case_id, self._wrapper.wrap(key)) for case_id, key in fresh.items()]
-            )
-        return {case_id: key or fresh[case_id] for case_id, key in found.items()}
-
-    def _find(self, database: sqlite3.Connection, case_id: str) -> bytes | None:
-        row = database.execute("SELECT wrapped FROM key WHERE case_id = ?", (case_id,)).fetchone()
-        return None if row is None else self._opened(case_id, row[0])
-
-    def destroy_case_key(self, case_id: str) -> None:
-        with self._transaction() as database:
-            database.execute(
-                "INSERT INTO key VALUES (?, NULL) ON CONFLICT (case_id) DO UPDATE SET wrapped = NULL", (case_id,)
-            )
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the old page must not stay in the WAL
-
-    def token_key(self) -> bytes:
-        return self.create_case_keys((TOKENS,))[TOKENS]
-
-    def close(self) -> None:
-        self._database.close()
+def _find(database: sqlite3.Connection, case_ids: list[str]) -> dict[str, StoredKey]:
+    found = {}
+    for start in range(0, len(case_ids), IDS_A_QUERY):
+        some = case_ids[start : start + IDS_A_QUERY]
+        marks = ",".join("?" * len(some))
+        rows = database.execute(
+            f"SELECT case_id, wrapped, reason_code, destroyed_at FROM case_key WHERE case_id IN ({marks})",  # noqa: S608
+            some,
+        )
+        found.update({case_id: StoredKey(*rest) for case_id, *rest in rows})
+    return found

@@ -1,0 +1,40 @@
+"""Opens the keyring of an address. What a kind of keyring needs is imported when one of that kind is opened."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from casetrail.privacy.errors import KeyringAddressBad
+from casetrail.privacy.keyring import Keyring, KeyWrapper
+
+
+def open_keyring(url: str, master_key_file: Path | None = None, *, wrapper: KeyWrapper | None = None) -> Keyring:
+    """Open the keyring at ``sqlite:PATH`` or ``postgresql://…``, and make it where there is none yet.
+
+    Keys are wrapped by ``wrapper`` (a key management service), else by the master key in ``CASETRAIL_MASTER_KEY``, else
+    by the one in ``master_key_file``. Beside a SQLite keyring ``PATH.master`` is that file unless another is named. A keyring in
+    PostgreSQL serves several machines, which need the same master key: so there it must be named.
+    Raises ``KeyringAddressBad``, ``KeyringUnreachable``, ``KeyringLocked``, ``KeyringExposed``, ``MasterKeyBad``.
+    """
+    if url.startswith("sqlite:") and url != "sqlite:":
+        return _open_file(Path(url.removeprefix("sqlite:")), master_key_file, wrapper)
+    if url.startswith(("postgresql://", "postgres://")):
+        return _open_postgres(url, master_key_file, wrapper)
+    raise KeyringAddressBad(
+        f"'{urlsplit(url).scheme or '(nothing)'}:…' is no address of a keyring: write sqlite:PATH or postgresql://…"
+    )
+
+
+def _open_file(path: Path, master_key_file: Path | None, wrapper: KeyWrapper | None) -> Keyring:
+    from casetrail.privacy.keyring_file import FileKeyring, make_folder
+    from casetrail.privacy.wrapping import local_wrapper
+
+    make_folder(path)
+    master = master_key_file or path.with_name(f"{path.name}.master")
+    return FileKeyring(path, wrapper or local_wrapper(master, may_create=not path.exists()))
+
+
+def _open_postgres(url: str, master_key_file: Path | None, wrapper: KeyWrapper | None) -> Keyring:
+    from casetrail.privacy.keyring_postgres import PostgresKeyring, is_made
+    from casetrail.privacy.wrapping import local_wrapper
+
+    return PostgresKeyring(url, wrapper or local_wrapper(master_key_file, may_create=not is_made(url)))

@@ -1,0 +1,98 @@
+"""The keyring in a SQLite file keeps every promise, and a few that only a file can break."""
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from casetrail.privacy.errors import KeyringExposed, KeyringLocked, KeyringUnreachable
+from casetrail.privacy.keyring import Keyring
+from casetrail.privacy.opening import open_keyring
+from tests.conformance.keyring_kit import AT, KeyringKit
+
+
+class TestFileKeyring(KeyringKit):
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return tmp_path / "keys" / "keyring.db"
+
+    @pytest.fixture
+    def url(self, path: Path) -> str:
+        return f"sqlite:{path}"
+
+    @pytest.fixture
+    def stored(self, path: Path) -> Callable[[str], bytes | None]:
+        def wrapped(case_id: str) -> bytes | None:
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                row = database.execute("SELECT wrapped FROM case_key WHERE case_id = ?", (case_id,)).fetchone()
+            return row[0]  # type: ignore[no-any-return]
+
+        return wrapped
+
+    @pytest.fixture
+    def raw(self, path: Path) -> Callable[[], bytes]:
+        return lambda: b"".join(file.read_bytes() for file in sorted(path.parent.iterdir()))
+
+    @pytest.fixture
+    def any_umask(self) -> Iterator[None]:
+        before = os.umask(0)
+        yield
+        os.umask(before)
+
+    def test_nobody_else_may_read_its_files(self, any_umask: None, url: str, path: Path, keyring: Keyring) -> None:
+        keyring.create_case_key("KC-1")
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        assert {"keyring.db", "keyring.db-wal", "keyring.db-shm"} <= modes.keys()
+        assert set(modes.values()) == {0o600}
+
+    def test_a_file_that_others_may_read_is_refused(self, keyring: Keyring, url: str, path: Path, master: Path) -> None:
+        path.chmod(0o640)
+        with pytest.raises(KeyringExposed, match="chmod 600"):
+            open_keyring(url, master)
+
+    def test_a_file_that_is_no_keyring_is_refused(self, url: str, path: Path, master: Path) -> None:
+        path.parent.mkdir()
+        master.write_text("A" * 43 + "=")
+        master.chmod(0o600)
+        path.write_bytes(b"this is a text and no database. " * 40)
+        path.chmod(0o600)
+        with pytest.raises(KeyringUnreachable, match=r"keyring\.db"):
+            open_keyring(url, master)
+
+    def test_a_reader_that_holds_the_old_pages_is_not_passed_over(
+        self, keyring: Keyring, path: Path, stored: Callable[[str], bytes | None], raw: Callable[[], bytes],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        keyring.create_case_key("KC-1")
+        wrapped = stored("KC-1")
+        assert wrapped is not None
+        keyring._database.execute("PRAGMA busy_timeout=50")  # type: ignore[attr-defined]
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM case_key").fetchone()
+            with pytest.raises(KeyringLocked, match="once more"):
+                keyring.destroy_case_key("KC-1", "court-order", AT)
+        keyring.destroy_case_key("KC-1", "court-order", AT)
+        assert wrapped not in raw()
+
+    def test_a_tombstone_stays_whoever_opens_the_file(self, keyring: Keyring, path: Path) -> None:
+        keyring.create_case_key("KC-1")
+        keyring.destroy_case_key("KC-1", "court-order", AT)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+            for statement in ("UPDATE case_key SET wrapped = x'00', reason_code = NULL, destroyed_at = NULL",
+                              "DELETE FROM case_key"):  # fmt: skip
+                with pytest.raises(sqlite3.IntegrityError):
+                    database.execute(statement)
+
+    def test_its_master_key_lies_beside_it_unless_another_is_named(self, url: str, path: Path) -> None:
+        with contextlib.closing(open_keyring(url)):
+            assert stat.S_IMODE(path.with_name("keyring.db.master").stat().st_mode) == 0o600
+
+    def test_a_folder_that_cannot_be_made_is_named(self, tmp_path: Path, master: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(KeyringUnreachable, match="file"):
+            open_keyring(f"sqlite:{tmp_path}/file/keyring.db", master)

@@ -1,0 +1,1 @@
+"""Sealing, tokens and wrapping: what stays secret, and what can still be recognised and checked."""
