@@ -37,8 +37,11 @@ def text_bytes(text: str) -> bytes:
 
 def read_long(data: bytes, at: int) -> tuple[int, int]:
     """The long at position ``at``, and the position after it. Raises ``NotAvro``."""
-    number = shift = 0
     try:
+        byte = data[at]
+        if byte < 0x80:  # most numbers are small
+            return (byte >> 1) ^ -(byte & 1), at + 1
+        number = shift = 0
         while True:
             byte = data[at]
             at += 1
@@ -58,7 +61,10 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
 
 def read_text(data: bytes, at: int) -> tuple[str, int]:
     """The string at position ``at``, and the position after it. Raises ``NotAvro``."""
-    length, at = read_long(data, at)
+    if at < len(data) and data[at] < 0x80 and not data[at] & 1:  # most texts are short
+        length, at = data[at] >> 1, at + 1
+    else:
+        length, at = read_long(data, at)
     end = at + length
     if length < 0 or end > len(data):
         raise NotAvro("the bytes end within a string")
@@ -70,6 +76,8 @@ def read_text(data: bytes, at: int) -> tuple[str, int]:
 
 def read_present(data: bytes, at: int) -> tuple[bool, int]:
     """Whether the value of a ``[null, X]`` at position ``at`` is there, and the position after the branch number."""
+    if at < len(data) and data[at] in (0, 2):
+        return data[at] == 2, at + 1
     branch, at = read_long(data, at)
     if branch not in (0, 1):
         raise NotAvro("a union has no such branch")

@@ -120,20 +120,20 @@ def read_action(value: bytes | None) -> tuple[Action, bytes | None]:
         raise Unreadable("no-value")
     if len(value) > ACTION_BYTES:
         raise Unreadable("too-large")
-    schema_id = _schema_of(value, "action")
-    if schema_id != current_ids()["action"]:
-        return _older_action(value, schema_id), None
+    if value[:PREFIX] != _frame("action"):
+        return _older_action(value, _schema_of(value, "action")), None
     try:
         action_id, at = value[PREFIX : PREFIX + 16], PREFIX + 16
         case_id, at = read_text(value, at)
         occurred, at = read_long(value, at)
         actor, at = _read_actor(value, at)
         imported, at = _read_imported(value, at)
+        kind: Any
         kind, fields, start = _read_body("action", value, at)
         occurred_at = EPOCH + occurred * MICROSECOND
-    except (NotAvro, OverflowError) as error:
+    except (NotAvro, OverflowError, IndexError) as error:
         raise Unreadable("not-decodable") from error
-    branch = long_bytes(_branches("event").index(kind))
+    branch = _branch_of("event", kind)[0]
     return Action(action_id, case_id, occurred_at, actor, body_from_plain(kind, fields), imported), branch + value[
         start:
     ]
@@ -183,12 +183,11 @@ def decode_event(value: bytes | None) -> Event:
     """The event that is stored. Raises ``Unreadable``: then it was not written by a recorder, or was altered."""
     if value is None:
         raise Unreadable("no-value")
-    schema_id = _schema_of(value, "event")
-    if schema_id != current_ids()["event"]:
-        return _older_event(value, schema_id)
+    if value[:PREFIX] != _frame("event"):
+        return _older_event(value, _schema_of(value, "event"))
     try:
         return _read_event(value)
-    except (NotAvro, OverflowError, Refused) as error:
+    except (NotAvro, OverflowError, Refused, IndexError) as error:
         raise Unreadable("not-decodable") from error
 
 
@@ -198,9 +197,8 @@ def _read_event(value: bytes) -> Event:
     offset, at = read_long(value, at)
     recorded, at = read_long(value, at)
     case_id, at = read_text(value, at)
-    log, at = read_text(value, at)
-    rule_set, at = read_long(value, at)
-    occurred_at = actor = None
+    log, rule_set, at = _read_log(value, at)
+    occurred_at = actor = imported = None
     present, at = read_present(value, at)
     if present:
         occurred, at = read_long(value, at)
@@ -208,7 +206,10 @@ def _read_event(value: bytes) -> Event:
     present, at = read_present(value, at)
     if present:
         actor, at = _read_actor(value, at)
-    imported, at = _read_imported(value, at)
+    if value[at]:
+        imported, at = _read_imported(value, at)
+    else:
+        at += 1
     kind, fields, _ = _read_body("event", value, at)
     return Event(
         value[5:37], value[37:69], value[69:85], number, partition, offset, at_millis(recorded), case_id, log, rule_set,
@@ -323,19 +324,44 @@ def _actor_bytes(actor: Actor) -> bytes:
     return text_bytes(actor.id) + text_bytes(actor.agency) + text_bytes(actor.role)
 
 
-@lru_cache(65_536)
-def _actor(person: str, agency: str, role: str) -> Actor:
-    return Actor(person, agency, Role(role))
+MOST_KNOWN: Final = 65_536
+_actors: dict[bytes, Actor] = {}
+_logs: dict[bytes, tuple[str, int]] = {}
 
 
 def _read_actor(value: bytes, at: int) -> tuple[Actor, int]:
-    person, at = read_text(value, at)
-    agency, at = read_text(value, at)
-    role, at = read_text(value, at)
+    """The actor at position ``at``. The same few act again and again: their bytes are known ones, most of the time."""
+    end = at + 1 + (value[at] >> 1)
+    end += 1 + (value[end] >> 1)
+    end += 1 + (value[end] >> 1)
+    known = _actors.get(value[at:end])  # found only where the very same bytes were read in full before
+    if known is not None:
+        return known, end
+    person, after = read_text(value, at)
+    agency, after = read_text(value, after)
+    role, after = read_text(value, after)
     try:
-        return _actor(person, agency, role), at
+        actor = Actor(person, agency, Role(role))
     except ValueError as error:  # an unknown role: nobody can be said to have asked
         raise NotAvro("no such role") from error
+    if len(_actors) >= MOST_KNOWN:
+        _actors.clear()
+    _actors[value[at:after]] = actor
+    return actor, after
+
+
+def _read_log(value: bytes, at: int) -> tuple[str, int, int]:
+    """The log's name and the rule set at position ``at``, hardly ever other ones than before; and the position after."""
+    end = at + 2 + (value[at] >> 1)
+    known = _logs.get(value[at:end])
+    if known is not None:
+        return *known, end
+    log, after = read_text(value, at)
+    rule_set, after = read_long(value, after)
+    if len(_logs) >= MOST_KNOWN:
+        _logs.clear()
+    _logs[value[at:after]] = log, rule_set
+    return log, rule_set, after
 
 
 def _imported_bytes(imported: Imported | None) -> bytes:
