@@ -1,0 +1,64 @@
+"""``python -m bench [intake|rebuild|queries …] [--scale N]``: measure, print a table, keep the results."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import intake, queries, rebuild
+from bench.servers import servers
+
+RESULTS = Path(__file__).parent / "results"
+PARTS = ("intake", "rebuild", "queries")
+
+
+def main() -> None:
+    """Run the parts that were asked for, or all."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("--scale", type=float, default=1.0, help="more or fewer events")
+    parser.add_argument("--keep", action="store_true", help="write the results into bench/results")
+    chosen = parser.parse_args()
+    rows: list[tuple[str, float, str]] = []
+    with servers() as (broker, postgres, folder):
+        if "intake" in chosen.parts:
+            rows += intake.run(broker.bootstrap, postgres.url(), folder, chosen.scale)
+        if "rebuild" in chosen.parts:
+            rows += rebuild.run(broker.bootstrap, postgres.url(), folder, chosen.scale)
+        if "queries" in chosen.parts:
+            rows += queries.run(folder, chosen.scale)
+    width = max(len(name) for name, _, _ in rows)
+    for name, value, remark in rows:
+        print(f"{name:<{width}}  {value:>12,.2f}  {remark}")
+    print(f"\n{machine()}")
+    if chosen.keep:
+        keep(rows)
+
+
+def machine() -> str:
+    """What it was measured on."""
+    names = ("kafka-python", "fastavro", "eventsourcing", "psycopg", "crc32c")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}, Apache Kafka 4.1.0, PostgreSQL 18"
+
+
+def keep(rows: list[tuple[str, float, str]]) -> None:
+    """Write the results with date and commit."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    now = datetime.now(UTC)
+    made = {
+        "at": now.isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "results": {name: round(value, 3) for name, value, _ in rows},
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{now:%Y-%m-%d}-{commit.stdout.strip()}.json").write_text(json.dumps(made, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
