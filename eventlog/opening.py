@@ -8,7 +8,6 @@ from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.port import Log
-from casetrail.eventlog.schemas import register_in_log
 
 
 class BadAddress(LogError):
@@ -76,5 +75,7 @@ def init_log(
 
         create_topics(address.bootstrap, address.name, partitions or 12, replication, min_isr, options or {})
         log = KafkaLog.open(address.bootstrap, address.name, options or {})
+    from casetrail.eventlog.schemas import register_in_log  # late: only a new log needs the codec
+
     register_in_log(log)
     return log

@@ -29,8 +29,16 @@ from casetrail.projections.database import (
 )
 from casetrail.projections.folding import Batch
 from casetrail.projections.rows import Row, case_row, intake_measures, referral_rows
-from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, INTAKE, OUTCOMES, REFERRALS, TIMELINE
-from casetrail.projections.views import Views, application_name, write_form
+from casetrail.projections.tables import (
+    BULK_TABLES,
+    CASE_STATUS,
+    INTAKE,
+    OUTCOMES,
+    REFERRALS,
+    TIMELINE,
+    application_name,
+)
+from casetrail.projections.views import Views, write_form
 
 CACHED_CASES: Final = 60_000
 SAVE_EVERY: Final = 30_000

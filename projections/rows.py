@@ -6,7 +6,7 @@ Times in the views are microseconds since 1970-01-01T00:00:00Z, so SQLite and Po
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Offence
@@ -27,64 +27,6 @@ Row = tuple[Any, ...]
 def micros(moment: datetime | None) -> int | None:
     """Microseconds since 1970, UTC."""
     return None if moment is None else (moment - EPOCH) // MICROSECOND
-
-
-class Column(NamedTuple):
-    """A column of a view: its name, and its type in SQLite and PostgreSQL (``TEXT``, ``BIGINT`` or ``BLOB``)."""
-
-    name: str
-    type: str = "TEXT"
-
-
-def _columns(*names: str, type: str = "TEXT") -> tuple[Column, ...]:
-    return tuple(Column(name, type) for name in names)
-
-
-CASE_COLUMNS: Final = (
-    *_columns("case_id"),
-    *_columns("partition", "events", type="BIGINT"),
-    *_columns("last_hash", type="BLOB"),
-    *_columns("status"),
-    *_columns("is_open", type="BIGINT"),
-    *_columns("agency", "unit", "holder", "report_number", "channel", "reported_in", "offences"),
-    *_columns(
-        "offence_bits", "immediate_danger", "received_at", "screened_at", "assigned_at", "acknowledged_at",
-        "free_since", "first_contact_at", "last_contact_at", "last_act_at", "reviewed_at", "suspended_until",
-        "closed_at", type="BIGINT",
-    ),
-    *_columns("disposition", "clearance", "merged_into"),
-    *_columns("contacts", "contact_attempts", "steps", "handovers", "reopenings", "refused", type="BIGINT"),
-    *_columns("last_occurred_at", "last_recorded_at", type="BIGINT"),
-    *_columns("due", "owed_by"),
-    *_columns("due_at", "imported", type="BIGINT"),
-    *_columns("state"),
-)  # fmt: skip
-
-TIMELINE_COLUMNS: Final = (
-    *_columns("case_id"),
-    *_columns("number", "partition", "event_offset", type="BIGINT"),
-    *_columns("kind"),
-    *_columns("recorded_at", type="BIGINT"),
-    *_columns("event", type="BLOB"),
-)
-
-REFERRAL_COLUMNS: Final = (
-    *_columns("case_id", "referral", "service", "from_agency", "to_agency"),
-    *_columns("acute", type="BIGINT"),
-    *_columns("state"),
-    *_columns("made_at", "answered_at", "ended_at", type="BIGINT"),
-)
-
-INTAKE_COLUMNS: Final = (
-    *_columns("month", "unit", "offence", "measure"),
-    *_columns("cases", type="BIGINT"),
-)
-
-OUTCOME_COLUMNS: Final = (
-    *_columns("partition", type="BIGINT"),
-    *_columns("outcome"),
-    *_columns("events", type="BIGINT"),
-)
 
 
 def case_row(history: History, partition: int) -> Row:

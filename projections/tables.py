@@ -3,13 +3,62 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from casetrail.projections.rows import (
-    CASE_COLUMNS,
-    INTAKE_COLUMNS,
-    OUTCOME_COLUMNS,
-    REFERRAL_COLUMNS,
-    TIMELINE_COLUMNS,
-    Column,
+
+class Column(NamedTuple):
+    """A column of a view: its name, and its type in SQLite and PostgreSQL (``TEXT``, ``BIGINT`` or ``BLOB``)."""
+
+    name: str
+    type: str = "TEXT"
+
+
+def _columns(*names: str, type: str = "TEXT") -> tuple[Column, ...]:
+    return tuple(Column(name, type) for name in names)
+
+
+CASE_COLUMNS: Final = (
+    *_columns("case_id"),
+    *_columns("partition", "events", type="BIGINT"),
+    *_columns("last_hash", type="BLOB"),
+    *_columns("status"),
+    *_columns("is_open", type="BIGINT"),
+    *_columns("agency", "unit", "holder", "report_number", "channel", "reported_in", "offences"),
+    *_columns(
+        "offence_bits", "immediate_danger", "received_at", "screened_at", "assigned_at", "acknowledged_at",
+        "free_since", "first_contact_at", "last_contact_at", "last_act_at", "reviewed_at", "suspended_until",
+        "closed_at", type="BIGINT",
+    ),
+    *_columns("disposition", "clearance", "merged_into"),
+    *_columns("contacts", "contact_attempts", "steps", "handovers", "reopenings", "refused", type="BIGINT"),
+    *_columns("last_occurred_at", "last_recorded_at", type="BIGINT"),
+    *_columns("due", "owed_by"),
+    *_columns("due_at", "imported", type="BIGINT"),
+    *_columns("state"),
+)  # fmt: skip
+
+TIMELINE_COLUMNS: Final = (
+    *_columns("case_id"),
+    *_columns("number", "partition", "event_offset", type="BIGINT"),
+    *_columns("kind"),
+    *_columns("recorded_at", type="BIGINT"),
+    *_columns("event", type="BLOB"),
+)
+
+REFERRAL_COLUMNS: Final = (
+    *_columns("case_id", "referral", "service", "from_agency", "to_agency"),
+    *_columns("acute", type="BIGINT"),
+    *_columns("state"),
+    *_columns("made_at", "answered_at", "ended_at", type="BIGINT"),
+)
+
+INTAKE_COLUMNS: Final = (
+    *_columns("month", "unit", "offence", "measure"),
+    *_columns("cases", type="BIGINT"),
+)
+
+OUTCOME_COLUMNS: Final = (
+    *_columns("partition", type="BIGINT"),
+    *_columns("outcome"),
+    *_columns("events", type="BIGINT"),
 )
 
 VIEW_FORM: Final = "1"
@@ -91,3 +140,8 @@ FORM: Final = Table("form", (Column("name"), Column("value")), ("name",))
 
 TABLES: Final[Sequence[Table]] = (CASE_STATUS, TIMELINE, REFERRALS, INTAKE, OUTCOMES, TRACKING, FORM)
 BULK_TABLES: Final[Sequence[Table]] = (CASE_STATUS, TIMELINE, REFERRALS)
+
+
+def application_name(log: str, partition: int) -> str:
+    """The name of a partition of ``LOG.events`` as an upstream application in ``tracking``."""
+    return f"{log}.events/{partition}"

@@ -20,15 +20,10 @@ from casetrail.projections.database import Database, create_tables
 from casetrail.projections.errors import ViewMissing, ViewMoved
 from casetrail.projections.folding import Batch
 from casetrail.projections.rows import case_row, referral_rows
-from casetrail.projections.tables import CASE_STATUS, INTAKE, OUTCOMES, REFERRALS, TIMELINE, VIEW_FORM
+from casetrail.projections.tables import CASE_STATUS, INTAKE, OUTCOMES, REFERRALS, TIMELINE, VIEW_FORM, application_name
 
 MOST_VARIABLES: Final = 500
 POLL_INTERVAL: Final = 0.005
-
-
-def application_name(log: str, partition: int) -> str:
-    """The name of a partition of ``LOG.events`` as an upstream application."""
-    return f"{log}.events/{partition}"
 
 
 def write_form(database: Database, log: str) -> None:
