@@ -35,6 +35,7 @@ def dump_case(case: Case) -> str:
     return json.dumps(
         {
             "ids": b64encode(b"".join(ids)).decode(),
+            "zero": case.numbers.get(NO_ID),  # a submitter may have chosen the very id that stands for none
             "kinds": b64encode(bytes(KIND_NUMBERS[kind] for kind in case.kinds)).decode(),
             "recorded": (case.modified_on - EPOCH) // timedelta(milliseconds=1),
             "occurred": _plain(case.last_occurred_at),
@@ -54,6 +55,8 @@ def load_case(case_id: str, text: str) -> Case:
         action_id = ids[16 * number : 16 * number + 16]
         if action_id != NO_ID:
             case.numbers.setdefault(action_id, number + 1)
+    if plain["zero"] is not None:
+        case.numbers[NO_ID] = plain["zero"]
     case.version = len(case.kinds)
     case.modified_on = at_millis(plain["recorded"])
     case.last_occurred_at = _moment(plain["occurred"])
@@ -119,5 +122,5 @@ def _described(kind: Any) -> str:
     return ";".join(parts)
 
 
-MEMORY: Final = sha256((_described(Facts) + ",".join(KIND_NAMES)).encode()).hexdigest()[:16]
+MEMORY: Final = sha256(("2;" + _described(Facts) + ",".join(KIND_NAMES)).encode()).hexdigest()[:16]
 """Names the form of these texts. Texts of another form are of no use: fold from the events."""
