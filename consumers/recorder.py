@@ -23,6 +23,8 @@ LOG: Final = logging.getLogger("casetrail.recorder")
 BATCH: Final = 2000
 SAVE_EVERY: Final = 10_000
 CATCH_UP_WAIT: Final = 30.0
+PASSED_THROUGH: Final = frozenset({"traceparent"})
+"""Headers that go on from an action to its event (W3C Trace Context). Nothing that matters is in a header."""
 
 
 class RecorderFault(LogError):
@@ -100,7 +102,8 @@ class OwnedPartition:
         entries = []
         for record, case_id in zip(pending, owners, strict=True):
             value = answer(self.store.cache.history(case_id), record, self.log.name, self.log.partitions)
-            entries.append(Entry(case_id.encode(), value, self.partition))
+            headers = tuple(header for header in record.headers if header[0] in PASSED_THROUGH)
+            entries.append(Entry(case_id.encode(), value, self.partition, headers))
         if entries:
             self.writer.append(entries)
             self.next_action = pending[-1].offset + 1

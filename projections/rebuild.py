@@ -5,7 +5,9 @@ end, without keys and indexes, which are added afterwards. Memory is bounded by 
 of events.
 """
 
+import fcntl
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +47,7 @@ SAVE_EVERY: Final = 30_000
 POLL: Final = 5_000
 LOAD: Final = 20_000
 WAIT: Final = 30.0
+REBUILD_LOCK: Final = 4_715_239
 
 Options = Mapping[str, object]
 Progress = Callable[[int], None]
@@ -84,8 +87,8 @@ def rebuild(
     target = _Postgres(views_url) if not views_url.startswith("sqlite:") else _Sqlite(Path(views_url[7:]))
     ends = log.end_offsets(Topic.EVENTS)
     shares = _shares(ends, processes or min(2, os.cpu_count() or 1))
+    target.begin()
     try:
-        target.begin()
         built = _build(target, log_url, dict(options or {}), shares, progress)
         database = target.finish(len(shares))
         _count(database, log.name, built)
@@ -260,12 +263,16 @@ class _Sqlite(_Target):
 
     def begin(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        builds = [
-            int(name)
-            for file in self.path.parent.glob(f"{self.path.name}.*")
-            if (name := file.name.rpartition(".")[2]).isdigit()
-        ]
-        self.number = max(builds, default=0) + 1
+        self._lock = self.path.with_name(f"{self.path.name}.rebuild.lock").open("ab")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)  # one rebuild at a time; it ends with its process
+        serving = self.path.resolve() if self.path.exists() else None
+        build = re.compile(re.escape(self.path.name) + r"\.(\d+)(-.*)?")
+        self.number = 1
+        for file in self.path.parent.iterdir():
+            if found := build.fullmatch(file.name):
+                self.number = max(self.number, int(found[1]) + 1)
+                if serving is None or not file.name.startswith(serving.name):
+                    file.unlink()  # left over from a rebuild that was killed
         self.file = self.path.with_name(f"{self.path.name}.{self.number}")
 
     def part(self, number: int) -> tuple[str, str]:
@@ -300,10 +307,12 @@ class _Sqlite(_Target):
         if old is not None and old != self.file.resolve():
             for suffix in ("", "-wal", "-shm"):
                 old.with_name(old.name + suffix).unlink(missing_ok=True)
+        self._lock.close()
 
     def abandon(self) -> None:
         for file in self.path.parent.glob(f"{self.file.name}*"):
             file.unlink(missing_ok=True)
+        self._lock.close()
 
 
 class _Postgres(_Target):
@@ -315,6 +324,10 @@ class _Postgres(_Target):
         self.url = url
 
     def begin(self) -> None:
+        self._lock = PostgresDatabase(self.url, self.new)
+        self._lock.rows(
+            "SELECT pg_advisory_lock(?)", (REBUILD_LOCK,)
+        )  # one rebuild at a time; it ends with its session
         database = PostgresDatabase(self.url, self.new)
         database.run(f"DROP SCHEMA IF EXISTS {self.new} CASCADE")
         database.run(f"CREATE SCHEMA {self.new}")
@@ -337,9 +350,11 @@ class _Postgres(_Target):
             database.run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
             database.run(f"ALTER SCHEMA {self.new} RENAME TO {SCHEMA}")
         database.close()
+        self._lock.close()
 
     def abandon(self) -> None:
         with suppress(Exception):  # what made the rebuild fail is what the caller hears of
             database = PostgresDatabase(self.url, self.new)
             database.run(f"DROP SCHEMA IF EXISTS {self.new} CASCADE")
             database.close()
+            self._lock.close()
