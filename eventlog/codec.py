@@ -331,9 +331,12 @@ _logs: dict[bytes, tuple[str, int]] = {}
 
 def _read_actor(value: bytes, at: int) -> tuple[Actor, int]:
     """The actor at position ``at``. The same few act again and again: their bytes are known ones, most of the time."""
-    end = at + 1 + (value[at] >> 1)
-    end += 1 + (value[end] >> 1)
-    end += 1 + (value[end] >> 1)
+    try:
+        end = at + 1 + (value[at] >> 1)
+        end += 1 + (value[end] >> 1)
+        end += 1 + (value[end] >> 1)
+    except IndexError:  # a length of two bytes: an id of 64 characters, or what is no id at all
+        end = at
     known = _actors.get(value[at:end])  # found only where the very same bytes were read in full before
     if known is not None:
         return known, end
