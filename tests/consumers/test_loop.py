@@ -1,0 +1,72 @@
+"""The loop begins anew after what passes by itself, and stops for what does not; health says which."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from casetrail.consumers.health import Health, HealthServer
+from casetrail.consumers.loop import run
+from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.outcome import ChainBroken
+
+
+class Scripted:
+    """A consumer whose steps are given: numbers are done, errors are raised."""
+
+    def __init__(self, steps: list[int | Exception], stop: threading.Event) -> None:
+        self.steps, self.stop, self.closed = steps, stop, 0
+
+    def step(self, timeout: float) -> int:
+        if not self.steps:
+            self.stop.set()
+            return 0
+        one = self.steps.pop(0)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_consumer_is_made_anew_after_what_passes_by_itself() -> None:
+    stop, health = threading.Event(), Health()
+    consumer = Scripted([3, LogUnreachable("gone"), 4], stop)
+    made = []
+    run("recorder", lambda: made.append(1) or consumer, stop, health)  # type: ignore[func-returns-value]
+    assert len(made) == 2
+    assert consumer.closed == 2
+    assert 'casetrail_done_total{consumer="recorder"} 7' in health.metrics()
+    assert 'casetrail_trouble_total{consumer="recorder",code="log-unreachable"} 1' in health.metrics()
+
+
+def test_a_broken_chain_stops_the_process() -> None:
+    stop = threading.Event()
+    consumer = Scripted([ChainBroken("altered")], stop)
+    with pytest.raises(ChainBroken):
+        run("projector", lambda: consumer, stop, Health())
+    assert consumer.closed == 1
+
+
+def test_health_is_served_with_its_lag() -> None:
+    health = Health(lambda: {("recorder", 0): 12})
+    server = HealthServer(health, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.port}"
+    try:
+        with pytest.raises(urllib.error.HTTPError) as not_yet:
+            urllib.request.urlopen(f"{base}/health")
+        assert not_yet.value.code == 503
+        health.stepped("recorder", 5)
+        with urllib.request.urlopen(f"{base}/health") as answer:
+            assert json.load(answer)["consumers"]["recorder"]["done"] == 5
+        with urllib.request.urlopen(f"{base}/metrics") as answer:
+            assert 'casetrail_lag{consumer="recorder",partition="0"} 12' in answer.read().decode()
+        health.troubled("recorder", "log-unreachable")
+        with pytest.raises(urllib.error.HTTPError) as troubled:
+            urllib.request.urlopen(f"{base}/health")
+        assert json.load(troubled.value)["consumers"]["recorder"]["trouble"] == "log-unreachable"
+    finally:
+        server.close()
