@@ -1,6 +1,6 @@
 """Questions of operators: ``cases``, ``show``, ``history``, ``holds``, ``referrals``, ``intake``."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
@@ -8,6 +8,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import (
+    DAYS,
     Failure,
     choice,
     format_option,
@@ -23,7 +24,6 @@ from casetrail.domain.codes import Offence
 from casetrail.domain.status import Status
 from casetrail.projections import queries
 
-ENTERED_LATE: Final = timedelta(hours=24)
 HISTORY: Final = ("number", "occurred_at", "recorded_at", "late", "kind", "result", "actor", "role", "agency", "detail")
 OFFENCE_NUMBER: Final = {offence.value: number for number, offence in enumerate(Offence)}
 
@@ -33,16 +33,20 @@ OFFENCE_NUMBER: Final = {offence.value: number for number, offence in enumerate(
 @click.option("--offence", multiple=True, type=choice(Offence), help="Only with this NIBRS code; repeatable.")
 @click.option("--holder", metavar="ID", help="Only cases that this person holds.")
 @click.option("--nobody", is_flag=True, help="Only open cases that nobody holds.")
-@click.option("--unit", metavar="ID")
-@click.option("--agency", metavar="ID")
+@click.option("--unit", metavar="ID", help="Only cases of this unit.")
+@click.option("--agency", metavar="ID", help="Only cases of this agency.")
 @click.option("--open", "open_only", is_flag=True, help="Only open cases.")
-@click.option("--older-than", type=int, metavar="DAYS", help="Only cases received more than so many days ago.")
-@click.option("--quiet-for", type=int, metavar="DAYS", help="Only open cases without an investigative act for so long.")
+@click.option("--older-than", type=DAYS, metavar="DAYS", help="Only cases received more than so many days ago.")
+@click.option(
+    "--quiet-for", type=DAYS, metavar="DAYS", help="Only open cases without an investigative act for so long."
+)
 @click.option("--overdue", is_flag=True, help="Only cases in which something is overdue.")
 @click.option("--now", "moment_text", metavar="TIME", help="Judge ages as of this time instead of now.")
-@click.option("--sort", type=click.Choice(list(queries.SORTS)), default="received", show_default=True)
+@click.option(
+    "--sort", type=click.Choice(list(queries.SORTS)), default="received", show_default=True, help="What comes first."
+)
 @click.option("--descending", is_flag=True, help="The largest or latest first.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 2**31), default=50, show_default=True, help="At most so many rows.")
 @format_option
 @pass_config
 @guarded
@@ -60,8 +64,8 @@ def cases(config: Config, form: str, **given: Any) -> None:
         unit=given["unit"],
         agency=given["agency"],
         open_only=given["open_only"],
-        received_before=at - timedelta(days=given["older_than"]) if given["older_than"] is not None else None,
-        quiet_since=at - timedelta(days=given["quiet_for"]) if given["quiet_for"] is not None else None,
+        received_before=_before(at, given["older_than"]),
+        quiet_since=_before(at, given["quiet_for"]),
         overdue_at=at if given["overdue"] else None,
         sort=given["sort"],
         descending=given["descending"],
@@ -69,6 +73,13 @@ def cases(config: Config, form: str, **given: Any) -> None:
     )
     with opened_views(config) as database:
         emit(queries.cases(database, which), queries.CASE_FIELDS, form, "cases")
+
+
+def _before(at: datetime, days: int | None) -> datetime | None:
+    """The moment so many days before another, and no earlier than there are dates."""
+    if days is None:
+        return None
+    return at - min(timedelta(days=days), at - datetime.min.replace(tzinfo=UTC))
 
 
 @click.command()
@@ -123,7 +134,7 @@ def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
 
 
 @click.command()
-@click.option("--by", type=click.Choice(queries.HELD_BY), default="holder", show_default=True)
+@click.option("--by", type=click.Choice(queries.HELD_BY), default="holder", show_default=True, help="Count by what.")
 @click.option("--now", "moment_text", metavar="TIME", help="Judge what is overdue as of this time instead of now.")
 @format_option
 @pass_config
@@ -138,8 +149,13 @@ def holds(config: Config, by: str, moment_text: str | None, form: str) -> None:
 
 @click.command()
 @click.option("--agency", metavar="ID", help="Only referrals to this agency.")
-@click.option("--state", multiple=True, type=click.Choice(["made", "accepted", "completed", "declined", "withdrawn"]))
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option(
+    "--state",
+    multiple=True,
+    type=click.Choice(["made", "accepted", "completed", "declined", "withdrawn"]),
+    help="Only in this state.",
+)
+@click.option("--limit", type=click.IntRange(1, 2**31), default=50, show_default=True, help="At most so many rows.")
 @format_option
 @pass_config
 @guarded

@@ -1,5 +1,7 @@
 """Questions of auditors, answered from the log alone: ``replay`` and ``count``."""
 
+import re
+
 import click
 
 from casetrail.cli import exits
@@ -28,7 +30,7 @@ def replay(config: Config, case_id: str | None, as_of: str | None, form: str) ->
     from casetrail.projections.as_of import is_reported
     from casetrail.projections.as_of import replay as replayed
 
-    offset = int(as_of) if as_of is not None and as_of.isdigit() else None
+    offset = int(as_of) if as_of is not None and re.fullmatch("[0-9]{1,18}", as_of) else None
     at = moment(config, as_of, "--as-of") if as_of is not None and offset is None else None
     with opened_log(config) as log:
         total = sum(log.end_offsets(Topic.EVENTS).values())

@@ -14,7 +14,7 @@ SETTINGS: Final = {
     "log": "address of the log: sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME",
     "views": "address of the views: sqlite:PATH or postgresql://… (beside an embedded log unless given)",
     "keyring": "address of the keyring: sqlite:PATH or postgresql://… (beside an embedded log unless given)",
-    "master_key": "file with the master key of the keyring (mode 0600)",
+    "master_key_file": "file with the master key of the keyring (mode 0600)",
     "person": "your id, as the log knows you",
     "agency": "your agency's id",
     "role": "the role in which you act",
@@ -30,7 +30,7 @@ class Config:
     log: str | None = None
     views: str | None = None
     keyring: str | None = None
-    master_key: str | None = None
+    master_key_file: str | None = None
     person: str | None = None
     agency: str | None = None
     role: str | None = None
@@ -65,12 +65,13 @@ class Config:
 
 def load_config(file: Path | None, options: dict[str, str | None]) -> Config:
     """The configuration from file, environment and options. Raises ``click.ClickException`` for what is not understood."""
-    path = file or Path(os.environ.get("CASETRAIL_CONFIG", FILE))
+    named = file or (Path(name) if (name := os.environ.get("CASETRAIL_CONFIG")) else None)
+    path = named or Path(FILE)
     config = Config()
     if path.exists():
         config = _from_file(path)
-    elif file is not None:
-        raise click.UsageError(f"there is no configuration at {file}")
+    elif named is not None:
+        raise click.UsageError(f"there is no configuration at {named}")
     environment = {name: os.environ.get(f"CASETRAIL_{name.upper()}") for name in SETTINGS}
     for some in (environment, options):
         chosen: dict[str, Any] = {name: value for name, value in some.items() if value}
@@ -81,11 +82,15 @@ def load_config(file: Path | None, options: dict[str, str | None]) -> Config:
 def _from_file(path: Path) -> Config:
     try:
         found = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise _bad(f"the configuration {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _bad(f"{path} is no TOML: {error}") from error
     unknown = sorted(set(found) - set(SETTINGS) - {"kafka"})
     if unknown:
-        raise _bad(f"{path} has settings that casetrail does not know: {', '.join(unknown)}")
+        raise _bad(
+            f"{path} has settings that casetrail does not know: {', '.join(unknown)}; it knows {', '.join(SETTINGS)} and kafka"
+        )
     for name, value in found.items():
         if not isinstance(value, dict if name == "kafka" else str):
             raise _bad(f"{path}: '{name}' must be {'a table' if name == 'kafka' else 'a string'}")
@@ -93,8 +98,8 @@ def _from_file(path: Path) -> Config:
         kind, _, file = found.get(name, "").partition(":")
         if kind == "sqlite":
             found[name] = f"sqlite:{path.parent / file}"
-    if "master_key" in found:
-        found["master_key"] = str(path.parent / found["master_key"])
+    if "master_key_file" in found:
+        found["master_key_file"] = str(path.parent / found["master_key_file"])
     return Config(**found, source=str(path))
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -16,6 +16,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.render import FORMATS
+from casetrail.domain.values import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,25 @@ def pass_config(command: Callable[..., R]) -> Callable[..., R]:
 def choice(codes: type[StrEnum]) -> click.Choice[str]:
     """A choice among the codes of a vocabulary, by their stored values."""
     return click.Choice([one.value for one in codes])
+
+
+class IdType(click.ParamType[str]):
+    """An id as the log takes it.
+
+    Checked here, before anything is submitted: a name that was given in the place of an id would else stand in the
+    history for ever, as part of a submission that is refused. So the message does not repeat it either.
+    """
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_id(str(value)):
+            self.fail("not an id: 1 to 64 letters, digits and . _ : @ + -, the first a letter or digit", param, ctx)
+        return str(value)
+
+
+ID: Final = IdType()
+DAYS: Final = click.IntRange(0, 36_500)
 
 
 class Failure(click.ClickException):
@@ -108,7 +128,7 @@ def opened_keyring(config: Config) -> "Keyring":
     """The configured keyring; whoever opens it closes it."""
     from casetrail.privacy.opening import open_keyring
 
-    return open_keyring(config.keyring_url(), Path(config.master_key) if config.master_key else None)
+    return open_keyring(config.keyring_url(), Path(config.master_key_file) if config.master_key_file else None)
 
 
 @contextmanager
@@ -142,7 +162,10 @@ def moment(config: Config, text: str, what: str = "time") -> datetime:
             found = found.replace(tzinfo=ZoneInfo(config.time_zone))
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise click.UsageError(f"there is no time zone '{config.time_zone}'") from error
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise click.UsageError(f"{what} '{text}' is outside the years 1 to 9999") from error
 
 
 def now() -> datetime:

@@ -20,14 +20,18 @@ COLUMNS = ("check", "result", "detail")
 @guarded
 def doctor(config: Config, form: str) -> None:
     """Check configuration, log, topics, recorder, views and keyring. Exit code 8 where something is wrong."""
-    rows = []
+    rows: list[dict[str, str]] = []
     for name, check in CHECKS.items():
+        failed = {row["check"] for row in rows if row["result"] == "wrong"} & set(NEEDS.get(name, ()))
+        if failed:
+            rows.append({"check": name, "result": "not checked", "detail": f"first mend: {', '.join(sorted(failed))}"})
+            continue
         try:
             wrong, detail = check(config)
-        except click.UsageError as error:
+        except click.ClickException as error:
             wrong, detail = True, error.message
         except Exception as error:  # a doctor reports what does not work, whatever it is
-            wrong, detail = True, f"{error}"
+            wrong, detail = True, str(error) or type(error).__name__
         rows.append({"check": name, "result": "wrong" if wrong else "ok", "detail": detail})
     emit(rows, COLUMNS, form, "")
     if any(row["result"] == "wrong" for row in rows):
@@ -69,16 +73,20 @@ def _recorder(config: Config) -> tuple[bool, str]:
 
 def _views(config: Config) -> tuple[bool, str]:
     from casetrail.projections.database import open_database
+    from casetrail.projections.errors import ViewMissing
     from casetrail.projections.views import Views
 
+    embedded = config.log_url().startswith("sqlite:")
     with opened_log(config) as log:
-        database = open_database(config.views_url())
+        try:
+            database = open_database(config.views_url())
+        except ViewMissing as error:
+            return not embedded, "none yet; the first query makes them" if embedded else str(error)
         try:
             views = Views(database, log.name)
             behind = sum(end - views.next_offset(one) for one, end in log.end_offsets(Topic.EVENTS).items())
         finally:
             database.close()
-    embedded = config.log_url().startswith("sqlite:")
     detail = f"{behind} offset(s) behind" + ("; the next query brings them up to date" if embedded and behind else "")
     return behind > 1000 and not embedded, detail
 
@@ -92,6 +100,15 @@ def _keyring(config: Config) -> tuple[bool, str]:
     keyring.close()
     return False, "opens with the master key"
 
+
+NEEDS = {
+    "log": ("configuration",),
+    "topic settings": ("configuration", "log"),
+    "recorder": ("configuration", "log"),
+    "views": ("configuration", "log"),
+    "keyring": ("configuration",),
+}
+"""What must be in order before a check says anything of its own."""
 
 CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {
     "configuration": _configuration,

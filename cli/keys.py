@@ -1,12 +1,12 @@
 """``casetrail keys``: expunge a case, disclose one sealed field, check a disclosure."""
 
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, choice, guarded, now, opened_keyring, opened_views, pass_config
+from casetrail.cli.context import ID, Failure, choice, guarded, now, opened_keyring, opened_views, pass_config
 from casetrail.domain.codes import SealedName
 from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import decode_event
@@ -21,8 +21,8 @@ def keys() -> None:
 
 
 @keys.command("destroy")
-@click.argument("case_id", metavar="CASE")
-@click.option("--reason", metavar="CODE", required=True, help="Why, as a code: court_order, expungement, …")
+@click.argument("case_id", metavar="CASE", type=ID)
+@click.option("--reason", metavar="CODE", type=ID, required=True, help="Why, as a code: court_order, expungement, …")
 @click.confirmation_option(prompt="What is sealed in this case can never be opened again. Destroy its key?")
 @pass_config
 @guarded
@@ -51,12 +51,15 @@ def disclose(config: Config, case_id: str, number: int, name: str) -> None:
 
 @keys.command("check")
 @click.argument("number", type=int)
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=click.File("rb"))
 @pass_config
 @guarded
-def check(config: Config, number: int, file: TextIO) -> None:
+def check(config: Config, number: int, file: BinaryIO) -> None:
     """Check a disclosure of event NUMBER against the history. Exit code 8 where it does not fit."""
-    disclosure = Disclosure.from_json(file.read())
+    try:
+        disclosure = Disclosure.from_json(file.read().decode())
+    except UnicodeDecodeError:
+        raise Failure("this is no disclosure: it is not in UTF-8") from None
     action_id, field = _sealed(config, disclosure.case_id, number, disclosure.name)
     if action_id != disclosure.action_id or not check_disclosure(disclosure, field):
         raise Failure("this is not what the history holds", exits.FAULTS)

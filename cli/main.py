@@ -1,6 +1,7 @@
 """``casetrail``: the command line. Commands are imported when they are used, so that each starts fast."""
 
 import importlib
+import io
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import SETTINGS, load_config
+from casetrail.cli.render import harmless
 
 COMMANDS: Final = {
     "Operators": {
@@ -81,10 +83,15 @@ class LazyGroup(click.Group):
 
 def _setting_options(command: Any) -> Any:
     for name, meaning in reversed(SETTINGS.items()):
-        command = click.option(f"--{name.replace('_', '-')}", name, metavar="TEXT", help=meaning.capitalize() + ".")(
-            command
-        )
+        command = click.option(
+            f"--{name.replace('_', '-')}", name, metavar="TEXT", help=f"{meaning[0].upper()}{meaning[1:]}."
+        )(command)
     return command
+
+
+def harmless_lines(message: str) -> str:
+    """A message without control characters: it may repeat what was typed, or the name of a file."""
+    return "\n".join(harmless(line) for line in message.split("\n"))
 
 
 EPILOG: Final = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exits.MEANINGS.items()) + "."
@@ -104,12 +111,16 @@ def cli(config_file: Path | None, **options: str | None) -> None:
 
 def main() -> None:
     """The program. Never returns."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot write a name still gets the rest
     try:
         code = cli.main(prog_name="casetrail", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(exits.INTERRUPTED)
     except click.ClickException as error:
+        error.message = harmless_lines(error.message)
         error.show()
         sys.exit(error.exit_code)
     sys.exit(code if isinstance(code, int) else exits.OK)

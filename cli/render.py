@@ -15,7 +15,7 @@ import click
 from casetrail.domain.values import iso
 
 FORMATS: Final = ("table", "json", "csv", "ndjson")
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 Rows = Iterable[dict[str, Any]]
 
@@ -34,8 +34,10 @@ def plain(value: Any) -> Any:
 
 
 def harmless(text: str) -> str:
-    """A text without control characters: each is shown as its code."""
-    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+    """A text without characters that control a terminal or turn its writing round: each is shown as JSON escapes it."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def cell(value: Any) -> str:
@@ -65,12 +67,13 @@ def csv_cell(value: Any) -> str:
     text = made if isinstance(made, str) else json.dumps(made, ensure_ascii=False)
     if isinstance(made, list) and all(isinstance(one, str) for one in made):
         text = " ".join(made)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return harmless(f"'{text}" if text.startswith(FORMULA) else text)
 
 
 def emit(rows: Rows, columns: Sequence[str], form: str, title: str = "") -> None:
     """Write rows to standard output. ``ndjson`` and ``csv`` write each row as it comes."""
     {"table": _table, "json": _json, "csv": _csv, "ndjson": _ndjson}[form](rows, columns, title)
+    sys.stdout.flush()  # here, where a closed pipe is still understood
 
 
 def _json(rows: Rows, columns: Sequence[str], _: str) -> None:
@@ -80,7 +83,6 @@ def _json(rows: Rows, columns: Sequence[str], _: str) -> None:
 def _ndjson(rows: Rows, columns: Sequence[str], _: str) -> None:
     for row in rows:
         click.echo(json.dumps(_chosen(row, columns), ensure_ascii=True))
-        sys.stdout.flush()
 
 
 def _chosen(row: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
@@ -92,6 +94,8 @@ def _csv(rows: Rows, columns: Sequence[str], _: str) -> None:
     writer.writerow(columns)
     for row in rows:
         writer.writerow([csv_cell(row.get(name)) for name in columns])
+        if not isinstance(rows, list):
+            sys.stdout.flush()  # rows that come one by one are wanted one by one
 
 
 def _table(rows: Rows, columns: Sequence[str], title: str) -> None:
@@ -109,8 +113,10 @@ def _table(rows: Rows, columns: Sequence[str], title: str) -> None:
         table.add_column(Text(name.replace("_", " ")), overflow="fold")
     for row in found:
         table.add_row(*[Text(text) for text in row])
-    terminal = sys.stdout.isatty()
-    Console(width=None if terminal else 240, soft_wrap=False, highlight=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 240, highlight=False)
+    with console.capture() as written:  # written by click, as everything else: a closed pipe is not rich's business
+        console.print(table)
+    click.echo(written.get(), nl=False)
 
 
 def fields(row: dict[str, Any], form: str) -> None:

@@ -2,33 +2,45 @@
 
 import re
 import secrets
-import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, choice, format_option, guarded, moment, now, opened_keyring, pass_config
+from casetrail.cli.context import ID, Failure, choice, format_option, guarded, moment, now, pass_config
 from casetrail.cli.render import fields as emit_fields
+from casetrail.cli.sealing import persons, read_sealed, seal_all
 from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.closure import ExceptionalConditions
-from casetrail.domain.codes import Channel, Offence, ReporterKind, Role, SealedName
+from casetrail.domain.codes import Channel, Offence, ReporterKind, Role
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.kinds import ACTION_KINDS
 from casetrail.domain.rules import RULES
-from casetrail.domain.sealed import SealedField, Token
+from casetrail.domain.sealed import SealedField
 from casetrail.domain.shapes import field_types, item_of, optional
+from casetrail.domain.values import is_id
 from casetrail.publishing import Outcome, OutcomePending, Receipt, connect
 
 SEALING: Final = "sealed"
 CONDITIONS: Final = "conditions"
 EXIT_BY_RESULT: Final = {"accepted": exits.OK, "rejected": exits.REJECTED, "unreadable": exits.UNREADABLE}
+
+HELP: Final = {
+    "holder": "person who holds the case from now on",
+    "referral": "referral, one in this case",
+    "concern": "concern, one in this case",
+    "to_agency": "agency that is asked",
+    "referred_to": "agency that the report was passed on to",
+    "transferred_to": "agency that takes the case over",
+    "acknowledgement": "other agency's acknowledgement",
+    "into": "case that goes on",
+    "other": "other case",
+}
 
 Command = Callable[..., Any]
 
@@ -36,37 +48,6 @@ Command = Callable[..., Any]
 def command_name(kind: type) -> str:
     """``VictimContactMade`` as a command: ``victim-contact-made``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
-
-
-def read_sealed(values: tuple[str, ...]) -> dict[SealedName, str]:
-    """``NAME=TEXT``, ``NAME=@FILE`` and ``NAME=-`` (standard input) as texts by name."""
-    found = {}
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not equals or name not in SealedName._value2member_map_:
-            known = ", ".join(SealedName)
-            raise click.UsageError(f"--seal wants NAME=TEXT, NAME=@FILE or NAME=- with NAME one of: {known}")
-        if text == "-":
-            text = sys.stdin.read()
-        elif text.startswith("@"):
-            try:
-                text = Path(text[1:]).read_text("utf-8")
-            except OSError as error:
-                raise Failure(f"cannot read {text[1:]}: {error.strerror}", exits.NOT_FOUND) from error
-        found[SealedName(name)] = text
-    return found
-
-
-def seal_all(config: Config, case_id: str, action_id: bytes, texts: dict[SealedName, str]) -> tuple[SealedField, ...]:
-    """Seal texts under the key of the case."""
-    if not texts:
-        return ()
-    from casetrail.privacy.sealing import seal
-
-    keyring = opened_keyring(config)
-    key = keyring.create_case_key(case_id)
-    keyring.close()
-    return tuple(seal(key, case_id, action_id, name, text) for name, text in texts.items())
 
 
 def actor_of(config: Config) -> Actor:
@@ -77,6 +58,9 @@ def actor_of(config: Config) -> Actor:
         )
     if config.role not in Role._value2member_map_:
         raise click.UsageError(f"there is no role '{config.role}'; roles are: {', '.join(Role)}")
+    for name in ("person", "agency"):
+        if not is_id(getattr(config, name)):
+            raise click.UsageError(f"the configured {name} is no id: 1 to 64 letters, digits and . _ : @ + -")
     return Actor(config.person, config.agency, Role(config.role))
 
 
@@ -122,7 +106,13 @@ def common_options(command: Command) -> Command:
         click.option(
             "--action-id", metavar="HEX", help="32 hex digits; give the same again to retry without doubling."
         ),
-        click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds to wait for the outcome."),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0, 86_400),
+            default=30.0,
+            show_default=True,
+            help="Seconds to wait for the outcome.",
+        ),
     ):
         command = option(command)
     return format_option(command)
@@ -161,12 +151,22 @@ def _option(name: str, hint: Any, required: bool) -> Callable[[Command], Command
     inner = optional(hint) or hint
     inner = item_of(inner) or inner
     if isinstance(inner, type) and issubclass(inner, StrEnum):
-        return click.option(flag, name, required=required, type=choice(inner))
+        help_text = (inner.__doc__ or "").split(". ")[0].rstrip(".") + "."
+        return click.option(flag, name, required=required, type=choice(inner), help=help_text)
     if inner is bool:
-        return click.option(f"{flag}/--no-{name.replace('_', '-')}", name, default=None if optional(hint) else False)
+        return click.option(
+            f"{flag}/--no-{name.replace('_', '-')}",
+            name,
+            default=None if optional(hint) else False,
+            help="Say so, or the contrary; left out: not known." if optional(hint) else "Say so, or the contrary.",
+        )
     if inner is int:
-        return click.option(flag, name, type=int, required=required, help="Number of an event of this case.")
-    return click.option(flag, name, required=required, metavar="TIME" if inner is datetime else "ID")
+        return click.option(
+            flag, name, type=click.IntRange(1, 2**31), required=required, help="Number of an event of this case."
+        )
+    if inner is datetime:
+        return click.option(flag, name, required=required, metavar="TIME", help="ISO 8601, with zone.")
+    return click.option(flag, name, required=required, metavar="ID", type=ID, help=f"Id of the {HELP.get(name, name)}.")
 
 
 def body_of(kind: Any, config: Config, values: dict[str, Any], sealed: tuple[SealedField, ...]) -> Body:
@@ -196,6 +196,8 @@ def offence(text: str) -> OffenceAlleged:
     code, _, statute = text.partition(":")
     if code not in Offence._value2member_map_:
         raise click.UsageError(f"there is no offence '{code}'; NIBRS codes are: {', '.join(Offence)}")
+    if statute and not is_id(statute):
+        raise click.UsageError("a statute is an id, such as 566.030: letters, digits and . _ : @ + -")
     return OffenceAlleged(Offence(code), statute or None)
 
 
@@ -207,17 +209,17 @@ def _add(kind: Any) -> None:
     def run(
         config: Config, case_id: str, at: str | None, action_id: str | None, timeout: float, form: str, **values: Any
     ) -> None:
-        chosen = action_id_of(action_id)
-        sealed = seal_all(config, case_id, chosen, read_sealed(values.pop(SEALING, ())))
-        body = body_of(kind, config, values, sealed)
-        when = moment(config, at, "--at") if at else now()
-        submit(config, Action(chosen, case_id, when, actor_of(config), body), timeout, form)
+        chosen, when, actor = action_id_of(action_id), moment(config, at, "--at") if at else now(), actor_of(config)
+        texts = read_sealed(values.pop(SEALING, ()))
+        body_of(kind, config, values, ())  # before a key is made: what was typed wrong is found here
+        body = body_of(kind, config, values, seal_all(config, case_id, chosen, texts))
+        submit(config, Action(chosen, case_id, when, actor, body), timeout, form)
 
     command: Command = run
     for name, hint in reversed(field_types(kind)):
         command = _option(name, hint, name in required and name not in (SEALING, "offences"))(command)
     command = common_options(command)
-    command = click.argument("case_id", metavar="CASE")(command)
+    command = click.argument("case_id", metavar="CASE", type=ID)(command)
     act.command(command_name(kind), help=kind.__doc__)(command)
 
 
@@ -227,12 +229,14 @@ for _kind in ACTION_KINDS:
 
 
 @click.command()
-@click.argument("case_id", metavar="[CASE]", required=False)
-@click.option("--report-number", metavar="ID", help="The unit's or hotline's number; the case id unless given.")
-@click.option("--channel", type=choice(Channel), required=True)
-@click.option("--reporter", "reporter_kind", type=choice(ReporterKind), required=True)
-@click.option("--for-agency", metavar="ID", help="The responsible agency; your own unless given.")
-@click.option("--unit", metavar="ID", required=True, help="The responsible unit.")
+@click.argument("case_id", metavar="[CASE]", type=ID, required=False)
+@click.option(
+    "--report-number", metavar="ID", type=ID, help="The unit's or hotline's number; the case id unless given."
+)
+@click.option("--channel", type=choice(Channel), required=True, help="How it reached the unit.")
+@click.option("--reporter", "reporter_kind", type=choice(ReporterKind), required=True, help="Who reported.")
+@click.option("--for-agency", metavar="ID", type=ID, help="The responsible agency; your own unless given.")
+@click.option("--unit", metavar="ID", type=ID, required=True, help="The responsible unit.")
 @click.option("--offence", "offences", multiple=True, required=True, metavar="CODE[:STATUTE]", help="NIBRS code.")
 @click.option("--danger", is_flag=True, help="The child is in immediate danger.")
 @click.option("--child-name", help="Sealed; also makes the child's token. '-' asks for it.")
@@ -255,7 +259,7 @@ def report(
     """
     chosen, when, actor = action_id_of(action_id), moment(config, at, "--at") if at else now(), actor_of(config)
     case_id = case_id or f"{when.year}-{secrets.token_hex(5)}"
-    texts, tokens = _persons(config, given)
+    texts, tokens = persons(config, given)
     texts |= read_sealed(given[SEALING])
     body = ReportReceived(
         report_number=given["report_number"] or case_id,
@@ -269,34 +273,3 @@ def report(
         sealed=seal_all(config, case_id, chosen, texts),
     )
     submit(config, Action(chosen, case_id, when, actor, body), timeout, form)
-
-
-def _persons(config: Config, given: dict[str, Any]) -> tuple[dict[SealedName, str], tuple[Token, ...]]:
-    """The texts to seal and the tokens that follow from them."""
-    from casetrail.privacy.tokens import address_token, child_token, suspect_token
-
-    child, born, suspect, address = (given[name] for name in ("child_name", "child_born", "suspect_name", "address"))
-    if child == "-":
-        child = click.prompt("Child's name", hide_input=True, err=True)
-    pairs = {
-        SealedName.CHILD_NAME: child,
-        SealedName.CHILD_BIRTH_DATE: born,
-        SealedName.SUSPECT_NAME: suspect,
-        SealedName.ADDRESS: address,
-    }
-    texts = {name: text for name, text in pairs.items() if text}
-    if not (child or suspect or address):
-        return texts, ()
-    try:
-        birth = date.fromisoformat(born) if born else None
-    except ValueError as error:
-        raise click.UsageError("--child-born wants YYYY-MM-DD") from error
-    keyring = opened_keyring(config)
-    key = keyring.token_key()
-    keyring.close()
-    tokens = (
-        child_token(key, child, birth) if child else None,
-        suspect_token(key, suspect) if suspect else None,
-        address_token(key, address) if address else None,
-    )
-    return texts, tuple(token for token in tokens if token is not None)

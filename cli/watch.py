@@ -19,7 +19,14 @@ COLUMNS = ("recorded_at", "case_id", "number", "kind", "result", "actor", "role"
 @click.option("--from-start", is_flag=True, help="Show what is there already first.")
 @click.option("--case", "case_id", metavar="CASE", help="Only events of this case.")
 @click.option("--no-follow", is_flag=True, help="Stop at the end instead of waiting for more.")
-@click.option("--format", "form", type=click.Choice(["lines", "ndjson", "csv"]), default="lines", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["lines", "ndjson", "csv"]),
+    default="lines",
+    show_default=True,
+    help="How to write the events.",
+)
 @pass_config
 @guarded
 def watch(config: Config, from_start: bool, case_id: str | None, no_follow: bool, form: str) -> None:

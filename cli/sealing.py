@@ -1,0 +1,84 @@
+"""Texts that name persons, sealed before they leave this process, and the tokens that follow from them."""
+
+import sys
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure, opened_keyring
+from casetrail.domain.codes import SealedName
+from casetrail.domain.sealed import SealedField, Token
+
+
+def read_sealed(values: tuple[str, ...]) -> dict[SealedName, str]:
+    """``NAME=TEXT``, ``NAME=@FILE`` and ``NAME=-`` (standard input) as texts by name."""
+    found: dict[SealedName, str] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or name not in SealedName._value2member_map_:
+            known = ", ".join(SealedName)
+            raise click.UsageError(f"--seal wants NAME=TEXT, NAME=@FILE or NAME=- with NAME one of: {known}")
+        if name in found:
+            raise click.UsageError(f"--seal {name} is given twice")
+        found[SealedName(name)] = _text(name, text)
+    return found
+
+
+def _text(name: str, given: str) -> str:
+    """The text that was given, or that is in the file or on standard input that was named. No message repeats it."""
+    if given != "-" and not given.startswith("@"):
+        return given
+    try:
+        raw = sys.stdin.buffer.read() if given == "-" else Path(given[1:]).read_bytes()
+        return raw.decode().removesuffix("\n").removesuffix("\r")  # the end of the last line is no part of a name
+    except OSError as error:
+        message = f"the file of --seal {name} cannot be read: {error.strerror}"
+        raise Failure(message, exits.NOT_FOUND) from error
+    except UnicodeDecodeError:
+        raise Failure(f"the text of --seal {name} is not in UTF-8") from None
+
+
+def seal_all(config: Config, case_id: str, action_id: bytes, texts: dict[SealedName, str]) -> tuple[SealedField, ...]:
+    """Seal texts under the key of the case."""
+    if not texts:
+        return ()
+    from casetrail.privacy.sealing import seal
+
+    with closing(opened_keyring(config)) as keyring:
+        key = keyring.create_case_key(case_id)
+    return tuple(seal(key, case_id, action_id, name, text) for name, text in texts.items())
+
+
+def persons(config: Config, given: dict[str, Any]) -> tuple[dict[SealedName, str], tuple[Token, ...]]:
+    """The texts to seal and the tokens that follow from them."""
+    from casetrail.privacy.tokens import address_token, child_token, suspect_token
+
+    child, born, suspect, address = (given[name] for name in ("child_name", "child_born", "suspect_name", "address"))
+    if child == "-":
+        child = click.prompt("Child's name", hide_input=True, err=True)
+    pairs = {
+        SealedName.CHILD_NAME: child,
+        SealedName.CHILD_BIRTH_DATE: born,
+        SealedName.SUSPECT_NAME: suspect,
+        SealedName.ADDRESS: address,
+    }
+    texts = {name: text for name, text in pairs.items() if text}
+    if not (child or suspect or address):
+        return texts, ()
+    try:
+        birth = date.fromisoformat(born) if born else None
+    except ValueError as error:
+        raise click.UsageError("--child-born wants YYYY-MM-DD") from error
+    with closing(opened_keyring(config)) as keyring:
+        key = keyring.token_key()
+    tokens = (
+        child_token(key, child, birth) if child else None,
+        suspect_token(key, suspect) if suspect else None,
+        address_token(key, address) if address else None,
+    )
+    return texts, tuple(token for token in tokens if token is not None)
