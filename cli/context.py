@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -42,22 +42,17 @@ def choice(codes: type[StrEnum]) -> click.Choice[str]:
     return click.Choice([one.value for one in codes])
 
 
-class IdType(click.ParamType[str]):
+def an_id(text: str) -> str:
     """An id as the log takes it.
 
     Checked here, before anything is submitted: a name that was given in the place of an id would else stand in the
     history for ever, as part of a submission that is refused. So the message does not repeat it either.
     """
-
-    name = "id"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not is_id(str(value)):
-            self.fail("not an id: 1 to 64 letters, digits and . _ : @ + -, the first a letter or digit", param, ctx)
-        return str(value)
+    if not is_id(text):
+        raise click.BadParameter("not an id: 1 to 64 letters, digits and . _ : @ + -, the first a letter or digit")
+    return text
 
 
-ID: Final = IdType()
 DAYS: Final = click.IntRange(0, 36_500)
 
 

@@ -6,7 +6,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import ID, Failure, choice, guarded, now, opened_keyring, opened_views, pass_config
+from casetrail.cli.context import Failure, an_id, choice, guarded, now, opened_keyring, opened_views, pass_config
 from casetrail.domain.codes import SealedName
 from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import decode_event
@@ -21,8 +21,8 @@ def keys() -> None:
 
 
 @keys.command("destroy")
-@click.argument("case_id", metavar="CASE", type=ID)
-@click.option("--reason", metavar="CODE", type=ID, required=True, help="Why, as a code: court_order, expungement, …")
+@click.argument("case_id", metavar="CASE", type=an_id)
+@click.option("--reason", metavar="CODE", type=an_id, required=True, help="Why, as a code: court_order, expungement, …")
 @click.confirmation_option(prompt="What is sealed in this case can never be opened again. Destroy its key?")
 @pass_config
 @guarded

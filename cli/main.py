@@ -120,7 +120,7 @@ def main() -> None:
         click.echo("interrupted", err=True)
         sys.exit(exits.INTERRUPTED)
     except click.ClickException as error:
-        error.message = harmless_lines(error.message)
+        vars(error)["message"] = harmless_lines(error.message)
         error.show()
         sys.exit(error.exit_code)
     sys.exit(code if isinstance(code, int) else exits.OK)

@@ -12,7 +12,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import ID, Failure, choice, format_option, guarded, moment, now, pass_config
+from casetrail.cli.context import Failure, an_id, choice, format_option, guarded, moment, now, pass_config
 from casetrail.cli.render import fields as emit_fields
 from casetrail.cli.sealing import persons, read_sealed, seal_all
 from casetrail.domain.actions import Action, Actor, Body
@@ -166,7 +166,9 @@ def _option(name: str, hint: Any, required: bool) -> Callable[[Command], Command
         )
     if inner is datetime:
         return click.option(flag, name, required=required, metavar="TIME", help="ISO 8601, with zone.")
-    return click.option(flag, name, required=required, metavar="ID", type=ID, help=f"Id of the {HELP.get(name, name)}.")
+    return click.option(
+        flag, name, required=required, metavar="ID", type=an_id, help=f"Id of the {HELP.get(name, name)}."
+    )
 
 
 def body_of(kind: Any, config: Config, values: dict[str, Any], sealed: tuple[SealedField, ...]) -> Body:
@@ -219,7 +221,7 @@ def _add(kind: Any) -> None:
     for name, hint in reversed(field_types(kind)):
         command = _option(name, hint, name in required and name not in (SEALING, "offences"))(command)
     command = common_options(command)
-    command = click.argument("case_id", metavar="CASE", type=ID)(command)
+    command = click.argument("case_id", metavar="CASE", type=an_id)(command)
     act.command(command_name(kind), help=kind.__doc__)(command)
 
 
@@ -229,14 +231,14 @@ for _kind in ACTION_KINDS:
 
 
 @click.command()
-@click.argument("case_id", metavar="[CASE]", type=ID, required=False)
+@click.argument("case_id", metavar="[CASE]", type=an_id, required=False)
 @click.option(
-    "--report-number", metavar="ID", type=ID, help="The unit's or hotline's number; the case id unless given."
+    "--report-number", metavar="ID", type=an_id, help="The unit's or hotline's number; the case id unless given."
 )
 @click.option("--channel", type=choice(Channel), required=True, help="How it reached the unit.")
 @click.option("--reporter", "reporter_kind", type=choice(ReporterKind), required=True, help="Who reported.")
-@click.option("--for-agency", metavar="ID", type=ID, help="The responsible agency; your own unless given.")
-@click.option("--unit", metavar="ID", type=ID, required=True, help="The responsible unit.")
+@click.option("--for-agency", metavar="ID", type=an_id, help="The responsible agency; your own unless given.")
+@click.option("--unit", metavar="ID", type=an_id, required=True, help="The responsible unit.")
 @click.option("--offence", "offences", multiple=True, required=True, metavar="CODE[:STATUTE]", help="NIBRS code.")
 @click.option("--danger", is_flag=True, help="The child is in immediate danger.")
 @click.option("--child-name", help="Sealed; also makes the child's token. '-' asks for it.")
