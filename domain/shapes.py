@@ -15,7 +15,7 @@ from casetrail.domain.rules import Refused, rule
 from casetrail.domain.values import IdMark, is_id
 
 UNKNOWN_CODE: Final = rule(
-    "unknown-code", "A field has a code that is not in its vocabulary (see docs/events.md).", binds_imported=True
+    "unknown-code", "A field has a code that is not in its vocabulary (see docs/codes.md).", binds_imported=True
 )
 NOT_AN_ID: Final = rule(
     "not-an-id",
