@@ -6,6 +6,7 @@ folds anew from the events when it has changed: the text is a convenience, never
 
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +14,7 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from casetrail.domain.case import Case, Facts
+from casetrail.domain.case import Case, ClosureRequest, Concern, Facts, Referral
 from casetrail.domain.kinds import EVENT_KINDS
 from casetrail.domain.shapes import field_types, item_of, optional
 from casetrail.domain.values import EPOCH, at_millis
@@ -61,7 +62,7 @@ def load_case(case_id: str, text: str) -> Case:
     case.modified_on = at_millis(plain["recorded"])
     case.last_occurred_at = _moment(plain["occurred"])
     for name, value in plain["facts"].items():
-        setattr(case.facts, name, _typed(FACT_TYPES[name], value))
+        setattr(case.facts, name, FACT_READERS[name](value))
     return case
 
 
@@ -70,32 +71,52 @@ def _moment(micros: int | None) -> datetime | None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
+    """A fact as JSON takes it. Most facts are plain already, or moments."""
+    kind = type(value)
+    if kind is datetime:
         return (value - EPOCH) // MICROSECOND
-    if isinstance(value, tuple):
+    if kind is tuple:
         return [_plain(item) for item in value]
-    if isinstance(value, dict):
+    if kind is dict:
         return {key: _plain(item) for key, item in value.items()}
-    if is_dataclass(value):
-        return [_plain(item) for item in vars(value).values()]
+    if kind in NESTED:
+        return [_plain(item) for item in value.__dict__.values()]
     return value
 
 
-def _typed(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """How a fact of this type is read from what ``_plain`` made of it."""
     hint = optional(hint) or hint
     if hint is datetime:
-        return _moment(value)
+        return _moment
     if inner := item_of(hint):
-        return tuple(_typed(inner, item) for item in value)
+        return _each(_reader(inner))
     if get_origin(hint) is dict:
-        return {key: _typed(get_args(hint)[1], item) for key, item in value.items()}
+        return _values(_reader(get_args(hint)[1]))
     if is_dataclass(hint):
-        types = (item_hint for _, item_hint in field_types(hint))  # type: ignore[arg-type]
-        return hint(*(_typed(item_hint, item) for item_hint, item in zip(types, value, strict=True)))  # type: ignore[operator]
+        return _instance(hint, [_reader(item) for _, item in field_types(_any(hint))])
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
+        return _code(hint)
+    return _any
+
+
+def _each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda plain: tuple([read(item) for item in plain])
+
+
+def _values(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda plain: {key: read(item) for key, item in plain.items()}
+
+
+def _instance(kind: Any, readers: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    return lambda plain: kind(*[read(item) for read, item in zip(readers, plain, strict=True)])
+
+
+def _code(kind: type[StrEnum]) -> Callable[[Any], Any]:
+    return lambda plain: None if plain is None else kind(plain)
+
+
+def _any(value: Any) -> Any:
     return value
 
 
@@ -103,11 +124,8 @@ DEFAULTS: Final = {
     field.name: field.default_factory() if field.default_factory is not MISSING else field.default
     for field in fields(Facts)
 }
-FACT_TYPES: Final = get_type_hints(Facts)
-
-
-def _any(value: Any) -> Any:
-    return value
+NESTED: Final = frozenset({Referral, Concern, ClosureRequest})
+FACT_READERS: Final = {name: _reader(hint) for name, hint in get_type_hints(Facts).items()}
 
 
 @cache

@@ -38,7 +38,7 @@ def replay(
             for record in _until(log, partition, moment, offset, progress):
                 _follow(store, record, case_id)
         store.save({})
-        for _, history in store.stored():
+        for _, history, _ in store.stored():
             yield status_row(history)
         store.close()
 

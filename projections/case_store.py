@@ -117,11 +117,11 @@ class CaseStore:
             database.execute("DELETE FROM history WHERE partition = ?", (partition,))
             database.execute("DELETE FROM position WHERE partition = ?", (partition,))
 
-    def stored(self) -> Iterator[tuple[int, History]]:
-        """Every stored history, with its partition; what is unsaved is not among them."""
+    def stored(self) -> Iterator[tuple[int, History, str]]:
+        """Every stored history, with its partition and its text; what is unsaved is not among them."""
         query = "SELECT partition, case_id, last_hash, state FROM history"
         for partition, case_id, last_hash, state in self._database.execute(query):
-            yield partition, History(load_case(case_id, state), last_hash)
+            yield partition, History(load_case(case_id, state), last_hash), state
 
     def close(self) -> None:
         """Close the file. What was not saved is folded anew from the events next time."""

@@ -211,9 +211,9 @@ def _load_cases(store: CaseStore, database: Database) -> Counter[tuple[str, str,
     cases = store.stored()
     while some := list(islice(cases, LOAD)):
         with database.transaction():
-            database.load(CASE_STATUS, [case_row(history, partition) for partition, history in some])
-            database.load(REFERRALS, [row for _, history in some for row in referral_rows(history.case)])
-        for _, history in some:
+            database.load(CASE_STATUS, [case_row(history, partition, state) for partition, history, state in some])
+            database.load(REFERRALS, [row for _, history, _ in some for row in referral_rows(history.case)])
+        for _, history, _ in some:
             intake.update(intake_measures(history.case))
     return intake
 

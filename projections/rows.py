@@ -29,8 +29,8 @@ def micros(moment: datetime | None) -> int | None:
     return None if moment is None else (moment - EPOCH) // MICROSECOND
 
 
-def case_row(history: History, partition: int) -> Row:
-    """The row of a case in ``case_status``."""
+def case_row(history: History, partition: int, state: str | None = None) -> Row:
+    """The row of a case in ``case_status``. ``state``: its folded text, where that is known already."""
     case = history.case
     facts, status, due = case.facts, case.status, next_due(case)
     return (
@@ -44,7 +44,7 @@ def case_row(history: History, partition: int) -> Row:
         facts.clearance and facts.clearance.value, facts.merged_into, facts.contacts, facts.contact_attempts,
         facts.steps, facts.handovers, facts.reopenings, _refused(case), micros(case.last_occurred_at),
         micros(case.modified_on), due and due.kind.value, due and due.owed_by, micros(due and due.at),
-        int(facts.imported), dump_case(case),
+        int(facts.imported), state or dump_case(case),
     )  # fmt: skip
 
 
