@@ -29,7 +29,7 @@ from casetrail.eventlog.codec import (
 )
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.schemas import current_ids, parsed, published
-from tests.actions import SERGEANT, action
+from tests.actions import SERGEANT, action, report
 from tests.domain.histories import WIDE, actions
 from tests.eventlog.examples import BODIES, events, example_action, example_event, plain_action, plain_event
 
@@ -259,6 +259,34 @@ def test_ten_megabytes_are_no_burden(fill: bytes) -> None:
 )
 def test_what_is_no_action_is_named(value: bytes | None, code: str) -> None:
     assert outcome(value, decode_action) == code
+
+
+DANGER = encode_action(action(report(immediate_danger=True)))
+STATUTE = DANGER.rindex(b"566.030")
+
+
+@pytest.mark.parametrize(
+    ("at", "length", "put"),
+    [
+        pytest.param(STATUTE + 8, 1, b"\x07", id="a boolean that is neither, which one library reads as no danger"),
+        pytest.param(STATUTE - 2, 1, b"\x01", id="branch -1 of a union"),
+        pytest.param(STATUTE - 1, 1, b"\x8e\x00", id="a length written longer than it is"),
+    ],
+)
+def test_bytes_that_libraries_read_differently_are_unreadable(at: int, length: int, put: bytes) -> None:
+    assert outcome(DANGER, decode_action) == "read"
+    assert outcome(DANGER[:at] + put + DANGER[at + length :], decode_action) == "not-decodable"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(ACTIONS), st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=2))
+def test_what_is_read_of_altered_bytes_is_what_the_apache_library_reads(value: bytes, where: float, put: bytes) -> None:
+    at = PREFIX + int(where * (len(value) - PREFIX))
+    altered = value[:at] + put + value[at + len(put) :]
+    if outcome(altered, decode_action) == "read":
+        read = decode_action(altered)
+        if not isinstance(read.body, Malformed):
+            assert by_apache("action", altered) == untagged(plain_action(read))
 
 
 def test_an_action_is_no_event() -> None:
