@@ -38,7 +38,14 @@ time_zone = "America/Chicago"
 
 
 @click.command()
-@click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("casetrail-demo"), show_default=True)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path("casetrail-demo"),
+    show_default=True,
+    help="Folder to play in.",
+)
 @click.option("--seed", type=int, default=149, show_default=True, help="Another seed tells another story.")
 @click.option("--today", metavar="YYYY-MM-DD", help="The day on which the story ends; today unless given.")
 @guarded
