@@ -104,19 +104,32 @@ def _table(rows: Rows, columns: Sequence[str], title: str) -> None:
     if not found:
         click.echo(f"{title}: none" if title else "none", err=True)
         return
+    heads = [name.replace("_", " ") for name in columns]
+    click.echo(_fitted(title, heads, found) if sys.stdout.isatty() else _aligned(title, heads, found), nl=False)
+
+
+def _fitted(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As wide as the terminal, long cells folded."""
     from rich.console import Console  # late: it takes time that other formats need not pay
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(Text(name.replace("_", " ")), overflow="fold")
-    for row in found:
+    for head in heads:
+        table.add_column(Text(head), overflow="fold")
+    for row in rows:
         table.add_row(*[Text(text) for text in row])
-    console = Console(width=None if sys.stdout.isatty() else 240, highlight=False)
-    with console.capture() as written:  # written by click, as everything else: a closed pipe is not rich's business
+    console = Console(highlight=False)
+    with console.capture() as written:  # click writes it, as everything else: a closed pipe is not rich's business
         console.print(table)
-    click.echo(written.get(), nl=False)
+    return written.get()
+
+
+def _aligned(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As wide as it is, a line a row: for files and pipes, where a folded name could not be found again."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (heads, *rows)]
+    return "\n".join([*([title] if title else []), *lines, ""])
 
 
 def fields(row: dict[str, Any], form: str) -> None:
