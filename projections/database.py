@@ -2,12 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from casetrail.projections.errors import ViewError, ViewMissing, ViewUnreachable
+from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ SCHEMA: Final = "casetrail"
 class Database(Protocol):
     """A database with views."""
 
-    blob: str
-    """The type for bytes."""
+    types: Mapping[str, str]
+    """Its own names of types, where they differ from ``rows.Column``'s."""
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows that a query gives."""
@@ -47,17 +47,20 @@ class Database(Protocol):
 class SqliteDatabase:
     """Views in an SQLite file. The path is a link to the file of the newest build, so that a rebuild can swap it."""
 
-    blob = "BLOB"
+    types: Mapping[str, str] = {}
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         if not create and not path.exists():
             raise ViewMissing(f"there are no views at {path}; 'casetrail views rebuild' makes them")
+        self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            found = _file_at(path)  # before it is opened: what is swapped in meanwhile is then seen as another file
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("PRAGMA cache_size=-65536")
+            self._file = found or _file_at(path)
         except (sqlite3.Error, OSError) as error:
             raise ViewUnreachable(f"the views at {path} cannot be opened ({error})") from error
 
@@ -82,6 +85,8 @@ class SqliteDatabase:
         with _sqlite_errors():
             self._database.execute("BEGIN IMMEDIATE")
         try:
+            if _file_at(self._path) != self._file:
+                raise ViewMoved(f"the views at {self._path} have been replaced by rebuilt ones")
             yield
             with _sqlite_errors():
                 self._database.execute("COMMIT")
@@ -97,12 +102,23 @@ class SqliteDatabase:
         self._database.close()
 
 
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to; None where it leads nowhere."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 @contextmanager
 def _sqlite_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError:
         raise
+    except UnicodeEncodeError:
+        raise _no_text() from None
     except sqlite3.OperationalError as error:
         raise ViewUnreachable(f"the views cannot be read or written: {error}") from error
 
@@ -110,13 +126,14 @@ def _sqlite_errors() -> Iterator[None]:
 class PostgresDatabase:
     """Views in a schema of a PostgreSQL database."""
 
-    blob = "BYTEA"
+    types: Mapping[str, str] = {"BLOB": "BYTEA", "TEXT": 'TEXT COLLATE "C"'}  # texts sort as they do in SQLite
 
     def __init__(self, url: str, schema: str = SCHEMA) -> None:
         import psycopg  # late: the command line need not pay for it when the views are in SQLite
 
         self.schema = schema
         self._lost = psycopg.OperationalError
+        self._no_text = (UnicodeEncodeError, psycopg.DataError)
         try:
             self._connection: psycopg.Connection[Row] = psycopg.connect(url, autocommit=True, connect_timeout=5)
             self._connection.execute(f"SET search_path TO {schema}")
@@ -160,9 +177,17 @@ class PostgresDatabase:
             yield
         except self._lost as error:
             raise ViewUnreachable(f"PostgreSQL does not answer: {str(error).splitlines()[0]}") from error
+        except self._no_text as error:
+            if isinstance(error, UnicodeEncodeError) or "NUL" in str(error):
+                raise _no_text() from None
+            raise
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _no_text() -> ViewError:
+    return ViewError("a value that was asked for has a character that no text in a database can have")
 
 
 def _marks(statement: str) -> str:
@@ -172,7 +197,7 @@ def _marks(statement: str) -> str:
 def create_tables(database: Database, *, bulk: bool = False) -> None:
     """Create all tables; for a bulk load without keys and indexes (``create_indexes`` adds them afterwards)."""
     for table in TABLES:
-        database.run(table.create(database.blob, with_key=not (bulk and table.name in BULK)))
+        database.run(table.create(database.types, with_key=not (bulk and table.name in BULK)))
         if not bulk:
             create_table_indexes(database, table)
 

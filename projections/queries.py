@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database
 
@@ -28,6 +29,7 @@ SORTS: Final = {
     "recorded": "last_recorded_at",
     "case": "case_id",
 }
+OFTEN_MISSING: Final = frozenset({"due_at", "last_act_at"})
 HELD_BY: Final = ("holder", "unit", "agency")
 
 Answer = list[dict[str, Any]]
@@ -53,9 +55,14 @@ class CaseFilter:
     limit: int = 50
     more: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def asks_for_unreported(self) -> bool:
+        """Whether submissions that belong to no reported case are listed too: only where that is asked for by status."""
+        return Status.UNREPORTED in self.status
+
     def conditions(self) -> list[tuple[str, list[Any]]]:
         """The conditions, each with its values."""
-        found: list[tuple[str, list[Any]]] = []
+        found: list[tuple[str, list[Any]]] = [("1 = 1" if self.asks_for_unreported else "received_at IS NOT NULL", [])]
         if self.status:
             found.append((f"status IN ({', '.join('?' * len(self.status))})", list(self.status)))
         if self.offence_bits:
@@ -107,16 +114,18 @@ def _typed(name: str, value: Any) -> Any:
 def cases(database: Database, which: CaseFilter) -> Answer:
     """The cases that fit a filter."""
     conditions = which.conditions()
-    where = " AND ".join(text for text, _ in conditions) or "1 = 1"
+    where = " AND ".join(text for text, _ in conditions)
     values = [value for _, some in conditions for value in some]
     column = SORTS[which.sort]
     order = f"{column} DESC" if which.descending else column
+    if (
+        column in OFTEN_MISSING or which.asks_for_unreported
+    ):  # the two databases differ; and elsewhere it costs an index
+        order += " NULLS LAST"
     statement = (
         f"SELECT {', '.join(CASE_FIELDS)} FROM case_status WHERE {where} "  # noqa: S608  (fixed names)
-        f"AND {column} IS NOT NULL ORDER BY {order}, case_id LIMIT ?"
+        f"ORDER BY {order}, case_id LIMIT ?"
     )
-    if column != "received_at" and column != "case_id":
-        statement = statement.replace(f"AND {column} IS NOT NULL ", f"AND ({column} IS NOT NULL OR 1 = 1) ")
     return _rows(CASE_FIELDS, database.rows(statement, [*values, which.limit]))
 
 
@@ -149,7 +158,7 @@ def holds(database: Database, by: str, now: datetime) -> Answer:
     rows = database.rows(
         f"SELECT {by}, count(*), sum(CASE WHEN status = 'suspended' THEN 1 ELSE 0 END), "  # noqa: S608  (fixed names)
         "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END), min(due_at) FROM case_status WHERE is_open = 1 "
-        f"GROUP BY {by} ORDER BY 2 DESC, 1",
+        f"GROUP BY {by} ORDER BY 2 DESC, {by} NULLS FIRST",
         (_micros(now),),
     )
     return _rows(names, rows)
@@ -168,7 +177,7 @@ def referrals(database: Database, agency: str | None, states: Sequence[str], lim
         values += states
     statement = (
         f"SELECT {', '.join(names)} FROM referral WHERE {' AND '.join(conditions)} "  # noqa: S608  (fixed names)
-        "ORDER BY made_at, case_id LIMIT ?"
+        "ORDER BY made_at, case_id, referral LIMIT ?"
     )
     return _rows(names, database.rows(statement, [*values, limit]))
 

@@ -302,9 +302,12 @@ class _Sqlite(_Target):
         link = self.path.with_name(f"{self.path.name}.link")
         link.unlink(missing_ok=True)
         link.symlink_to(self.file.name)
-        old = self.path.resolve() if self.path.exists() else None
+        old = self.path.resolve() if self.path.is_symlink() else None
         link.replace(self.path)
-        if old is not None and old != self.file.resolve():
+        if old is None:  # views that no rebuild has made stood there themselves; the link has replaced them
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        elif old != self.file.resolve():
             for suffix in ("", "-wal", "-shm"):
                 old.with_name(old.name + suffix).unlink(missing_ok=True)
         self._lock.close()
@@ -347,6 +350,8 @@ class _Postgres(_Target):
 
     def swap(self, database: Database) -> None:
         with database.transaction():
+            if database.rows("SELECT to_regclass(?)", (f"{SCHEMA}.tracking",))[0][0] is not None:
+                database.run(f"LOCK TABLE {SCHEMA}.tracking")  # as a projector does first: else a deadlock may end this
             database.run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
             database.run(f"ALTER SCHEMA {self.new} RENAME TO {SCHEMA}")
         database.close()

@@ -1,6 +1,6 @@
-"""The tables of the views. The same for SQLite and PostgreSQL but for the name of the type for bytes."""
+"""The tables of the views. The same for SQLite and PostgreSQL but for the names of types."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 
@@ -78,9 +78,9 @@ class Table(NamedTuple):
         """The columns, for a statement."""
         return ", ".join(column.name for column in self.columns)
 
-    def create(self, blob: str, *, with_key: bool = True) -> str:
-        """The statement that creates it, where ``blob`` is the type for bytes."""
-        columns = [f"{column.name} {column.type.replace('BLOB', blob)}" for column in self.columns]
+    def create(self, types: Mapping[str, str], *, with_key: bool = True) -> str:
+        """The statement that creates it, where ``types`` are the database's own names of types, if it has any."""
+        columns = [f"{column.name} {types.get(column.type, column.type)}" for column in self.columns]
         if with_key:
             columns.append(f"PRIMARY KEY ({', '.join(self.key)})")
         return f"CREATE TABLE {self.name} ({', '.join(columns)})"
@@ -110,6 +110,11 @@ class Table(NamedTuple):
             f"INSERT INTO {self.name} ({self.column_names}) VALUES ({marks}) "  # noqa: S608  (fixed names)
             f"ON CONFLICT ({', '.join(self.key)}) DO UPDATE SET {counted} = {self.name}.{counted} + excluded.{counted}"
         )
+
+    def remove(self, *columns: str) -> str:
+        """The statement that deletes the row with this key, if these columns have the values given after the key."""
+        where = " AND ".join(f"{name} = ?" for name in (*self.key, *columns))
+        return f"DELETE FROM {self.name} WHERE {where}"  # noqa: S608  (fixed names)
 
 
 CASE_STATUS: Final = Table(

@@ -13,7 +13,7 @@ from typing import Final
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder, WaitInterruptedError
 
 from casetrail.domain.memory import MEMORY, load_case
-from casetrail.eventlog.outcome import History
+from casetrail.eventlog.outcome import ChainBroken, History
 from casetrail.eventlog.port import Record
 from casetrail.projections.cache import HistoryCache
 from casetrail.projections.database import Database, create_tables
@@ -108,7 +108,7 @@ class Views(TrackingRecorder):
                 (after, name, before),
             )
         if changed != 1:
-            raise ViewMoved(f"partition {partition}: the views are not at offset {before} any more")
+            raise _moved(partition, before)
 
     def wait(
         self,
@@ -139,7 +139,7 @@ class Views(TrackingRecorder):
         """
         batch = Batch()
         try:
-            batch.fold(records, self._cache)
+            self._fold(batch, records, positions)
             with self.database.transaction():
                 for partition, (before, after) in positions.items():
                     self._move(partition, before, after)
@@ -148,6 +148,15 @@ class Views(TrackingRecorder):
             self._cache.clear()
             raise
         self._cache.written()
+
+    def _fold(self, batch: Batch, records: Sequence[Record], positions: Mapping[int, tuple[int, int]]) -> None:
+        try:
+            batch.fold(records, self._cache)
+        except ChainBroken:  # also where the cases read just now were ahead of this projector: that passes by itself
+            for partition, (before, _) in positions.items():
+                if self.next_offset(partition) != before:
+                    raise _moved(partition, before) from None
+            raise
 
     def _write(self, batch: Batch) -> None:
         changes = sorted(self._cache.changes(), key=lambda change: change[1].case.id)
@@ -158,7 +167,12 @@ class Views(TrackingRecorder):
         run_many(OUTCOMES.add("events"), [(*where, count) for where, count in sorted(batch.outcomes.items())])
         intake = batch.intake_changes(self._cache)
         run_many(INTAKE.add("cases"), [(*where, count) for where, count in sorted(intake.items())])
+        run_many(INTAKE.remove("cases"), [(*where, 0) for where, count in sorted(intake.items()) if count < 0])
 
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+
+def _moved(partition: int, before: int) -> ViewMoved:
+    return ViewMoved(f"partition {partition}: the views are not at offset {before} any more")
