@@ -9,7 +9,8 @@ from typing import Any, Final
 from casetrail.domain.case import Case
 from casetrail.domain.due import next_due
 from casetrail.domain.status import Status
-from casetrail.domain.values import EPOCH, MILLISECOND
+from casetrail.domain.values import at_millis
+from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
@@ -48,18 +49,22 @@ def _until(
 ) -> Iterator[Record]:
     """The events of a partition, as far as they count. An event counts from its action's append time on."""
     end = log.end_offsets(Topic.EVENTS)[partition]
-    last_millis = None if moment is None else (moment - EPOCH) // MILLISECOND
     with log.reader(Topic.EVENTS, {partition: 0}) as reader:
         while reader.position(partition) < end:
             records = reader.poll(1.0, POLL)
             for record in records:
                 if offset is not None and record.offset >= offset:
                     return
-                if last_millis is not None and record.appended_at > last_millis:
+                if moment is not None and _is_later(record, moment):
                     return
                 yield record
             if progress is not None:
                 progress(len(records))
+
+
+def _is_later(record: Record, moment: datetime) -> bool:
+    """Whether the action that this event answers was appended after ``moment``. The event itself came later still."""
+    return at_millis(record.appended_at) > moment and decode_event(record.value).recorded_at > moment
 
 
 def _follow(store: CaseStore, record: Record, case_id: str | None) -> None:
