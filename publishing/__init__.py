@@ -9,6 +9,22 @@
 Needs neither the views nor the audit room.
 """
 
-from casetrail.publishing.client import Connection, Outcome, OutcomePending, Receipt, SubmissionRefused, connect
+from casetrail.publishing.client import (
+    Connection,
+    Outcome,
+    OutcomePending,
+    Receipt,
+    ReceiptContradicted,
+    SubmissionRefused,
+    connect,
+)
 
-__all__ = ["Connection", "Outcome", "OutcomePending", "Receipt", "SubmissionRefused", "connect"]
+__all__ = [
+    "Connection",
+    "Outcome",
+    "OutcomePending",
+    "Receipt",
+    "ReceiptContradicted",
+    "SubmissionRefused",
+    "connect",
+]

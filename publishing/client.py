@@ -1,21 +1,20 @@
 """The client for backend services. A ``Connection`` is safe for use by several threads."""
 
 import importlib
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, Self
 
-from casetrail.domain.actions import Action, ActionRejected, SubmissionUnreadable
-from casetrail.eventlog.codec import Event, Unreadable, decode_event, encode_action
+from casetrail.domain.actions import Action, ActionRejected, SubmissionUnreadable, kind_of
+from casetrail.eventlog.codec import Event, decode_event, encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import open_log
-from casetrail.eventlog.port import Entry, Log, Topic
-from casetrail.publishing.outcomes import OutcomeWatch
+from casetrail.eventlog.port import Entry, Log, Record, Topic
+from casetrail.publishing.outcomes import OutcomeWatch, Place
 
 IN_PROCESS: Final = "casetrail.consumers.inprocess"
 """The recorder that an embedded log is served by, in the submitter's own process. Looked up by name, and only then:
@@ -32,6 +31,12 @@ class OutcomePending(TimeoutError):
     """No outcome yet. The action is in the log and will be answered; wait longer, with the same receipt."""
 
     code = "pending"
+
+
+class ReceiptContradicted(LogError):
+    """The log's answer is not to the action that the receipt is for: it is another log, or its history was replaced."""
+
+    code = "receipt-contradicted"
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,19 @@ class Receipt:
             "action_hash": self.action_hash.hex(),
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The receipt that ``to_dict`` gave, to wait with it later or elsewhere. Raises ``KeyError``, ``ValueError``."""
+        return cls(
+            log=str(values["log"]),
+            case_id=str(values["case_id"]),
+            action_id=bytes.fromhex(values["action_id"]),
+            partition=int(values["partition"]),
+            offset=int(values["offset"]),
+            appended_at=int(values["appended_at"]),
+            action_hash=bytes.fromhex(values["action_hash"]),
+        )
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -81,23 +99,35 @@ class Connection:
     def __init__(self, log: Log) -> None:
         self.log = log
         self._watch = OutcomeWatch(log)
-        self._lock = threading.Lock()
         self._recorder: Any = None
         if isinstance(log, EmbeddedLog):
             self._recorder = importlib.import_module(IN_PROCESS).InProcessRecorder(log)
 
-    def submit(self, action: Action, *, timeout: float = 30.0) -> Receipt:
+    def submit(self, action: Action, *, timeout: float = 30.0, traceparent: str | None = None) -> Receipt:
         """Append an action to the log and return once it is durable.
 
         Submitting the same action again (same ``action_id``) after an error doubles nothing: the repetition is refused
-        as ``duplicate-action``. Raises ``SubmissionRefused``, ``LogUnreachable``.
+        as ``duplicate-action``. ``traceparent`` (W3C Trace Context) goes on to the event.
+        Raises ``SubmissionRefused`` before anything is sent, ``LogUnreachable``.
         """
-        return self.submit_many([action], timeout=timeout)[0]
+        return self.submit_many([action], timeout=timeout, traceparent=traceparent)[0]
 
-    def submit_many(self, actions: Sequence[Action], *, timeout: float = 30.0) -> list[Receipt]:
-        """The same for many actions at once; those of one case keep their order."""
-        values = [_encoded(action) for action in actions]
-        entries = [Entry(action.case_id.encode(), value) for action, value in zip(actions, values, strict=True)]
+    def submit_many(
+        self, actions: Sequence[Action], *, timeout: float = 30.0, traceparent: str | None = None
+    ) -> list[Receipt]:
+        """The same for many actions at once; those of one case keep their order. One that is refused holds back all."""
+        values = [_encoded(action, number) for number, action in enumerate(actions, 1)]
+        headers = () if traceparent is None else (("traceparent", traceparent.encode()),)
+        entries = [
+            Entry(action.case_id.encode(), value, headers=headers)
+            for action, value in zip(actions, values, strict=True)
+        ]
+        if not entries:
+            return []
+        if self._recorder is None:
+            self._watch.begin()  # now, so that the answers need not be searched for
+        else:
+            self._watch.check_open()
         appended = self.log.append(Topic.ACTIONS, entries, timeout)
         return [
             Receipt(self.log.name, action.case_id, action.action_id, *where, leaf_hash(value))
@@ -105,24 +135,30 @@ class Connection:
         ]
 
     def wait(self, receipt: Receipt, *, timeout: float = 30.0) -> Outcome:
-        """The outcome of a submission, once there is one. Raises ``OutcomePending`` after ``timeout`` seconds."""
+        """The outcome of a submission, once there is one; ask as often as you like, today or in a year.
+
+        Raises ``OutcomePending`` after ``timeout`` seconds, ``LogUnreachable``, and ``ReceiptContradicted`` where the
+        log holds another action than the receipt says.
+        """
         return self.wait_many([receipt], timeout=timeout)[0]
 
     def wait_many(self, receipts: Sequence[Receipt], *, timeout: float = 30.0) -> list[Outcome]:
-        """The outcomes of many submissions, in their order."""
+        """The outcomes of many submissions, in the order of their receipts."""
+        for receipt in receipts:
+            if receipt.log != self.log.name:
+                raise ReceiptContradicted(f"this receipt is of the log '{receipt.log}', not of '{self.log.name}'")
+        self._watch.check_open()
         until = monotonic() + timeout
         if self._recorder is not None:
             self._recorder.record_up_to(receipts, timeout)
-        found = []
-        for receipt in receipts:
-            record = self._watch.find(receipt.partition, receipt.offset, until - monotonic())
-            if record is None:
-                raise OutcomePending(
-                    f"the action at partition {receipt.partition}, offset {receipt.offset} has no outcome after "
-                    f"{timeout:g} s; it is in the log and will be answered: is a recorder running?"
-                )
-            found.append(_outcome(decode_event(record.value), record.offset))
-        return found
+        found = self._watch.find({_place(receipt) for receipt in receipts}, until - monotonic()) if receipts else {}
+        pending = [receipt for receipt in receipts if _place(receipt) not in found]
+        if pending:
+            raise OutcomePending(
+                f"the action at partition {pending[0].partition}, offset {pending[0].offset} has no outcome after "
+                f"{timeout:g} s{_and_others(pending)}; it is in the log and will be answered: is a recorder running?"
+            )
+        return [_outcome(receipt, found[_place(receipt)]) for receipt in receipts]
 
     def close(self) -> None:
         """Close the connection."""
@@ -147,16 +183,41 @@ def connect(url: str, options: Mapping[str, object] | None = None) -> Connection
     return Connection(open_log(url, options))
 
 
-def _encoded(action: Action) -> bytes:
+def _encoded(action: Action, number: int) -> bytes:
     try:
         value = encode_action(action)
-    except (ValueError, TypeError, AttributeError, KeyError, Unreadable) as error:
-        raise SubmissionRefused(f"this action cannot be encoded: {type(error).__name__}") from error
+    except Exception as error:  # whatever its fields hold in the place of what they should: nothing is sent
+        raise SubmissionRefused(
+            f"action {number} ({_kind(action)}) cannot be encoded: {type(error).__name__}; nothing was sent. "
+            "Check its fields against the types in casetrail.domain; times need a zone, an action id has 16 bytes"
+        ) from error
     if len(value) > ACTION_BYTES:
-        raise SubmissionRefused(f"an action has at most {ACTION_BYTES} bytes; refer to files by their hash")
+        raise SubmissionRefused(
+            f"action {number} ({_kind(action)}) has {len(value)} bytes, {ACTION_BYTES} are allowed; nothing was sent. "
+            "Keep files elsewhere and refer to them by their SHA-256"
+        )
     return value
 
 
-def _outcome(event: Event, offset: int) -> Outcome:
+def _kind(action: Action) -> str:
+    return kind_of(action.body) if isinstance(action, Action) else type(action).__name__
+
+
+def _place(receipt: Receipt) -> Place:
+    return Place(receipt.partition, receipt.offset)
+
+
+def _and_others(pending: Sequence[Receipt]) -> str:
+    return f" (and {len(pending) - 1} others)" if len(pending) > 1 else ""
+
+
+def _outcome(receipt: Receipt, record: Record) -> Outcome:
+    event = decode_event(record.value)
+    if event.action_hash != receipt.action_hash:
+        raise ReceiptContradicted(
+            f"the log '{receipt.log}' answers another action at partition {receipt.partition}, offset "
+            f"{receipt.offset} than this receipt is for: it is not the log that gave the receipt, or its history "
+            "was replaced; keep the receipt and tell an auditor"
+        )
     result = {ActionRejected: "rejected", SubmissionUnreadable: "unreadable"}.get(type(event.body), "accepted")
-    return Outcome(result, event, offset)
+    return Outcome(result, event, record.offset)
