@@ -22,7 +22,7 @@ MILLISECOND = timedelta(milliseconds=1)
 def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
     recording = Recording(tmp_path / "log", 18, cases=6, partitions=2)
     for _ in range(4):  # the recorder comes late: an event stands in the log hours after its action
-        recording.go_on(25)
+        recording.go_on(25, most_at_once=3)
     yield recording.log
     recording.log.close()
 
