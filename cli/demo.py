@@ -1,9 +1,9 @@
 """``casetrail demo``: the 149 reports, and what an operator and an auditor would have seen."""
 
-import shutil
+import shlex
 import sys
 from collections import Counter
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +25,8 @@ from casetrail.privacy.opening import open_keyring
 from casetrail.projections import queries
 
 MARK = "casetrail.toml"
+LOG = "log.db"
+YEARS = range(1980, 2900)
 STILL = timedelta(days=30)
 STANDING = ("case_id", "status", "holder", "offences", "received_at", "last_act_at", "due", "owed_by", "due_at")
 TOLD = ("number", "occurred_at", "kind", "result", "actor", "role", "detail")
@@ -55,26 +57,47 @@ def demo(directory: Path, seed: int, today: str | None) -> None:
     A police unit received 149 reports of crimes against children, filed them, and dropped them. Persons and dates here
     are invented. A demonstration that was made before in the same folder is replaced.
     """
-    try:
-        end = now() if today is None else datetime.combine(datetime.fromisoformat(today), time(12), UTC)
-    except ValueError as error:
-        raise click.UsageError("--today wants YYYY-MM-DD") from error
+    end = now() if today is None else _noon(today)
     _make_room(directory)
-    story = scenes(seed, end)
-    keyring = open_keyring(f"sqlite:{directory / 'log.db.keys'}")
-    with progress_bar("playing four years", len(story)) as progress:
-        play(directory / "log.db", "demo", keyring, story, progress)
-    keyring.close()
     (directory / MARK).write_text(CONFIGURATION, "utf-8")
+    story = scenes(seed, end)
+    keyring = open_keyring(f"sqlite:{directory / LOG}.keys")
+    with progress_bar("playing four years", len(story)) as progress:
+        play(directory / LOG, "demo", keyring, story, progress)
+    keyring.close()
     _tell(load_config(directory / MARK, {}), end, directory)
 
 
+def _noon(day: str) -> datetime:
+    try:
+        found = datetime.combine(date.fromisoformat(day), time(12), UTC)
+    except ValueError as error:
+        raise click.UsageError("--today wants YYYY-MM-DD") from error
+    if found.year not in YEARS:
+        raise click.UsageError(f"--today wants a year from {YEARS.start} to {YEARS.stop - 1}")
+    return found
+
+
 def _make_room(directory: Path) -> None:
-    if directory.exists() and any(directory.iterdir()):
-        if not (directory / MARK).exists():
-            raise Failure(f"{directory} is not empty and holds no demonstration; give another --dir")
-        shutil.rmtree(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    """An empty folder. Only what a demonstration has made is taken away, never anything else."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        found = list(directory.iterdir())
+        if found and not (_is_demonstration(directory) and all(_is_ours(one) for one in found)):
+            raise Failure(f"{directory} is not empty and holds more than a demonstration; give another --dir")
+        for one in found:
+            one.unlink()
+    except OSError as error:
+        raise Failure(f"{directory} cannot be used: {error.strerror}; give another --dir") from error
+
+
+def _is_demonstration(directory: Path) -> bool:
+    mark = directory / MARK
+    return mark.is_file() and mark.read_bytes().startswith(CONFIGURATION.splitlines()[0].encode())
+
+
+def _is_ours(file: Path) -> bool:
+    return not file.is_dir() and (file.name == MARK or file.name.startswith(LOG))
 
 
 def _title(text: str) -> None:
@@ -146,13 +169,14 @@ def _first_overdue(database: Any, case_id: str, end: datetime) -> tuple[str, str
 
 
 def _told_case(database: Any, every: list[dict[str, Any]]) -> str:
-    """A case whose history tells something: one with a refused attempt and several events."""
+    """A case whose history tells something, and that somebody can still be assigned to."""
     details = [row for one in every if (row := queries.case(database, str(one["case_id"]))) is not None]
-    return str(max(details, key=lambda row: (row["refused"] > 0, row["events"]))["case_id"])
+    free = [row for row in details if row["holder"] is None and row["status"] in ("unassigned", "closure_requested")]
+    return str(max(free or details, key=lambda row: (row["refused"] > 0, row["events"]))["case_id"])
 
 
 def _go_on(directory: Path, case_id: str, end: datetime) -> None:
-    program = f"{Path(sys.argv[0]).as_posix()} --config {directory / MARK}"
+    program = shlex.join([Path(sys.argv[0]).as_posix(), "--config", str(directory / MARK)])
     _title("Go on, on the same file:")
     for command in (
         "cases --open --quiet-for 90 --sort due",

@@ -61,11 +61,15 @@ def _settings(config: Config) -> tuple[bool, str]:
 def _recorder(config: Config) -> tuple[bool, str]:
     with opened_log(config) as log:
         actions, pending = log.end_offsets(Topic.ACTIONS), 0
-        from casetrail.eventlog.codec import decode_event
+        from casetrail.eventlog.codec import Unreadable, decode_event
 
         for partition, end in actions.items():
             last = log.last(Topic.EVENTS, partition)
-            pending += end - (decode_event(last.value).action_offset + 1 if last is not None else 0)
+            try:
+                pending += end - (decode_event(last.value).action_offset + 1 if last is not None else 0)
+            except Unreadable:
+                foreign = f"the last record of the events in partition {partition} was not written by a recorder"
+                return True, f"{foreign}; 'casetrail count' shows what else is wrong"
     if pending == 0:
         return False, "every submission has its outcome"
     return True, f"up to {pending} submission(s) wait for an outcome; is 'casetrail serve recorder' running?"

@@ -108,9 +108,7 @@ def test_a_port_that_is_taken_is_a_message(shell: Shell) -> None:
     assert "cannot listen" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "query", ["cases --format csv", "cases", "holds", "referrals", "intake", "views info"]
-)
+@pytest.mark.parametrize("query", ["cases --format csv", "cases", "holds", "referrals", "intake", "views info"])
 def test_a_query_of_views_that_are_up_to_date_imports_nothing_heavy(shell: Shell, query: str) -> None:
     """Start-up is most of its time. (``show`` folds the case, and pays for that.)"""
     shell.report()

@@ -1,0 +1,119 @@
+"""``casetrail doctor`` says what is wrong, and what to do."""
+
+import socket
+import sqlite3
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from casetrail.cli import exits
+from casetrail.cli.main import cli
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.port import Entry, Topic
+from tests.cli.shell import INTAKE, REPORT, SERGEANT, Shell
+
+
+def wrong(shell: Shell, *words: str) -> dict[str, str]:
+    """What is wrong, by check."""
+    rows = shell.rows(*words, "doctor", code=exits.FAULTS)
+    return {row["check"]: row["detail"] for row in rows if row["result"] == "wrong"}
+
+
+def test_a_new_log_is_healthy(shell: Shell) -> None:
+    assert {row["result"] for row in shell.rows("doctor")} == {"ok"}
+
+
+def test_a_log_in_use_is_healthy_also_while_its_views_are_behind(shell: Shell) -> None:
+    shell.run(*INTAKE, "report", "C-1", *REPORT, "--child-name", "Ada Lovelace")
+    shell.run("cases")
+    shell.report("C-2")
+    rows = {row["check"]: row for row in shell.rows(*SERGEANT, "doctor")}
+    assert {row["result"] for row in rows.values()} == {"ok"}
+    assert "next query" in rows["views"]["detail"]
+    assert "master key" in rows["keyring"]["detail"]
+    assert "sgt.archer/supervisor/metro-pd" in rows["configuration"]["detail"]
+
+
+def test_no_configuration(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["doctor"])
+    assert result.exit_code == exits.FAULTS
+    assert "casetrail log init" in result.stdout
+    assert result.stdout.count("not checked") == 5, "one fault is told once"
+
+
+def test_a_missing_log(tmp_path: Path) -> None:
+    found = wrong(Shell(tmp_path))
+    assert set(found) == {"log"}
+    assert "casetrail log init" in found["log"]
+
+
+def test_a_file_that_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "log.db").write_bytes(b"something else" * 1000)
+    assert "not a log of casetrail" in wrong(Shell(tmp_path))["log"]
+
+
+def test_no_broker() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        result = CliRunner().invoke(cli, ["--log", f"kafka://127.0.0.1:{taken.getsockname()[1]}/kcpd", "doctor"])
+    assert result.exit_code == exits.FAULTS
+    assert "are they running" in result.stdout
+
+
+def test_a_master_key_that_others_can_read(shell: Shell) -> None:
+    shell.run(*INTAKE, "report", "C-1", *REPORT, "--child-name", "Ada Lovelace")
+    (shell.folder / "log.db.keys.master").chmod(0o640)
+    found = wrong(shell)
+    assert set(found) == {"keyring"}
+    assert "chmod 600" in found["keyring"]
+
+
+def test_a_keyring_that_others_can_read(shell: Shell) -> None:
+    shell.run(*INTAKE, "report", "C-1", *REPORT, "--child-name", "Ada Lovelace")
+    (shell.folder / "log.db.keys").chmod(0o644)
+    assert "chmod 600" in wrong(shell)["keyring"]
+
+
+def test_a_lost_master_key(shell: Shell) -> None:
+    shell.run(*INTAKE, "report", "C-1", *REPORT, "--child-name", "Ada Lovelace")
+    (shell.folder / "log.db.keys.master").unlink()
+    assert "master key" in wrong(shell)["keyring"]
+    assert not (shell.folder / "log.db.keys.master").exists(), "a doctor makes no new one"
+
+
+def test_weakened_triggers(shell: Shell) -> None:
+    with sqlite3.connect(shell.log) as database:
+        database.execute("DROP TRIGGER no_update")
+    found = wrong(shell)
+    assert set(found) == {"topic settings"}
+    assert "no_update" in found["topic settings"]
+    assert "casetrail log check" in found["topic settings"]
+
+
+def test_views_of_another_log(shell: Shell) -> None:
+    other = Shell(shell.folder / "other")
+    other.run("log", "init", "--name", "other")
+    other.report()
+    other.run("cases")
+    found = wrong(shell, "--views", f"sqlite:{other.log}.views")
+    assert set(found) == {"views"}
+    assert "of log 'other'" in found["views"]
+    assert "casetrail views rebuild" in found["views"]
+
+
+def test_submissions_that_wait_for_an_outcome(shell: Shell) -> None:
+    shell.run(*INTAKE, "report", "C-1", *REPORT, "--timeout", "0", code=exits.PENDING)
+    assert "1 submission(s) wait" in wrong(shell)["recorder"]
+
+
+def test_foreign_bytes_at_the_end_of_the_events(shell: Shell) -> None:
+    shell.report()
+    with EmbeddedLog.open(shell.log) as log:
+        log.append(Topic.EVENTS, [Entry(b"C-1", b"no event", 0)])
+    found = wrong(shell)
+    assert found["recorder"]
+    assert "count" in found["recorder"]
+
+
+def test_a_views_address_that_is_none(shell: Shell) -> None:
+    assert wrong(shell, "--views", "mysql://x")["views"]
