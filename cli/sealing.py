@@ -1,10 +1,11 @@
 """Texts that name persons, sealed before they leave this process, and the tokens that follow from them."""
 
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -54,31 +55,43 @@ def seal_all(config: Config, case_id: str, action_id: bytes, texts: dict[SealedN
     return tuple(seal(key, case_id, action_id, name, text) for name, text in texts.items())
 
 
+PERSON_OPTIONS: Final = {
+    "child_name": SealedName.CHILD_NAME,
+    "child_born": SealedName.CHILD_BIRTH_DATE,
+    "suspect_name": SealedName.SUSPECT_NAME,
+    "address": SealedName.ADDRESS,
+}
+
+
 def persons(config: Config, given: dict[str, Any]) -> tuple[dict[SealedName, str], tuple[Token, ...]]:
-    """The texts to seal and the tokens that follow from them."""
+    """The texts to seal, from ``--seal`` and the options for persons, and the tokens that follow from them."""
+    texts = read_sealed(given["sealed"])
+    for option, name in PERSON_OPTIONS.items():
+        text = given[option]
+        if text and name in texts:
+            raise click.UsageError(f"{name} is given twice: by --{option.replace('_', '-')} and by --seal")
+        if option == "child_name" and text == "-":
+            text = click.prompt("Child's name", hide_input=True, err=True)
+        if text:
+            texts[name] = text
+    return texts, _tokens(config, texts)
+
+
+def _tokens(config: Config, texts: dict[SealedName, str]) -> tuple[Token, ...]:
     from casetrail.privacy.tokens import address_token, child_token, suspect_token
 
-    child, born, suspect, address = (given[name] for name in ("child_name", "child_born", "suspect_name", "address"))
-    if child == "-":
-        child = click.prompt("Child's name", hide_input=True, err=True)
-    pairs = {
-        SealedName.CHILD_NAME: child,
-        SealedName.CHILD_BIRTH_DATE: born,
-        SealedName.SUSPECT_NAME: suspect,
-        SealedName.ADDRESS: address,
-    }
-    texts = {name: text for name, text in pairs.items() if text}
-    if not (child or suspect or address):
-        return texts, ()
+    born = texts.get(SealedName.CHILD_BIRTH_DATE)
     try:
         birth = date.fromisoformat(born) if born else None
-    except ValueError as error:
-        raise click.UsageError("--child-born wants YYYY-MM-DD") from error
+    except ValueError:
+        raise click.UsageError("the child's date of birth is written YYYY-MM-DD") from None
+    if not texts.keys() & {SealedName.CHILD_NAME, SealedName.SUSPECT_NAME, SealedName.ADDRESS}:
+        return ()
     with closing(opened_keyring(config)) as keyring:
         key = keyring.token_key()
-    tokens = (
-        child_token(key, child, birth) if child else None,
-        suspect_token(key, suspect) if suspect else None,
-        address_token(key, address) if address else None,
-    )
-    return texts, tuple(token for token in tokens if token is not None)
+    makers: dict[SealedName, Callable[[str], Token]] = {
+        SealedName.CHILD_NAME: lambda text: child_token(key, text, birth),
+        SealedName.SUSPECT_NAME: lambda text: suspect_token(key, text),
+        SealedName.ADDRESS: lambda text: address_token(key, text),
+    }
+    return tuple(make(texts[name]) for name, make in makers.items() if name in texts)

@@ -262,7 +262,6 @@ def report(
     chosen, when, actor = action_id_of(action_id), moment(config, at, "--at") if at else now(), actor_of(config)
     case_id = case_id or f"{when.year}-{secrets.token_hex(5)}"
     texts, tokens = persons(config, given)
-    texts |= read_sealed(given[SEALING])
     body = ReportReceived(
         report_number=given["report_number"] or case_id,
         channel=Channel(given["channel"]),

@@ -113,6 +113,20 @@ def test_a_text_that_cannot_be_read_is_not_repeated_in_the_message(shell: Shell)
     assert shell.rows("count")[0]["submitted"] == 0
 
 
+def test_a_person_is_recognised_however_the_name_was_given(shell: Shell) -> None:
+    """A name that comes from a file or standard input makes the same token as one on the command line."""
+    (shell.folder / "born.txt").write_text("1917-03-04\n", "utf-8")
+    shell.run(*INTAKE, "report", "C-1", *REPORT, "--child-name", CHILD, "--child-born", "1917-03-04")
+    more = ("--seal", "child_name=-", "--seal", "child_birth_date=@born.txt")
+    shell.run(*INTAKE, "report", "C-2", *REPORT, *more, text=CHILD)
+    first, second = (shell.rows("history", one)[0]["detail"]["tokens"] for one in ("C-1", "C-2"))
+    assert first == second
+    assert len(first) == 1
+    twice = ("--child-name", CHILD, "--seal", "child_name=x")
+    assert_silent(shell.run(*INTAKE, "report", "C-3", *REPORT, *twice, code=exits.USAGE).output)
+    assert_silent(shell.run(*INTAKE, "report", "C-3", *REPORT, "--child-born", NARRATIVE, code=exits.USAGE).output)
+
+
 def test_a_name_can_be_asked_for_without_showing_it(shell: Shell) -> None:
     result = shell.run(*INTAKE, "report", "C-1", *REPORT, "--child-name", "-", text=f"{CHILD}\n")
     assert_silent(result.output)
