@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from casetrail.domain.memory import MEMORY, dump_case, load_case
 from casetrail.eventlog.outcome import History
 from casetrail.projections.cache import CACHED_CASES, HistoryCache
+from casetrail.projections.errors import ViewError
 
 MOST_VARIABLES: Final = 500
 
@@ -39,11 +40,19 @@ class CaseStore:
     """Histories of cases, read and written through a bounded cache. Not for use by several threads or processes."""
 
     def __init__(self, path: Path | str, log: str, cached: int = CACHED_CASES) -> None:
-        """Open or create the file for the log of that name; a file of another log or form is emptied."""
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.executescript(TABLES)
+        """Open or create the file for the log of that name; a file of another log or form is emptied.
+
+        Raises ``ViewError`` where the file is no database or cannot be opened.
+        """
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.executescript(TABLES)
+        except sqlite3.DatabaseError as error:
+            raise ViewError(
+                f"the state file {path} cannot be used ({error}); if it is one, delete it: it is made anew from the log"
+            ) from error
         self.cache = HistoryCache(self._load, cached)
         self._check_form({"log": log, "memory": MEMORY})
 

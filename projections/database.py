@@ -56,7 +56,11 @@ class SqliteDatabase:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             found = _file_at(path)  # before it is opened: what is swapped in meanwhile is then seen as another file
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            mode = "rwc" if create else "rw"  # not an empty file in the place of one that was swapped just now
+            self._database = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}", isolation_level=None, check_same_thread=False, timeout=30,
+                uri=True,
+            )  # fmt: skip
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("PRAGMA cache_size=-65536")

@@ -51,6 +51,11 @@ class TestSqliteViews(ViewsKit):
         with pytest.raises(ViewUnreachable, match="views"):
             open_database(f"sqlite:{tmp_path}/views")
 
+    def test_a_strange_path_is_a_path(self, tmp_path: Path, log: EmbeddedLog) -> None:
+        url = f"sqlite:{tmp_path}/what? a #1 % file:x%20y/views"
+        rebuild.rebuild(log, f"sqlite:{log.path}", url)
+        assert len(all_rows(url)["timeline"]) == 400
+
     def test_views_without_a_link_can_be_rebuilt_too(self, fresh: Fresh, log: EmbeddedLog) -> None:
         url = fresh()
         make_views(url, log)  # a plain file where the link to the newest build will be

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -262,6 +263,13 @@ class ViewsKit:
         )
         assert follow_to_end(url, recording.log) == 0
         assert_same(all_rows(url), rebuilt_rows(fresh, recording.log))
+
+    def test_two_rebuilds_at_once_take_turns(self, fresh: Fresh, log: EmbeddedLog) -> None:
+        url = fresh()
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(rebuild.rebuild, log, f"sqlite:{log.path}", url) for _ in range(2)]
+            assert [one.result(30) for one in both] == [400, 400]
+        assert_same(all_rows(url), rebuilt_rows(fresh, log))
 
     def test_a_rebuild_in_several_processes_gives_the_same_rows(
         self, fresh: Fresh, log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch

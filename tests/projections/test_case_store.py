@@ -15,6 +15,7 @@ from casetrail.projections.as_of import replay
 from casetrail.projections.cache import HistoryCache
 from casetrail.projections.case_store import CaseStore, Position
 from casetrail.projections.database import open_database
+from casetrail.projections.errors import ViewError
 from casetrail.projections.views import Views
 from tests.conformance.views_kit import all_rows, assert_same
 from tests.histories import LOG_NAME, PastClock, Recording, Teller, record_all, recorded_log, submit
@@ -144,6 +145,14 @@ def test_what_was_not_saved_is_forgotten(tmp_path: Path) -> None:
     assert store.unsaved == 0
     assert store.cache.history("case-1").case.facts.steps == 0
     store.close()
+
+
+def test_a_state_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("This is a letter. " * 100)
+    with pytest.raises(ViewError, match=r"letter\.txt .*delete it"):
+        CaseStore(path, "log")
+    assert path.read_text() == "This is a letter. " * 100
 
 
 def go_on_with(path: Path, state: Path, seed: int, caplog: pytest.LogCaptureFixture) -> EmbeddedLog:
