@@ -3,7 +3,12 @@
 import csv
 import io
 import json
+import os
+import pty
+import re
+import subprocess
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +18,7 @@ from casetrail.cli import exits
 from casetrail.cli.render import cell, csv_cell, harmless
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
-from tests.cli.shell import INTAKE, REPORT, SERGEANT, Shell
+from tests.cli.shell import INTAKE, PROGRAM, REPORT, SERGEANT, Shell, environment
 
 HOSTILE: Final = {
     "clears the screen": "\x1b[2J\x1b[H",
@@ -99,6 +104,30 @@ def test_nothing_hostile_reaches_standard_output_or_error(attacked: Shell) -> No
                 assert_no_formula(result.stdout)
     for form in ("lines", "csv", "ndjson"):
         assert_harmless(attacked.run("watch", "--no-follow", "--format", form).stdout)
+
+
+def test_a_terminal_gets_no_sequence_but_those_of_heads_and_titles(attacked: Shell) -> None:
+    for query in ("history C-1 --unseal", "cases --sort case", "show C-1"):
+        told = re.sub(r"\x1b\[[013]?m", "", on_a_terminal(attacked, *query.split()))
+        assert told
+        assert_harmless(told.replace("\r\n", "\n"))
+
+
+def on_a_terminal(shell: Shell, *words: str) -> str:
+    """What a command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    command = [PROGRAM, "--log", f"sqlite:{shell.log}", *words]
+    process = subprocess.Popen(
+        command, env=environment() | {"TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    told = b""
+    with suppress(OSError):  # the end of a terminal is an error
+        while chunk := os.read(ours, 65536):
+            told += chunk
+    os.close(ours)
+    assert process.wait(30) == 0
+    return told.decode()
 
 
 def test_nothing_is_lost_by_making_it_harmless(attacked: Shell) -> None:
