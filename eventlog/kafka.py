@@ -9,11 +9,11 @@ from typing import Any, Final, Self
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from casetrail.eventlog.errors import EntryTooLarge, LogMissing, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.entries import places
+from casetrail.eventlog.errors import LogMissing, LogUnreachable, OffsetGone, WriterFenced
 from casetrail.eventlog.kafka_client import checked_options, client_options, log_errors, translated
+from casetrail.eventlog.kafka_records import read_fast
 from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
-from casetrail.eventlog.limits import MOST_BYTES
-from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Appended, Entry, Group, Reader, Record, Topic, Weakness, Writer
 
 __all__ = ["KafkaLog", "create_topics"]
@@ -63,7 +63,9 @@ class KafkaLog:
             **more,
         }
         with log_errors(self.bootstrap):
-            return KafkaConsumer(**options)
+            consumer = KafkaConsumer(**options)
+        read_fast(consumer)
+        return consumer
 
     @contextmanager
     def _lookup(self, isolation: str) -> Any:
@@ -76,14 +78,12 @@ class KafkaLog:
     # --- appending ---
 
     def append(self, topic: Topic, entries: Sequence[Entry], timeout: float = 30.0) -> list[Appended]:
-        for entry in entries:
-            if len(entry.value or b"") + len(entry.key or b"") > MOST_BYTES:
-                raise EntryTooLarge(f"an entry is longer than {MOST_BYTES} bytes")
+        partitions = places(entries, self.topic_partitions(topic))
         until = time.monotonic() + timeout
-        name, partitions = topic_name(self.name, topic), self.topic_partitions(topic)
+        name = topic_name(self.name, topic)
         with log_errors(self.bootstrap):
             producer = self._append_producer()
-            futures = [_send(producer, name, entry, partitions) for entry in entries]
+            futures = [_send(producer, name, entry, where) for entry, where in zip(entries, partitions, strict=True)]
             producer.flush(timeout)
             sent = [future.get(max(0.001, until - time.monotonic())) for future in futures]
         return [Appended(one.partition, one.offset, one.timestamp) for one in sent]
@@ -210,7 +210,7 @@ class KafkaReader:
             found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
         except KafkaError as error:
             raise self._error(error) from error
-        return [_record(one) for records in found.values() for one in records]
+        return [record for records in found.values() for record in records]
 
     def _error(self, error: KafkaError) -> Exception:
         made = translated(error, self._log.bootstrap)
@@ -260,7 +260,7 @@ class KafkaWriter:
     def append(self, entries: Sequence[Entry]) -> None:
         try:
             self._producer.begin_transaction()
-            futures = [_send(self._producer, self._name, entry, 1, self._partition) for entry in entries]
+            futures = [_send(self._producer, self._name, entry, self._partition) for entry in entries]
             self._producer.commit_transaction()
             for future in futures:
                 if future.failed():
@@ -324,7 +324,7 @@ class KafkaGroup:
         if self._problem is not None:
             problem, self._problem = self._problem, None
             raise problem
-        return [_record(one) for records in found.values() for one in records]
+        return [record for records in found.values() for record in records]
 
     def rewind(self, partition: int, offset: int) -> None:
         self._consumer.seek(TopicPartition(self._name, partition), offset)
@@ -347,30 +347,24 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group.revoked([one.partition for one in revoked])
 
 
-def _send(producer: KafkaProducer, topic: str, entry: Entry, partitions: int, partition: int | None = None) -> Any:
-    where = entry.partition if partition is None else partition
-    if where is None:
-        where = partition_for(entry.key or b"", partitions)
-    return producer.send(topic, value=entry.value, key=entry.key, headers=list(entry.headers) or None, partition=where)
+def _send(producer: KafkaProducer, topic: str, entry: Entry, partition: int) -> Any:
+    headers = list(entry.headers) or None
+    return producer.send(topic, value=entry.value, key=entry.key, headers=headers, partition=partition)
 
 
 def _read_to(consumer: KafkaConsumer, where: TopicPartition, start: int, end: int) -> Record | None:
     """The last record with an offset of at least ``start`` and less than ``end``."""
     consumer.assign([where])
     consumer.seek(where, start)
-    last = None
+    last: Record | None = None
     until = time.monotonic() + SETTLE_TIMEOUT
     while consumer.position(where) < end:
         for records in consumer.poll(timeout_ms=100).values():
             for one in records:
                 if one.offset < end:
-                    last = _record(one)
+                    last = one
             if records and records[-1].offset >= end:
                 return last
         if time.monotonic() > until:
             raise LogUnreachable(f"{where.topic}, partition {where.partition}: no records came; check the brokers")
     return last
-
-
-def _record(one: Any) -> Record:
-    return Record(one.partition, one.offset, one.timestamp, one.key, one.value, tuple(one.headers))

@@ -110,7 +110,7 @@ def _zone(name: str | None) -> ZoneInfo | None:
 def _action(
     found: Mapping[str, Any], settings: Mapping[str, Any], tables: Tables, columns: frozenset[str]
 ) -> ActionTemplate:
-    kind = KINDS.get(found.get("action", ""))
+    kind: Any = KINDS.get(found.get("action", ""))
     if kind is None:
         raise BadMapping(f"there is no action '{found.get('action')}'; actions are: {', '.join(KINDS)}")
     names = frozenset(name for name, _ in field_types(kind)) - {"sealed", "tokens"}

@@ -130,22 +130,26 @@ def _value(mapping: ImportMapping, templates: tuple[Template, ...], row: Row, hi
     text = template.fill(row)
     if not text:
         return None
-    column = template.column or name
-    if isinstance(inner, type) and issubclass(inner, StrEnum):
-        if text not in inner._value2member_map_:
-            raise RowRefused(column, f"gives no code of {inner.__name__}")
-        return inner(text)
-    if inner is bool:
+    if inner is datetime:
+        return moment(mapping, template, row)
+    return _plain_value(inner, text, template.column or name)
+
+
+def _plain_value(kind: Any, text: str, column: str) -> Any:
+    """A text as a value of a field's type. Raises ``RowRefused``."""
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        if text not in kind._value2member_map_:
+            raise RowRefused(column, f"gives no code of {kind.__name__}")
+        return kind(text)
+    if kind is bool:
         if text.lower() not in TRUE | FALSE:
             raise RowRefused(column, "is neither yes nor no")
         return text.lower() in TRUE
-    if inner is int:
+    if kind is int:
         if not text.isdigit():
             raise RowRefused(column, "is no number")
         return int(text)
-    if inner is datetime:
-        return moment(mapping, template, row)
-    if inner is ExceptionalConditions:
+    if kind is ExceptionalConditions:
         return ExceptionalConditions(*[text.lower() in TRUE] * 4)
     if not is_id(text):
         raise RowRefused(column, "gives no id: 1 to 64 letters, digits and . _ : @ + - ({column|id} makes one)")

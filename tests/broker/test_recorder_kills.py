@@ -36,7 +36,9 @@ class RecorderProcess:
         state = str(self.directory / f"state-{self.number}")
         command = [*CASETRAIL, "serve", "recorder", "--state", state, "--health-port", "0"]
         with (self.directory / f"recorder-{self.number}.log").open("ab") as out:
-            self.process = subprocess.Popen(command, cwd=self.directory, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                command, cwd=self.directory, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+            )
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

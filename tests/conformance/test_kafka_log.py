@@ -1,0 +1,128 @@
+"""The log on Kafka passes the kit against a real broker; and what only it promises."""
+
+import socket
+import time
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.kafka import KafkaLog
+from casetrail.eventlog.kafka_client import BadOption
+from casetrail.eventlog.opening import open_log
+from casetrail.eventlog.partitioner import murmur2, partition_for
+from casetrail.eventlog.port import Entry, Topic
+from tests.conformance.log_kit import LogKit, read_all
+from tests.servers.kafka import Broker
+
+
+@pytest.mark.broker
+class TestKafkaLog(LogKit):
+    @pytest.fixture
+    def url(self, kafka_url: str) -> str:
+        return kafka_url
+
+    def test_an_open_transaction_is_invisible_and_an_aborted_one_passed_over(self, log: KafkaLog) -> None:
+        first = log.writer(0)
+        first.append([Entry(b"k", b"1")])
+        producer: Any = first._producer  # type: ignore[attr-defined]
+        producer.begin_transaction()
+        producer.send(f"{log.name}.events", key=b"k", value=b"never", partition=0)
+        producer.flush()
+        with log.reader(Topic.EVENTS, {0: 0}) as reader:
+            assert [one.value for one in reader.poll(2.0)] == [b"1"]
+            assert reader.poll(0.3) == []
+        second = log.writer(0)  # ends the open transaction
+        last = log.last(Topic.EVENTS, 0)
+        assert last is not None
+        assert last.value == b"1"
+        second.append([Entry(b"k", b"2")])
+        assert [one.value for one in read_all(log, Topic.EVENTS)] == [b"1", b"2"]
+
+    def test_a_long_tail_of_aborted_records_hides_nothing(self, log: KafkaLog) -> None:
+        writer = log.writer(0)
+        writer.append([Entry(b"k", b"last")])
+        producer: Any = writer._producer  # type: ignore[attr-defined]
+        producer.begin_transaction()
+        for _ in range(200):
+            producer.send(f"{log.name}.events", key=b"k", value=b"never", partition=0)
+        producer.abort_transaction()
+        last = log.last(Topic.EVENTS, 0)
+        assert last is not None
+        assert last.value == b"last"
+
+    def test_reading_is_what_the_client_itself_reads(self, log: KafkaLog, kafka: Broker) -> None:
+        topic = f"{log.name}.actions"
+        for compression in (None, "gzip"):
+            producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type=compression, linger_ms=20)
+            for number in range(300):
+                value = None if number % 50 == 0 else b"v" * (number * 7 % 5000)
+                key = None if number % 30 == 0 else b"k%d" % number
+                headers = [("h", b"x" * number), ("none", None)] if number % 40 == 0 else []
+                producer.send(topic, key=key, value=value, headers=headers, partition=number % 3)
+            producer.close()
+        found = sorted(read_all(log, Topic.ACTIONS), key=lambda one: (one.partition, one.offset))
+        consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
+        consumer.assign([TopicPartition(topic, number) for number in range(3)])
+        plain: list[Any] = []
+        while len(plain) < 600:
+            plain += [one for records in consumer.poll(timeout_ms=500).values() for one in records]
+        consumer.close()
+        plain.sort(key=lambda one: (one.partition, one.offset))
+        wanted = [
+            (one.partition, one.offset, one.timestamp, one.key, one.value,
+             tuple(header for header in one.headers if header[1] is not None))
+            for one in plain
+        ]  # fmt: skip
+        assert [tuple(one) for one in found] == wanted
+
+    def test_each_weakened_setting_is_reported(self, log: KafkaLog, kafka: Broker) -> None:
+        assert {one.setting for one in log.weaknesses()} == {"replication factor"}
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        changes = {
+            "retention.ms": "1000000000",
+            "retention.bytes": "1000000000",
+            "cleanup.policy": "compact",
+            "message.timestamp.type": "CreateTime",
+            "unclean.leader.election.enable": "true",
+        }
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{log.name}.events", configs=changes)])
+        admin.close()
+        time.sleep(0.5)
+        found = {one.setting: one for one in log.weaknesses() if one.topic == f"{log.name}.events"}
+        assert set(found) == {*changes, "replication factor"}
+        assert found["cleanup.policy"].found == "compact"
+
+    def test_a_cut_beginning_is_reported(self, log: KafkaLog, kafka: Broker) -> None:
+        log.append(Topic.ACTIONS, [Entry(b"k", b"v", 0)] * 10)
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        admin.delete_records({TopicPartition(f"{log.name}.actions", 0): 4})
+        admin.close()
+        assert log.start_offsets(Topic.ACTIONS)[0] == 4
+        cut = [one for one in log.weaknesses() if one.setting == "log start offset"]
+        assert [(one.topic, one.found) for one in cut] == [(f"{log.name}.actions", "4")]
+
+    def test_an_unknown_option_is_named(self, log: KafkaLog, url: str) -> None:
+        with pytest.raises(BadOption, match="no setting of the Kafka client"):
+            open_log(url, {"sasl_mechanics": "SCRAM-SHA-512"})
+
+
+def test_brokers_that_do_not_answer_are_unreachable_soon() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        started = time.monotonic()
+        with pytest.raises(LogUnreachable, match=f"127.0.0.1:{port}"):
+            open_log(f"kafka://127.0.0.1:{port}/kcpd")
+        assert time.monotonic() - started < 30
+
+
+def test_murmur2_is_the_clients() -> None:
+    from kafka.partitioner.default import murmur2 as the_clients
+
+    for number in range(2000):
+        key = b"case-%d" % number + bytes(range(number % 9))
+        assert murmur2(key) == the_clients(key) & 0xFFFFFFFF
+        assert partition_for(key, 12) == (the_clients(key) & 0x7FFFFFFF) % 12
