@@ -66,8 +66,14 @@ def _count(
     log: Log, partition: int, action_end: int, event_end: int, progress: Callable[[int], None] | None
 ) -> Balance:
     found = Balance(partition)
-    start = {partition: 0}
-    with log.reader(Topic.ACTIONS, start) as actions_reader, log.reader(Topic.EVENTS, start) as events_reader:
+    starts = {topic: log.start_offsets(topic)[partition] for topic in (Topic.ACTIONS, Topic.EVENTS)}
+    for topic, start in starts.items():
+        if start > 0:
+            found.fault(f"{topic.value} before offset {start} have been deleted")
+    with (
+        log.reader(Topic.ACTIONS, {partition: starts[Topic.ACTIONS]}) as actions_reader,
+        log.reader(Topic.EVENTS, {partition: starts[Topic.EVENTS]}) as events_reader,
+    ):
         actions = _Stream(actions_reader, partition, action_end)
         events = _Stream(events_reader, partition, event_end)
         record = events.next()

@@ -11,8 +11,7 @@ from casetrail.eventlog.port import Entry
 def places(entries: Sequence[Entry], partitions: int) -> list[int]:
     """The partition that each entry goes to: the one it names, else its key's.
 
-    Raises ``EntryTooLarge``, and ``ValueError`` for an entry without key and value (no Kafka client sends one) or for a
-    partition that the topic does not have.
+    Raises ``EntryTooLarge``, and ``ValueError`` for a partition that the topic does not have.
     """
     found = []
     for number, (key, value, partition, headers) in enumerate(entries):
@@ -23,8 +22,6 @@ def places(entries: Sequence[Entry], partitions: int) -> list[int]:
             raise EntryTooLarge(
                 f"entry {number + 1} of {len(entries)} has {size} bytes, the log takes {MOST_BYTES}; nothing was sent"
             )
-        if key is None and value is None:
-            raise ValueError(f"entry {number + 1} of {len(entries)} has neither key nor value")
         if partition is None:
             partition = partition_for(key or b"", partitions)
         elif not 0 <= partition < partitions:

@@ -79,6 +79,8 @@ class KafkaLog:
 
     def append(self, topic: Topic, entries: Sequence[Entry], timeout: float = 30.0) -> list[Appended]:
         partitions = places(entries, self.topic_partitions(topic))
+        if any(entry.key is None and entry.value is None for entry in entries):
+            raise ValueError("the Kafka client sends no entry that has neither key nor value")
         until = time.monotonic() + timeout
         name = topic_name(self.name, topic)
         with log_errors(self.bootstrap):

@@ -1,6 +1,5 @@
 """Scripts rely on exit codes: each means one thing."""
 
-import fcntl
 import socket
 import sqlite3
 import time
@@ -12,6 +11,7 @@ from click.testing import CliRunner
 from casetrail.cli import exits
 from casetrail.cli.main import cli
 from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.embedded_group import FileLock
 from casetrail.eventlog.port import Entry, Topic
 from tests.cli.shell import DETECTIVE, INTAKE, REPORT, SERGEANT, Shell
 
@@ -102,9 +102,10 @@ def test_without_an_outcome_in_time_is_5_and_the_receipt_is_shown(shell: Shell) 
 
 def test_while_another_process_holds_the_recorder_an_action_is_pending(shell: Shell) -> None:
     lock = next(iter(shell.folder.glob("*.lock")), None) or _lock_of(shell)
-    with lock.open("ab") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        shell.run(*INTAKE, "report", "C-1", *REPORT, "--timeout", "0.3", code=exits.PENDING)
+    held = FileLock(lock)
+    assert held.take(0.0)
+    shell.run(*INTAKE, "report", "C-1", *REPORT, "--timeout", "0.3", code=exits.PENDING)
+    held.release()
     shell.report("C-2")
     assert {row["case_id"] for row in shell.rows("cases")} == {"C-1", "C-2"}
 
