@@ -52,7 +52,7 @@ def _field(name: str, kind: Any, doc: str = "") -> Schema:
     made: Schema = {"name": name, "type": kind}
     if doc:
         made["doc"] = doc
-    if isinstance(kind, list):
+    if isinstance(kind, list) and kind[0] == "null":  # a default must fit the first branch of a union
         made["default"] = None
     return made
 

@@ -322,11 +322,23 @@ class KafkaGroup:
 
     def poll(self, timeout: float, max_records: int = 2000) -> list[Record]:
         with log_errors(self._log.bootstrap):
+            self._join_again_where_forgotten()
             found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
         if self._problem is not None:
             problem, self._problem = self._problem, None
             raise problem
         return [record for records in found.values() for record in records]
+
+    def _join_again_where_forgotten(self) -> None:
+        """Join again where the client has its partitions, but forgot to take them up.
+
+        Where the answer of the group comes between two polls, kafka-python 3.0.12 takes itself for joined and never looks
+        at the answer: it would own nothing, for ever. Such a join is seen by its task, which is done, but still there.
+        """
+        coordinator = self._consumer._coordinator
+        task = coordinator._join_task
+        if task is not None and task.is_done and not coordinator.need_rejoin():
+            coordinator.request_rejoin()
 
     def rewind(self, partition: int, offset: int) -> None:
         self._consumer.seek(TopicPartition(self._name, partition), offset)

@@ -134,9 +134,13 @@ class PostgresKeyring:
     @contextmanager
     def _use(self) -> Iterator[Connection]:
         with self._lock, _errors():
-            if self._connection.broken:
+            if self._connection.closed:
                 self._connection = _connected(self._url)
-            yield self._connection
+            try:
+                yield self._connection
+            except psycopg.OperationalError:
+                self._connection.close()  # it may hang in the middle of a command without being known as broken
+                raise
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
