@@ -127,8 +127,7 @@ class Importer:
             for one in batch:
                 drafted += self._drafts(mapping, one, rejects)
             actions = self._finished(drafted, mapping, hashed, keyring, rejects)
-            if actions:
-                receipt = self._submit(actions, rejects)
+            if actions and (receipt := self._submit(actions, rejects)):
                 progress.partition, progress.offset = receipt.partition, receipt.offset
                 progress.action_hash = receipt.action_hash.hex()
             progress.line = batch[-1].line
@@ -166,16 +165,29 @@ class Importer:
                 self._refuse(rejects, line, refused)
         return made
 
-    def _submit(self, actions: list[tuple[int, Action]], rejects: Any) -> Receipt:
+    def _submit(self, actions: list[tuple[int, Action]], rejects: Any) -> Receipt | None:
+        """Submit a batch and wait for its outcomes; the last receipt, None where nothing could be submitted."""
         try:
             receipts = self.connection.submit_many([action for _, action in actions], timeout=self.timeout)
-        except SubmissionRefused as error:
-            raise RowRefused("", str(error)) from error
+        except SubmissionRefused:  # before anything was sent: find out which
+            actions, receipts = self._submit_each(actions, rejects)
         outcomes = self.connection.wait_many(receipts, timeout=self.timeout)
         self.summary.actions += len(actions)
         for (line, _), outcome in zip(actions, outcomes, strict=True):
             self._count(line, outcome, rejects)
-        return receipts[-1]
+        return receipts[-1] if receipts else None
+
+    def _submit_each(
+        self, actions: list[tuple[int, Action]], rejects: Any
+    ) -> tuple[list[tuple[int, Action]], list[Receipt]]:
+        taken, receipts = [], []
+        for line, action in actions:
+            try:
+                receipts.append(self.connection.submit(action, timeout=self.timeout))
+                taken.append((line, action))
+            except SubmissionRefused as error:
+                self._refuse(rejects, line, RowRefused("", str(error)))
+        return taken, receipts
 
     def _count(self, line: int, outcome: Outcome, rejects: Any) -> None:
         if outcome.result == "accepted":

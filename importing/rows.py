@@ -1,6 +1,7 @@
 """From a row to its actions. What cannot be understood names its column and the reason, never the value."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -17,6 +18,7 @@ from casetrail.domain.values import is_id
 from casetrail.importing.errors import RowRefused
 from casetrail.importing.mapping import ActionTemplate, ImportMapping
 from casetrail.importing.templates import Row, Template
+from casetrail.privacy.errors import NothingToRecognise, NotSealable, TextTooLong
 from casetrail.privacy.sealing import seal
 from casetrail.privacy.tokens import address_token, child_token, suspect_token
 
@@ -184,16 +186,23 @@ def finish(draft: Drafted, imported: Imported, case_key: bytes | None, token_key
 def _sealed(draft: Drafted, case_key: bytes | None) -> Iterator[SealedField]:
     for name, text in draft.texts.items():
         assert case_key is not None
-        yield seal(case_key, draft.case_id, draft.action_id, name, text)
+        try:
+            yield seal(case_key, draft.case_id, draft.action_id, name, text)
+        except (TextTooLong, NotSealable) as error:
+            raise RowRefused("", str(error)) from error
 
 
 def _tokens(persons: Mapping[str, str], key: bytes) -> Iterator[Token]:
+    """Tokens of those that can be recognised: a name of nothing but signs has none, and is no reason to lose the row."""
     if child := persons.get("child"):
-        yield child_token(key, child, _born(persons.get("child_born")))
+        with suppress(NothingToRecognise):
+            yield child_token(key, child, _born(persons.get("child_born")))
     if suspect := persons.get("suspect"):
-        yield suspect_token(key, suspect, _born(persons.get("suspect_born")))
+        with suppress(NothingToRecognise):
+            yield suspect_token(key, suspect, _born(persons.get("suspect_born")))
     if address := persons.get("address"):
-        yield address_token(key, address)
+        with suppress(NothingToRecognise):
+            yield address_token(key, address)
 
 
 def _born(text: str | None) -> date | None:
