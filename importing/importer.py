@@ -16,7 +16,7 @@ from typing import Any, Final, TextIO
 from casetrail.domain.actions import Action, Imported
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Topic
-from casetrail.importing.errors import RowRefused
+from casetrail.importing.errors import ImportFailed, RowRefused
 from casetrail.importing.mapping import ImportMapping, mapping_for, read_settings
 from casetrail.importing.reading import NumberedRow, columns_of, file_hash, numbered_rows
 from casetrail.importing.rows import Drafted, drafts, finish
@@ -91,7 +91,13 @@ class Importer:
         return self.summary
 
     def _open_rejects(self, line: int) -> TextIO:
-        return self.rejects.open("w" if line == 1 else "a", encoding="utf-8", newline="")
+        try:
+            return self.rejects.open("w" if line == 1 else "a", encoding="utf-8", newline="")
+        except OSError as error:
+            raise ImportFailed(
+                f"the rejects file {self.rejects} cannot be written ({error.strerror}); nothing was imported. "
+                "Name another place with --rejects (and --progress)"
+            ) from error
 
     # --- where to begin ---
 
@@ -113,8 +119,14 @@ class Importer:
 
     def _save(self, progress: Progress) -> None:
         fresh = self.progress_file.with_name(f"{self.progress_file.name}.new")
-        fresh.write_text(json.dumps(asdict(progress)), "utf-8")
-        fresh.replace(self.progress_file)
+        try:
+            fresh.write_text(json.dumps(asdict(progress)), "utf-8")
+            fresh.replace(self.progress_file)
+        except OSError as error:
+            raise ImportFailed(
+                f"the progress file {self.progress_file} cannot be written ({error.strerror}); what was submitted is in "
+                "the log, and running again doubles nothing. Name another place with --progress"
+            ) from error
 
     # --- rows ---
 

@@ -151,6 +151,15 @@ def test_a_name_of_nothing_but_signs_is_no_reason_to_lose_a_report(shell: Shell)
     assert (summary["accepted"], summary["refused_rows"]) == (4, 3)
 
 
+@pytest.mark.parametrize("option", ["--rejects", "--progress"])
+def test_a_place_that_cannot_be_written_is_named(shell: Shell, option: str) -> None:
+    file, mapping = reports(shell)
+    nowhere = str(shell.folder / "nowhere" / "file")
+    result = shell.run("import", str(file), "--mapping", str(mapping), option, nowhere, code=exits.FAILED)
+    assert nowhere in result.stderr
+    assert option in result.stderr
+
+
 def test_an_action_can_depend_on_a_status(shell: Shell) -> None:
     file, mapping = reports(shell)
     when = 'when = { value = "{offence}", is = "RAPE" }\n'
