@@ -129,8 +129,8 @@ class LogKit:
             while reader.position(1) < end:
                 found += reader.poll(1.0)
             assert len(found) == 6
-            assert reader.poll(0.1) == []
-            assert reader.position(1) == end
+            assert reader.poll(0.5) == []  # the last transaction's marker may come a moment after its commit
+            assert reader.position(1) == log.end_offsets(Topic.EVENTS)[1]
 
     def test_reading_begins_where_it_is_told_to(self, log: Log) -> None:
         log.append(Topic.ACTIONS, [Entry(b"k", b"%d" % number, 2) for number in range(10)])
