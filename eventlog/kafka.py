@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.errors import LogMissing, LogUnreachable, OffsetGone, WriterFenced
@@ -20,6 +20,7 @@ __all__ = ["KafkaLog", "create_topics"]
 
 SETTLE_TIMEOUT: Final = 60.0
 TRANSACTION_TIMEOUT_MS: Final = 60_000
+COMMIT_TIMEOUT_MS: Final = 15_000
 LOOK_BACK: Final = (4, 64, 1024, 16_384)
 
 
@@ -263,7 +264,7 @@ class KafkaWriter:
         try:
             self._producer.begin_transaction()
             futures = [_send(self._producer, self._name, entry, self._partition) for entry in entries]
-            self._producer.commit_transaction()
+            self._commit()
             for future in futures:
                 if future.failed():
                     raise future.exception
@@ -273,6 +274,13 @@ class KafkaWriter:
                 made = WriterFenced(f"partition {self._partition}: another recorder has taken over")
             self.close()
             raise made from error
+
+    def _commit(self) -> None:
+        """Commit, for a bounded time: the client's own ``commit_transaction`` waits for ever where brokers were lost."""
+        result = self._producer._transaction_manager.begin_commit()
+        self._producer._sender.wakeup()
+        if not result.wait(timeout_ms=COMMIT_TIMEOUT_MS):
+            raise KafkaTimeoutError(f"the commit was not answered in {COMMIT_TIMEOUT_MS // 1000} s")
 
     def close(self) -> None:
         self._producer.close(timeout=0)
