@@ -4,7 +4,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pytest
@@ -69,6 +70,16 @@ def write_and_hang(url: str, ready: Any) -> None:
         writer.append([Entry(b"k", b"committed")])
         ready.set()
         time.sleep(600)
+
+
+def started(target: Callable[[str, Any], None], url: str) -> BaseProcess:
+    """A process that runs ``target`` and has said that it is ready."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=target, args=(url, ready))
+    process.start()
+    assert ready.wait(30)
+    return process
 
 
 class LogKit:
@@ -179,11 +190,7 @@ class LogKit:
         assert sorted(one.partition for one in read_all(log, Topic.EVENTS)) == [0, 1, 2]
 
     def test_a_new_writer_sees_all_that_a_killed_one_committed(self, log: Log, url: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        ready = context.Event()
-        process = context.Process(target=write_and_hang, args=(url, ready))
-        process.start()
-        assert ready.wait(30)
+        process = started(write_and_hang, url)
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
         writer = log.writer(0)
@@ -215,11 +222,7 @@ class LogKit:
             second.group.close()
 
     def test_a_member_that_is_killed_is_replaced(self, log: Log, url: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        ready = context.Event()
-        process = context.Process(target=hold_for_ever, args=(url, ready))
-        process.start()
-        assert ready.wait(30)
+        process = started(hold_for_ever, url)
         member = Member(log)
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
