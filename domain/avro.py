@@ -1,4 +1,4 @@
-"""The Avro schemas of actions and events, made from the dataclasses; the files in ``schemas/`` are written from here.
+"""The Avro schemas of what a log holds, made from the dataclasses; the files in ``schemas/`` are written from here.
 
 The files are what counts: they are published and never change. A test holds them equal to what this module makes.
 Every string says what it may hold: ``"id": true`` (see ``values.IdMark``) or ``"codes": "Disposition"`` (see ``codes``).
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 from casetrail.domain.actions import Action, Actor, Body, Imported
 from casetrail.domain.kinds import ACTION_KINDS, EVENT_KINDS
+from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
 from casetrail.domain.shapes import field_types, item_of, marks, optional
 from casetrail.domain.values import Fixed, IdMark
 
@@ -113,6 +114,16 @@ def event_schema() -> Schema:
             _field("body", [record(kind) for kind in EVENT_KINDS]),
         ],
     }
+
+
+def checkpoint_schema() -> Schema:
+    """The schema of a checkpoint in ``LOG.checkpoints``."""
+    return {**record(CheckpointPublished), "name": "Checkpoint"}
+
+
+def cosignature_schema() -> Schema:
+    """The schema of a cosignature in ``LOG.checkpoints``."""
+    return {**record(CheckpointCosigned), "name": "Cosignature"}
 
 
 def each_named_once(schema: Any, seen: set[str] | None = None) -> Any:

@@ -137,8 +137,8 @@ class EmbeddedLog:
             row = self.database.execute(query, (topic, partition, *values)).fetchone()
         return None if row is None else to_record(row)
 
-    def writer(self, partition: int) -> Writer:
-        return EmbeddedWriter(self, partition)
+    def writer(self, partition: int, topic: Topic = Topic.EVENTS) -> Writer:
+        return EmbeddedWriter(self, topic, partition)
 
     def join(
         self,
@@ -245,26 +245,27 @@ class EmbeddedReader:
 
 
 class EmbeddedWriter:
-    """The writer of one partition of ``events``: it holds the newest epoch until another writer is opened."""
+    """The writer of one partition of a topic: it holds the newest epoch until another writer is opened."""
 
-    def __init__(self, log: EmbeddedLog, partition: int) -> None:
-        self._log, self._partition = log, partition
-        places([Entry(b"", b"", partition)], log.partitions)
+    def __init__(self, log: EmbeddedLog, topic: Topic, partition: int) -> None:
+        self._log, self._topic, self._partition = log, topic, partition
+        places([Entry(b"", b"", partition)], log.topic_partitions(topic))
         with transaction(log.database):
             self._epoch: int = log.database.execute(
-                "INSERT INTO writer VALUES (?, 1) ON CONFLICT (partition) DO UPDATE SET epoch = epoch + 1 RETURNING epoch",
-                (partition,),
+                "INSERT INTO writer VALUES (?, ?, 1) ON CONFLICT (topic, partition) DO UPDATE SET epoch = epoch + 1 "
+                "RETURNING epoch",
+                (topic, partition),
             ).fetchone()[0]
 
     def append(self, entries: Sequence[Entry]) -> None:
         placed = [entry._replace(partition=self._partition) for entry in entries]
-        partitions = places(placed, self._log.partitions)
+        partitions = places(placed, self._log.topic_partitions(self._topic))
         database = self._log.database
+        newest = "SELECT epoch FROM writer WHERE topic = ? AND partition = ?"
         with transaction(database):
-            epoch = database.execute("SELECT epoch FROM writer WHERE partition = ?", (self._partition,)).fetchone()[0]
-            if epoch != self._epoch:
-                raise WriterFenced(f"partition {self._partition}: another recorder has taken over")
-            self._log.insert(Topic.EVENTS, placed, partitions)
+            if database.execute(newest, (self._topic, self._partition)).fetchone()[0] != self._epoch:
+                raise WriterFenced(f"{self._topic.value}, partition {self._partition}: another writer has taken over")
+            self._log.insert(self._topic, placed, partitions)
 
     def close(self) -> None:
         """Nothing is held between calls."""

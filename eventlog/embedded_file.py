@@ -10,12 +10,13 @@ from typing import Final
 from casetrail.eventlog.errors import LogExists, LogMissing, LogUnreachable
 from casetrail.eventlog.port import Record, Weakness
 
-FORMAT: Final = "casetrail-log-1"
+FORMAT: Final = "casetrail-log-2"
 BUSY_TIMEOUT: Final = 30.0
 
 TABLES: Final = (
     "CREATE TABLE log (name TEXT NOT NULL, partitions INTEGER NOT NULL, format TEXT NOT NULL)",
-    "CREATE TABLE writer (partition INTEGER PRIMARY KEY, epoch INTEGER NOT NULL)",
+    "CREATE TABLE writer (topic TEXT NOT NULL, partition INTEGER NOT NULL, epoch INTEGER NOT NULL, "
+    "PRIMARY KEY (topic, partition))",
     "CREATE TABLE record (topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, "
     "appended_at INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB, "
     "PRIMARY KEY (topic, partition, offset)) WITHOUT ROWID",

@@ -22,6 +22,8 @@ SETTLE_TIMEOUT: Final = 60.0
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 COMMIT_TIMEOUT_MS: Final = 15_000
 LOOK_BACK: Final = (4, 64, 1024, 16_384)
+WRITERS: Final = {Topic.EVENTS: "recorder", Topic.CHECKPOINTS: "notary"}
+"""Who writes a topic in transactions: part of the transactional id, which a cluster's rules of access name."""
 
 
 class KafkaLog:
@@ -106,8 +108,8 @@ class KafkaLog:
                 )
             return self._producer
 
-    def writer(self, partition: int) -> Writer:
-        return KafkaWriter(self, partition)
+    def writer(self, partition: int, topic: Topic = Topic.EVENTS) -> Writer:
+        return KafkaWriter(self, topic, partition)
 
     # --- reading ---
 
@@ -241,15 +243,15 @@ class KafkaReader:
 
 
 class KafkaWriter:
-    """The writer of one partition of ``events``, by its transactional id: opening another one fences this one."""
+    """The writer of one partition of a topic, by its transactional id: opening another one fences this one."""
 
-    def __init__(self, log: KafkaLog, partition: int) -> None:
+    def __init__(self, log: KafkaLog, topic: Topic, partition: int) -> None:
         self._log, self._partition = log, partition
-        self._name = topic_name(log.name, Topic.EVENTS)
+        self._name = topic_name(log.name, topic)
         with log_errors(log.bootstrap):
             self._producer = KafkaProducer(
                 acks="all",
-                transactional_id=f"{log.name}.recorder.{partition}",
+                transactional_id=f"{log.name}.{WRITERS[topic]}.{partition}",
                 transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
                 allow_auto_create_topics=False,
                 batch_size=262_144,
@@ -258,7 +260,7 @@ class KafkaWriter:
                 **{**client_options(log.bootstrap, log.options), "retry_backoff_ms": 1},
             )
             self._producer.init_transactions()
-        log.settle(Topic.EVENTS, partition)
+        log.settle(topic, partition)
 
     def append(self, entries: Sequence[Entry]) -> None:
         try:
@@ -271,7 +273,7 @@ class KafkaWriter:
         except (KafkaError, AssertionError) as error:
             made = translated(error, self._log.bootstrap)
             if isinstance(made, WriterFenced):
-                made = WriterFenced(f"partition {self._partition}: another recorder has taken over")
+                made = WriterFenced(f"{self._name}, partition {self._partition}: another writer has taken over")
             self.close()
             raise made from error
 

@@ -81,7 +81,7 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """The one writer of a partition of ``events``: opening a new one for the same partition fences this one."""
+    """The one writer of a partition of a topic: opening a new one for the same partition fences this one."""
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Append all entries to this writer's partition in one transaction: after a crash either all or none are there.
@@ -139,8 +139,11 @@ class Log(Protocol):
     def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
         """The record at exactly that offset, or None."""
 
-    def writer(self, partition: int) -> Writer:
-        """Become the writer of a partition of ``events``: ends a predecessor's open transaction and fences it."""
+    def writer(self, partition: int, topic: Topic = Topic.EVENTS) -> Writer:
+        """Become the writer of a partition: of ``events`` as its recorder, of ``checkpoints`` as the notary.
+
+        Ends a predecessor's open transaction and fences it.
+        """
 
     def join(
         self,

@@ -32,7 +32,7 @@ def schema_id(schema: Any) -> int:
 
 @cache
 def published() -> dict[int, str]:
-    """The JSON of every published schema, by id. File names are ``action-ID.avsc`` and ``event-ID.avsc``."""
+    """The JSON of every published schema, by id. File names are ``action-ID.avsc``, ``event-ID.avsc``, …"""
     found = {}
     for file in sorted(PUBLISHED.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".avsc"):
@@ -42,7 +42,7 @@ def published() -> dict[int, str]:
 
 @cache
 def current_ids() -> dict[str, int]:
-    """The ids of the schemas that this version writes: ``{"action": …, "event": …}``."""
+    """The ids of the schemas that this version writes: ``{"action": …, "event": …, "checkpoint": …, "cosignature": …}``."""
     current: dict[str, str] = json.loads((PUBLISHED / "current.json").read_text("utf-8"))
     return {name: int(text, 16) for name, text in current.items()}
 

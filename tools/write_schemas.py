@@ -7,7 +7,15 @@ from typing import Any
 
 from fastavro.schema import parse_schema
 
-from casetrail.domain.avro import action_schema, each_named_once, event_schema, record, record_kinds
+from casetrail.domain.avro import (
+    action_schema,
+    checkpoint_schema,
+    cosignature_schema,
+    each_named_once,
+    event_schema,
+    record,
+    record_kinds,
+)
 from casetrail.eventlog.schemas import schema_id
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "domain" / "schemas"
@@ -17,7 +25,13 @@ def files() -> dict[Path, str]:
     """Every file that belongs there, with its content."""
     made: dict[Path, str] = {}
     current = {}
-    for name, schema in (("action", action_schema()), ("event", event_schema())):
+    schemas = {
+        "action": action_schema(),
+        "event": event_schema(),
+        "checkpoint": checkpoint_schema(),
+        "cosignature": cosignature_schema(),
+    }
+    for name, schema in schemas.items():
         whole = each_named_once(schema)
         number = f"{schema_id(parse_schema(json.loads(json.dumps(whole)))):08x}"
         made[SCHEMAS / "published" / f"{name}-{number}.avsc"] = _text(whole)

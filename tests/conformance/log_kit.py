@@ -183,6 +183,16 @@ class LogKit:
         second.append([Entry(b"k", b"2")])
         assert [one.value for one in read_all(log, Topic.EVENTS)] == [b"1", b"2"]
 
+    def test_a_notary_and_a_recorder_of_the_same_number_do_not_fence_each_other(self, log: Log) -> None:
+        recorder, notary = log.writer(0), log.writer(0, Topic.CHECKPOINTS)
+        recorder.append([Entry(b"k", b"event")])
+        notary.append([Entry(b"k", b"checkpoint")])
+        assert [one.value for one in read_all(log, Topic.CHECKPOINTS)] == [b"checkpoint"]
+        log.writer(0, Topic.CHECKPOINTS)
+        with pytest.raises(WriterFenced):
+            notary.append([Entry(b"k", b"zombie")])
+        recorder.append([Entry(b"k", b"event")])
+
     def test_writers_of_different_partitions_do_not_fence_each_other(self, log: Log) -> None:
         writers = [log.writer(partition) for partition in range(3)]
         for writer in writers:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def named(number: int) -> str:
-    """``action`` or ``event``."""
+    """``action``, ``event``, ``checkpoint`` or ``cosignature``."""
     return str(json.loads(published()[number])["name"]).lower()
 
 
@@ -57,7 +57,8 @@ def test_no_two_schemas_share_an_id() -> None:
 
 
 def test_the_current_schemas_are_published() -> None:
-    assert {name: named(number) for name, number in current_ids().items()} == {"action": "action", "event": "event"}
+    written = {name: named(number) for name, number in current_ids().items()}
+    assert written == {name: name for name in ("action", "event", "checkpoint", "cosignature")}
 
 
 def test_an_unknown_id_is_named() -> None:
@@ -93,8 +94,8 @@ def older(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Ids of schemas as they could have been before: without the last kind, and before ``imported`` was added."""
     ids = {}
     more = dict(published())
-    for name, number in current_ids().items():
-        schema: Any = json.loads(published()[number])
+    for name in ("action", "event"):
+        schema: Any = json.loads(published()[current_ids()[name]])
         fields = {field["name"]: field for field in schema["fields"]}
         fields["body"]["type"].pop()
         schema["fields"].remove(fields["imported"])

@@ -61,8 +61,8 @@ def test_the_sealing_example_submits_what_only_the_key_opens(url: str, tmp_path:
 
 
 def test_the_page_names_the_schemas_that_this_version_writes() -> None:
-    for name, number in current_ids().items():
-        assert (b"\x00" + number.to_bytes(4)).hex(" ") in PAGE, name
+    for name in ("action", "event"):
+        assert (b"\x00" + current_ids()[name].to_bytes(4)).hex(" ") in PAGE, name
     assert f"action-{current_ids()['action']:08x}.avsc" in PAGE
 
 
