@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from operator import itemgetter
 from sqlite3 import Connection
 from typing import Final
 
@@ -24,6 +25,7 @@ HASH_BYTES: Final = 32
 EMPTY: Final = bytes(HASH_BYTES)
 """Stands for a subtree without cases; the root of the map without cases."""
 BUCKET_BITS: Final = 16
+FIRST: Final = 1 << BUCKET_BITS
 PAGE: Final = 256
 """Bucket roots that are stored together."""
 NO_CASE, ONE_CASE, CASES = range(3)
@@ -140,20 +142,22 @@ class CaseMap:
         self._connection = connection
         for statement in SCHEMA.split(";"):
             connection.execute(statement)
+        # A heap: node i has the children 2i and 2i + 1, the root is node 1, bucket b is node FIRST + b.
+        self._hashes = bytearray(2 * FIRST * HASH_BYTES)
+        self._kinds = bytearray(2 * FIRST)
         self.reload()
 
     def reload(self) -> None:
         """Take the state from the database: after a rollback, or when somebody else wrote."""
-        first = 1 << BUCKET_BITS
-        # A heap: node i has the children 2i and 2i + 1, the root is node 1, bucket b is node first + b.
-        self._hashes = bytearray(2 * first * HASH_BYTES)
-        self._kinds = bytearray(2 * first)
+        stored = {page: (roots, kinds) for page, roots, kinds in self._connection.execute("SELECT * FROM map_page")}
         nodes: set[int] = set()
-        for page, roots, kinds in self._connection.execute("SELECT page, roots, kinds FROM map_page"):
-            at = first + page * PAGE
-            self._hashes[at * HASH_BYTES : (at + PAGE) * HASH_BYTES] = roots
-            self._kinds[at : at + PAGE] = kinds
-            nodes.update(range(at, at + PAGE))
+        for at in range(FIRST, 2 * FIRST, PAGE):
+            roots, kinds = stored.get((at - FIRST) // PAGE, (bytes(PAGE * HASH_BYTES), bytes(PAGE)))
+            place = slice(at * HASH_BYTES, (at + PAGE) * HASH_BYTES)
+            if self._hashes[place] != roots or self._kinds[at : at + PAGE] != kinds:
+                self._hashes[place] = roots
+                self._kinds[at : at + PAGE] = kinds
+                nodes.update(range(at, at + PAGE))
         self._raise(nodes)
 
     @property
@@ -166,22 +170,30 @@ class CaseMap:
         found = self._connection.execute("SELECT number, last_hash FROM map_case WHERE key = ?", (key,)).fetchone()
         return None if found is None else (found[0], found[1])
 
-    def update(self, changes: Mapping[bytes, Entry]) -> bytes:
-        """Set the entries of cases, new ones or known ones, and return the new root."""
-        rows = []
-        for key, (number, last_hash) in sorted(changes.items()):
+    def update(self, changes: Mapping[bytes, Entry | None]) -> bytes:
+        """Set the entries of cases, new ones or known ones, and return the new root. None takes a case out again."""
+        rows, gone = [], []
+        for key, entry in sorted(changes.items(), key=itemgetter(0)):
+            if entry is None:
+                gone.append((key,))
+                continue
+            number, last_hash = entry
             if len(key) != HASH_BYTES or len(last_hash) != HASH_BYTES:
                 raise ValueError(f"keys and hashes are {HASH_BYTES} bytes long")
             rows.append((key, number, last_hash, leaf_of(key, case_value(number, last_hash))))
+        self._connection.executemany("DELETE FROM map_case WHERE key = ?", gone)
         self._connection.executemany("INSERT OR REPLACE INTO map_case VALUES (?, ?, ?, ?)", rows)
-        first = 1 << BUCKET_BITS
-        nodes = {first + (int.from_bytes(row[0][:4]) >> 32 - BUCKET_BITS) for row in rows}
-        for node in nodes:
-            cases = self._cases(node - first, BUCKET_BITS)
-            self._set(node, cases.root(0, len(cases.keys), BUCKET_BITS), min(len(cases.keys), CASES))
-        self._store_pages({(node - first) // PAGE for node in nodes})
-        self._raise(nodes)
+        self._renew({int.from_bytes(key[:4]) >> 32 - BUCKET_BITS for key in changes})
         return self.root
+
+    def _renew(self, buckets: set[int]) -> None:
+        """Compute these buckets anew from their cases, and what stands above them."""
+        for bucket in buckets:
+            cases = self._cases(bucket, BUCKET_BITS)
+            count = len(cases.keys)
+            self._set(FIRST + bucket, cases.root(0, count, BUCKET_BITS), min(count, CASES))
+        self._store_pages({bucket // PAGE for bucket in buckets})
+        self._raise({FIRST + bucket for bucket in buckets})
 
     def prove(self, key: bytes) -> MapProof:
         """The proof that ``key`` has the entry ``get(key)``, or, for None, that the map has no such case."""
@@ -243,9 +255,8 @@ class CaseMap:
                     self._set(node, _node(self._hash(left), self._hash(right)), CASES)
 
     def _store_pages(self, pages: set[int]) -> None:
-        first = 1 << BUCKET_BITS
         for page in pages:
-            at = first + page * PAGE
+            at = FIRST + page * PAGE
             roots = self._hashes[at * HASH_BYTES : (at + PAGE) * HASH_BYTES]
             self._connection.execute(
                 "INSERT OR REPLACE INTO map_page VALUES (?, ?, ?)", (page, roots, self._kinds[at : at + PAGE])

@@ -42,6 +42,11 @@ class Frontier:
         if size < 0 or len(self._hashes) != size.bit_count():
             raise ValueError(f"a tree of {size} leaves is not made up of {len(self._hashes)} perfect subtrees")
 
+    @classmethod
+    def of(cls, size: int, hash_at: HashAt) -> Self:
+        """The right edge of a tree of ``size`` leaves whose hashes are at hand."""
+        return cls(size, [hash_at(level, index) for level, index in _perfect(0, size)])
+
     @property
     def hashes(self) -> tuple[bytes, ...]:
         """The hashes of the perfect subtrees, from left to right."""
