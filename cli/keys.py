@@ -1,5 +1,6 @@
-"""``casetrail keys``: expunge a case, disclose one sealed field, check a disclosure."""
+"""``casetrail keys``: expunge a case, disclose one sealed field, check a disclosure; make and show keys that sign."""
 
+from pathlib import Path
 from typing import BinaryIO
 
 import click
@@ -17,7 +18,66 @@ from casetrail.projections.queries import timeline
 
 @click.group()
 def keys() -> None:
-    """Destroy a case's key (expunge), disclose one sealed field."""
+    """Destroy a case's key (expunge), disclose one sealed field, make keys that sign."""
+
+
+PASSPHRASE = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File whose first line is the passphrase of the key.",
+)
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option(
+    "--file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where the key goes; a new file."
+)
+@click.option("--for", "purpose", type=click.Choice(["log", "witness"]), required=True, help="Who signs with it.")
+@click.option(
+    "--algorithm",
+    type=click.Choice(["ed25519", "ml-dsa-44"]),
+    required=True,
+    help="ml-dsa-44 withstands quantum computers; more tools understand ed25519.",
+)
+@PASSPHRASE
+@guarded
+def create(name: str, file: Path, purpose: str, algorithm: str, passphrase_file: Path | None) -> None:
+    """Make a key that signs checkpoints, and print the verifier key that others need to check them.
+
+    NAME is a URL without its scheme, such as kcpd.example/casetrail: the log's origin, or the witness's name. The verifier
+    key is kept in FILE.pub.
+    """
+    from casetrail.proofs.keys import Algorithm, create_key, save_key
+
+    kind = Algorithm.ML_DSA_44
+    if algorithm == "ed25519":
+        kind = Algorithm.ED25519 if purpose == "log" else Algorithm.ED25519_COSIGNATURE
+    key = create_key(name, kind)
+    save_key(key, file, _passphrase(passphrase_file))
+    click.echo(key.verifier_key)
+
+
+@keys.command("show")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@PASSPHRASE
+@guarded
+def show(file: Path, passphrase_file: Path | None) -> None:
+    """Print the verifier key of the key in FILE, once both are found to belong together."""
+    from casetrail.proofs.keys import load_key
+
+    click.echo(load_key(file, _passphrase(passphrase_file)).verifier_key)
+
+
+def _passphrase(file: Path | None) -> bytes | None:
+    """The first line of a file; None without a file. Whether the rest of it is anything is nobody's business."""
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as opened:
+            return opened.readline(1024).rstrip(b"\r\n")
+    except OSError as error:
+        raise Failure(f"the passphrase file {file} cannot be read ({error.strerror})") from error
 
 
 @keys.command("destroy")

@@ -54,7 +54,7 @@ SHORT: Final = {
     "serve": "Run recorder, projector or both.",
     "log": "Make, check and describe a log.",
     "views": "Rebuild and describe views.",
-    "keys": "Destroy a case's key (expunge), disclose one sealed field.",
+    "keys": "Destroy a case's key (expunge), disclose one sealed field, make keys that sign.",
     "import": "Import an export of a records system.",
     "demo": "Play the 149 reports on an embedded log.",
     "doctor": "Check configuration, log, views and keyring.",
