@@ -1,0 +1,362 @@
+"""A local copy of a log's Merkle tree and case map, brought up to date from the log, checkpoint by checkpoint.
+
+The notary makes checkpoints from it, everybody else makes proofs from it. It trusts nothing that it reads: each
+checkpoint must follow from the events, and from the checkpoint before it. The folder may be deleted at any time (it is
+made again from the log), but with it goes what it had seen: a log that was replaced since is recognised by it.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from time import monotonic
+from typing import Final, NamedTuple
+
+from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
+from casetrail.eventlog.codec import Unreadable
+from casetrail.eventlog.errors import LogError, LogUnreachable
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.notarized import decode_notarized
+from casetrail.eventlog.port import Log, Reader, Record, Topic
+from casetrail.proofs.casemap import CaseMap, MapProof, case_key
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.errors import NoteInvalid
+from casetrail.proofs.hashes import HashStore
+from casetrail.proofs.note import parse_note
+from casetrail.proofs.pending import Part, Pending
+from casetrail.proofs.tree import EMPTY_ROOT, Frontier, consistency_proof, inclusion_proof, root_of
+from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile
+
+WAIT: Final = 30.0
+POLL: Final = 0.05
+"""Short, because the last offsets of a range may hold no records: they are passed without waking anybody."""
+
+NoteCheck = Callable[[bytes], None]
+"""Raises ``NoteInvalid`` where a checkpoint's note is not signed as it must be."""
+
+
+class TreeContradicted(LogError):
+    """A checkpoint does not follow from the events or from an earlier checkpoint: the history was replaced or altered."""
+
+    code = "tree-contradicted"
+
+
+class Draft(NamedTuple):
+    """A checkpoint that could be published now: what it would say, and what it would take in."""
+
+    size: int
+    root: bytes
+    map_root: bytes
+    ranges: tuple[OffsetRange, ...]
+    segments: list[Segment]
+    events: int
+
+
+class LogTree:
+    """See the module. Not for several threads; one process a folder."""
+
+    def __init__(self, log: Log, directory: Path, check: NoteCheck | None = None) -> None:
+        """Open the copy in ``directory``, or begin one. ``check`` is asked of each checkpoint before it is taken in.
+
+        Raises ``TreeBusy``, ``TreeContradicted``, ``LogUnreachable``.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self._log, self._check = log, check
+        self.file = TreeFile(directory / "tree.db", log.name)
+        self.hashes = HashStore(directory / "hashes")
+        self.map = CaseMap(self.file.database)
+        try:
+            self._check_copy(directory)
+            newest = self.file.newest()
+            self._reader: Reader = log.reader(Topic.CHECKPOINTS, {0: 0 if newest is None else newest.offset})
+            self._open()
+        except BaseException:
+            self.file.close()
+            self.hashes.close()
+            raise
+        self._draft: Draft | None = None
+
+    def _open(self) -> None:
+        self.frontier = Frontier.of(self.size, self.hashes.hash_at)
+        at = dict.fromkeys(range(self._log.partitions), 0) | self.file.included()
+        self.pending = Pending(self._log, at)
+
+    def _check_copy(self, directory: Path) -> None:
+        """Whether the copy is whole, and of this very log."""
+        if self.file.names != (FORMAT, self._log.name):
+            raise TreeContradicted(
+                f"{directory} holds the tree of another log, or of another version of casetrail: {self.file.names}"
+            )
+        newest = self.file.newest()
+        size = 0 if newest is None else newest.size
+        if self.hashes.size > size:
+            self.hashes.truncate(size)
+        if newest is None:
+            return
+        if self.hashes.size < size or root_of(size, self.hashes.hash_at) != newest.root:
+            raise TreeContradicted(
+                f"the tree in {directory} is damaged; delete the folder, and it is made again from the log"
+            )
+        record = self._log.read_one(Topic.CHECKPOINTS, 0, newest.offset)
+        if record is None or leaf_hash(record.value or b"") != newest.record_hash:
+            raise TreeContradicted(
+                f"the log no longer has checkpoint {newest.number} (tree size {newest.size}) that was seen here before, "
+                f"at offset {newest.offset} of its checkpoints: its history was replaced. Keep {directory}: it is evidence"
+            )
+
+    # --- what there is ---
+
+    @property
+    def size(self) -> int:
+        """Of the tree, as of the newest checkpoint."""
+        newest = self.newest()
+        return 0 if newest is None else newest.size
+
+    def newest(self) -> Sealed | None:
+        """The newest checkpoint that was taken in."""
+        return self.file.newest()
+
+    def index_of(self, partition: int, offset: int, leaf: bytes) -> int | None:
+        """Where in the tree the event at that place of ``LOG.events`` is; None while no checkpoint covers it.
+
+        ``leaf`` is its leaf hash. Raises ``TreeContradicted`` where a checkpoint covers the place, but not that event.
+        """
+        segment = self.file.segment_of(partition, offset)
+        if segment is None:
+            return None
+        leaves = self.hashes.leaves(segment.first_leaf, segment.first_leaf + segment.leaves)
+        at = leaves.find(leaf)
+        while at % 32 and at >= 0:
+            at = leaves.find(leaf, at + 1)
+        if at < 0:
+            raise TreeContradicted(
+                f"the event at partition {partition}, offset {offset} is not the one that a checkpoint covers there: "
+                "it was altered afterwards"
+            )
+        return segment.first_leaf + at // 32
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """The inclusion proof of a leaf in the tree of that size (RFC 6962, 2.1.1)."""
+        return inclusion_proof(index, size, self.hashes.hash_at)
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """The consistency proof between two sizes (RFC 6962, 2.1.2)."""
+        return consistency_proof(old, new, self.hashes.hash_at)
+
+    def cosigned_note(self, sealed: Sealed) -> bytes:
+        """A checkpoint's note with the lines of all witnesses that have cosigned it."""
+        return sealed.note + self.file.cosignatures(sealed.record_hash)
+
+    def prove_case(self, case_id: str) -> tuple[Sealed, tuple[int, bytes] | None, MapProof]:
+        """Where a case stands as of the newest checkpoint that another one covers, and the proof of it.
+
+        None in the place of number and hash: the log has no such case. Raises ``LookupError`` where there are not two
+        checkpoints yet.
+        """
+        newest = self.newest()
+        before = None if newest is None else self.file.numbered(newest.number - 1)
+        if before is None:
+            raise LookupError("there is no checkpoint yet that a later one covers")
+        database = self.file.database
+        database.execute("BEGIN")
+        try:  # step back to the map as it was before the newest checkpoint
+            rows = database.execute("SELECT key, number, last_hash FROM before_last").fetchall()
+            self.map.update({key: None if number is None else (number, last) for key, number, last in rows})
+            key = case_key(case_id)
+            return before, self.map.get(key), self.map.prove(key)
+        finally:
+            database.execute("ROLLBACK")
+            self.map.reload()
+
+    # --- following the log ---
+
+    def follow(self, progress: Callable[[int], None] | None = None) -> int:
+        """Take in what has come to ``LOG.checkpoints``; how many records. ``progress`` is told of leaves.
+
+        Raises ``TreeContradicted`` where a checkpoint does not follow; what came before it stays taken in.
+        """
+        count, until = 0, monotonic() + WAIT
+        end = self._log.end_offsets(Topic.CHECKPOINTS)[0]
+        while self._reader.position(0) < end:
+            for record in self._reader.poll(POLL):
+                before = self.size
+                self._take(record)
+                count, until = count + 1, monotonic() + WAIT
+                if progress is not None:
+                    progress(self.size - before)
+            if monotonic() > until:
+                raise LogUnreachable(f"no checkpoint came in {WAIT:.0f} s though the log has more; check the brokers")
+        return count
+
+    def _take(self, record: Record) -> None:
+        newest = self.newest()
+        if newest is not None and record.offset == newest.offset:
+            return  # reading begins there anew, for the cosignatures behind it
+        try:
+            stored = decode_notarized(record.value)
+        except Unreadable as error:
+            raise TreeContradicted(f"offset {record.offset} of the checkpoints was not written by a notary") from error
+        if isinstance(stored, CheckpointCosigned):
+            self.file.cosigned(stored.checkpoint, stored.lines)
+            return
+        self._take_checkpoint(record, stored)
+
+    def _take_checkpoint(self, record: Record, stored: CheckpointPublished) -> None:
+        where = f"the checkpoint at offset {record.offset}"
+        try:
+            said = parse_checkpoint(parse_note(stored.note).text)
+            if self._check is not None:
+                self._check(stored.note)
+        except NoteInvalid as error:
+            raise TreeContradicted(f"{where} is not one of this log's: {error}") from error
+        if self._draft is None or self._draft.ranges != stored.ranges:
+            self.abandon()
+            self._check_ranges(where, stored.ranges)
+            self._wait_for(stored.ranges)
+            self._draft = self._advance(stored.ranges)
+        draft = self._draft
+        made = Checkpoint(said.origin, draft.size, draft.root)
+        if made != said or draft.map_root != stored.map_root:
+            self.abandon()
+            raise TreeContradicted(_difference(where, said, made, draft.map_root == stored.map_root))
+        self._seal(record, draft, stored)
+
+    def _check_ranges(self, where: str, ranges: Iterable[OffsetRange]) -> None:
+        included = self.file.included()
+        last = -1
+        for one in ranges:
+            expected = included.get(one.partition, 0)
+            if not last < one.partition < self._log.partitions or one.start != expected or one.end < one.start:
+                raise TreeContradicted(
+                    f"{where} takes in partition {one.partition} from {one.start} to {one.end}, but the checkpoints "
+                    f"before it cover offsets up to {expected}: it leaves events out, or takes some in twice"
+                )
+            last = one.partition
+
+    def _wait_for(self, ranges: Iterable[OffsetRange]) -> None:
+        ends = self._log.end_offsets(Topic.EVENTS)
+        for one in ranges:
+            if one.end > ends[one.partition]:
+                raise TreeContradicted(
+                    f"a checkpoint covers events of partition {one.partition} up to offset {one.end}, but the log has "
+                    f"them only up to {ends[one.partition]}: its end was cut off"
+                )
+            until = monotonic() + WAIT
+            while self.pending.position(one.partition) < one.end:
+                if self.pending.poll(POLL):
+                    until = monotonic() + WAIT
+                if monotonic() > until:
+                    raise LogUnreachable(f"partition {one.partition}: no event came in {WAIT:.0f} s; check the brokers")
+
+    # --- making checkpoints ---
+
+    def draft(self) -> Draft | None:
+        """The checkpoint that would take in all events that have been read; None where it would say nothing new.
+
+        Where the checkpoint before it took in events, one without events says something new all the same: it covers
+        that checkpoint, and the case map in it.
+        """
+        ranges = tuple(
+            OffsetRange(partition, start, end)
+            for partition, start in sorted(self._starts().items())
+            if (end := self.pending.position(partition)) > start
+        )
+        if not self.pending.count and not self._is_uncovered():
+            return None
+        self.abandon()
+        self._draft = self._advance(ranges)
+        return self._draft
+
+    def _starts(self) -> dict[int, int]:
+        return dict.fromkeys(range(self._log.partitions), 0) | self.file.included()
+
+    def _is_uncovered(self) -> bool:
+        """Whether the newest checkpoint says something that no later one covers."""
+        newest = self.newest()
+        if newest is None:
+            return False
+        before = self.file.numbered(newest.number - 1)
+        return before is None or newest.size - before.size > 1  # more than the leaf of the checkpoint before it
+
+    def _advance(self, ranges: Iterable[OffsetRange]) -> Draft:
+        """Bring tree and map on by the events of these ranges, uncommitted."""
+        newest = self.newest()
+        self.file.database.execute("BEGIN")
+        try:
+            frontier, parts = self.frontier.copy(), [self.pending.part(one.partition, one.end) for one in ranges]
+            first = b"" if newest is None else newest.record_hash
+            segments, at = [], self.size + len(first) // 32
+            for one, part in zip(ranges, parts, strict=True):
+                count = len(part.leaves) // 32
+                segments.append(Segment(one.partition, one.start, one.end, at, count))
+                at += count
+            leaves = first + b"".join(part.leaves for part in parts)
+            frontier.extend([leaves[place : place + 32] for place in range(0, len(leaves), 32)])
+            self.hashes.append(leaves)
+            map_root = self._change_map(parts)
+            root = frontier.root() if at else EMPTY_ROOT
+            self._next = frontier
+            return Draft(at, root, map_root, tuple(ranges), segments, sum(one.leaves for one in segments))
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _change_map(self, parts: Iterable[Part]) -> bytes:
+        changes: dict[bytes, tuple[int, bytes]] = {}
+        for part in parts:
+            changes |= {case_key(case_id): change for case_id, change in part.changes.items()}
+        before = [(key, *(self.map.get(key) or (None, None))) for key in changes]
+        self.file.database.execute("DELETE FROM before_last")
+        self.file.database.executemany("INSERT INTO before_last VALUES (?, ?, ?)", before)
+        return self.map.update(changes)
+
+    def _seal(self, record: Record, draft: Draft, stored: CheckpointPublished) -> None:
+        newest = self.newest()
+        number = 0 if newest is None else newest.number + 1
+        made = (draft.size, draft.root, draft.map_root, stored.note)
+        self.file.add(
+            Sealed(number, record.offset, record.appended_at, leaf_hash(record.value or b""), *made), draft.segments
+        )
+        self.hashes.sync()
+        self.file.database.execute("COMMIT")
+        self.frontier, self._draft = self._next, None
+        for one in draft.ranges:
+            self.pending.included(one.partition, one.end)
+
+    def abandon(self) -> None:
+        """Forget a draft that is not published."""
+        if self._draft is not None:
+            self._draft = None
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        self.file.database.execute("ROLLBACK")
+        self.map.reload()
+        self.hashes.truncate(self.size)
+
+    def close(self) -> None:
+        """Close the copy; a draft is forgotten."""
+        self.abandon()
+        self._reader.close()
+        self.pending.close()
+        self.hashes.close()
+        self.file.close()
+
+    def __enter__(self) -> "LogTree":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _difference(where: str, said: Checkpoint, made: Checkpoint, same_map: bool) -> str:
+    if said.size != made.size:
+        return f"{where} speaks of {said.size} leaves, the log has {made.size} in what it covers: some were removed or added"
+    if said.root != made.root:
+        return (
+            f"{where} has another root than the events: a byte of an event it covers, or of a checkpoint, was altered"
+        )
+    if not same_map:
+        return f"{where} has another case map than the events: it denies a case, or an event of one"
+    return f"{where} is signed for another log: {said.origin}"
+
+
+__all__ = ["Draft", "LogTree", "Sealed", "TreeContradicted"]

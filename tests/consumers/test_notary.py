@@ -1,0 +1,286 @@
+"""A notary publishes checkpoints that follow from the events and from each other, or refuses and says so."""
+
+import hashlib
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from casetrail.consumers.notary import Cadence, Notary
+from casetrail.domain.notarized import CheckpointPublished, OffsetRange
+from casetrail.eventlog.errors import WriterFenced
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.notarized import decode_notarized, encode_notarized
+from casetrail.eventlog.opening import init_log, open_log
+from casetrail.eventlog.port import Entry, Log, Topic
+from casetrail.proofs.casemap import case_key, check_map_proof
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.keys import Algorithm, create_key, save_key
+from casetrail.proofs.logtree import LogTree, TreeContradicted
+from casetrail.proofs.note import Note, format_note, parse_note, verify_note
+from casetrail.proofs.tree import check_consistency, check_inclusion
+from casetrail.proofs.treefile import TreeBusy
+from tests.consumers.notarial import KEY, ORIGIN, fill, notary_of, publish, records
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A log with two partitions and a few cases."""
+    chosen = f"sqlite:{tmp_path / 'log.db'}" if request.param == "embedded" else request.getfixturevalue("kafka_url")
+    with init_log(chosen, partitions=2, replication=1, min_isr=1) as log:
+        fill(log, ["C-1", "C-2", "C-3"])
+    return str(chosen)
+
+
+@pytest.fixture
+def log(url: str) -> Iterator[Log]:
+    with open_log(url) as opened:
+        yield opened
+
+
+def checkpoints(log: Log) -> list[tuple[CheckpointPublished, Checkpoint]]:
+    found = []
+    for record in records(log, Topic.CHECKPOINTS):
+        stored = decode_notarized(record.value)
+        assert isinstance(stored, CheckpointPublished)
+        found.append((stored, parse_checkpoint(parse_note(stored.note).text)))
+    return found
+
+
+def naive_root(leaves: list[bytes]) -> bytes:
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + naive_root(leaves[:half]) + naive_root(leaves[half:])).digest()
+
+
+def test_anyone_can_rebuild_the_tree_from_what_the_log_holds(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+        fill(log, ["C-4", "C-5"])
+        publish(notary)
+        publish(notary)
+    events = records(log, Topic.EVENTS)
+    leaves: list[bytes] = []
+    stored = [record.value or b"" for record in records(log, Topic.CHECKPOINTS)]
+    for number, (published, checkpoint) in enumerate(checkpoints(log)):
+        verify_note(parse_note(published.note), [KEY.verifier_key])
+        if number:
+            leaves.append(leaf_hash(stored[number - 1]))
+        for one in published.ranges:
+            leaves += [
+                leaf_hash(event.value or b"")
+                for event in events
+                if event.partition == one.partition and one.start <= event.offset < one.end
+            ]
+        assert checkpoint == Checkpoint(ORIGIN, len(leaves), naive_root(leaves))
+    assert len(leaves) == len(events) + 2
+
+
+def test_a_checkpoint_says_nothing_new_only_once(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        sizes = [publish(notary) for _ in range(4)]
+    assert sizes == [18, 19, 19, 19]  # the second covers the first one's case map; after that there is nothing to say
+
+
+def test_a_notary_that_lost_its_folder_goes_on_where_it_was(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+        fill(log, ["C-4"])
+        publish(notary)
+    shutil.rmtree(tmp_path / "n")
+    with notary_of(log, tmp_path / "n") as notary:
+        assert notary.tree.size == 25
+        fill(log, ["C-5"])
+        assert publish(notary) == 32
+    with LogTree(log, tmp_path / "other") as tree:
+        tree.follow()
+        assert tree.size == 32
+
+
+def test_every_event_is_proven_under_every_later_checkpoint(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+        fill(log, ["C-4"])
+        publish(notary)
+        tree = notary.tree
+        newest, first = tree.newest(), tree.file.numbered(0)
+        assert newest is not None
+        assert first is not None
+        for event in records(log, Topic.EVENTS):
+            leaf = leaf_hash(event.value or b"")
+            index = tree.index_of(event.partition, event.offset, leaf)
+            assert index is not None
+            check_inclusion(leaf, index, newest.size, tree.inclusion(index, newest.size), newest.root)
+        proof = tree.consistency(first.size, newest.size)
+        check_consistency(first.size, first.root, newest.size, newest.root, proof)
+        check_inclusion(
+            first.record_hash, first.size, newest.size, tree.inclusion(first.size, newest.size), newest.root
+        )
+
+
+def test_an_event_without_a_checkpoint_has_no_index_yet(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+        fill(log, ["C-4"])
+        event = records(log, Topic.EVENTS)[-1]
+        newest = max(records(log, Topic.EVENTS), key=lambda one: (one.partition == event.partition, one.offset))
+        assert notary.tree.index_of(newest.partition, 10_000, leaf_hash(b"")) is None
+        with pytest.raises(TreeContradicted, match="altered"):
+            notary.tree.index_of(0, 0, leaf_hash(b"another event"))
+
+
+def test_a_case_and_the_absence_of_a_case_are_proven(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+        fill(log, ["C-1"])  # refused, and part of the history all the same
+        with pytest.raises(LookupError):
+            notary.tree.prove_case("C-1")
+        publish(notary)
+        for case_id, number in (("C-1", 6), ("C-2", 6), ("C-9", None)):
+            sealed, entry, proof = notary.tree.prove_case(case_id)
+            assert (entry[0] if entry else None) == number
+            check_map_proof(sealed.map_root, case_key(case_id), entry, proof)
+        publish(notary)
+        sealed, entry, proof = notary.tree.prove_case("C-1")
+        assert entry is not None
+        assert entry[0] == 12
+        check_map_proof(sealed.map_root, case_key("C-1"), entry, proof)
+        root = notary.tree.map.root
+        notary.tree.map.reload()
+        assert notary.tree.map.root == root
+
+
+def test_a_second_notary_fences_the_first(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "a") as first, notary_of(log, tmp_path / "b") as second:
+        publish(second)
+        with pytest.raises(WriterFenced):
+            publish(first)
+        fill(log, ["C-4"])
+        publish(second)
+    assert len(checkpoints(log)) == 2
+
+
+def test_one_folder_serves_one_process(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n"), pytest.raises(TreeBusy):
+        LogTree(log, tmp_path / "n")
+
+
+def test_a_notary_refuses_checkpoints_that_another_key_signed(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n", create_key(ORIGIN, Algorithm.ED25519)) as notary:
+        publish(notary)
+    with pytest.raises(TreeContradicted, match="known key"):
+        Notary(log, tmp_path / "m", KEY)
+
+
+def forged(log: Log, note_of: Checkpoint, *ranges: OffsetRange, map_root: bytes = bytes(32)) -> None:
+    """A checkpoint that is signed by the right key, and says what it likes."""
+    note = format_note(Note(note_of.text(), (KEY.sign_note(note_of.text()),)))
+    log.writer(0, Topic.CHECKPOINTS).append(
+        [Entry(None, encode_notarized(CheckpointPublished(note, ranges, map_root)))]
+    )
+
+
+def test_a_notary_refuses_to_go_on_from_a_checkpoint_that_does_not_follow(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+        size = notary.tree.size
+    forged(log, Checkpoint(ORIGIN, size + 1, bytes(32)))
+    for directory in ("n", "fresh"):
+        with pytest.raises(TreeContradicted, match="another root"):
+            Notary(log, tmp_path / directory, KEY)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "meaning"),
+    [
+        ((OffsetRange(0, 1, 2),), "leaves events out"),
+        ((OffsetRange(1, 0, 1), OffsetRange(0, 0, 1)), "leaves events out"),
+        ((OffsetRange(7, 0, 1),), "leaves events out"),
+        ((OffsetRange(0, 0, 1000),), "cut off"),
+    ],
+)
+def test_a_checkpoint_leaves_no_event_out(
+    log: Log, tmp_path: Path, ranges: tuple[OffsetRange, ...], meaning: str
+) -> None:
+    forged(log, Checkpoint(ORIGIN, 1, bytes(32)), *ranges)
+    with pytest.raises(TreeContradicted, match=meaning), LogTree(log, tmp_path / "t") as tree:
+        tree.follow()
+
+
+def test_a_checkpoint_cannot_deny_a_case(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+    (first,) = records(log, Topic.CHECKPOINTS)
+    events = [leaf_hash(event.value or b"") for event in records(log, Topic.EVENTS)]
+    size, root = len(events) + 1, naive_root([*events, leaf_hash(first.value or b"")])
+    forged(log, Checkpoint(ORIGIN, size, root), map_root=bytes(32))
+    with pytest.raises(TreeContradicted, match="denies a case"), LogTree(log, tmp_path / "t") as tree:
+        tree.follow()
+
+
+def test_a_log_that_was_replaced_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with init_log(f"sqlite:{path}") as log:
+        fill(log, ["C-1", "C-2"])
+        with notary_of(log, tmp_path / "n") as notary:
+            publish(notary)
+    for file in tmp_path.glob("log.db*"):
+        file.unlink()
+    with init_log(f"sqlite:{path}") as log:
+        fill(log, ["C-1"])
+        with pytest.raises(TreeContradicted, match="history was replaced"):
+            Notary(log, tmp_path / "n", KEY)
+
+
+def test_an_event_that_was_altered_before_a_checkpoint_was_followed_shows(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with init_log(f"sqlite:{path}") as log:
+        fill(log, ["C-1", "C-2"])
+        with notary_of(log, tmp_path / "n") as notary:
+            publish(notary)
+    database = sqlite3.connect(path)
+    database.execute("DROP TRIGGER no_update")
+    database.execute("UPDATE record SET value = CAST(value || x'00' AS BLOB) WHERE topic = 'events' AND offset = 3")
+    database.commit()
+    database.close()
+    with open_log(f"sqlite:{path}") as log, LogTree(log, tmp_path / "t") as tree, pytest.raises(TreeContradicted):
+        tree.follow()
+
+
+def notarise(url: str, directory: str, key_file: str) -> None:
+    """Publish a checkpoint as often as possible, until killed."""
+    from casetrail.proofs.keys import load_key
+
+    with open_log(url) as log:
+        notary = Notary(log, Path(directory), load_key(Path(key_file)), Cadence(every=0.0))
+        while True:
+            notary.step(0.01)
+
+
+def test_a_notary_that_is_killed_at_any_moment_never_contradicts_itself(url: str, log: Log, tmp_path: Path) -> None:
+    save_key(KEY, tmp_path / "key")
+    for number in range(8):
+        arguments = (url, str(tmp_path / "n"), str(tmp_path / "key"))
+        process = get_context("spawn").Process(target=notarise, args=arguments)
+        process.start()
+        before, until = len(checkpoints(log)), time.monotonic() + 60
+        while len(checkpoints(log)) <= before and time.monotonic() < until:
+            fill(log, [f"K-{number}-{time.monotonic_ns()}"])
+        time.sleep(number * 0.013)
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        assert len(checkpoints(log)) > before
+    with notary_of(log, tmp_path / "n") as notary:
+        size = publish(notary)
+    with LogTree(log, tmp_path / "fresh") as tree:
+        tree.follow()
+        assert tree.size == size
