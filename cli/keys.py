@@ -24,7 +24,7 @@ def keys() -> None:
 PASSPHRASE = click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File whose first line is the passphrase of the key.",
+    help="File whose first line is the passphrase of the key: a long one, short ones can be guessed.",
 )
 
 
@@ -70,12 +70,12 @@ def show(file: Path, passphrase_file: Path | None) -> None:
 
 
 def _passphrase(file: Path | None) -> bytes | None:
-    """The first line of a file; None without a file. Whether the rest of it is anything is nobody's business."""
+    """The first line of a file, without its end; None without a file."""
     if file is None:
         return None
     try:
         with file.open("rb") as opened:
-            return opened.readline(1024).rstrip(b"\r\n")
+            return opened.readline().rstrip(b"\r\n")
     except OSError as error:
         raise Failure(f"the passphrase file {file} cannot be read ({error.strerror})") from error
 

@@ -30,13 +30,14 @@ from cryptography.hazmat.primitives.serialization import (
 
 from casetrail.proofs.checkpoint import parse_checkpoint
 from casetrail.proofs.errors import KeyUnusable, NoteInvalid
-from casetrail.proofs.note import KEY_ID_BYTES, Signature, from_base64, is_key_name
+from casetrail.proofs.note import CONTROL, KEY_ID_BYTES, Signature, from_base64, is_key_name
 
 PrivateKey = Ed25519PrivateKey | MLDSA44PrivateKey
 
 TIME_BYTES: Final = 8
 LAST_SECOND: Final = int(datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp())
 NAME_BYTES: Final = 255
+PASSPHRASE_BYTES: Final = 1023
 MOST_FILE_BYTES: Final = 65_536
 HEX_ID: Final = re.compile(r"[0-9a-f]{8}", re.ASCII)
 
@@ -144,10 +145,12 @@ class SignerKey:
     def sign_note(self, text: str, at: datetime | None = None) -> Signature:
         """Sign a text as the log. An ML-DSA-44 key signs checkpoints only, and states the time ``at``, if given.
 
-        Raises ``KeyUnusable`` for a key of witnesses, ``NoteInvalid`` for a text that is no checkpoint.
+        Raises ``KeyUnusable`` for a key of witnesses, ``NoteInvalid`` for a text that it cannot sign.
         """
         if self.algorithm not in FOR_LOGS:
             raise KeyUnusable(f"the key of {self.name} is a witness's: it cannot sign as a log")
+        if not text.endswith("\n") or CONTROL.search(text):
+            raise NoteInvalid("the text of a note ends in a newline, and holds no other control character")
         return self._sign(text, 0 if at is None or self.algorithm is Algorithm.ED25519 else _seconds(at))
 
     def cosign(self, checkpoint_text: str, at: datetime) -> Signature:
@@ -224,10 +227,12 @@ def _seconds(at: datetime) -> int:
 def save_key(key: SignerKey, path: Path, passphrase: bytes | None = None) -> None:
     """Write a new key as PKCS#8 PEM for its owner only, and its verifier key to FILE.pub beside it: both, or none.
 
-    Raises ``KeyUnusable`` where one of the two files exists already (it is left as it is) or cannot be written.
+    The passphrase is stretched by 2,048 rounds of PBKDF2 only (all that the library offers for PKCS#8), so a short one can be
+    guessed by whoever gets the file. Raises ``KeyUnusable`` where one of the two files exists already (it is left as it is)
+    or cannot be written.
     """
-    if passphrase == b"":
-        raise KeyUnusable("the passphrase for the key is empty: give one, or none at all")
+    if passphrase is not None and not 1 <= len(passphrase) <= PASSPHRASE_BYTES:
+        raise KeyUnusable(f"the passphrase of a key has 1 to {PASSPHRASE_BYTES} bytes, not {len(passphrase)}")
     encryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
     pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     _place(public_file(path), f"{key.verifier_key}\n".encode(), 0o644)
@@ -288,12 +293,22 @@ def _place(path: Path, content: bytes, mode: int) -> None:
             out.flush()
             os.fsync(out.fileno())
         os.link(beside, path)
+        _sync(path.parent)
     except FileExistsError:
         raise KeyUnusable(f"{path} exists already, and is left as it is: choose another file") from None
     except OSError as error:
         raise KeyUnusable(f"{path} cannot be written ({error.strerror})") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path, *, secret: bool) -> bytes:

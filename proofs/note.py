@@ -91,16 +91,16 @@ def parse_signatures(lines: str) -> tuple[Signature, ...]:
 
 
 def _signature(line: str, number: int) -> Signature:
-    dash, name, encoded, *more = [*line.split(" "), "", ""]
-    if dash + " " != DASH or more != ["", ""] or not is_key_name(name):
+    parts = line.removeprefix(DASH).split(" ")
+    if not line.startswith(DASH) or len(parts) != 2 or not is_key_name(parts[0]):
         raise NoteInvalid(f"signature line {number} is not of the form '— NAME BASE64'")
     try:
-        value = from_base64(encoded)
+        value = from_base64(parts[1])
     except ValueError:
         raise NoteInvalid(f"signature line {number} is not in base64") from None
     if len(value) <= KEY_ID_BYTES:
         raise NoteInvalid(f"signature line {number} is too short for a key id and a signature")
-    return Signature(name, value[:KEY_ID_BYTES], value[KEY_ID_BYTES:])
+    return Signature(parts[0], value[:KEY_ID_BYTES], value[KEY_ID_BYTES:])
 
 
 def format_note(note: Note) -> bytes:
