@@ -15,6 +15,8 @@ SETTINGS: Final = {
     "views": "address of the views: sqlite:PATH or postgresql://… (beside an embedded log unless given)",
     "keyring": "address of the keyring: sqlite:PATH or postgresql://… (beside an embedded log unless given)",
     "master_key_file": "file with the master key of the keyring (mode 0600)",
+    "policy": "file with the trust policy: whose log, which witnesses, what quorum (C2SP tlog-policy)",
+    "tree": "folder with your own copy of the log's Merkle tree (beside an embedded log unless given)",
     "person": "your id, as the log knows you",
     "agency": "your agency's id",
     "role": "the role in which you act",
@@ -31,6 +33,8 @@ class Config:
     views: str | None = None
     keyring: str | None = None
     master_key_file: str | None = None
+    policy: str | None = None
+    tree: str | None = None
     person: str | None = None
     agency: str | None = None
     role: str | None = None
@@ -49,10 +53,12 @@ class Config:
 
     def beside(self, kind: str) -> str:
         """An address beside the log's file; for a log on Kafka a file with its name in this folder."""
+        return f"sqlite:{self.path_beside(kind)}"
+
+    def path_beside(self, kind: str) -> Path:
+        """The same as a path."""
         url = self.log_url()
-        if url.startswith("sqlite:"):
-            return f"{url}.{kind}"
-        return f"sqlite:{url.rpartition('/')[2]}.{kind}"
+        return Path(f"{url.removeprefix('sqlite:') if url.startswith('sqlite:') else url.rpartition('/')[2]}.{kind}")
 
     def views_url(self) -> str:
         """The views' address."""
@@ -61,6 +67,10 @@ class Config:
     def keyring_url(self) -> str:
         """The keyring's address."""
         return self.keyring or self.beside("keys")
+
+    def tree_folder(self) -> Path:
+        """The folder with this user's own copy of the tree."""
+        return Path(self.tree) if self.tree else self.path_beside("tree")
 
 
 def load_config(file: Path | None, options: dict[str, str | None]) -> Config:
@@ -98,8 +108,9 @@ def _from_file(path: Path) -> Config:
         kind, _, file = found.get(name, "").partition(":")
         if kind == "sqlite":
             found[name] = f"sqlite:{path.parent / file}"
-    if "master_key_file" in found:
-        found["master_key_file"] = str(path.parent / found["master_key_file"])
+    for name in ("master_key_file", "policy", "tree"):
+        if name in found:
+            found[name] = str(path.parent / found[name])
     return Config(**found, source=str(path))
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from casetrail.eventlog.port import Log
     from casetrail.privacy.keyring import Keyring
     from casetrail.projections.database import Database
+    from casetrail.proofs.policy import Policy
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,6 +125,24 @@ def opened_keyring(config: Config) -> "Keyring":
     from casetrail.privacy.opening import open_keyring
 
     return open_keyring(config.keyring_url(), Path(config.master_key_file) if config.master_key_file else None)
+
+
+def loaded_policy(config: Config) -> "Policy | None":
+    """The configured trust policy; None where none is configured."""
+    from casetrail.proofs.policy import load_policy
+
+    return load_policy(Path(config.policy)) if config.policy else None
+
+
+def passphrase_in(file: Path | None) -> bytes | None:
+    """The passphrase in the first line of a file; None for no file."""
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as opened:
+            return opened.readline().rstrip(b"\r\n")
+    except OSError as error:
+        raise Failure(f"the passphrase file {file} cannot be read ({error.strerror})") from error
 
 
 @contextmanager

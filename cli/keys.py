@@ -7,7 +7,17 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, an_id, choice, guarded, now, opened_keyring, opened_views, pass_config
+from casetrail.cli.context import (
+    Failure,
+    an_id,
+    choice,
+    guarded,
+    now,
+    opened_keyring,
+    opened_views,
+    pass_config,
+    passphrase_in,
+)
 from casetrail.domain.codes import SealedName
 from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import decode_event
@@ -37,7 +47,8 @@ PASSPHRASE = click.option(
 @click.option(
     "--algorithm",
     type=click.Choice(["ed25519", "ml-dsa-44"]),
-    required=True,
+    default="ed25519",
+    show_default=True,
     help="ml-dsa-44 withstands quantum computers; more tools understand ed25519.",
 )
 @PASSPHRASE
@@ -54,7 +65,7 @@ def create(name: str, file: Path, purpose: str, algorithm: str, passphrase_file:
     if algorithm == "ed25519":
         kind = Algorithm.ED25519 if purpose == "log" else Algorithm.ED25519_COSIGNATURE
     key = create_key(name, kind)
-    save_key(key, file, _passphrase(passphrase_file))
+    save_key(key, file, passphrase_in(passphrase_file))
     click.echo(key.verifier_key)
 
 
@@ -66,18 +77,7 @@ def show(file: Path, passphrase_file: Path | None) -> None:
     """Print the verifier key of the key in FILE, once both are found to belong together."""
     from casetrail.proofs.keys import load_key
 
-    click.echo(load_key(file, _passphrase(passphrase_file)).verifier_key)
-
-
-def _passphrase(file: Path | None) -> bytes | None:
-    """The first line of a file, without its end; None without a file."""
-    if file is None:
-        return None
-    try:
-        with file.open("rb") as opened:
-            return opened.readline().rstrip(b"\r\n")
-    except OSError as error:
-        raise Failure(f"the passphrase file {file} cannot be read ({error.strerror})") from error
+    click.echo(load_key(file, passphrase_in(passphrase_file)).verifier_key)
 
 
 @keys.command("destroy")

@@ -51,7 +51,7 @@ SHORT: Final = {
     "watch": "Follow the log as it grows.",
     "replay": "Show cases as they were, from the log alone.",
     "count": "Check submitted = accepted + rejected + unreadable + pending.",
-    "serve": "Run recorder, projector or both.",
+    "serve": "Run recorder, projector, notary, or all of them.",
     "log": "Make, check and describe a log.",
     "views": "Rebuild and describe views.",
     "keys": "Destroy a case's key (expunge), disclose one sealed field, make keys that sign.",
