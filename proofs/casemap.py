@@ -6,39 +6,43 @@ bytes; one with a single case is the case's leaf, at whatever depth; any other i
 about as long as the number of cases has bits (see docs/decisions/0004-compact-case-map.md), and the root follows from
 the cases alone, not from the order in which they came.
 
-Stored are the cases and, for the ``BUCKET_BITS`` first bits of the key, the root of each such bucket; the tree above is
-in memory, the tree within a bucket is computed from its cases. All that follows from the log and can be built anew.
+Cases that share the first ``BUCKET_BITS`` bits make a bucket. Stored are the cases, and the roots of the buckets; the tree
+above the buckets is in memory (17 MB, for any number of cases), the tree within one is computed from its cases.
 """
 
+import json
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
 from operator import itemgetter
 from sqlite3 import Connection
 from typing import Final
 
 from casetrail.proofs.errors import ProofInvalid
 
-KEY_BITS: Final = 256
 HASH_BYTES: Final = 32
+KEY_BITS: Final = 256
 EMPTY: Final = bytes(HASH_BYTES)
 """Stands for a subtree without cases; the root of the map without cases."""
-BUCKET_BITS: Final = 16
+BUCKET_BITS: Final = 18
 FIRST: Final = 1 << BUCKET_BITS
 PAGE: Final = 256
 """Bucket roots that are stored together."""
 NO_CASE, ONE_CASE, CASES = range(3)
+"""What a subtree has: the three kinds that the compact form tells apart."""
 
 Entry = tuple[int, bytes]
 """What the map says of a case: the number of its events, and the leaf hash of the last one."""
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS map_case (
-    key BLOB PRIMARY KEY, number INTEGER NOT NULL, last_hash BLOB NOT NULL, leaf BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS map_page (page INTEGER PRIMARY KEY, roots BLOB NOT NULL, kinds BLOB NOT NULL)
-"""
+SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS map_case (
+        bucket INTEGER, key BLOB, number INTEGER NOT NULL, last_hash BLOB NOT NULL, leaf BLOB NOT NULL,
+        PRIMARY KEY (bucket, key)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS map_page (page INTEGER PRIMARY KEY, roots BLOB NOT NULL, kinds BLOB NOT NULL)",
+)
 
 
 def case_key(case_id: str) -> bytes:
@@ -84,20 +88,20 @@ def check_map_proof(root: bytes, key: bytes, entry: Entry | None, proof: MapProo
     computed = _end_of_way(bits, key, depth, entry, proof.other)
     for level in reversed(range(depth)):
         sibling = proof.siblings[level]
-        right = bits >> (KEY_BITS - 1 - level) & 1
-        computed = _node(sibling, computed) if right else _node(computed, sibling)
+        computed = _node(sibling, computed) if _bit(bits, level) else _node(computed, sibling)
     if computed != root:
         raise ProofInvalid("the map proof does not lead to the root of the case map")
 
 
 def _end_of_way(bits: int, key: bytes, depth: int, entry: Entry | None, other: tuple[bytes, bytes] | None) -> bytes:
+    """The hash of what the proof says to stand at the end of the way: the case, another one, or nothing."""
     if entry is not None:
         if other is not None:
             raise ProofInvalid("the map proof of a case shows another case in its place")
-        number, last_hash = entry
-        if len(last_hash) != HASH_BYTES or not 0 <= number < 1 << 63:
-            raise ProofInvalid("the entry of the case is not a number of events and a hash")
-        return leaf_of(key, case_value(number, last_hash))
+        try:
+            return leaf_of(key, _checked_value(entry))
+        except ValueError as error:
+            raise ProofInvalid(f"the entry of the case is none: {error}") from error
     if other is None:
         return EMPTY
     if other[0] == key:
@@ -107,15 +111,29 @@ def _end_of_way(bits: int, key: bytes, depth: int, entry: Entry | None, other: t
     return leaf_of(*other)
 
 
-class _Subtree:
-    """Cases in the order of their keys: all whose keys begin with the same bits."""
+def _checked_value(entry: Entry) -> bytes:
+    number, last_hash = entry
+    if not 0 < number < 1 << 63 or len(last_hash) != HASH_BYTES:
+        raise ValueError(f"a case has at least one event, and the hash of the last one is {HASH_BYTES} bytes long")
+    return case_value(number, last_hash)
 
-    def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        self.keys: list[int] = []
-        self.leaves: list[bytes] = []
-        for key, leaf in rows:
-            self.keys.append(int.from_bytes(key))
-            self.leaves.append(leaf)
+
+def _bit(bits: int, depth: int) -> int:
+    """Which way a key goes at a node of this depth: 0 left, 1 right."""
+    return bits >> (KEY_BITS - 1 - depth) & 1
+
+
+def _bucket(key: bytes) -> int:
+    return int.from_bytes(key[:4]) >> 32 - BUCKET_BITS
+
+
+class _Cases:
+    """Some neighbouring cases of a bucket, in the order of their keys, and the trees over them."""
+
+    def __init__(self, rows: Iterable[tuple[int, bytes, bytes]]) -> None:
+        found = list(rows)
+        self.keys = [int.from_bytes(key) for _, key, _ in found]
+        self.leaves = [leaf for _, _, leaf in found]
 
     def middle(self, start: int, end: int, depth: int) -> int:
         """Where cases ``start`` to ``end``, which share ``depth`` bits, divide by the next bit."""
@@ -123,6 +141,7 @@ class _Subtree:
         return bisect_left(self.keys, (self.keys[start] >> rest | 1) << rest, start, end)
 
     def root(self, start: int, end: int, depth: int) -> bytes:
+        """The root of the subtree over cases ``start`` to ``end``, which share ``depth`` bits."""
         if end - start == 1:
             return self.leaves[start]
         if start == end:
@@ -132,7 +151,7 @@ class _Subtree:
 
 
 class CaseMap:
-    """The case map of one log in a SQLite database.
+    """The case map of one log in a SQLite database, whose tables it makes where they are missing.
 
     Never begins or ends a transaction: what ``update`` wrote becomes lasting, or not, with the caller's transaction.
     After a rollback call ``reload``.
@@ -140,7 +159,7 @@ class CaseMap:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        for statement in SCHEMA.split(";"):
+        for statement in SCHEMA:
             connection.execute(statement)
         # A heap: node i has the children 2i and 2i + 1, the root is node 1, bucket b is node FIRST + b.
         self._hashes = bytearray(2 * FIRST * HASH_BYTES)
@@ -150,70 +169,87 @@ class CaseMap:
     def reload(self) -> None:
         """Take the state from the database: after a rollback, or when somebody else wrote."""
         stored = {page: (roots, kinds) for page, roots, kinds in self._connection.execute("SELECT * FROM map_page")}
-        nodes: set[int] = set()
-        for at in range(FIRST, 2 * FIRST, PAGE):
-            roots, kinds = stored.get((at - FIRST) // PAGE, (bytes(PAGE * HASH_BYTES), bytes(PAGE)))
-            place = slice(at * HASH_BYTES, (at + PAGE) * HASH_BYTES)
-            if self._hashes[place] != roots or self._kinds[at : at + PAGE] != kinds:
-                self._hashes[place] = roots
-                self._kinds[at : at + PAGE] = kinds
-                nodes.update(range(at, at + PAGE))
-        self._raise(nodes)
+        nothing = (bytes(PAGE * HASH_BYTES), bytes(PAGE))
+        changed: set[int] = set()
+        for page in range(FIRST // PAGE):
+            roots, kinds = stored.get(page, nothing)
+            nodes, place = _page(page)
+            if self._hashes[place] != roots or self._kinds[nodes] != kinds:
+                both = zip(self._kinds[nodes], kinds, strict=True)
+                changed.update(nodes.start + at for at, (was, now) in enumerate(both) if was or now)
+                self._hashes[place], self._kinds[nodes] = roots, kinds
+        self._raise(changed)
 
     @property
     def root(self) -> bytes:
-        """The root of the map."""
+        """The root of the map, 32 bytes; ``EMPTY`` without cases."""
         return self._hash(1)
 
     def get(self, key: bytes) -> Entry | None:
         """The entry of a case, or None where the map has no such case."""
-        found = self._connection.execute("SELECT number, last_hash FROM map_case WHERE key = ?", (key,)).fetchone()
+        where = (_bucket(key), key)
+        query = "SELECT number, last_hash FROM map_case WHERE bucket = ? AND key = ?"
+        found = self._connection.execute(query, where).fetchone()
         return None if found is None else (found[0], found[1])
 
     def update(self, changes: Mapping[bytes, Entry | None]) -> bytes:
-        """Set the entries of cases, new ones or known ones, and return the new root. None takes a case out again."""
+        """Set the entries of cases, known or not, and return the new root. None takes a case out of the map."""
         rows, gone = [], []
         for key, entry in sorted(changes.items(), key=itemgetter(0)):
+            if len(key) != HASH_BYTES:
+                raise ValueError(f"a key is {HASH_BYTES} bytes long")
             if entry is None:
-                gone.append((key,))
-                continue
-            number, last_hash = entry
-            if len(key) != HASH_BYTES or len(last_hash) != HASH_BYTES:
-                raise ValueError(f"keys and hashes are {HASH_BYTES} bytes long")
-            rows.append((key, number, last_hash, leaf_of(key, case_value(number, last_hash))))
-        self._connection.executemany("DELETE FROM map_case WHERE key = ?", gone)
-        self._connection.executemany("INSERT OR REPLACE INTO map_case VALUES (?, ?, ?, ?)", rows)
-        self._renew({int.from_bytes(key[:4]) >> 32 - BUCKET_BITS for key in changes})
+                gone.append((_bucket(key), key))
+            else:
+                rows.append((_bucket(key), key, *entry, leaf_of(key, _checked_value(entry))))
+        self._connection.executemany("DELETE FROM map_case WHERE bucket = ? AND key = ?", gone)
+        self._connection.executemany("INSERT OR REPLACE INTO map_case VALUES (?, ?, ?, ?, ?)", rows)
+        self._renew({_bucket(key) for key in changes})
         return self.root
 
     def _renew(self, buckets: set[int]) -> None:
         """Compute these buckets anew from their cases, and what stands above them."""
         for bucket in buckets:
-            cases = self._cases(bucket, BUCKET_BITS)
+            self._set(FIRST + bucket, EMPTY, NO_CASE)
+        # One statement for all buckets: a hundred thousand small ones would take longer than the hashing.
+        query = """SELECT bucket, key, leaf FROM map_case
+            WHERE bucket IN (SELECT value FROM json_each(?)) ORDER BY bucket, key"""
+        for bucket, rows in groupby(self._connection.execute(query, (json.dumps([*buckets]),)), itemgetter(0)):
+            cases = _Cases(rows)
             count = len(cases.keys)
             self._set(FIRST + bucket, cases.root(0, count, BUCKET_BITS), min(count, CASES))
-        self._store_pages({bucket // PAGE for bucket in buckets})
+        for page in {bucket // PAGE for bucket in buckets}:
+            nodes, place = _page(page)
+            stored = (page, self._hashes[place], self._kinds[nodes])
+            self._connection.execute("INSERT OR REPLACE INTO map_page VALUES (?, ?, ?)", stored)
         self._raise({FIRST + bucket for bucket in buckets})
 
     def prove(self, key: bytes) -> MapProof:
         """The proof that ``key`` has the entry ``get(key)``, or, for None, that the map has no such case."""
         bits, siblings, node, depth = int.from_bytes(key), [], 1, 0
         while depth < BUCKET_BITS and self._kinds[node] == CASES:
-            node = 2 * node + (bits >> (KEY_BITS - 1 - depth) & 1)
+            node = 2 * node + _bit(bits, depth)
             siblings.append(self._hash(node ^ 1))
             depth += 1
-        cases = self._cases(bits >> (KEY_BITS - depth), depth)
+        cases = self._below(node, depth)
         start, end = 0, len(cases.keys)
         while end - start > 1:
             middle = cases.middle(start, end, depth)
-            if bits >> (KEY_BITS - 1 - depth) & 1:
-                siblings.append(cases.root(start, middle, depth + 1))
+            depth += 1
+            if _bit(bits, depth - 1):
+                siblings.append(cases.root(start, middle, depth))
                 start = middle
             else:
-                siblings.append(cases.root(middle, end, depth + 1))
+                siblings.append(cases.root(middle, end, depth))
                 end = middle
-            depth += 1
         return MapProof(tuple(siblings), self._other(cases.keys[start:end], bits))
+
+    def _below(self, node: int, depth: int) -> _Cases:
+        """The cases of the buckets below a node of this depth."""
+        rest = BUCKET_BITS - depth
+        first = (node << rest) - FIRST
+        query = "SELECT bucket, key, leaf FROM map_case WHERE bucket BETWEEN ? AND ? ORDER BY bucket, key"
+        return _Cases(self._connection.execute(query, (first, first + (1 << rest) - 1)))
 
     def _other(self, found: Sequence[int], bits: int) -> tuple[bytes, bytes] | None:
         """Key and value of the case that stands where ``bits`` would."""
@@ -221,19 +257,8 @@ class CaseMap:
             return None
         key = found[0].to_bytes(HASH_BYTES)
         entry = self.get(key)
-        assert entry is not None  # read a moment ago, in the same transaction
+        assert entry is not None  # it was read a moment ago
         return key, case_value(*entry)
-
-    def _cases(self, prefix: int, depth: int) -> _Subtree:
-        """The cases whose keys begin with the ``depth`` bits of ``prefix``."""
-        low = prefix << (KEY_BITS - depth)
-        high = low + (1 << (KEY_BITS - depth)) - 1
-        return _Subtree(
-            self._connection.execute(
-                "SELECT key, leaf FROM map_case WHERE key BETWEEN ? AND ? ORDER BY key",
-                (low.to_bytes(HASH_BYTES), high.to_bytes(HASH_BYTES)),
-            )
-        )
 
     def _hash(self, node: int) -> bytes:
         return bytes(self._hashes[node * HASH_BYTES : (node + 1) * HASH_BYTES])
@@ -243,21 +268,20 @@ class CaseMap:
         self._kinds[node] = kind
 
     def _raise(self, nodes: set[int]) -> None:
-        """Compute anew what stands above these nodes, which are of one level."""
-        kinds = self._kinds
+        """Compute anew what stands above these nodes, which are all of one depth."""
+        hashes, kinds = self._hashes, self._kinds
         while nodes and 1 not in nodes:
             nodes = {node >> 1 for node in nodes}
             for node in nodes:
-                left, right = 2 * node, 2 * node + 1
-                if kinds[left] + kinds[right] < CASES:  # a lone case stands for the whole subtree
-                    self._set(node, self._hash(left if kinds[left] else right), kinds[left] + kinds[right])
-                else:
-                    self._set(node, _node(self._hash(left), self._hash(right)), CASES)
+                at = 2 * node * HASH_BYTES
+                kind = kinds[2 * node] + kinds[2 * node + 1]
+                if kind >= CASES:
+                    self._set(node, sha256(b"\x01" + hashes[at : at + 2 * HASH_BYTES]).digest(), CASES)
+                else:  # a single case stands for the whole subtree
+                    self._set(node, self._hash(2 * node + kinds[2 * node + 1]), kind)
 
-    def _store_pages(self, pages: set[int]) -> None:
-        for page in pages:
-            at = FIRST + page * PAGE
-            roots = self._hashes[at * HASH_BYTES : (at + PAGE) * HASH_BYTES]
-            self._connection.execute(
-                "INSERT OR REPLACE INTO map_page VALUES (?, ?, ?)", (page, roots, self._kinds[at : at + PAGE])
-            )
+
+def _page(page: int) -> tuple[slice, slice]:
+    """Where the buckets of a page are: their nodes, and the bytes of their hashes."""
+    first = FIRST + page * PAGE
+    return slice(first, first + PAGE), slice(first * HASH_BYTES, (first + PAGE) * HASH_BYTES)
