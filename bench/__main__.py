@@ -1,19 +1,27 @@
-"""``python -m bench [intake|rebuild|queries …] [--scale N]``: measure, print a table, keep the results."""
+"""``python -m bench [PART …] [--scale N]``: measure, print a table, keep the results."""
 
 import argparse
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import intake, queries, rebuild
+from bench import intake, notary, queries, rebuild
 from bench.servers import servers
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("intake", "rebuild", "queries")
+Rows = list[tuple[str, float, str]]
+PARTS: dict[str, Callable[[str, str, Path, float], Rows]] = {
+    "intake": intake.run,
+    "rebuild": rebuild.run,
+    "queries": lambda _broker, _postgres, folder, scale: queries.run(folder, scale),
+    "notary": lambda broker, _postgres, folder, scale: notary.run(broker, folder, scale),
+}
+"""Each part: from broker, PostgreSQL, a folder and the scale to its rows."""
 
 
 def main() -> None:
@@ -23,14 +31,10 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="more or fewer events")
     parser.add_argument("--keep", action="store_true", help="write the results into bench/results")
     chosen = parser.parse_args()
-    rows: list[tuple[str, float, str]] = []
+    rows: Rows = []
     with servers() as (broker, postgres, folder):
-        if "intake" in chosen.parts:
-            rows += intake.run(broker.bootstrap, postgres.url(), folder, chosen.scale)
-        if "rebuild" in chosen.parts:
-            rows += rebuild.run(broker.bootstrap, postgres.url(), folder, chosen.scale)
-        if "queries" in chosen.parts:
-            rows += queries.run(folder, chosen.scale)
+        for name in chosen.parts:
+            rows += PARTS[name](broker.bootstrap, postgres.url(), folder, chosen.scale)
     width = max(len(name) for name, _, _ in rows)
     for name, value, remark in rows:
         print(f"{name:<{width}}  {value:>12,.2f}  {remark}")
@@ -46,7 +50,7 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}, Apache Kafka 4.1.0, PostgreSQL 18"
 
 
-def keep(rows: list[tuple[str, float, str]]) -> None:
+def keep(rows: Rows) -> None:
     """Write the results with date and commit."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     now = datetime.now(UTC)

@@ -1,0 +1,77 @@
+"""The notary: leaves a second from the log to a checkpoint, and what a proof costs at ten million leaves."""
+
+import hashlib
+import time
+from itertools import islice
+from pathlib import Path
+
+from bench.data import events
+from casetrail.consumers.notary import Cadence, Notary
+from casetrail.eventlog.opening import init_log
+from casetrail.eventlog.port import Log, Topic
+from casetrail.proofs.hashes import HashStore
+from casetrail.proofs.keys import Algorithm, create_key
+from casetrail.proofs.tree import check_inclusion, inclusion_proof, root_of
+
+Rows = list[tuple[str, float, str]]
+PARTITIONS = 6
+CHUNK = 5000
+LEAVES = 10_000_000
+
+
+def fill(log: Log, cases: int) -> list[bytes]:
+    """Events of that many cases, ten each; some of their values, to hash them plainly."""
+    made, values = events(cases, log.name, PARTITIONS), []
+    while chunk := list(islice(made, CHUNK)):
+        log.append(Topic.EVENTS, chunk)
+        values += [entry.value or b"" for entry in chunk]
+    return values
+
+
+def notarised(log: Log, folder: Path) -> float:
+    """Seconds until all events of a log are under checkpoints."""
+    notary = Notary(log, folder, create_key("bench.example/casetrail", Algorithm.ED25519), Cadence(1e9, 50_000))
+    ends = log.end_offsets(Topic.EVENTS)
+    started = time.perf_counter()
+    while any(notary.tree.pending.position(partition) < end for partition, end in ends.items()):
+        notary.step(0.05)
+    notary.publish()
+    taken = time.perf_counter() - started
+    notary.close()
+    return taken
+
+
+def proof_time(folder: Path, leaves: int) -> float:
+    """Milliseconds for an inclusion proof in a tree of that size, from a store that was opened just now."""
+    with HashStore(folder) as store:
+        block = b"".join(hashlib.sha256(number.to_bytes(8)).digest() for number in range(100_000))
+        for _ in range(leaves // 100_000):
+            store.append(block)
+        store.sync()
+    with HashStore(folder) as store:
+        root, places = root_of(store.size, store.hash_at), range(0, store.size, store.size // 997)
+        started = time.perf_counter()
+        proofs = [(index, inclusion_proof(index, store.size, store.hash_at)) for index in places]
+        taken = (time.perf_counter() - started) / len(places) * 1000
+        for index, proof in proofs:
+            check_inclusion(store.leaves(index, index + 1), index, store.size, proof, root)
+    return taken
+
+
+def run(bootstrap: str, folder: Path, scale: float) -> Rows:
+    """Notaries on both logs, plain hashing as the peer, and proofs."""
+    cases, found = int(30_000 * scale), Rows()
+    for kind, url in (("embedded log", f"sqlite:{folder / 'notary.db'}"), ("Kafka", f"kafka://{bootstrap}/notary")):
+        with init_log(url, partitions=PARTITIONS, replication=1, min_isr=1) as log:
+            values = fill(log, cases)
+            rate = len(values) / notarised(log, folder / f"notary-{kind}")
+        started = time.perf_counter()
+        for value in values:
+            hashlib.sha256(b"\x00" + value).digest()
+        plain = len(values) / (time.perf_counter() - started)
+        found.append((f"notary, {kind} (leaves/s)", rate, f"{rate / plain:.3f} × plain SHA-256 of the same bytes"))
+    found.append(("plain SHA-256 of the same bytes (leaves/s)", plain, "peer"))
+    leaves = int(LEAVES * scale)
+    taken = proof_time(folder / "proofs", leaves)
+    found.append((f"inclusion proof at {leaves:,} leaves (ms)", taken, "to reach: under 5"))
+    return found
