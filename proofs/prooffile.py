@@ -20,13 +20,13 @@ MOST_HEAD_BYTES: Final = 100_000
 class TlogProof:
     """The leaf's index, the path from its sibling up to below the root, and the signed checkpoint, nothing verified yet.
 
-    ``extra`` is data for whoever reads the file, and nobody has signed it.
+    ``extra`` is data for whoever reads the file, and nobody has signed it. None where there is no such line.
     """
 
     index: int
     hashes: tuple[bytes, ...]
     note: Note
-    extra: bytes = b""
+    extra: bytes | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -36,7 +36,7 @@ class TlogProof:
     def format(self) -> bytes:
         """The bytes of the file."""
         lines = [VERSION]
-        if self.extra:
+        if self.extra is not None:
             lines.append(f"extra {base64.b64encode(self.extra).decode()}")
         lines.append(f"index {self.index}")
         lines += [base64.b64encode(one).decode() for one in self.hashes]
@@ -71,7 +71,7 @@ def parse_proof(value: bytes) -> TlogProof:
         if version != VERSION:
             raise ProofInvalid(f"this is no proof file that is understood here: its first line is not {VERSION}")
         extra = from_base64(lines.pop(0).removeprefix("extra ")) if lines and lines[0].startswith("extra ") else None
-        if extra == b"" or not lines or not lines[0].startswith("index "):
+        if not lines or not lines[0].startswith("index "):
             raise ProofInvalid("a proof file has a line 'index NUMBER', and before it at most one with extra data")
         index = parse_decimal(lines[0].removeprefix("index "))
         hashes = tuple(map(from_base64, lines[1:]))
@@ -79,6 +79,6 @@ def parse_proof(value: bytes) -> TlogProof:
         raise ProofInvalid(f"this is no proof file: {error}") from None
     if len(hashes) > MOST_HASHES or any(len(one) != HASH_BYTES for one in hashes):
         raise ProofInvalid(f"a proof file has at most {MOST_HASHES} hashes, each of {HASH_BYTES} bytes")
-    proof = TlogProof(index, hashes, parse_note(note), extra or b"")
+    proof = TlogProof(index, hashes, parse_note(note), extra)
     parse_checkpoint(proof.note.text)
     return proof
