@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.errors import LogMissing, LogUnreachable, OffsetGone, WriterFenced
-from casetrail.eventlog.kafka_client import checked_options, client_options, log_errors, translated
+from casetrail.eventlog.kafka_client import checked_options, client_options, close_producer, log_errors, translated
 from casetrail.eventlog.kafka_records import read_fast
 from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
 from casetrail.eventlog.port import Appended, Entry, Group, Reader, Record, Topic, Weakness, Writer
@@ -189,7 +189,7 @@ class KafkaLog:
                 consumer.close()
             self._lookups.clear()
             if self._producer is not None:
-                self._producer.close(timeout=5)
+                close_producer(self._producer, 5)
                 self._producer = None
 
     def __enter__(self) -> Self:
@@ -285,7 +285,7 @@ class KafkaWriter:
             raise KafkaTimeoutError(f"the commit was not answered in {COMMIT_TIMEOUT_MS // 1000} s")
 
     def close(self) -> None:
-        self._producer.close(timeout=0)
+        close_producer(self._producer, 0)
 
 
 class KafkaGroup:

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from kafka import KafkaProducer
 from kafka.errors import (
     AuthorizationError,
     InvalidProducerEpochError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OffsetOutOfRangeError,
     ProducerFencedError,
@@ -123,3 +125,15 @@ def log_errors(bootstrap: str) -> Iterator[None]:
         yield
     except KafkaError as error:
         raise translated(error, bootstrap) from error
+
+
+def close_producer(producer: KafkaProducer, timeout: float) -> None:
+    """Close a producer, waiting up to ``timeout`` seconds for what is under way.
+
+    The client's own ``close`` raises where something is still under way then, and leaves its thread sending for ever.
+    """
+    try:
+        producer.close(timeout=timeout)
+    except KafkaTimeoutError:
+        producer._sender.force_close()
+        producer._closed = True

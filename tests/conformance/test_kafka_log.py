@@ -1,5 +1,6 @@
 """The log on Kafka passes the kit against a real broker; and what only it promises."""
 
+import signal
 import socket
 import time
 from typing import Any
@@ -52,6 +53,26 @@ class TestKafkaLog(LogKit):
         last = log.last(Topic.EVENTS, 0)
         assert last is not None
         assert last.value == b"last"
+
+    def test_a_broker_that_does_not_answer_costs_the_writer_and_nothing_else(
+        self, log: KafkaLog, kafka: Broker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("casetrail.eventlog.kafka.COMMIT_TIMEOUT_MS", 500)
+        writer = log.writer(0)
+        writer.append([Entry(b"k", b"before")])
+        sender: Any = writer._producer._sender  # type: ignore[attr-defined]
+        kafka.signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(LogUnreachable):
+                writer.append([Entry(b"k", b"never answered")])
+            writer.close()
+        finally:
+            kafka.signal(signal.SIGCONT)
+        sender.join(30)
+        assert not sender.is_alive()
+        log.writer(0).append([Entry(b"k", b"after")])
+        values = [one.value for one in read_all(log, Topic.EVENTS)]
+        assert (values[0], values[-1]) == (b"before", b"after")
 
     def test_reading_is_what_the_client_itself_reads(self, log: KafkaLog, kafka: Broker) -> None:
         topic = f"{log.name}.actions"
