@@ -51,16 +51,20 @@ PASSPHRASE = click.option(
     show_default=True,
     help="ml-dsa-44 withstands quantum computers; more tools understand ed25519.",
 )
+@click.option("--if-missing", is_flag=True, help="Succeed where the file is there already, and leave it as it is.")
 @PASSPHRASE
 @guarded
-def create(name: str, file: Path, purpose: str, algorithm: str, passphrase_file: Path | None) -> None:
+def create(name: str, file: Path, purpose: str, algorithm: str, if_missing: bool, passphrase_file: Path | None) -> None:
     """Make a key that signs checkpoints, and print the verifier key that others need to check them.
 
     NAME is a URL without its scheme, such as kcpd.example/casetrail: the log's origin, or the witness's name. The verifier
     key is kept in FILE.pub.
     """
-    from casetrail.proofs.keys import Algorithm, create_key, save_key
+    from casetrail.proofs.keys import Algorithm, create_key, load_key, save_key
 
+    if if_missing and file.exists():
+        click.echo(load_key(file, passphrase_in(passphrase_file)).verifier_key)
+        return
     kind = Algorithm.ML_DSA_44
     if algorithm == "ed25519":
         kind = Algorithm.ED25519 if purpose == "log" else Algorithm.ED25519_COSIGNATURE

@@ -65,7 +65,7 @@ def test_whoever_waits_for_health_waits_for_a_service_that_has_a_health_check() 
 
 def test_every_service_that_keeps_running_has_a_health_check() -> None:
     running = {name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"}
-    assert running == {*BROKERS, "postgres", "recorder", "projector"}
+    assert running == {*BROKERS, "postgres", "recorder", "projector", "notary"}
     assert all("healthcheck" in SERVICES[name] for name in running)
 
 
@@ -89,7 +89,7 @@ def test_no_password_is_in_the_file() -> None:
             assert ":" not in str(value).partition("postgresql://")[2].partition("@")[0]
 
 
-def test_only_people_hold_keys() -> None:
+def test_only_people_hold_keys_of_cases() -> None:
     holders = {name for name, service in SERVICES.items() if "CASETRAIL_KEYRING" in service.get("environment", {})}
     assert holders == {"casetrail"}
     assert SERVICES["casetrail"]["profiles"] == ["people"]

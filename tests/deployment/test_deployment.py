@@ -30,7 +30,6 @@ class Service:
 
     def __init__(self, name: str, folder: Path, environment: Mapping[str, str]) -> None:
         self.port = free_port()
-        folder.mkdir()
         self.output = folder / "output"
         command = [*(command_of(SERVICES[name]) or ()), "--health-port", str(self.port)]
         with self.output.open("ab") as out:
@@ -122,7 +121,12 @@ def test_the_commands_of_the_file_record_and_show_a_report_also_when_a_broker_fa
         run(environment, tmp_path, "log", "check")
 
         services = []
-        for name, folder in (("recorder", "recorder-1"), ("recorder", "recorder-2"), ("projector", "projector")):
+        for name, folder in (
+            ("recorder", "recorder-1"), ("recorder", "recorder-2"), ("projector", "projector"), ("notary", "notary"),
+        ):  # fmt: skip
+            (tmp_path / folder).mkdir()
+            if name == "notary":
+                run(environment, tmp_path / folder, *(command_of(SERVICES["notary-key"]) or []))
             service = Service(name, tmp_path / folder, environment)
             services.append(service)
             stack.callback(service.stop)
@@ -140,4 +144,4 @@ def test_the_commands_of_the_file_record_and_show_a_report_also_when_a_broker_fa
         assert "case-1" in shown
         assert "case-2" in shown
         stack.pop_all()
-        assert [service.stop() for service in services] == [0, 0, 0]
+        assert [service.stop() for service in services] == [0] * len(services)
