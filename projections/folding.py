@@ -17,13 +17,13 @@ class Batch:
         self.outcomes: Counter[tuple[int, str]] = Counter()
         self._before: dict[str, Counter[tuple[str, str, str, str]]] = {}
 
-    def fold(self, records: Sequence[Record], cache: HistoryCache, *, count_intake: bool = True) -> None:
+    def fold(self, records: Sequence[Record], cache: HistoryCache) -> None:
         """Follow these events. Raises ``ChainBroken`` or ``Unreadable`` where they were not written by a recorder."""
         case_ids = [(record.key or b"").decode(errors="replace") for record in records]
         cache.prepare(case_ids)
         for case_id, record in zip(case_ids, records, strict=True):
             history = cache.history(case_id)
-            if count_intake and case_id not in self._before:
+            if case_id not in self._before:
                 self._before[case_id] = intake_measures(history.case)
             event = follow(history, record)
             cache.changed(case_id, record.partition)

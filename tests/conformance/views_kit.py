@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from casetrail.consumers.projector import Projector
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
-from casetrail.projections import rebuild
+from casetrail.projections import building, rebuild, spill
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.tables import TABLES, application_name
@@ -275,9 +275,20 @@ class ViewsKit:
         self, fresh: Fresh, log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         expected = rebuilt_rows(fresh, log)
-        monkeypatch.setattr(rebuild, "LOAD", 1)  # else a small log is done in this process
+        monkeypatch.setattr(rebuild, "FEW", 1)  # else a small log is done in this process
         url = fresh()
         assert rebuild.rebuild(log, f"sqlite:{log.path}", url, processes=2) == 400
+        assert_same(all_rows(url), expected)
+
+    def test_a_rebuild_that_sets_little_aside_at_a_time_gives_the_same_rows(
+        self, fresh: Fresh, log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expected = rebuilt_rows(fresh, log)
+        monkeypatch.setattr(spill, "EVENTS_A_FILE", 20)
+        monkeypatch.setattr(spill, "KEPT_BYTES", 3000)
+        monkeypatch.setattr(building, "POLL", 7)
+        url = fresh()
+        assert rebuild.rebuild(log, f"sqlite:{log.path}", url) == 400
         assert_same(all_rows(url), expected)
 
     def test_a_rebuild_beside_a_busy_projector_does_not_fail(self, fresh: Fresh, tmp_path: Path) -> None:

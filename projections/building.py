@@ -1,0 +1,110 @@
+"""What each process of a rebuild does: first set the events of some partitions aside by case, then fold some of the files.
+
+Folded a file at a time, a case is written once, when all of its events have been seen; timeline and cases go into tables
+without keys and indexes, which are added afterwards.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from casetrail.eventlog.opening import open_log
+from casetrail.eventlog.outcome import History, follow
+from casetrail.eventlog.port import Topic
+from casetrail.projections.crew import Told
+from casetrail.projections.database import Database
+from casetrail.projections.rows import Row, case_row, intake_measures, outcome_of, referral_rows, timeline_row
+from casetrail.projections.spill import Spill, spilled
+from casetrail.projections.tables import CASE_STATUS, REFERRALS, TIMELINE
+from casetrail.projections.targets import Part, part_database
+
+POLL: Final = 5_000
+WAIT: Final = 30.0
+
+
+class Share(NamedTuple):
+    """Partitions that one process reads, each up to an offset, and where it sets their events aside."""
+
+    log_url: str
+    log_options: dict[str, object]
+    ends: dict[int, int]
+    directory: Path
+    name: str
+
+
+class SetAside(NamedTuple):
+    """What was read: the files, and the offset after it in each partition."""
+
+    files: list[Path]
+    positions: dict[int, int]
+
+
+class Job(NamedTuple):
+    """Files that one process folds into its part of the new views."""
+
+    files: list[Path]
+    part: Part
+
+
+@dataclass
+class Built:
+    """What one process has folded, counted."""
+
+    events: int = 0
+    outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
+    intake: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+
+
+def set_aside(share: Share, told: Told) -> SetAside:
+    """Read the events of some partitions, and set them aside by case."""
+    spill = Spill(share.directory, share.name, sum(share.ends.values()))
+    with (
+        open_log(share.log_url, share.log_options) as log,
+        log.reader(Topic.EVENTS, dict.fromkeys(share.ends, 0)) as reader,
+    ):
+        while any(reader.position(partition) < end for partition, end in share.ends.items()):
+            records = reader.poll(WAIT, POLL)
+            if not records and any(reader.position(partition) < end for partition, end in share.ends.items()):
+                raise TimeoutError(f"no event came within {WAIT:.0f} s though the log has more; check the brokers")
+            spill.add(records)
+            told(len(records))
+        positions = {partition: reader.position(partition) for partition in share.ends}
+    return SetAside(spill.close(), positions)
+
+
+def fold(job: Job, told: Told) -> Built:
+    """Fold what was set aside into new tables."""
+    built = Built()
+    database = part_database(job.part)
+    for path in job.files:
+        _fold_file(path, database, built, told)
+        path.unlink()
+    database.close()
+    return built
+
+
+def _fold_file(path: Path, database: Database, built: Built, told: Told) -> None:
+    cases: dict[str, tuple[int, History]] = {}
+    with database.transaction():
+        database.load(TIMELINE, _timeline(path, cases, built, told))
+        database.load(CASE_STATUS, (case_row(history, partition) for partition, history in cases.values()))
+        database.load(REFERRALS, (row for _, history in cases.values() for row in referral_rows(history.case)))
+    for _, history in cases.values():
+        built.intake.update(intake_measures(history.case))
+
+
+def _timeline(path: Path, cases: dict[str, tuple[int, History]], built: Built, told: Told) -> Iterator[Row]:
+    """The timeline of the events in a file; ``cases`` (by id, with their partitions) are brought on meanwhile."""
+    for records in spilled(path):
+        for record in records:
+            case_id = (record.key or b"").decode(errors="replace")
+            found = cases.get(case_id)
+            if found is None:
+                found = cases[case_id] = record.partition, History.empty(case_id)
+            event = follow(found[1], record)
+            built.outcomes[record.partition, outcome_of(event)] += 1
+            yield timeline_row(record, event)
+        built.events += len(records)
+        told(len(records))

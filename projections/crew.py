@@ -1,0 +1,74 @@
+"""The processes of a rebuild: they do one kind of job after another, and tell how far they are."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from typing import Any, Final, Self, TypeVar
+
+JOB = TypeVar("JOB")
+RESULT = TypeVar("RESULT")
+
+Told = Callable[[int], None]
+"""Is told how many events were done just now."""
+
+TELL_EVERY: Final = 0.2
+
+
+class Crew:
+    """Does jobs in several processes; with a single one, in this process. Use it as a context manager."""
+
+    def __init__(self, processes: int, passes: int, progress: Told | None) -> None:
+        """``passes``: how often each event is gone through, until ``progress`` is told that it is done."""
+        self._passes, self._progress = passes, progress
+        self._done = self._reported = 0
+        self._pool: ProcessPoolExecutor | None = None
+        if processes > 1:
+            context = get_context("spawn")
+            self._counter = context.Value("q", 0)
+            self._pool = ProcessPoolExecutor(processes, context, _begin, (self._counter,))
+
+    def do(self, work: Callable[[JOB, Told], RESULT], jobs: Sequence[JOB]) -> list[RESULT]:
+        """Do all jobs, at the same time where there are processes for it; what each of them gave."""
+        if self._pool is None:
+            return [work(job, self._add) for job in jobs]
+        futures = [self._pool.submit(_work, work, job) for job in jobs]
+        while wait(futures, TELL_EVERY).not_done:
+            self._tell(self._counter.value)
+        self._tell(self._counter.value)
+        return [future.result() for future in futures]
+
+    def _add(self, count: int) -> None:
+        self._done += count
+        self._tell(self._done)
+
+    def _tell(self, done: int) -> None:
+        """Report whole events: half of what has been gone through, where each is gone through twice."""
+        new = done // self._passes - self._reported
+        self._reported += new
+        if new and self._progress is not None:
+            self._progress(new)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+_counter: Any = None
+"""In a process of a crew: what has been done in all of them."""
+
+
+def _begin(counter: Any) -> None:
+    global _counter
+    _counter = counter
+
+
+def _work(work: Callable[[JOB, Told], RESULT], job: JOB) -> RESULT:
+    return work(job, _count)
+
+
+def _count(count: int) -> None:
+    with _counter.get_lock():
+        _counter.value += count

@@ -1,0 +1,59 @@
+"""Events set aside on disk by case, so that all events of a case come together, however far apart the log holds them.
+
+A rebuild folds one file after another and keeps only that file's cases in memory. So what it needs does not grow with the
+number of events or cases, and no case is ever put aside and read back.
+"""
+
+import marshal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from casetrail.eventlog.port import Record
+
+EVENTS_A_FILE: Final = 25_000
+KEPT_BYTES: Final = 16 * 1024 * 1024
+RECORD_OVERHEAD: Final = 300
+"""What a record takes in memory besides its value, roughly, in bytes."""
+
+
+class Spill:
+    """Writes events into files by their keys. The order of events with the same key is kept."""
+
+    def __init__(self, directory: Path, name: str, events: int) -> None:
+        """Make files in ``directory`` that begin with ``name``, as many as ``events`` are worth."""
+        count = 1 + events // EVENTS_A_FILE
+        self._paths = [directory / f"{name}-{number}" for number in range(count)]
+        self._kept: list[list[tuple[object, ...]]] = [[] for _ in range(count)]
+        self._bytes = 0
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Set these events aside."""
+        kept, count, size = self._kept, len(self._kept), 0
+        for record in records:
+            # this process's own hash: nobody can choose case ids that all come into one file
+            kept[hash(record.key) % count].append(tuple(record))
+            size += len(record.value or b"") + RECORD_OVERHEAD
+        self._bytes += size
+        if self._bytes >= KEPT_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        for path, kept in zip(self._paths, self._kept, strict=True):
+            if kept:
+                with path.open("ab") as file:
+                    marshal.dump(kept, file)
+                kept.clear()
+        self._bytes = 0
+
+    def close(self) -> list[Path]:
+        """Write what is still in memory; the files that there are now."""
+        self._write()
+        return [path for path in self._paths if path.exists()]
+
+
+def spilled(path: Path) -> Iterator[list[Record]]:
+    """The events in a file of ``Spill``, some at a time."""
+    with path.open("rb") as file:
+        while file.peek(1):
+            yield [Record(*one) for one in marshal.load(file)]  # noqa: S302  (this rebuild's own file)

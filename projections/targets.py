@@ -1,0 +1,195 @@
+"""Where a rebuild goes: an SQLite file or a schema of PostgreSQL beside the ones that serve, and how it takes their place."""
+
+import fcntl
+import re
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from casetrail.projections.database import (
+    SCHEMA,
+    Database,
+    PostgresDatabase,
+    SqliteDatabase,
+    create_table_indexes,
+    create_tables,
+)
+from casetrail.projections.tables import BULK_TABLES
+
+REBUILD_LOCK: Final = 4_715_239
+UNSAFE: Final = ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE")
+"""For a file that is thrown away if anything fails before it serves."""
+
+
+class Part(NamedTuple):
+    """Where one process of a rebuild writes to."""
+
+    target: str  # an SQLite file, or PostgreSQL's URL
+    schema: str  # PostgreSQL's schema, '' for SQLite
+
+
+def target_at(views_url: str) -> "Target":
+    """The target at the address of the views."""
+    if views_url.startswith("sqlite:"):
+        return SqliteTarget(Path(views_url.removeprefix("sqlite:")))
+    return PostgresTarget(views_url)
+
+
+def part_database(part: Part) -> Database:
+    """Open what one process writes to; an SQLite file is created."""
+    if part.schema:
+        return PostgresDatabase(part.target, part.schema)
+    database = SqliteDatabase(Path(part.target), create=True)
+    for pragma in UNSAFE:
+        database.run(f"PRAGMA {pragma}")
+    create_tables(database, bulk=True)
+    return database
+
+
+class Target:
+    """Where a rebuild goes, and how it comes into service."""
+
+    def begin(self) -> None:
+        """Make room."""
+
+    def workplace(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder for what is set aside meanwhile, with room for all events."""
+        return tempfile.TemporaryDirectory(prefix="casetrail-")
+
+    def part(self, number: int) -> Part:
+        """Where process ``number`` writes to."""
+        raise NotImplementedError
+
+    def finish(self, parts: int) -> Database:
+        """Bring the parts together, with keys and indexes."""
+        raise NotImplementedError
+
+    def swap(self, database: Database) -> None:
+        """Put the new views in the place of the old ones."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """Remove what was begun."""
+
+
+class SqliteTarget(Target):
+    """The path of the views is a link to the file of the newest build; the link is replaced in one step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = self.path.with_name(f"{self.path.name}.rebuild.lock").open("ab")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)  # one rebuild at a time; it ends with its process
+        serving = self.path.resolve() if self.path.exists() else None
+        build = re.compile(re.escape(self.path.name) + r"\.(\d+)(-.*)?")
+        self.number = 1
+        for file in self.path.parent.iterdir():
+            if found := build.fullmatch(file.name):
+                self.number = max(self.number, int(found[1]) + 1)
+                if serving is None or not file.name.startswith(serving.name):
+                    _remove(file)  # left over from a rebuild that was killed
+        self.file = self.path.with_name(f"{self.path.name}.{self.number}")
+
+    def workplace(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix=f"{self.file.name}-events-", dir=self.path.parent)
+
+    def part(self, number: int) -> Part:
+        return Part(str(self.file) if number == 0 else f"{self.file}-part{number}", "")
+
+    def finish(self, parts: int) -> Database:
+        database = SqliteDatabase(self.file)
+        for pragma in UNSAFE:
+            database.run(f"PRAGMA {pragma}")
+        for number in range(1, parts):
+            part = self.part(number).target
+            database.run("ATTACH ? AS part", (part,))
+            with database.transaction():
+                for table in BULK_TABLES:
+                    database.run(f"INSERT INTO main.{table.name} SELECT * FROM part.{table.name}")  # noqa: S608
+            database.run("DETACH part")
+            Path(part).unlink()
+        with database.transaction():
+            for table in BULK_TABLES:
+                create_table_indexes(database, table, with_key=True)
+        database.run("ANALYZE")
+        database.close()
+        return SqliteDatabase(self.file)
+
+    def swap(self, database: Database) -> None:
+        database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        link = self.path.with_name(f"{self.path.name}.link")
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.file.name)
+        old = self.path.resolve() if self.path.is_symlink() else None
+        link.replace(self.path)
+        if old is None:  # views that no rebuild has made stood there themselves; the link has replaced them
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        elif old != self.file.resolve():
+            for suffix in ("", "-wal", "-shm"):
+                old.with_name(old.name + suffix).unlink(missing_ok=True)
+        self._lock.close()
+
+    def abandon(self) -> None:
+        for file in self.path.parent.glob(f"{self.file.name}*"):
+            _remove(file)
+        self._lock.close()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+class PostgresTarget(Target):
+    """A schema of its own, renamed in one transaction."""
+
+    new = f"{SCHEMA}_new"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def begin(self) -> None:
+        self._lock = PostgresDatabase(self.url, self.new)
+        self._lock.rows(
+            "SELECT pg_advisory_lock(?)", (REBUILD_LOCK,)
+        )  # one rebuild at a time; it ends with its session
+        database = PostgresDatabase(self.url, self.new)
+        database.run(f"DROP SCHEMA IF EXISTS {self.new} CASCADE")
+        database.run(f"CREATE SCHEMA {self.new}")
+        create_tables(database, bulk=True)
+        database.close()
+
+    def part(self, number: int) -> Part:
+        return Part(self.url, self.new)
+
+    def finish(self, parts: int) -> Database:
+        database = PostgresDatabase(self.url, self.new)
+        database.run("SET maintenance_work_mem = '256MB'")
+        for table in BULK_TABLES:
+            create_table_indexes(database, table, with_key=True)
+        database.run("ANALYZE")
+        return database
+
+    def swap(self, database: Database) -> None:
+        with database.transaction():
+            if database.rows("SELECT to_regclass(?)", (f"{SCHEMA}.tracking",))[0][0] is not None:
+                database.run(f"LOCK TABLE {SCHEMA}.tracking")  # as a projector does first: else a deadlock may end this
+            database.run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+            database.run(f"ALTER SCHEMA {self.new} RENAME TO {SCHEMA}")
+        database.close()
+        self._lock.close()
+
+    def abandon(self) -> None:
+        with suppress(Exception):  # what made the rebuild fail is what the caller hears of
+            database = PostgresDatabase(self.url, self.new)
+            database.run(f"DROP SCHEMA IF EXISTS {self.new} CASCADE")
+            database.close()
+            self._lock.close()

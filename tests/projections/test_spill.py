@@ -1,0 +1,78 @@
+"""What is set aside comes back, case by case, and whole."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from casetrail.eventlog.port import Record
+from casetrail.projections import spill
+from casetrail.projections.crew import Crew, Told
+from casetrail.projections.spill import Spill, spilled
+
+KEYS = st.sampled_from([b"case-1", b"case-2", b"case-3", b"~stray.0", b"\xff", None])
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kept=st.integers(0, 3000),
+    polls=st.lists(st.lists(st.tuples(KEYS, st.none() | st.binary(max_size=200)), max_size=20), max_size=8),
+)
+def test_all_events_of_a_case_come_back_from_one_file_in_their_order(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: int,
+    polls: list[list[tuple[bytes | None, bytes | None]]],
+) -> None:
+    monkeypatch.setattr(spill, "KEPT_BYTES", kept)
+    monkeypatch.setattr(spill, "EVENTS_A_FILE", 40)
+    written: list[Record] = []
+    made = Spill(tmp_path_factory.mktemp("spill"), "events", 160)
+    for poll in polls:
+        records = [
+            Record(number % 3, len(written) + number, 5, key, value, (("traceparent", b"00-1"),) if number else ())
+            for number, (key, value) in enumerate(poll)
+        ]
+        made.add(records)
+        written += records
+    files = [[record for some in spilled(path) for record in some] for path in made.close()]
+    assert sorted(record for file in files for record in file) == sorted(written)
+    for key in {record.key for record in written}:
+        (home,) = [file for file in files if any(record.key == key for record in file)]
+        assert [one for one in home if one.key == key] == [one for one in written if one.key == key]
+
+
+def test_more_events_are_set_aside_in_more_files_not_in_larger_ones(tmp_path: Path) -> None:
+    records = [Record(0, number, 0, b"case-%d" % number, b"") for number in range(4 * spill.EVENTS_A_FILE)]
+    made = Spill(tmp_path, "events", len(records))
+    made.add(records)
+    sizes = [sum(len(some) for some in spilled(path)) for path in made.close()]
+    assert len(sizes) == 5
+    assert max(sizes) <= spill.EVENTS_A_FILE
+
+
+def test_what_was_set_aside_cut_short_is_not_taken_for_whole(tmp_path: Path) -> None:
+    made = Spill(tmp_path, "events", 1)
+    made.add([Record(0, 0, 0, b"case-1", bytes(100))])
+    (path,) = made.close()
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(EOFError):
+        list(spilled(path))
+
+
+def twice(job: list[int], told: Told) -> int:
+    """A job of a crew."""
+    for count in job:
+        told(count)
+    return 2 * sum(job)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_crew_tells_of_every_event_once_however_often_it_is_gone_through(processes: int) -> None:
+    told: list[int] = []
+    with Crew(processes, 2, told.append) as crew:
+        assert crew.do(twice, [[3, 4], [1, 1]]) == [14, 4]
+        assert sum(told) == 4
+        assert crew.do(twice, [[2], [7]]) == [4, 14]
+    assert sum(told) == 9
