@@ -273,12 +273,12 @@ class CaseMap:
         while nodes and 1 not in nodes:
             nodes = {node >> 1 for node in nodes}
             for node in nodes:
-                at = 2 * node * HASH_BYTES
-                kind = kinds[2 * node] + kinds[2 * node + 1]
-                if kind >= CASES:
-                    self._set(node, sha256(b"\x01" + hashes[at : at + 2 * HASH_BYTES]).digest(), CASES)
+                at, left, right = 2 * node * HASH_BYTES, kinds[2 * node], kinds[2 * node + 1]
+                if left + right >= CASES:
+                    value = sha256(b"\x01" + hashes[at : at + 2 * HASH_BYTES]).digest()
+                    hashes[at // 2 : at // 2 + HASH_BYTES], kinds[node] = value, CASES
                 else:  # a single case stands for the whole subtree
-                    self._set(node, self._hash(2 * node + kinds[2 * node + 1]), kind)
+                    self._set(node, self._hash(2 * node + right), left + right)
 
 
 def _page(page: int) -> tuple[slice, slice]:

@@ -176,6 +176,11 @@ class HashStore:
         """Make all that was appended safe on disk."""
         for level in self._levels:
             level.sync()
+        directory = os.open(self._directory, os.O_RDONLY)  # a file that is new is lasting only with its entry there
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def close(self) -> None:
         """Write what is buffered, and close the files."""
