@@ -3,6 +3,7 @@
 Recorder, replay, simulation and audit all call ``decide``, so the same submission meets the same rules everywhere.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from casetrail.domain.actions import Action, ActionRejected, Body, Malformed, ki
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
 from casetrail.domain.intake import CASE_EXISTS
-from casetrail.domain.rules import Refused, Rule, rule
+from casetrail.domain.rules import Refused, Rule, UnknownRuleSet, rule
 from casetrail.domain.shapes import check_shape
 from casetrail.domain.status import Status
 
@@ -111,3 +112,22 @@ def _not_now(status: Status, body: Any) -> Rule:
     if status in (Status.UNREPORTED, Status.MERGED) and kind != "ReportReceived":
         return BY_STATUS[status]
     return BY_KIND.get(kind) or BY_STATUS.get(status, CASE_EXISTS)
+
+
+Decide = Callable[[Case, Action, datetime, str | None], Body]
+
+RULE_SETS: Final[Mapping[int, Decide]] = {1: decide}
+"""How each version of the rule set decides. ``rules.RULE_SET`` is the newest.
+
+A version stays as it is for ever: logs hold events that name it, and auditors judge them by it. So a rule is never
+changed in place: the changed one stands in a new version, beside the old. Golden histories (``tests/audit/golden``) hold
+every version to what it decided on the day it came into force.
+"""
+
+
+def deciding_by(rule_set: int) -> Decide:
+    """The function that decides by a version of the rule set. Raises ``UnknownRuleSet``."""
+    found = RULE_SETS.get(rule_set)
+    if found is None:
+        raise UnknownRuleSet(rule_set)
+    return found

@@ -7,7 +7,10 @@ if TYPE_CHECKING:
     from casetrail.domain.actions import Action
 
 RULE_SET: Final = 1
-"""The version of the rule set in force. It is part of every event: an event is judged by the rules of its day."""
+"""The version of the rule set in force. It is part of every event: an event is judged by the rules of its day.
+
+``deciding.RULE_SETS`` has the function of every version. Whoever changes a rule makes a new version beside the old one.
+"""
 
 RULES: Final[dict[str, "Rule"]] = {}
 """All rules by code, in the order of the files that define them."""
@@ -40,6 +43,16 @@ class Refused(Exception):
         super().__init__(f"{rule.code}: {rule.sentence}" + (f" ({field})" if field else ""))
         self.rule = rule
         self.field = field
+
+
+class UnknownRuleSet(ValueError):
+    """This version of casetrail does not know the rule set: nobody can say with it what those rules decide."""
+
+    code = "unknown-rule-set"
+
+    def __init__(self, rule_set: int) -> None:
+        super().__init__(f"rule set {rule_set} is not known to this version of casetrail; a newer one may know it")
+        self.rule_set = rule_set
 
 
 def rule(code: str, sentence: str, source: str = "casetrail", *, binds_imported: bool = False) -> Rule:

@@ -5,11 +5,11 @@ nothing else does: no clock, no chance, no environment.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, Body, SubmissionUnreadable
 from casetrail.domain.case import Case
-from casetrail.domain.deciding import decide
+from casetrail.domain.deciding import Decide, deciding_by
 from casetrail.domain.rules import RULE_SET
 from casetrail.domain.values import at_millis, is_id
 from casetrail.eventlog.codec import Event, Unreadable, decode_event, encode_event, read_action
@@ -63,40 +63,57 @@ def _misplaced(record: Record, partitions: int) -> str | None:
     return None if partition_for(key.encode(), partitions) == record.partition else "wrong-partition"
 
 
-def answer(history: History, record: Record, log: str, partitions: int) -> bytes:
+def answer(history: History, record: Record, log: str, partitions: int, rule_set: int = RULE_SET) -> bytes:
     """The event that answers ``record``, as the bytes to store; ``history`` (of ``case_of`` the record) is brought on.
 
     Never raises for what a submission holds: that is what ``ActionRejected`` and ``SubmissionUnreadable`` are for.
+    Raises ``UnknownRuleSet`` where nobody knows the rules to decide by.
     """
+    made = outcome_of(history, record, log, partitions, rule_set)
+    bring_on(history, made)
+    return made.value
+
+
+class Outcome(NamedTuple):
+    """What answers a record of ``LOG.actions``: the event, its bytes, and the action (None: it cannot be read)."""
+
+    event: Event
+    value: bytes
+    action: Action | None
+
+
+def outcome_of(history: History, record: Record, log: str, partitions: int, rule_set: int = RULE_SET) -> Outcome:
+    """The same as ``answer``, but ``history`` stays as it is: for whoever compares before going on."""
     case = history.case
     recorded_at = at_millis(record.appended_at)
-    action, body, body_bytes = _decided(case, record, partitions)
-    case.record(action, body, recorded_at)
-    case.collect_events()
-    value = encode_event(
-        Event(
-            action_hash=leaf_hash(record.value or b""),
-            previous_hash=history.last_hash,
-            action_id=NO_ACTION_ID if action is None else action.action_id,
-            number=case.version,
-            partition=record.partition,
-            action_offset=record.offset,
-            recorded_at=recorded_at,
-            case_id=case.id,
-            log=log,
-            rule_set=RULE_SET,
-            occurred_at=None if action is None else action.occurred_at,
-            actor=None if action is None else action.actor,
-            imported=None if action is None else action.imported,
-            body=body,
-        ),
-        body_bytes,
+    action, body, body_bytes = _decided(case, record, partitions, deciding_by(rule_set))
+    event = Event(
+        action_hash=leaf_hash(record.value or b""),
+        previous_hash=history.last_hash,
+        action_id=NO_ACTION_ID if action is None else action.action_id,
+        number=case.version + 1,
+        partition=record.partition,
+        action_offset=record.offset,
+        recorded_at=recorded_at,
+        case_id=case.id,
+        log=log,
+        rule_set=rule_set,
+        occurred_at=None if action is None else action.occurred_at,
+        actor=None if action is None else action.actor,
+        imported=None if action is None else action.imported,
+        body=body,
     )
-    history.last_hash = leaf_hash(value)
-    return value
+    return Outcome(event, encode_event(event, body_bytes), action)
 
 
-def _decided(case: Case, record: Record, partitions: int) -> tuple[Action | None, Body, bytes | None]:
+def bring_on(history: History, outcome: Outcome) -> None:
+    """Bring ``history`` on by the outcome that was made for it."""
+    history.case.record(outcome.action, outcome.event.body, outcome.event.recorded_at)
+    history.case.collect_events()
+    history.last_hash = leaf_hash(outcome.value)
+
+
+def _decided(case: Case, record: Record, partitions: int, decide: Decide) -> tuple[Action | None, Body, bytes | None]:
     """The action, the body that answers it, and that body's bytes where they are the submitter's own."""
     try:
         if code := _misplaced(record, partitions):
