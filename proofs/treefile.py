@@ -134,6 +134,15 @@ class TreeFile:
         ).fetchone()
         return Segment(*row) if row is not None and offset < row[2] else None
 
+    def segments_from(self, first_leaf: int) -> Iterator[Segment]:
+        """The segments that have leaves, from the one on that begins with leaf ``first_leaf``, in leaf order."""
+        rows = self.database.execute(
+            "SELECT partition, start, end, first_leaf, leaves FROM segment WHERE first_leaf >= ? AND leaves > 0 "
+            "ORDER BY first_leaf",
+            (first_leaf,),
+        )
+        return map(Segment._make, rows)
+
     def cosigned(self, record_hash: bytes, lines: bytes) -> None:
         """Remember cosignatures."""
         self.database.execute("INSERT OR IGNORE INTO cosignature VALUES (?, ?)", (record_hash, lines))

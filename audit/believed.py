@@ -1,0 +1,88 @@
+"""Which checkpoints of a log a trust policy believes, and since when its witnesses vouch for one."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from casetrail.eventlog.errors import LogError
+from casetrail.proofs.logtree import LogTree
+from casetrail.proofs.note import Note, parse_note, verify_note
+from casetrail.proofs.policy import NONE, Policy
+from casetrail.proofs.treefile import Sealed
+
+
+class NotWitnessed(LogError):
+    """No checkpoint that would do has been cosigned by the quorum that the policy asks for."""
+
+    code = "not-witnessed"
+
+
+class Believed(NamedTuple):
+    """A checkpoint of the log, and its note with all cosignatures that the log has."""
+
+    sealed: Sealed
+    note: bytes
+
+
+def newest_believed(tree: LogTree, policy: Policy | None) -> Believed:
+    """The newest checkpoint with the policy's quorum; without a policy the newest of all.
+
+    Raises ``NotWitnessed`` where there is none, ``NoteInvalid`` where one is not signed as the policy says.
+    """
+    newest = tree.newest()
+    if newest is None:
+        raise NotWitnessed("the log has no checkpoint yet: 'casetrail serve notary' makes them")
+    for sealed in _downwards(tree, newest):
+        if (found := believed(tree, sealed, policy)) is not None:
+            return found
+    raise NotWitnessed(
+        f"none of the log's checkpoints, up to the newest of {newest.size} leaves, is cosigned by the policy's quorum yet"
+    )
+
+
+def first_believed(tree: LogTree, policy: Policy | None, index: int) -> Believed | None:
+    """The first checkpoint with the policy's quorum that covers a leaf; None while there is none. Raises ``NoteInvalid``."""
+    sealed = tree.file.covering(index)
+    while sealed is not None:
+        if (found := believed(tree, sealed, policy)) is not None:
+            return found
+        sealed = tree.file.numbered(sealed.number + 1)
+    return None
+
+
+def believed(tree: LogTree, sealed: Sealed, policy: Policy | None) -> Believed | None:
+    """This checkpoint if the policy believes it, else None. Raises ``NoteInvalid``."""
+    note = tree.cosigned_note(sealed)
+    if policy is None or policy.check(parse_note(note)).satisfied:
+        return Believed(sealed, note)
+    return None
+
+
+def witnessed_at(policy: Policy, note: Note) -> datetime | None:
+    """When the last witness that the quorum needs cosigned this checkpoint (UTC), as they state it themselves.
+
+    None where the policy needs no witness, the quorum is not reached, or it is only with witnesses that state no time.
+    Raises ``NoteInvalid`` as ``Policy.check`` does.
+    """
+    policy.check(note)
+    if policy.quorum == NONE:
+        return None
+    names = {one.key: one.name for one in policy.witnesses}
+    times: dict[str, datetime] = {}
+    for one in verify_note(note, {*names, *(log.key for log in policy.logs)}):
+        name = names.get(one.key)
+        if name is not None and one.at is not None:
+            times[name] = min(one.at, times.get(name, one.at))
+    seen: set[str] = set()
+    for at, name in sorted((at, name) for name, at in times.items()):
+        seen.add(name)
+        if policy.satisfied_by(seen):
+            return at
+    return None
+
+
+def _downwards(tree: LogTree, newest: Sealed) -> Iterator[Sealed]:
+    for number in range(newest.number, -1, -1):
+        sealed = tree.file.numbered(number)
+        assert sealed is not None  # they are numbered without gaps
+        yield sealed

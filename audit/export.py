@@ -1,0 +1,185 @@
+"""One case as a file that proves itself: its events, that there are no others, or that the log has no such case.
+
+Completeness comes from the case map: a checkpoint's record states the map's root, and that record is a leaf under the next
+checkpoint, whose witnesses so vouch for it. Events that came after that record are in the file too, and nothing is claimed
+of them. docs/proofs.md describes the format; ``audit.exported`` checks it.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from casetrail.audit.leaves import Cursor
+from casetrail.audit.believed import NotWitnessed, believed
+from casetrail.eventlog.codec import Unreadable
+from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.headers import read_header
+from casetrail.eventlog.partitioner import partition_for
+from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.proofs.casemap import Entry, MapProof
+from casetrail.proofs.checkpoint import parse_decimal
+from casetrail.proofs.logtree import LogTree
+from casetrail.proofs.note import from_base64
+from casetrail.proofs.policy import Policy
+
+FORMAT: Final = "casetrail-case@v1"
+
+Progress = Callable[[int], None]
+
+
+class ExportInvalid(LogError):
+    """The file is no export of a case as casetrail writes it."""
+
+    code = "export-invalid"
+
+
+@dataclass(frozen=True)
+class ProvenLeaf:
+    """A leaf's stored bytes, its index, and its inclusion proof. No index: no checkpoint covers it yet."""
+
+    entry: bytes
+    index: int | None
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class CaseExport:
+    """A case as of a checkpoint's record."""
+
+    case_id: str
+    statement: Entry | None
+    """The number of events and the last one's hash as of the record; None: the log has no such case."""
+    map_proof: MapProof
+    record: ProvenLeaf
+    """The record of the last checkpoint but one: it states the root of the case map."""
+    events: tuple[ProvenLeaf, ...]
+    """All events that the log had, in order, also those after the record."""
+    note: bytes
+    """The checkpoint under which all is proven, with its cosignatures."""
+
+    def format(self) -> bytes:
+        """The bytes of the file. The same export always has the same bytes."""
+        other, statement = self.map_proof.other, self.statement
+        made = {
+            "format": FORMAT,
+            "case_id": self.case_id,
+            "statement": None if statement is None else {"events": statement[0], "last_hash": _text(statement[1])},
+            "map_proof": {
+                "siblings": [_text(one) for one in self.map_proof.siblings],
+                "other": None if other is None else {"key": _text(other[0]), "value": _text(other[1])},
+            },
+            "record": _leaf(self.record),
+            "events": [_leaf(one) for one in self.events],
+            "checkpoint": self.note.decode(),
+        }
+        return json.dumps(made, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def export_case(log: Log, tree: LogTree, policy: Policy, case_id: str, progress: Progress | None = None) -> CaseExport:
+    """Export a case as of the newest checkpoint. ``progress`` is told of events that were looked at.
+
+    What the log holds is put down as it is: ``audit.exported.check_export`` says whether it fits its own checkpoints.
+
+    Raises ``NotWitnessed`` where there is none that the policy believes and that covers another one.
+    """
+    newest = tree.newest()
+    chosen = None if newest is None else believed(tree, newest, policy)
+    try:
+        record, statement, map_proof = tree.prove_case(case_id)
+    except LookupError as error:
+        raise NotWitnessed(f"nothing is proven of any case yet: {error}") from error
+    if chosen is None:
+        raise NotWitnessed(
+            "the newest checkpoint is not cosigned by the policy's quorum yet: try again when its witnesses have seen it"
+        )
+    stored = log.read_one(Topic.CHECKPOINTS, 0, record.offset)
+    size = chosen.sealed.size
+    events = tuple(_proven(tree, event, size) for event in events_of(log, case_id, progress))
+    return CaseExport(
+        case_id,
+        statement,
+        map_proof,
+        ProvenLeaf((stored and stored.value) or b"", record.size, tuple(tree.inclusion(record.size, size))),
+        events,
+        chosen.note,
+    )
+
+
+def events_of(log: Log, case_id: str, progress: Progress | None = None) -> Iterator[Record]:
+    """The events of a case as the log holds them now, in order, found by reading its partition from the beginning.
+
+    Raises ``LogUnreachable``, ``OffsetGone``.
+    """
+    partition, wanted = partition_for(case_id.encode(), log.partitions), case_id.encode()
+    cursor = Cursor(log, Topic.EVENTS, partition, 0)
+    try:
+        for count, record in enumerate(cursor.until(log.end_offsets(Topic.EVENTS)[partition]), 1):
+            if wanted in (record.value or b"") and _case_of(record) == case_id:
+                yield record
+            if progress is not None and count % 1000 == 0:
+                progress(1000)
+    finally:
+        cursor.close()
+
+
+def _case_of(record: Record) -> str | None:
+    try:
+        return read_header(record.value)[-1]
+    except Unreadable:
+        return None
+
+
+def _proven(tree: LogTree, event: Record, size: int) -> ProvenLeaf:
+    value = event.value or b""
+    index = tree.index_of(event.partition, event.offset, leaf_hash(value))
+    return ProvenLeaf(value, index, () if index is None else tuple(tree.inclusion(index, size)))
+
+
+def _text(value: bytes) -> str:
+    return b64encode(value).decode()
+
+
+def _leaf(leaf: ProvenLeaf) -> dict[str, Any]:
+    return {"entry": _text(leaf.entry), "index": leaf.index, "proof": [_text(one) for one in leaf.proof]}
+
+
+def parse_export(value: bytes) -> CaseExport:
+    """An export from the bytes of its file; ``format`` gives the same bytes again. Raises ``ExportInvalid``."""
+    try:
+        made = _parsed(json.loads(value))
+        if made.format() != value:
+            raise ValueError("its bytes are not those that casetrail writes for what it says")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ExportInvalid(f"this is no export of a case: {type(error).__name__}: {error}") from None
+    return made
+
+
+def _parsed(plain: Any) -> CaseExport:
+    if plain["format"] != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    statement, other = plain["statement"], plain["map_proof"]["other"]
+    siblings = _hashes(plain["map_proof"]["siblings"])
+    return CaseExport(
+        str(plain["case_id"]),
+        None if statement is None else (_number(statement["events"]), from_base64(statement["last_hash"])),
+        MapProof(siblings, None if other is None else (from_base64(other["key"]), from_base64(other["value"]))),
+        _parsed_leaf(plain["record"]),
+        tuple(map(_parsed_leaf, plain["events"])),
+        plain["checkpoint"].encode(),
+    )
+
+
+def _parsed_leaf(plain: Any) -> ProvenLeaf:
+    index = plain["index"]
+    return ProvenLeaf(from_base64(plain["entry"]), None if index is None else _number(index), _hashes(plain["proof"]))
+
+
+def _hashes(texts: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(from_base64(one) for one in texts)
+
+
+def _number(plain: Any) -> int:
+    return parse_decimal(json.dumps(plain))

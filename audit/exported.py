@@ -1,0 +1,161 @@
+"""Checking the export of a case, offline: with the file and a trust policy, and nothing else."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from typing import NamedTuple
+
+from casetrail.audit.export import CaseExport, ProvenLeaf
+from casetrail.domain.notarized import CheckpointPublished
+from casetrail.domain.values import iso
+from casetrail.eventlog.codec import Unreadable, decode_event
+from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.hashing import NO_HASH, leaf_hash
+from casetrail.eventlog.notarized import decode_notarized
+from casetrail.proofs.casemap import case_key, check_map_proof
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.errors import ProofInvalid
+from casetrail.proofs.note import Note, parse_note
+from casetrail.proofs.policy import Policy, Standing
+from casetrail.proofs.tree import check_inclusion
+
+
+class Checked(NamedTuple):
+    """One thing that was checked: its stable name, whether it holds, and what was found, in plain words."""
+
+    what: str
+    holds: bool
+    found: str
+
+
+def check_export(export: CaseExport, policy: Policy) -> list[Checked]:
+    """Check all that the file claims. It holds only if each thing does."""
+    return _checked(
+        ("checkpoint", lambda: _check_signatures(export, policy)),
+        ("record", lambda: _check_record(export, policy)),
+        ("statement", lambda: _check_statement(export)),
+        ("history", lambda: _check_history(export)),
+        ("inclusion", lambda: _check_inclusion(export)),
+        ("later_events", lambda: _check_later(export)),
+    )
+
+
+def _checked(*checks: tuple[str, Callable[[], str]]) -> list[Checked]:
+    found = []
+    for what, check in checks:
+        try:
+            found.append(Checked(what, True, check()))
+        except (LogError, Unreadable) as error:
+            found.append(Checked(what, False, str(error)))
+    return found
+
+
+def words_of(standing: Standing) -> str:
+    """Who vouches for a checkpoint."""
+    seen = ", ".join(name if at is None else f"{name} at {iso(at)}" for name, at in standing.witnesses.items())
+    return f"{standing.checkpoint.size} leaves, signed by {standing.checkpoint.origin}, cosigned by {seen or 'nobody'}"
+
+
+def _check_signatures(export: CaseExport, policy: Policy) -> str:
+    standing = policy.check(parse_note(export.note))
+    if not standing.satisfied:
+        raise ProofInvalid(f"{words_of(standing)}: that is not the quorum that the policy asks for")
+    return words_of(standing)
+
+
+def _head(export: CaseExport) -> Checkpoint:
+    return parse_checkpoint(parse_note(export.note).text)
+
+
+def _stated(export: CaseExport) -> tuple[CheckpointPublished, Note, Checkpoint]:
+    record = decode_notarized(export.record.entry)
+    if not isinstance(record, CheckpointPublished):
+        raise ProofInvalid("what the file gives as a checkpoint's record is none")
+    note = parse_note(record.note)
+    return record, note, parse_checkpoint(note.text)
+
+
+def _check_record(export: CaseExport, policy: Policy) -> str:
+    _, note, checkpoint = _stated(export)
+    head = _head(export)
+    policy.check(note)
+    if checkpoint.origin != head.origin or checkpoint.size != export.record.index:
+        raise ProofInvalid(
+            "the record is not that of the checkpoint before, which is the leaf after all that it covers"
+        )
+    _check_leaf(export.record, head)
+    return f"the checkpoint of {checkpoint.size} leaves is part of it, with the root of the case map"
+
+
+def _check_leaf(leaf: ProvenLeaf, head: Checkpoint) -> None:
+    if leaf.index is None:
+        raise ProofInvalid("there is no proof that the checkpoint covers it")
+    check_inclusion(leaf_hash(leaf.entry), leaf.index, head.size, leaf.proof, head.root)
+
+
+def _check_statement(export: CaseExport) -> str:
+    record, _, checkpoint = _stated(export)
+    check_map_proof(record.map_root, case_key(export.case_id), export.statement, export.map_proof)
+    if export.statement is None:
+        return f"as of {checkpoint.size} leaves, the log has no case {export.case_id}"
+    number, last_hash = export.statement
+    return f"as of {checkpoint.size} leaves, the case has {number} events, the last with hash {_text(last_hash)}"
+
+
+def _covered(export: CaseExport) -> int:
+    return 0 if export.statement is None else export.statement[0]
+
+
+def _check_history(export: CaseExport) -> str:
+    count = _covered(export)
+    if len(export.events) < count:
+        raise ProofInvalid(f"the file has {len(export.events)} events, and the case has {count}: some were left out")
+    last_hash = _check_chain(export, 0, count)
+    if export.statement is not None and last_hash != export.statement[1]:
+        raise ProofInvalid(f"event {count} is not the one that the case map states: an event was altered or left out")
+    return f"{count} events, numbered from 1 without a gap, each with the hash of the one before: these are all"
+
+
+def _check_chain(export: CaseExport, start: int, end: int) -> bytes:
+    """Check that events ``start`` to ``end`` follow from one another; the hash of the last one."""
+    last_hash = leaf_hash(export.events[start - 1].entry) if start else NO_HASH
+    log = decode_event(export.events[0].entry).log if export.events else ""
+    for number, leaf in enumerate(export.events[start:end], start + 1):
+        event = decode_event(leaf.entry)
+        if event.case_id != export.case_id or event.log != log:
+            raise ProofInvalid(f"event {number} in the file is of another case, or of another log")
+        if event.number != number or event.previous_hash != last_hash:
+            raise ProofInvalid(f"event {number} does not follow from the one before it: one was altered or left out")
+        last_hash = leaf_hash(leaf.entry)
+    return last_hash
+
+
+def _check_inclusion(export: CaseExport) -> str:
+    head, events = _head(export), export.events[: _covered(export)]
+    for number, leaf in enumerate(events, 1):
+        _proven(leaf, number, head)
+    return f"each of these {len(events)} events is a leaf of the tree" if events else "there is no event to prove"
+
+
+def _proven(leaf: ProvenLeaf, number: int, head: Checkpoint) -> None:
+    try:
+        _check_leaf(leaf, head)
+    except ProofInvalid as error:
+        raise ProofInvalid(f"event {number}: {error}") from error
+
+
+def _check_later(export: CaseExport) -> str:
+    count, head = _covered(export), _head(export)
+    later = export.events[count:]
+    if not later:
+        return "none in the file"
+    _check_chain(export, count, len(export.events))
+    included = 0
+    for number, leaf in enumerate(later, count + 1):
+        if leaf.index is not None or leaf.proof:
+            _proven(leaf, number, head)
+            included += 1
+    return f"{len(later)} more, {included} of them leaves of the tree: the statement does not cover them, so there may be others"
+
+
+def _text(value: bytes) -> str:
+    return b64encode(value).decode()

@@ -1,0 +1,87 @@
+"""``casetrail audit export`` and ``check``: one case as a file that proves itself, and its check without the log."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure, an_id, format_option, guarded, opened_log, pass_config
+from casetrail.cli.local_tree import convicting, opened_tree, required_policy
+from casetrail.cli.progress import progress_bar
+from casetrail.cli.render import emit, fields
+from casetrail.eventlog.port import Topic
+
+if TYPE_CHECKING:
+    from casetrail.audit.exported import Checked
+
+CHECKED = ("what", "holds", "found")
+
+
+@click.command()
+@click.argument("case_id", metavar="CASE", type=an_id)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@format_option
+@pass_config
+@guarded
+def export(config: Config, case_id: str, output: Path, form: str) -> None:
+    """Write the whole history of CASE, with the proof that it is whole, to one file.
+
+    For a case that is not in the log the file proves that. 'casetrail audit check FILE' checks it without the log, with the
+    trust policy only. Exit code 8 where what the log holds of the case does not fit the log's own checkpoints.
+    """
+    from casetrail.audit.export import export_case
+    from casetrail.audit.exported import check_export
+
+    policy = required_policy(config)
+    with convicting(), opened_log(config) as log, opened_tree(config, log, policy) as tree:
+        total = sum(log.end_offsets(Topic.EVENTS).values()) // log.partitions
+        with progress_bar("searching", total) as progress:
+            made = export_case(log, tree, policy, case_id, progress)
+    try:
+        output.write_bytes(made.format())
+    except OSError as error:
+        raise Failure(f"{output} cannot be written ({error.strerror})") from error
+    covered = 0 if made.statement is None else made.statement[0]
+    row = {
+        "case_id": case_id,
+        "in_log": made.statement is not None,
+        "events": covered,
+        "later_events": max(len(made.events) - covered, 0),
+        "file": str(output),
+    }
+    fields(row, form)
+    _convict(check_export(made, policy))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@format_option
+@pass_config
+@guarded
+def check(config: Config, file: Path, form: str) -> None:
+    """Check the export of a case in FILE, without the log: the trust policy is all that is needed.
+
+    Exit code 8 where anything in it does not hold.
+    """
+    from casetrail.audit.export import ExportInvalid, parse_export
+    from casetrail.audit.exported import check_export
+
+    policy = required_policy(config)
+    try:
+        made = parse_export(file.read_bytes())
+    except OSError as error:
+        raise Failure(f"{file} cannot be read ({error.strerror})", exits.NOT_FOUND) from error
+    except ExportInvalid as error:
+        raise Failure(f"{file}: {error}", exits.FAULTS) from error
+    found = check_export(made, policy)
+    emit([one._asdict() for one in found], CHECKED, form, f"case {made.case_id}")
+    _convict(found)
+
+
+def _convict(found: "list[Checked]") -> None:
+    """Say what does not hold, and give exit code 8 for it."""
+    faults = [one for one in found if not one.holds]
+    if faults:
+        raise Failure("\n".join(f"{one.what}: {one.found}" for one in faults), exits.FAULTS)
