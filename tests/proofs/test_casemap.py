@@ -194,6 +194,13 @@ def test_a_case_is_not_denied_by_showing_itself() -> None:
         refused(made.root, key, None, MapProof(made.prove(key).siblings, (key, case_value(*entry))))
 
 
+def test_a_case_is_not_denied_by_its_own_bytes_divided_elsewhere() -> None:
+    """A leaf covers key and value in a row: 31 and 33 bytes of them would give the same hash, and another key."""
+    key, entry = next(iter(CASES.items()))
+    value = case_value(*entry)
+    refused(map_of({key: entry}).root, key, None, MapProof((), (key[:31], key[31:] + value)))
+
+
 def test_a_case_is_not_denied_by_one_that_stands_elsewhere() -> None:
     """A map that was made to deceive: in the place where the denied case belongs it has a case of the other half."""
     denied, misplaced = bytes(32), b"\x80" + bytes(31)

@@ -101,15 +101,22 @@ def test_half_a_hash_is_not_appended(tmp_path: Path) -> None:
 
 
 def test_a_store_that_was_cut_grows_another_way(tmp_path: Path) -> None:
+    kept, other = 65_500, LEAVES[70_000:75_000]
+    expected = [*LEAVES[:kept], *other]
     with HashStore(tmp_path) as store:
         store.append(LEAVES[:66_000])
-        stored_root(store)  # so that tiles are in memory
-        store.truncate(65_500)
-        other = LEAVES[70_000:75_000]
+        for index in (0, kept, kept + 20, 65_999):
+            inclusion_proof(
+                index, store.size, store.hash_at
+            )  # what was read before the cut must not come back after it
+        store.truncate(kept)
         store.append(other)
-        assert stored_root(store) == root([*LEAVES[:65_500], *other])
+        size, made = store.size, stored_root(store)
+        assert made == root(expected)
+        for index in (0, kept, kept + 20, 65_999):
+            check_inclusion(expected[index], index, size, inclusion_proof(index, size, store.hash_at), made)
         with pytest.raises(ValueError, match="cannot be cut"):
-            store.truncate(store.size + 1)
+            store.truncate(size + 1)
 
 
 steps = st.lists(
@@ -185,6 +192,17 @@ def test_an_upper_level_that_was_lost_is_computed_anew(tmp_path: Path, lost: str
     with HashStore(tmp_path / "other") as store:
         assert stored_root(store) == root(LEAVES[:66_000])
     assert files(tmp_path / "other") == files(tmp_path / "one")
+
+
+def test_an_upper_level_that_is_ahead_of_the_leaves_is_cut(tmp_path: Path) -> None:
+    with HashStore(tmp_path) as store:
+        store.append(LEAVES[:1000])
+    with tmp_path.joinpath("level-0").open("r+b") as file:
+        file.truncate(300 * 32 + 7)
+    with HashStore(tmp_path) as store:
+        assert store.size == 300
+        store.append(LEAVES[2000:3000])
+        assert stored_root(store) == root([*LEAVES[:300], *LEAVES[2000:3000]])
 
 
 def test_a_file_that_was_cut_under_an_open_store_is_named(tmp_path: Path) -> None:

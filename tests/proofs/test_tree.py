@@ -225,8 +225,26 @@ def test_a_history_that_was_changed_is_never_consistent_with_what_was_before() -
 
 def test_a_shorter_tree_is_no_extension() -> None:
     for proof in ([], consistency_proof(5, 8, hashes_of(MANY))):
-        refused(check_consistency, 8, naive_root(MANY[:8]), 5, naive_root(MANY[:5]), proof)
-    refused(check_consistency, -1, EMPTY_ROOT, 5, naive_root(MANY[:5]), [])
+        with pytest.raises(ProofInvalid, match="does not extend"):
+            check_consistency(8, naive_root(MANY[:8]), 5, naive_root(MANY[:5]), proof)
+    with pytest.raises(ProofInvalid, match="does not extend"):
+        check_consistency(-1, EMPTY_ROOT, 5, naive_root(MANY[:5]), [])
+
+
+def test_a_proof_for_a_lower_tree_is_not_taken_for_a_higher_one() -> None:
+    old_root, new_root = naive_root(MANY[:2]), naive_root(MANY[:3])
+    refused(check_consistency, 2, old_root, 8, new_root, consistency_proof(2, 3, hashes_of(MANY)))
+    refused(check_inclusion, MANY[0], 0, 8, inclusion_proof(0, 3, hashes_of(MANY)), new_root)
+
+
+def test_two_hashes_are_not_divided_elsewhere() -> None:
+    """A node covers 64 bytes in a row: 31 and 33 of them would give the same hash."""
+    left, right = MANY[0], MANY[1]
+    root = node_hash(left, right)
+    check_inclusion(left, 0, 2, [right], root)
+    check_consistency(1, left, 2, root, [right])
+    refused(check_inclusion, left[:31], 0, 2, [left[31:] + right], root)
+    refused(check_consistency, 1, left[:31], 2, root, [left[31:] + right])
 
 
 def test_from_the_empty_tree_only_the_empty_proof_and_its_only_root_are_taken() -> None:
