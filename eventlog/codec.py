@@ -10,14 +10,14 @@ from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any, Final, NamedTuple
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader
 
 from casetrail.domain.actions import Action, Actor, Body, Imported, Malformed
 from casetrail.domain.case import Recorded
 from casetrail.domain.codes import Role
 from casetrail.domain.kinds import KIND_BY_NAME
 from casetrail.domain.rules import Refused
-from casetrail.domain.shapes import body_from_plain, from_plain, to_plain
+from casetrail.domain.shapes import body_from_plain, from_plain
 from casetrail.domain.values import EPOCH, at_millis
 from casetrail.eventlog.binary import (
     NULL,
@@ -29,6 +29,7 @@ from casetrail.eventlog.binary import (
     read_text,
     text_bytes,
 )
+from casetrail.eventlog.bodies import body_bytes, branch_of, read_plain, read_strictly
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.schemas import UnknownSchema, current_ids, parsed
 
@@ -128,17 +129,27 @@ def read_action(value: bytes | None) -> tuple[Action, bytes | None]:
         occurred, at = read_long(value, at)
         actor, at = _read_actor(value, at)
         imported, at = _read_imported(value, at)
-        kind: Any
-        kind, fields, start = _read_body("action", value, at)
         occurred_at = EPOCH + occurred * MICROSECOND
+        body, own = _read_body(value, at)
     except (NotAvro, OverflowError, IndexError) as error:
         raise Unreadable("not-decodable") from error
+    return Action(action_id, case_id, occurred_at, actor, body, imported), own
+
+
+def _read_body(value: bytes, at: int) -> tuple[Body, bytes]:
+    """The body of an action at position ``at``, and its bytes in an event. Raises ``NotAvro``."""
+    strict = read_strictly("action", value, at)
+    if strict is not None:
+        kind: Any = type(strict)
+        start = at + len(branch_of("action", kind)[0])
+        return strict, branch_of("event", kind)[0] + value[start:]
+    kind, fields, start = read_plain("action", value, at)
     body = body_from_plain(kind, fields)
-    own = _branch_of("event", kind)[0] + value[start:]
+    own = branch_of("event", kind)[0] + value[start:]
     # Libraries differ on sloppy bytes (a boolean of 7, branch -1 of a union): what they could read differently is refused
     if not isinstance(body, Malformed) and body_bytes("event", body) != own:
-        raise Unreadable("not-decodable")
-    return Action(action_id, case_id, occurred_at, actor, body, imported), own
+        raise NotAvro("libraries could read this differently")
+    return body, own
 
 
 def _older_action(value: bytes, schema_id: int) -> Action:
@@ -212,10 +223,13 @@ def _read_event(value: bytes) -> Event:
         imported, at = _read_imported(value, at)
     else:
         at += 1
-    kind, fields, _ = _read_body("event", value, at)
+    body = read_strictly("event", value, at)
+    if body is None:
+        kind, fields, _ = read_plain("event", value, at)
+        body = from_plain(kind, fields)
     return Event(
         value[5:37], value[37:69], value[69:85], number, partition, offset, at_millis(recorded), case_id, log, rule_set,
-        occurred_at, actor, imported, from_plain(kind, fields),
+        occurred_at, actor, imported, body,
     )  # fmt: skip
 
 
@@ -270,55 +284,6 @@ def _resolved(value: bytes, schema_id: int, name: str) -> dict[str, Any]:
 @cache
 def _frame(name: str) -> bytes:
     return MAGIC + current_ids()[name].to_bytes(4)
-
-
-@cache
-def _branches(name: str) -> tuple[type[Body], ...]:
-    """The kinds of body, in the order of the union's branches in the current schema."""
-    fields = {field["name"]: field for field in parsed(current_ids()[name])["fields"]}
-    return tuple(KIND_BY_NAME[branch["name"].rpartition(".")[2]] for branch in fields["body"]["type"])
-
-
-@cache
-def _branch_schemas(name: str) -> tuple[Any, ...]:
-    """The schema of each branch, with all that it refers to."""
-    whole = parsed(current_ids()[name])
-    fields = {field["name"]: field for field in whole["fields"]}
-    named = whole["__named_schemas"]
-    return tuple(parse_schema(branch, named) for branch in fields["body"]["type"])
-
-
-@cache
-def _branch_of(name: str, kind: Any) -> tuple[bytes, Any]:
-    number = _branches(name).index(kind)
-    return long_bytes(number), _branch_schemas(name)[number]
-
-
-def body_bytes(name: str, body: Body) -> bytes:
-    """A body with its branch number, as it stands in an action or event (``name``)."""
-    kind: Any = type(body)
-    branch, schema = _branch_of(name, kind)
-    out = BytesIO()
-    out.write(branch)
-    schemaless_writer(out, schema, to_plain(body))
-    return out.getvalue()
-
-
-def _read_body(name: str, value: bytes, at: int) -> tuple[type[Body], dict[str, Any], int]:
-    """The kind of body at position ``at``, its plain fields, and where its fields begin. It must end the value."""
-    branch, start = read_long(value, at)
-    kinds = _branches(name)
-    if not 0 <= branch < len(kinds):
-        raise NotAvro("no such kind")
-    data = BytesIO(value)
-    data.seek(start)
-    try:
-        fields = schemaless_reader(data, _branch_schemas(name)[branch], None)
-    except Exception as error:  # whatever hostile bytes make the decoder raise: they are kept, and named unreadable
-        raise NotAvro("the body is not decodable") from error
-    if data.tell() != len(value):
-        raise NotAvro("there are bytes after the body")
-    return kinds[branch], fields, start  # type: ignore[return-value]
 
 
 @lru_cache(65_536)
