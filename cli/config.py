@@ -68,6 +68,10 @@ class Config:
         """The keyring's address."""
         return self.keyring or self.beside("keys")
 
+    def inbox_folder(self) -> Path:
+        """The folder in which the notary finds cosignatures that were brought by hand."""
+        return self.path_beside("notary") / "inbox"
+
     def tree_folder(self) -> Path:
         """The folder with this user's own copy of the tree."""
         return Path(self.tree) if self.tree else self.path_beside("tree")

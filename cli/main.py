@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "Auditors": {
         "replay": "casetrail.cli.auditor:replay",
         "count": "casetrail.cli.auditor:count",
+        "audit": "casetrail.cli.audit:audit",
+        "witness": "casetrail.cli.witness:witness",
     },
     "Services and administrators": {
         "serve": "casetrail.cli.serve:serve",
@@ -51,6 +53,8 @@ SHORT: Final = {
     "watch": "Follow the log as it grows.",
     "replay": "Show cases as they were, from the log alone.",
     "count": "Check submitted = accepted + rejected + unreadable + pending.",
+    "audit": "Verify the whole history, trusting nobody.",
+    "witness": "Be a witness of a partner's log: cosign what only ever grows.",
     "serve": "Run recorder, projector, notary, or all of them.",
     "log": "Make, check and describe a log.",
     "views": "Rebuild and describe views.",

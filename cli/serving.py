@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from casetrail.cli.config import Config
 from casetrail.cli.context import loaded_policy
+from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.loop import Consumer
 from casetrail.consumers.notary import Cadence, Notary
 from casetrail.consumers.projector import Projector
@@ -72,10 +73,10 @@ class Consumers:
     def _notarise(self) -> Notary:
         assert self._notarial is not None  # the command line asked for a key
         policy = loaded_policy(self._config)
-        witnesses = [Witness(one.key, one.url) for one in policy.witnesses if one.url] if policy else []
-        self._notary = Notary(
-            self._log, self._config.path_beside("notary"), *self._notarial, Witnesses(witnesses) if witnesses else None
-        )
+        known = policy.witnesses if policy else ()
+        witnesses = Witnesses([Witness(one.key, one.url) for one in known if one.url])
+        inbox = Inbox(self._config.inbox_folder(), [one.key for one in known])
+        self._notary = Notary(self._log, self._config.path_beside("notary"), *self._notarial, witnesses, inbox)
         return self._notary
 
     def lags(self) -> dict[tuple[str, int], int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
 
+from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.witnesses import Cosigned, Witnesses
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
 from casetrail.eventlog.notarized import encode_notarized
@@ -41,12 +42,13 @@ class Notary:
         key: SignerKey,
         cadence: Cadence = Cadence(),  # noqa: B008  (immutable)
         witnesses: Witnesses | None = None,
+        inbox: Inbox | None = None,
     ) -> None:
         """Take over from a predecessor and follow what it has published.
 
         Raises ``TreeContradicted`` where the log contradicts a checkpoint, or a checkpoint is not signed with this key.
         """
-        self._log, self._key, self._cadence, self._witnesses = log, key, cadence, witnesses
+        self._log, self._key, self._cadence, self._witnesses, self._inbox = log, key, cadence, witnesses, inbox
         register_in_log(log)
         self._writer = log.writer(0, Topic.CHECKPOINTS)
         self.tree = LogTree(log, directory, self._check)
@@ -88,6 +90,8 @@ class Notary:
         newest = self.tree.newest()
         if newest is not None and self._witnesses is not None:
             self._record(newest, self._witnesses.ask(self.tree, newest))
+        for brought in self._inbox.collect(self.tree) if self._inbox is not None else ():
+            self._record(*brought)
         return newest if draft is not None else None
 
     def _signed(self, draft: Draft) -> CheckpointPublished:

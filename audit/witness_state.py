@@ -1,0 +1,193 @@
+"""What a witness has seen: one SQLite file that holds every checkpoint a known log has signed and shown to it.
+
+The file is the witness's whole memory, and its evidence. What it says when a transaction ends is on the disk, so a cosignature
+that leaves afterwards can never be contradicted by a later one. Losing the file, or going back to an old copy of it, makes a
+witness forget, and then it can be shown a fork: keep it, and never restore it from a backup.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from casetrail.eventlog.errors import LogError
+from casetrail.proofs.checkpoint import Checkpoint
+
+FORMAT: Final = "casetrail-witness-1"
+MOST_LEAVES: Final = 2**63 - 1
+"""What SQLite can count."""
+
+TABLES: Final = (
+    "CREATE TABLE witness (format TEXT NOT NULL)",
+    "CREATE TABLE checkpoint (number INTEGER PRIMARY KEY, origin TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL, "
+    "seen_at INTEGER NOT NULL, note BLOB NOT NULL, cosignature TEXT, refused TEXT, contradicts INTEGER NOT NULL DEFAULT 0, "
+    "UNIQUE (origin, size, root))",
+    # the promise itself: whatever the program does, it cannot cosign two roots for one size
+    "CREATE UNIQUE INDEX one_root_per_size ON checkpoint (origin, size) WHERE cosignature IS NOT NULL",
+    "CREATE INDEX contradicting ON checkpoint (number) WHERE contradicts",
+    "CREATE TRIGGER no_delete BEFORE DELETE ON checkpoint BEGIN SELECT RAISE(ABORT, 'what was seen stays'); END",
+    "CREATE TRIGGER no_update BEFORE UPDATE OF number, origin, size, root, seen_at ON checkpoint "
+    "BEGIN SELECT RAISE(ABORT, 'what was seen stays as it was'); END",
+    "CREATE TRIGGER no_unsigning BEFORE UPDATE OF cosignature ON checkpoint WHEN NEW.cosignature IS NULL "
+    "BEGIN SELECT RAISE(ABORT, 'what was cosigned stays cosigned'); END",
+)
+COLUMNS: Final = "number, origin, size, root, seen_at, note, cosignature, refused, contradicts"
+
+
+class StateUnusable(LogError):
+    """A witness's state cannot be read or written: nothing is cosigned."""
+
+    code = "witness-state-unusable"
+
+
+class Seen(NamedTuple):
+    """A checkpoint that a witness has seen. ``seen_at``: when first, UTC.
+
+    ``note`` carries the log's signatures only. ``cosignature`` are the lines that the witness gave last, ``refused`` the code
+    of why it gave none. ``contradicts``: the log has signed another root for the same size.
+    """
+
+    number: int
+    origin: str
+    size: int
+    root: bytes
+    seen_at: datetime
+    note: bytes
+    cosignature: str | None
+    refused: str | None
+    contradicts: bool
+
+    @property
+    def cosigned_note(self) -> bytes:
+        """The note with the witness's cosignatures, if it gave any."""
+        return self.note + (self.cosignature or "").encode()
+
+
+class WitnessState:
+    """The file. Not for two threads at once; several processes may use it."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file, or begin a new one. Raises ``StateUnusable``, ``read_only`` also where there is none."""
+        self.path = path
+        self.is_new = not path.exists()
+        if read_only and self.is_new:
+            raise StateUnusable(f"there is no state of a witness at {path}")
+        mode = "ro" if read_only else "rwc"
+        try:
+            self._database = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                timeout=5.0,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            raise StateUnusable(f"the witness's state {path} cannot be opened ({error})") from error
+        try:
+            if not read_only:
+                self._prepare()
+            (form,) = self._database.execute("SELECT format FROM witness").fetchone()
+        except (sqlite3.Error, TypeError) as error:
+            self.close()
+            raise StateUnusable(f"{path} is not the state of a witness, or cannot be read ({error})") from error
+        if form != FORMAT:
+            self.close()
+            raise StateUnusable(f"the witness's state {path} is of another version of casetrail")
+
+    def _prepare(self) -> None:
+        self._database.execute("PRAGMA journal_mode=WAL")  # who lists what was seen does not stop who cosigns
+        self._database.execute("PRAGMA synchronous=FULL")  # what is committed survives a power failure, too
+        self._database.execute("BEGIN IMMEDIATE")
+        if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
+            for statement in TABLES:
+                self._database.execute(statement)
+            self._database.execute("INSERT INTO witness VALUES (?)", (FORMAT,))
+        self._database.execute("COMMIT")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Nobody else writes meanwhile, and at the end all is on the disk. Raises ``StateUnusable`` where it is not."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StateUnusable(f"the witness's state {self.path} cannot be written ({error})") from error
+
+    def newest(self, origin: str) -> Seen | None:
+        """The largest checkpoint of that log that was cosigned."""
+        return self._one("WHERE origin = ? AND cosignature IS NOT NULL ORDER BY size DESC LIMIT 1", origin)
+
+    def cosigned(self, origin: str, size: int) -> Seen | None:
+        """The checkpoint of that size that was cosigned."""
+        return self._one("WHERE origin = ? AND size = ? AND cosignature IS NOT NULL", origin, size)
+
+    def find(self, checkpoint: Checkpoint) -> Seen | None:
+        """That checkpoint, if it was seen before."""
+        values = checkpoint.origin, checkpoint.size, checkpoint.root
+        return self._one("WHERE origin = ? AND size = ? AND root = ?", *values)
+
+    def _one(self, which: str, *values: str | int | bytes) -> Seen | None:
+        return next(self._all(which, *values), None)
+
+    def _all(self, which: str, *values: str | int | bytes) -> Iterator[Seen]:
+        try:
+            for row in self._database.execute(f"SELECT {COLUMNS} FROM checkpoint {which}", values):  # noqa: S608
+                yield _seen(row)
+        except sqlite3.Error as error:
+            raise StateUnusable(f"the witness's state {self.path} cannot be read ({error})") from error
+
+    def keep(self, checkpoint: Checkpoint, note: bytes, at: datetime, refused: str | None) -> None:
+        """Remember a checkpoint that was not seen before, inside a transaction, and mark what it contradicts."""
+        key = checkpoint.origin, checkpoint.size
+        self._database.execute(
+            "INSERT INTO checkpoint (origin, size, root, seen_at, note, refused) VALUES (?, ?, ?, ?, ?, ?)",
+            (*key, checkpoint.root, int(at.timestamp()), note, refused),
+        )
+        (roots,) = self._database.execute(
+            "SELECT count(*) FROM checkpoint WHERE origin = ? AND size = ?", key
+        ).fetchone()
+        if roots > 1:
+            self._database.execute("UPDATE checkpoint SET contradicts = 1 WHERE origin = ? AND size = ?", key)
+
+    def sign(self, checkpoint: Checkpoint, note: bytes, cosignature: str) -> None:
+        """Remember that a checkpoint, which is kept already, is cosigned as it stands in ``note``; inside a transaction."""
+        self._database.execute(
+            "UPDATE checkpoint SET note = ?, cosignature = ?, refused = NULL WHERE origin = ? AND size = ? AND root = ?",
+            (note, cosignature, checkpoint.origin, checkpoint.size, checkpoint.root),
+        )
+
+    def contradictions(self) -> int:
+        """How many checkpoints contradict another one."""
+        try:
+            (count,) = self._database.execute("SELECT count(*) FROM checkpoint WHERE contradicts").fetchone()
+        except sqlite3.Error as error:
+            raise StateUnusable(f"the witness's state {self.path} cannot be read ({error})") from error
+        return int(count)
+
+    def seen(self, *, refused: bool = False) -> Iterator[Seen]:
+        """All that was seen, in the order in which it came; only what was refused or contradicts, if so asked."""
+        return self._all(f"{'WHERE refused IS NOT NULL OR contradicts' if refused else ''} ORDER BY number")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _seen(row: tuple[int, str, int, bytes, int, bytes, str | None, str | None, int]) -> Seen:
+    number, origin, size, root, seen_at, note, cosignature, refused, contradicts = row
+    at = datetime.fromtimestamp(seen_at, UTC)
+    return Seen(number, origin, size, root, at, note, cosignature, refused, bool(contradicts))
