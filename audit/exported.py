@@ -98,7 +98,7 @@ def _check_statement(export: CaseExport) -> str:
     if export.statement is None:
         return f"as of {checkpoint.size} leaves, the log has no case {export.case_id}"
     number, last_hash = export.statement
-    return f"as of {checkpoint.size} leaves, the case has {number} events, the last with hash {_text(last_hash)}"
+    return f"as of {checkpoint.size} leaves, the case has {_events(number)}, the last with hash {_text(last_hash)}"
 
 
 def _covered(export: CaseExport) -> int:
@@ -108,11 +108,11 @@ def _covered(export: CaseExport) -> int:
 def _check_history(export: CaseExport) -> str:
     count = _covered(export)
     if len(export.events) < count:
-        raise ProofInvalid(f"the file has {len(export.events)} events, and the case has {count}: some were left out")
+        raise ProofInvalid(f"the file has {_events(len(export.events))}, and the case has {count}: some were left out")
     last_hash = _check_chain(export, 0, count)
     if export.statement is not None and last_hash != export.statement[1]:
         raise ProofInvalid(f"event {count} is not the one that the case map states: an event was altered or left out")
-    return f"{count} events, numbered from 1 without a gap, each with the hash of the one before: these are all"
+    return f"{_events(count)}, numbered from 1 without a gap, each with the hash of the one before: these are all"
 
 
 def _check_chain(export: CaseExport, start: int, end: int) -> bytes:
@@ -133,7 +133,7 @@ def _check_inclusion(export: CaseExport) -> str:
     head, events = _head(export), export.events[: _covered(export)]
     for number, leaf in enumerate(events, 1):
         _proven(leaf, number, head)
-    return f"each of these {len(events)} events is a leaf of the tree" if events else "there is no event to prove"
+    return f"a leaf of the tree: each of {_events(len(events))}" if events else "there is no event to prove"
 
 
 def _proven(leaf: ProvenLeaf, number: int, head: Checkpoint) -> None:
@@ -155,6 +155,10 @@ def _check_later(export: CaseExport) -> str:
             _proven(leaf, number, head)
             included += 1
     return f"{len(later)} more, {included} of them leaves of the tree: the statement does not cover them, so there may be others"
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
 
 
 def _text(value: bytes) -> str:

@@ -21,8 +21,7 @@ FINDINGS: Final = frozenset(
     {
         "tree-contradicted",
         "publication-contradicted",
-        "history-contradicted",
-        "receipt-contradicted",
+        "receipt-denied",
         "chain-broken",
         "proof-invalid",
         "note-invalid",

@@ -28,6 +28,7 @@ COMMANDS: Final = {
         "replay": "casetrail.cli.auditor:replay",
         "count": "casetrail.cli.auditor:count",
         "audit": "casetrail.cli.audit:audit",
+        "receipt": "casetrail.cli.receipt:receipt",
         "witness": "casetrail.cli.witness:witness",
     },
     "Services and administrators": {
@@ -54,6 +55,7 @@ SHORT: Final = {
     "replay": "Show cases as they were, from the log alone.",
     "count": "Check submitted = accepted + rejected + unreadable + pending.",
     "audit": "Verify the whole history, trusting nobody.",
+    "receipt": "Prove and check what a reporter was promised.",
     "witness": "Be a witness of a partner's log: cosign what only ever grows.",
     "serve": "Run recorder, projector, notary, or all of them.",
     "log": "Make, check and describe a log.",

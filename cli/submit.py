@@ -3,10 +3,11 @@
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -25,6 +26,7 @@ from casetrail.domain.sealed import SealedField
 from casetrail.domain.shapes import field_types, item_of, optional
 from casetrail.domain.values import is_id
 from casetrail.publishing import Outcome, OutcomePending, Receipt, connect
+from casetrail.publishing.receipt import PROMISED_WITHIN
 
 SEALING: Final = "sealed"
 CONDITIONS: Final = "conditions"
@@ -64,10 +66,26 @@ def actor_of(config: Config) -> Actor:
     return Actor(config.person, config.agency, Role(config.role))
 
 
-def submit(config: Config, action: Action, timeout: float, form: str) -> None:
+class Wanted(NamedTuple):
+    """How a submission is to be answered: patience in seconds, form of the output, and the receipt, if one is wanted."""
+
+    timeout: float
+    form: str
+    receipt: Path | None = None
+    promised_within: int = PROMISED_WITHIN
+
+
+def submit(config: Config, action: Action, wanted: Wanted) -> None:
     """Submit one action, show what became of it, and exit with the code that says so."""
+    timeout, form = wanted.timeout, wanted.form
+    if wanted.receipt is not None and (wanted.receipt.exists() or not wanted.receipt.parent.is_dir()):
+        raise Failure(
+            f"no new file can be made at {wanted.receipt}; nothing was submitted: choose another one for the receipt"
+        )
     with connect(config.log_url(), config.kafka) as connection:
-        receipt = connection.submit(action)
+        receipt = replace(connection.submit(action), promised_within=wanted.promised_within)
+        if wanted.receipt is not None:  # at once: it is wanted most where no outcome comes
+            _hand_over(receipt, wanted.receipt)
         try:
             outcome = connection.wait(receipt, timeout=timeout)
         except OutcomePending as error:
@@ -80,6 +98,16 @@ def submit(config: Config, action: Action, timeout: float, form: str) -> None:
         where = f" (field: {field})" if field else ""
         click.echo(f"{outcome.result}: {rule.sentence if rule else outcome.code}{where}", err=True)
         click.get_current_context().exit(EXIT_BY_RESULT[outcome.result])
+
+
+def _hand_over(receipt: Receipt, path: Path) -> None:
+    """Write the receipt; where that fails, show it: the submission is in the log, and nobody else has this."""
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as out:
+            out.write(receipt.to_text())
+    except OSError as error:
+        click.echo(f"the receipt cannot be written to {path} ({error.strerror}); keep these lines:", err=True)
+        click.echo(receipt.to_text(), err=True)
 
 
 def result_row(receipt: Receipt, outcome: Outcome) -> dict[str, Any]:
@@ -102,6 +130,19 @@ def result_row(receipt: Receipt, outcome: Outcome) -> dict[str, Any]:
 def common_options(command: Command) -> Command:
     """Options of every submission."""
     for option in (
+        click.option(
+            "--promised-within",
+            type=click.IntRange(0, 10**9),
+            default=PROMISED_WITHIN,
+            show_default=True,
+            metavar="SECONDS",
+            help="What the receipt says of how soon witnesses are to have seen the answer.",
+        ),
+        click.option(
+            "--receipt",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write the receipt to this new file: what 'casetrail receipt' proves and checks.",
+        ),
         click.option("--at", metavar="TIME", help="When it happened (ISO 8601 with zone); now unless given."),
         click.option(
             "--action-id", metavar="HEX", help="32 hex digits; give the same again to retry without doubling."
@@ -116,6 +157,11 @@ def common_options(command: Command) -> Command:
     ):
         command = option(command)
     return format_option(command)
+
+
+def wanted_of(given: dict[str, Any]) -> Wanted:
+    """The options of ``common_options``, taken out of all that was given."""
+    return Wanted(*(given.pop(name) for name in Wanted._fields))
 
 
 def action_id_of(text: str | None) -> bytes:
@@ -208,14 +254,13 @@ def _add(kind: Any) -> None:
 
     @pass_config
     @guarded
-    def run(
-        config: Config, case_id: str, at: str | None, action_id: str | None, timeout: float, form: str, **values: Any
-    ) -> None:
+    def run(config: Config, case_id: str, at: str | None, action_id: str | None, **values: Any) -> None:
+        wanted = wanted_of(values)
         chosen, when, actor = action_id_of(action_id), moment(config, at, "--at") if at else now(), actor_of(config)
         texts = read_sealed(values.pop(SEALING, ()))
         body_of(kind, config, values, ())  # before a key is made: what was typed wrong is found here
         body = body_of(kind, config, values, seal_all(config, case_id, chosen, texts))
-        submit(config, Action(chosen, case_id, when, actor, body), timeout, form)
+        submit(config, Action(chosen, case_id, when, actor, body), wanted)
 
     command: Command = run
     for name, hint in reversed(field_types(kind)):
@@ -251,9 +296,7 @@ for _kind in ACTION_KINDS:
 @common_options
 @pass_config
 @guarded
-def report(
-    config: Config, case_id: str | None, at: str | None, action_id: str | None, timeout: float, form: str, **given: Any
-) -> None:
+def report(config: Config, case_id: str | None, at: str | None, action_id: str | None, **given: Any) -> None:
     """Record a report: a case begins.
 
     Names, addresses and narratives are sealed before they leave this process. Give a text as NAME=@FILE or NAME=- where
@@ -273,4 +316,4 @@ def report(
         tokens=tokens,
         sealed=seal_all(config, case_id, chosen, texts),
     )
-    submit(config, Action(chosen, case_id, when, actor, body), timeout, form)
+    submit(config, Action(chosen, case_id, when, actor, body), wanted_of(given))

@@ -13,11 +13,11 @@ from casetrail.publishing.client import (
     Connection,
     Outcome,
     OutcomePending,
-    Receipt,
     ReceiptContradicted,
     SubmissionRefused,
     connect,
 )
+from casetrail.publishing.receipt import Receipt, ReceiptInvalid
 
 __all__ = [
     "Connection",
@@ -25,6 +25,7 @@ __all__ = [
     "OutcomePending",
     "Receipt",
     "ReceiptContradicted",
+    "ReceiptInvalid",
     "SubmissionRefused",
     "connect",
 ]

@@ -15,6 +15,7 @@ from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Entry, Log, Record, Topic
 from casetrail.publishing.outcomes import OutcomeWatch, Place
+from casetrail.publishing.receipt import Receipt
 
 IN_PROCESS: Final = "casetrail.consumers.inprocess"
 """The recorder that an embedded log is served by, in the submitter's own process. Looked up by name, and only then:
@@ -37,44 +38,6 @@ class ReceiptContradicted(LogError):
     """The log's answer is not to the action that the receipt is for: it is another log, or its history was replaced."""
 
     code = "receipt-contradicted"
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """Proof of a submission: which log, partition and offset, when (milliseconds since 1970 UTC), and the leaf hash."""
-
-    log: str
-    case_id: str
-    action_id: bytes
-    partition: int
-    offset: int
-    appended_at: int
-    action_hash: bytes
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values: hashes and ids in hex."""
-        return {
-            "log": self.log,
-            "case_id": self.case_id,
-            "action_id": self.action_id.hex(),
-            "partition": self.partition,
-            "offset": self.offset,
-            "appended_at": self.appended_at,
-            "action_hash": self.action_hash.hex(),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The receipt that ``to_dict`` gave, to wait with it later or elsewhere. Raises ``KeyError``, ``ValueError``."""
-        return cls(
-            log=str(values["log"]),
-            case_id=str(values["case_id"]),
-            action_id=bytes.fromhex(values["action_id"]),
-            partition=int(values["partition"]),
-            offset=int(values["offset"]),
-            appended_at=int(values["appended_at"]),
-            action_hash=bytes.fromhex(values["action_hash"]),
-        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Witnesses without a server, and the policy that trusts them: for tests of whatever rests on witnessed checkpoints."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -31,12 +31,17 @@ def policy_file(directory: Path, text: str = POLICY_TEXT) -> Path:
     return path
 
 
-def witnesses(*names: str, at: datetime | None = None) -> Witnesses:
-    """Witnesses that cosign all that they are shown; those of the policy unless others are named."""
-    keys = {f"https://{name}/add-checkpoint": KEYS[name] for name in names or KEYS}
+def witnesses(*names: str, at: datetime | None = None, apart: timedelta = timedelta()) -> Witnesses:
+    """Witnesses that cosign all that they are shown; those of the policy unless others are named.
+
+    Each states the time ``at``, or now, and each one named after the first ``apart`` later.
+    """
+    chosen = names or tuple(KEYS)
 
     def send(url: str, body: bytes) -> Answer:
+        name = url.split("/")[2]
         text = parse_note(body.partition(b"\n\n")[2]).text
-        return Answer(200, "text/plain", keys[url].cosign(text, at or datetime.now(UTC)).line().encode())
+        moment = (at or datetime.now(UTC)) + chosen.index(name) * apart
+        return Answer(200, "text/plain", KEYS[name].cosign(text, moment).line().encode())
 
-    return Witnesses([Witness(KEYS[name].verifier_key, f"https://{name}") for name in names or KEYS], send)
+    return Witnesses([Witness(KEYS[name].verifier_key, f"https://{name}") for name in chosen], send)

@@ -1,0 +1,256 @@
+"""``casetrail receipt``: what the reporter holds against the log. Proven with the log, checked without it."""
+
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure, format_option, guarded, now, opened_log, pass_config
+from casetrail.cli.local_tree import convicting, opened_tree, required_policy
+from casetrail.cli.progress import progress_bar
+from casetrail.cli.render import fields
+from casetrail.domain.values import iso
+
+if TYPE_CHECKING:
+    from casetrail.audit.receipts import Answered, Proven
+    from casetrail.eventlog.port import Log, Record
+    from casetrail.proofs.policy import Policy
+    from casetrail.proofs.prooffile import TlogProof
+    from casetrail.publishing import Receipt
+
+MOST_BYTES: Final = 1_000_000
+SEARCH: Final = 30.0
+"""Seconds for the quick search; after that the partition is read from its beginning."""
+
+UNANSWERED: Final = "the log holds the action, and no recorder has answered it yet"
+
+FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+
+
+@click.group()
+def receipt() -> None:
+    """Prove and check what a reporter was promised.
+
+    A receipt (report … --receipt FILE) names one submission and where the log took it in. Keep it: with it anybody can show
+    that the submission was answered, late, or passed over, without asking the unit.
+    """
+
+
+@receipt.command()
+@FILE
+@format_option
+@pass_config
+@guarded
+def prove(config: Config, file: Path, form: str) -> None:
+    """Complete the receipt in FILE with a proof, FILE.tlog-proof, as soon as witnesses have seen the answer.
+
+    Exit code 5 while there is none yet; 8 where the log denies the submission, has passed it over, was late, or shows another
+    history than an earlier proof.
+    """
+    from casetrail.audit.receipts import NotProvenYet, answered_by, check_proof, check_submitted
+    from casetrail.audit.receipts import prove as proven
+
+    policy, held = required_policy(config), _receipt(file)
+    with convicting(), opened_log(config) as log:
+        _check_name(log, held)
+        check_submitted(log, held)
+        event = _answer(log, held)
+        if event is None:
+            fields(_submitted(held), form)
+            raise _waiting(held, UNANSWERED)
+        earlier = _earlier(file, held, policy)
+        with opened_tree(config, log, policy) as tree:
+            if earlier is not None:
+                _check_agrees(tree, earlier)
+            try:
+                proof = earlier or proven(tree, policy, held, event)
+            except NotProvenYet as error:
+                fields({**_submitted(held), **_result(answered_by(held, event.value or b""))}, form)
+                raise _waiting(held, str(error)) from error
+        found = check_proof(held, proof, policy)
+    if earlier is None:
+        _write(_proof_file(file), proof.format())
+    fields({**_submitted(held), **_proven(held, found)}, form)
+    _convict_late(held, found)
+
+
+@receipt.command()
+@FILE
+@click.option("--online", is_flag=True, help="Ask the log too: outcome, stage of the case, and what is due in it.")
+@format_option
+@pass_config
+@guarded
+def check(config: Config, file: Path, online: bool, form: str) -> None:
+    """Check the receipt in FILE and its proof, FILE.tlog-proof: without the log, with the trust policy only.
+
+    Names nobody: with --online it tells the stage of the case and what is due in it, not who owes it. Exit code 8 where
+    the proof does not hold, the answer came late, or the log denies the submission.
+    """
+    from casetrail.audit.receipts import check_proof
+
+    held, proof = _receipt(file), _proof(file)
+    row: dict[str, Any] = _submitted(held)
+    found = None
+    with convicting():
+        if proof is not None:
+            found = check_proof(held, proof, required_policy(config))
+            row |= _proven(held, found)
+        elif not online:
+            raise Failure(
+                f"there is no {_proof_file(file)} yet: 'casetrail receipt prove {file}' makes it, with the log",
+                exits.NOT_FOUND,
+            )
+        if online:
+            row |= _online(config, held)
+    fields(row, form)
+    if found is not None:
+        if row["result"] is None:
+            raise Failure("the proof shows the answer, and the log no longer has it: keep both files", exits.FAULTS)
+        _convict_late(held, found)
+    elif row["result"] is None:
+        raise _waiting(held, UNANSWERED)
+
+
+def _online(config: Config, held: "Receipt") -> dict[str, Any]:
+    """What the log says now of the submission and its case."""
+    from casetrail.audit.receipts import answered_by, case_now, check_submitted
+    from casetrail.domain.due import dues
+
+    with opened_log(config) as log:
+        _check_name(log, held)
+        check_submitted(log, held)
+        event = _answer(log, held)
+        answered = None if event is None else answered_by(held, event.value or b"")
+        with progress_bar("folding the case", None) as progress:
+            case = case_now(log, held.case_id, progress)
+    at = now()
+    due = [{"what": one.kind.value, "by": one.at, "overdue": one.at < at} for one in dues(case)]
+    return {**_result(answered), "stage": case.status.value, "due": due}
+
+
+def _answer(log: "Log", held: "Receipt") -> "Record | None":
+    """The event that answers the action; None while there is none. Nobody is accused before all has been read."""
+    from casetrail.audit.receipts import find_answer
+    from casetrail.eventlog.port import Topic
+    from casetrail.publishing.earlier import answers_between
+
+    end = log.end_offsets(Topic.EVENTS)[held.partition]
+    for _, record in answers_between(log, held.partition, [held.offset], end, monotonic() + SEARCH):
+        return record
+    with progress_bar("searching", end) as progress:
+        return find_answer(log, held, progress)
+
+
+def _check_name(log: "Log", held: "Receipt") -> None:
+    if log.name != held.log:
+        raise Failure(f"this receipt is of the log '{held.log}', and '{log.name}' is configured", exits.USAGE)
+
+
+def _check_agrees(tree: Any, earlier: "TlogProof") -> None:
+    from casetrail.audit.receipts import check_agrees
+
+    check_agrees(tree, earlier)
+
+
+def _earlier(file: Path, held: "Receipt", policy: "Policy") -> "TlogProof | None":
+    """A proof that was made before and holds: it is kept, for it is evidence."""
+    from casetrail.audit.receipts import check_proof
+    from casetrail.proofs.errors import NoteInvalid, ProofInvalid
+
+    try:
+        proof = _proof(file)
+        if proof is not None:
+            check_proof(held, proof, policy)
+    except (ProofInvalid, NoteInvalid):
+        return None
+    return proof
+
+
+def _waiting(held: "Receipt", what: str) -> Failure:
+    """Nothing proven yet: early, or late already."""
+    if now() > held.promised_by:
+        return Failure(
+            f"{what}; it was promised by {iso(held.promised_by)}: that is late, and this receipt shows it", exits.FAULTS
+        )
+    return Failure(f"{what}; it is promised by {iso(held.promised_by)}: try again", exits.PENDING)
+
+
+def _convict_late(held: "Receipt", found: "Proven") -> None:
+    if found.is_late(held.promised_by):
+        latest = max(at for at in (found.included_at, found.witnessed_at) if at is not None)
+        raise Failure(
+            f"late: promised by {iso(held.promised_by)}, and seen by witnesses at {iso(latest)}", exits.FAULTS
+        )
+
+
+def _submitted(held: "Receipt") -> dict[str, Any]:
+    return {
+        "log": held.log,
+        "case_id": held.case_id,
+        "action_hash": held.action_hash,
+        "submitted_at": held.submitted_at,
+        "promised_by": held.promised_by,
+        **_result(None),
+    }
+
+
+def _result(answered: "Answered | None") -> dict[str, Any]:
+    if answered is None:
+        return {"result": None, "code": None, "number": None}
+    return {"result": answered.result, "code": answered.code, "number": answered.event.number}
+
+
+def _proven(held: "Receipt", found: "Proven") -> dict[str, Any]:
+    return {
+        **_result(found.answered),
+        "recorded_at": found.recorded_at,
+        "included_at": found.included_at,
+        "witnessed_at": found.witnessed_at,
+        "late": found.is_late(held.promised_by) if found.included_at or found.witnessed_at else None,
+        "leaf": found.leaf,
+        "tree_size": found.standing.checkpoint.size,
+        "origin": found.standing.checkpoint.origin,
+        "witnesses": sorted(found.standing.witnesses),
+    }
+
+
+def _receipt(file: Path) -> "Receipt":
+    from casetrail.publishing import Receipt, ReceiptInvalid
+
+    try:
+        return Receipt.from_text(_read(file).decode())
+    except (ReceiptInvalid, UnicodeDecodeError) as error:
+        raise Failure(f"{file}: {error}", exits.FAULTS) from error
+
+
+def _proof(file: Path) -> "TlogProof | None":
+    from casetrail.proofs.prooffile import parse_proof
+
+    path = _proof_file(file)
+    return parse_proof(_read(path)) if path.exists() else None
+
+
+def _proof_file(file: Path) -> Path:
+    from casetrail.proofs.prooffile import SUFFIX
+
+    return file.with_name(f"{file.name}{SUFFIX}")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MOST_BYTES)
+    except OSError as error:
+        raise Failure(f"{file} cannot be read ({error.strerror})", exits.NOT_FOUND) from error
+
+
+def _write(file: Path, content: bytes) -> None:
+    beside = file.with_name(f".{file.name}.new")
+    try:
+        beside.write_bytes(content)
+        beside.replace(file)
+    except OSError as error:
+        raise Failure(f"{file} cannot be written ({error.strerror})") from error

@@ -1,0 +1,100 @@
+"""Files that auditors hand on: the published log, and a case that proves itself."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from casetrail.cli import exits
+from tests.cli.notarial_shell import Office
+from tests.cli.shell import INTAKE, REPORT, Shell
+
+
+@pytest.fixture
+def office(shell: Shell) -> Office:
+    """Three reports."""
+    made = Office(shell)
+    for case_id in ("C-1", "C-2", "C-3"):
+        made.report(case_id)
+    return made
+
+
+def test_a_log_is_published_and_published_again(office: Office) -> None:
+    office.notarise()
+    (row,) = office.rows(*office.policy, "audit", "publish", "www")
+    assert (row["size"], row["origin"], row["witnesses"]) == (3, "kcpd.example/casetrail", ["clinic", "court"])
+    assert {str(one.relative_to("www")) for one in Path("www").rglob("*") if one.is_file()} == {
+        "checkpoint", "tile/0/000.p/3", "tile/entries/000.p/3",
+    }  # fmt: skip
+    (row,) = office.rows(*office.policy, "audit", "publish", "www")
+    assert row["files_written"] == 0
+    office.run(*office.policy, "audit", "publish", "hashes", "--hashes-only")
+    assert not Path("hashes/tile/entries").exists()
+
+
+def test_what_witnesses_have_not_seen_is_published_only_on_demand(office: Office) -> None:
+    office.notarise("clinic")
+    done = office.run(*office.policy, "audit", "publish", "www", code=exits.FAILED)
+    assert "cosigned by the policy's quorum" in done.stderr
+    office.run("audit", "publish", "www", code=exits.USAGE)
+    (row,) = office.rows("audit", "publish", "www", "--unwitnessed")
+    assert row["size"] == 3
+    (row,) = office.rows(*office.policy, "audit", "publish", "other", "--unwitnessed")
+    assert row["witnesses"] == ["clinic"]
+
+
+def test_a_replaced_log_is_not_published_over_what_was_published(office: Office, tmp_path: Path) -> None:
+    office.notarise()
+    office.run(*office.policy, "audit", "publish", "www")
+    before = Path("www/checkpoint").read_bytes()
+    for file in (*tmp_path.glob("log.db*"), tmp_path / "notary"):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    office.run("log", "init")
+    office.report("C-1")
+    office.notarise()
+    done = office.run(*office.policy, "audit", "publish", "www", code=exits.FAULTS)
+    assert "evidence" in done.stderr
+    assert Path("www/checkpoint").read_bytes() == before
+
+
+def test_a_case_is_exported_and_checked_without_the_log(office: Office, tmp_path: Path) -> None:
+    office.notarise(times=2)
+    for case_id, in_log in (("C-2", True), ("C-9", False)):
+        (row,) = office.rows(*office.policy, "audit", "export", case_id, "--output", f"{case_id}.json")
+        assert (row["in_log"], row["events"], row["later_events"]) == (in_log, int(in_log), 0)
+    office.run(*INTAKE, "report", "C-4", *REPORT)
+    office.run(*office.policy, "audit", "export", "C-4", "--output", "C-4.json")
+    for file in tmp_path.glob("log.db*"):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    for case_id, said in (
+        ("C-2", "as of 3 leaves, the case has 1 event,"),
+        ("C-9", "as of 3 leaves, the log has no case C-9"),
+        ("C-4", "1 more, 0 of them leaves of the tree"),
+    ):
+        rows = office.rows(*office.policy, "audit", "check", f"{case_id}.json")
+        assert all(row["holds"] for row in rows)
+        assert any(said in row["found"] for row in rows)
+
+
+def test_a_touched_file_gives_exit_code_8_and_says_what_does_not_hold(office: Office) -> None:
+    office.notarise(times=2)
+    office.run(*office.policy, "audit", "export", "C-2", "--output", "c.json")
+    plain = json.loads(Path("c.json").read_text("utf-8"))
+    plain["statement"]["events"] = 2
+    Path("c.json").write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    done = office.run(*office.policy, "audit", "check", "c.json", code=exits.FAULTS)
+    assert "statement: the map proof does not lead" in done.stderr
+    assert "history: the file has 1 event, and the case has 2" in done.stderr
+    Path("c.json").write_text("{}", "utf-8")
+    done = office.run(*office.policy, "audit", "check", "c.json", code=exits.FAULTS)
+    assert "no export of a case" in done.stderr
+
+
+def test_what_is_missing_is_said(office: Office) -> None:
+    office.run(*office.policy, "audit", "check", "none.json", code=exits.NOT_FOUND)
+    office.run("audit", "check", "none.json", code=exits.USAGE)
+    office.run(*office.policy, "audit", "export", "C-1", "--output", "c.json", code=exits.FAILED)  # no checkpoint yet
+    office.notarise(times=2)
+    office.run("audit", "export", "C-1", "--output", "c.json", code=exits.USAGE)
+    office.run(*office.policy, "audit", "export", "C-1", "--output", "nowhere/c.json", code=exits.FAILED)
