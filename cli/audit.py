@@ -5,7 +5,9 @@ from typing import Final
 
 import click
 
-COMMANDS: Final[dict[str, str]] = {}
+COMMANDS: Final[dict[str, str]] = {
+    "compare": "casetrail.cli.audit_compare:compare",
+}
 """Each command and where it stands: ``module:attribute``."""
 
 

@@ -1,0 +1,249 @@
+"""Two parties lay what they hold side by side: one history, or evidence that the log has shown two."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from casetrail.audit.compare import Comparison, Finding, NothingToCompare, Verdict, evidence
+from casetrail.audit.held import Access, Held, SourceUnreadable, Tree, held, held_at, tree_of_folder
+from casetrail.audit.witness import Refused
+from casetrail.eventlog.opening import init_log, open_log
+from casetrail.eventlog.port import Log
+from casetrail.proofs.addcheckpoint import AddCheckpoint
+from casetrail.proofs.errors import NoteInvalid, ProofInvalid
+from casetrail.proofs.keys import Algorithm, create_key
+from casetrail.proofs.note import parse_note, verify_note
+from casetrail.proofs.prooffile import TlogProof
+from casetrail.proofs.tiles import tiles_of
+from casetrail.proofs.tree import check_consistency, inclusion_proof
+from tests.audit.small_log import LOG_KEY, ORIGIN, WITNESS_KEY, SmallLog, cosigner, signed
+from tests.consumers.notarial import KEY, fill, notary_of, publish
+
+LOG, FORK = SmallLog(), SmallLog("other ", 70)
+"""Two logs with the same key, whose first 70 leaves are the same."""
+
+
+def holding(where: str, *notes: bytes) -> list[Held]:
+    return [held(where, note) for note in notes]
+
+
+def compared(one: list[Held], other: list[Held], tree: Tree | None = None) -> list[Finding]:
+    return Comparison(one, other, [LOG_KEY.verifier_key]).findings(tree)
+
+
+def tree_of(log: SmallLog, size: int, is_log: bool = True) -> Tree:
+    return Tree(held("the log", log.note(size)), log.hash_at, is_log)
+
+
+def verdicts(found: list[Finding]) -> list[Verdict]:
+    return [one.verdict for one in found]
+
+
+def test_two_who_hold_the_same_tree_are_told_so() -> None:
+    (found,) = compared(holding("A", LOG.note(50)), holding("B", LOG.note(50)))
+    assert (found.verdict, found.first.where, found.second.where) == (Verdict.SAME, "A", "B")
+
+
+def test_a_later_tree_extends_an_earlier_one_only_with_proof() -> None:
+    one, other = holding("A", LOG.note(50)), holding("B", LOG.note(80))
+    (found,) = compared(one, other)
+    assert found.verdict is Verdict.UNPROVEN
+    assert "not contradicting, not proven" in found.meaning
+    (found,) = compared(other, one, tree_of(LOG, 100))
+    assert (found.verdict, found.first.where, found.second.where) == (Verdict.EXTENDS, "A", "B")
+
+
+def test_two_roots_for_one_size_are_a_contradiction_with_both_notes() -> None:
+    (found,) = compared(holding("A", LOG.note(80)), holding("B", FORK.note(80)))
+    assert found.verdict is Verdict.CONTRADICTION
+    assert {found.first.note, found.second.note} == {LOG.note(80), FORK.note(80)}
+    for one in (found.first, found.second):
+        verify_note(parse_note(one.note), [LOG_KEY.verifier_key])
+
+
+@pytest.mark.parametrize("forked_first", [False, True])
+def test_trees_of_different_sizes_that_begin_differently_are_proven_to(forked_first: bool) -> None:
+    one, other = holding("A", LOG.note(80)), holding("B", FORK.note(90))
+    if forked_first:
+        one, other = other, one
+    assert verdicts(compared(one, other)) == [Verdict.UNPROVEN]
+    (found,) = compared(one, other, tree_of(FORK, 100))
+    assert found.verdict is Verdict.CONTRADICTION
+    assert (found.first.note, found.second.note) == (LOG.note(80), FORK.note(100))
+    assert found.root is not None
+    check_consistency(80, found.root, 100, FORK.checkpoint(100).root, found.proof)
+    assert found.root != LOG.checkpoint(80).root
+
+
+def test_every_checkpoint_that_is_held_is_compared_not_only_the_newest() -> None:
+    one, other = holding("A", LOG.note(20), LOG.note(80), LOG.note(90)), holding("B", FORK.note(80), LOG.note(90))
+    (found,) = compared(one, other)
+    assert (found.verdict, found.first.size) == (Verdict.CONTRADICTION, 80)
+    (found,) = compared(holding("A", LOG.note(90), FORK.note(75)), holding("B", LOG.note(90)), tree_of(LOG, 95))
+    assert (found.verdict, found.first.note) == (Verdict.CONTRADICTION, FORK.note(75))
+
+
+def test_one_party_alone_can_hold_the_contradiction() -> None:
+    (found,) = compared(holding("A", LOG.note(80), FORK.note(80)), holding("B", LOG.note(90)))
+    assert (found.verdict, found.first.where, found.second.where) == (Verdict.CONTRADICTION, "A", "A")
+
+
+def test_one_who_holds_what_the_other_holds_and_more_holds_the_same() -> None:
+    (found,) = compared(holding("A", LOG.note(50)), holding("B", LOG.note(20), LOG.note(50), LOG.note(80)))
+    assert found.verdict is Verdict.SAME
+    assert "up to 80" in found.meaning
+
+
+def test_a_log_that_ends_before_what_it_has_signed_was_cut() -> None:
+    one, other = holding("A", LOG.note(50)), holding("B", LOG.note(80))
+    assert verdicts(compared(one, other, tree_of(LOG, 60))) == [Verdict.CUT]
+    assert verdicts(compared(one, other, tree_of(LOG, 60, is_log=False))) == [Verdict.UNPROVEN]
+
+
+def test_a_checkpoint_that_the_log_has_not_signed_proves_nothing() -> None:
+    forged = signed(FORK.checkpoint(80), create_key(ORIGIN, Algorithm.ED25519))
+    altered = LOG.note(80).replace(b"\n80\n", b"\n81\n")
+    for bad in (forged, altered):
+        with pytest.raises(NoteInvalid, match=r"^B, checkpoint of 8"):
+            compared(holding("A", LOG.note(80)), holding("B", bad))
+
+
+def test_a_tree_that_is_not_its_checkpoints_proves_nothing() -> None:
+    one, other = holding("A", LOG.note(50)), holding("B", LOG.note(80))
+    with pytest.raises(ProofInvalid):
+        compared(one, other, Tree(held("tiles", LOG.note(100)), FORK.hash_at, is_log=False))
+    unsigned = signed(LOG.checkpoint(100), create_key(ORIGIN, Algorithm.ED25519))
+    with pytest.raises(NoteInvalid, match=r"^tiles"):
+        compared(one, other, Tree(held("tiles", unsigned), LOG.hash_at, is_log=False))
+
+
+def test_checkpoints_of_other_logs_are_passed_over() -> None:
+    stranger = SmallLog("stranger", key=create_key("stranger.example", Algorithm.ED25519))
+    with pytest.raises(NothingToCompare):
+        compared(holding("A", LOG.note(50)), holding("B", stranger.note(50)))
+    second = create_key("second.example", Algorithm.ED25519)
+    keys = [LOG_KEY.verifier_key, second.verifier_key]
+    other = SmallLog(key=second)
+    with pytest.raises(NothingToCompare):
+        Comparison(holding("A", LOG.note(50)), holding("B", other.note(60)), keys).findings()
+    found = Comparison(
+        holding("A", LOG.note(50), other.note(50), stranger.note(1)), holding("B", LOG.note(50), other.note(60)), keys
+    ).findings(tree_of(LOG, 50))
+    assert verdicts(found) == [Verdict.SAME, Verdict.UNPROVEN]
+
+
+def test_many_contradictions_are_told_up_to_a_hundred() -> None:
+    sizes = range(71, 300)
+    one, other = [held("A", LOG.note(size)) for size in sizes], [held("B", FORK.note(size)) for size in sizes]
+    assert len(compared(one, other)) == 100
+
+
+def test_the_evidence_holds_both_notes_as_they_are_and_how_to_check_them() -> None:
+    found = compared(holding("A", LOG.note(80)), holding("B", FORK.note(90)), tree_of(FORK, 90))
+    document = evidence(found, [LOG_KEY.verifier_key])
+    assert LOG.note(80).decode() in document
+    assert FORK.note(90).decode() in document
+    assert str(LOG_KEY.verifier_key) in document
+    assert "RFC 6962" in document
+
+
+def no_log(url: str) -> AbstractContextManager[Log]:
+    raise AssertionError(url)
+
+
+def nowhere(url: str) -> bytes:
+    raise AssertionError(url)
+
+
+def read(source: Path | str, access: Access = Access(no_log, nowhere)) -> list[Held]:  # noqa: B008
+    return list(held_at(str(source), access))
+
+
+def test_checkpoints_are_found_in_each_kind_of_file(tmp_path: Path) -> None:
+    note, file = LOG.note(50), tmp_path / "file"
+    proof = TlogProof(3, tuple(inclusion_proof(3, 50, LOG.hash_at)), parse_note(note))
+    for content in (note, LOG.request(20, 50).format(), proof.format()):
+        file.write_bytes(content)
+        (found,) = read(file)
+        assert found == Held(str(file), ORIGIN, 50, LOG.checkpoint(50).root, note)
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "checkpoint").write_bytes(note)
+    assert [one.note for one in read(tmp_path / "published")] == [note]
+    fetched = read("https://court.example/checkpoint", Access(no_log, lambda url: LOG.note(len(url))))
+    assert [one.size for one in fetched] == [len("https://court.example/checkpoint")]
+
+
+def test_a_witness_state_holds_all_that_was_seen_also_what_was_refused(tmp_path: Path) -> None:
+    witness = cosigner(tmp_path / "w.db")
+    witness.cosign(LOG.request(0, 80))
+    witness.cosign(LOG.request(80, 90))
+    with pytest.raises(Refused):
+        witness.cosign(AddCheckpoint(0, (), FORK.note(85)))
+    found = read(tmp_path / "w.db")
+    assert [one.size for one in found] == [80, 90, 85]
+    verify_note(parse_note(found[1].note), [WITNESS_KEY.verifier_key])
+    assert found[2].note == FORK.note(85)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello\n", b"old 1\n\nx", b"c2sp.org/tlog-proof@v1\n\n", b"\xff" * 2_000_000]
+)
+def test_what_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    with pytest.raises((NoteInvalid, ProofInvalid), match=f"^{file}: "):
+        read(file)
+    with pytest.raises(SourceUnreadable):
+        read(tmp_path / "missing")
+    with pytest.raises(SourceUnreadable):
+        read(tmp_path)
+
+
+def test_a_log_holds_the_checkpoints_of_its_notary(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'log.db'}"
+    with init_log(url) as log:
+        fill(log, ["C-1"])
+        with notary_of(log, tmp_path / "n") as notary:
+            sizes = [publish(notary)]
+            fill(log, ["C-2"])
+            sizes.append(publish(notary))
+    found = read(url, Access(open_log, nowhere))
+    assert [one.size for one in found] == sizes
+    Comparison(found, found, [KEY.verifier_key]).findings()
+
+
+def published(log: SmallLog, size: int, directory: Path) -> Path:
+    for tile in tiles_of(size):
+        path = directory / tile.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first = tile.number * 256
+        assert tile.level is not None
+        path.write_bytes(b"".join(log.hash_at(8 * tile.level, first + at) for at in range(tile.width)))
+    (directory / "checkpoint").write_bytes(log.note(size))
+    return directory
+
+
+@pytest.mark.parametrize("size", [100, 256, 700])
+def test_a_published_folder_proves_as_the_log_does(tmp_path: Path, size: int) -> None:
+    one, other = holding("A", LOG.note(80)), holding("B", LOG.note(99))
+    folder = published(LOG, size, tmp_path / "right")
+    assert verdicts(compared(one, other, tree_of_folder(folder))) == [Verdict.EXTENDS]
+    forked = published(FORK, size, tmp_path / "forked")
+    found = compared(one, other, tree_of_folder(forked))
+    assert verdicts(found) == [Verdict.CONTRADICTION] * 2
+    for finding in found:
+        assert finding.root is not None
+        check_consistency(finding.first.size, finding.root, size, finding.second.root, finding.proof)
+
+
+def test_a_published_folder_with_a_tile_missing_or_altered_proves_nothing(tmp_path: Path) -> None:
+    one, other = holding("A", LOG.note(80)), holding("B", LOG.note(99))
+    folder = published(LOG, 100, tmp_path)
+    tile = folder / "tile" / "0" / "000.p" / "100"
+    tile.write_bytes(b"x" + tile.read_bytes()[1:])
+    with pytest.raises(ProofInvalid):
+        compared(one, other, tree_of_folder(folder))
+    tile.unlink()
+    with pytest.raises(SourceUnreadable, match="not whole"):
+        compared(one, other, tree_of_folder(folder))
