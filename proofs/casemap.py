@@ -27,6 +27,7 @@ KEY_BITS: Final = 256
 EMPTY: Final = bytes(HASH_BYTES)
 """Stands for a subtree without cases; the root of the map without cases."""
 BUCKET_BITS: Final = 18
+"""No part of the map's definition, but of what is stored: with another number the tables must be made anew."""
 FIRST: Final = 1 << BUCKET_BITS
 PAGE: Final = 256
 """Bucket roots that are stored together."""
