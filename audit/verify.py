@@ -1,0 +1,189 @@
+"""Verification of a whole log: it is read once, in parallel, and everything that it promises is checked, trusting nobody.
+
+The processes of ``verify_partition`` check events beside the actions that they answer; ``verify_merge`` puts together what
+they found, with what the checkpoints state of it. Memory does not grow with the number of events.
+"""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from casetrail.audit.faults import Fault, Faults, Kind
+from casetrail.audit.verify_checkpoints import Checkpoints
+from casetrail.audit.verify_copy import Copy
+from casetrail.audit.verify_crew import Crew, Progress
+from casetrail.audit.verify_feed import EMBEDDED, KAFKA, Feed, Promises
+from casetrail.audit.verify_merge import Merge
+from casetrail.audit.verify_partition import Extent, Source
+from casetrail.audit.verify_plan import Plan
+from casetrail.audit.verify_settings import carried_schemas, check_settings, check_starts
+from casetrail.audit.verify_signatures import Signatures
+from casetrail.domain.values import at_millis, iso
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.opening import open_log, parse_address
+from casetrail.eventlog.port import Log, Topic
+from casetrail.proofs.policy import Policy
+from casetrail.proofs.treefile import Sealed
+
+FEW: Final = 20_000
+"""Events that are checked in this process: starting others would take longer."""
+
+
+@dataclass
+class Report:
+    """What a verification came to. ``checked``: how much of each thing was. ``remarks``: what could not be checked, and why.
+
+    ``since``: the checkpoint that an earlier run had come to; what it covers was not read again. ``up_to``: the newest one.
+    """
+
+    log: str
+    partitions: int
+    since: Sealed | None
+    up_to: Sealed | None
+    checked: Counter[str]
+    faults: Faults
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all is as the log promises."""
+        return self.faults.holds
+
+
+class Asked(NamedTuple):
+    """How to verify: ``promised`` is how long anything may wait for its outcome and its checkpoint; ``now`` is aware.
+
+    ``state``: a folder that is kept for the next run. ``policy``: whose signatures are believed.
+    """
+
+    now: datetime
+    promised: timedelta = timedelta(hours=1)
+    policy: Policy | None = None
+    state: Path | None = None
+
+
+def verify(
+    log_url: str,
+    options: Mapping[str, object] | None,
+    asked: Asked,
+    progress: Progress | None = None,
+    processes: int | None = None,
+) -> Report:
+    """Verify a log as it stands now. ``progress`` is told of events as they are done.
+
+    Raises ``LogUnreachable``, ``LogMissing``, ``OffsetGone`` (records are being deleted just now), ``CopyUnusable``,
+    ``TreeBusy``.
+    """
+    settings = dict(options or {})
+    promises = KAFKA if parse_address(log_url).path is None else EMBEDDED
+    with ExitStack() as stack:
+        log = stack.enter_context(open_log(log_url, settings))
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
+        copy = Copy(asked.state or directory / "copy", log.name, kept=asked.state is not None)
+        run = Run(log, promises, asked, copy, directory)
+        stack.callback(run.close)
+        if processes is None:
+            processes = min(2, os.cpu_count() or 1)
+        several = processes if run.total >= FEW else 1
+        crew = stack.enter_context(Crew(several, Source(log, promises), log_url, settings, progress))
+        return run.run(crew)
+
+
+class Run:
+    """One verification, from how the log stands when it is made."""
+
+    def __init__(self, log: Log, promises: Promises, asked: Asked, copy: Copy, directory: Path) -> None:
+        self._log, self._promises, self._asked, self._directory = log, promises, asked, directory
+        self.faults = Faults()
+        self._since = copy.newest
+        self._starts = {topic: log.start_offsets(topic) for topic in Topic}
+        # in this order: a checkpoint is about events that are there already, and an event about an action
+        self._checkpoints_end = log.end_offsets(Topic.CHECKPOINTS)[0]
+        self._ends = {Topic.EVENTS: log.end_offsets(Topic.EVENTS)}
+        self._ends[Topic.ACTIONS] = log.end_offsets(Topic.ACTIONS)
+        self._extents = {partition: self._extent(partition) for partition in range(log.partitions)}
+        self._included = copy.file.included()
+        cut = {one.partition for one in self._extents.values() if one.events[0] > self._included.get(one.partition, 0)}
+        self._merge = Merge(copy, frozenset(cut), promises.skew, directory / "fork", self.faults)
+
+    def _extent(self, partition: int) -> Extent:
+        ranges = [(self._starts[topic][partition], self._ends[topic][partition]) for topic in self._ends]
+        events, actions = ranges
+        return Extent(partition, actions, events)
+
+    @property
+    def total(self) -> int:
+        """How many offsets of events there are to be read."""
+        return sum(
+            max(0, one.events[1] - max(one.events[0], self._included.get(one.partition, 0)))
+            for one in self._extents.values()
+        )
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._merge.copy.close()
+
+    def run(self, crew: Crew) -> Report:
+        """Check everything."""
+        log, merge, faults = self._log, self._merge, self.faults
+        check_starts(self._starts, faults)
+        check_settings(log, faults)
+        start = self._starts[Topic.SCHEMAS][0]
+        schemas, carried = carried_schemas(log, start, self._promises, faults)
+        self._check_seen()
+        copy = merge.copy
+        signatures = Signatures(self._asked.policy, None if copy.newest is None else copy.newest.note)
+        start = self._starts[Topic.CHECKPOINTS][0]
+        end = self._checkpoints_end
+        with Feed(log, Topic.CHECKPOINTS, 0, start, end, self._promises, faults) as feed:
+            checkpoints = Checkpoints(
+                feed, end, self._extents, self._included, signatures, merge, copy.witnessed, faults
+            )
+            turns = {partition: at.turn for partition, at in copy.places().items()}
+            plan = Plan(checkpoints, self._extents, turns, self._directory)
+            merge.all(plan.batches(), crew)
+        self._check_schemas(carried, merge.schemas | checkpoints.schemas)
+        self._check_promises(checkpoints)
+        merge.keep()
+        counts = Counter({"schemas": schemas}) + merge.counts + checkpoints.counts
+        counts["records"] = schemas + feed.count + counts["events"] + counts["actions"]
+        remarks = [signatures.remark] if signatures.remark else []
+        return Report(log.name, log.partitions, self._since, merge.copy.newest, counts, faults, remarks)
+
+    def _check_seen(self) -> None:
+        """Whether what an earlier run saw last is still there."""
+        for topic, partition, seen in self._merge.copy.last_seen():
+            place = topic, partition, seen.offset
+            if partition >= self._log.partitions or seen.offset >= self._ends[topic][partition]:
+                self.faults.add(Fault(Kind.END_WENT_BACK, "a record that was there is behind the end", *place))
+            elif seen.offset >= self._starts[topic][partition]:
+                record = self._log.read_one(topic, partition, seen.offset)
+                if record is None or leaf_hash(record.value or b"") != seen.hash:
+                    self.faults.add(Fault(Kind.RECORD_REPLACED, "the record has another hash", *place))
+
+    def _check_schemas(self, carried: set[int], used: set[bytes]) -> None:
+        for one in sorted(used):
+            number = int.from_bytes(one[1:])
+            if number not in carried:
+                self.faults.add(Fault(Kind.SCHEMA_MISSING, f"schema {number:08x}", Topic.SCHEMAS))
+
+    def _check_promises(self, checkpoints: Checkpoints) -> None:
+        """Whether nothing has waited for longer than promised."""
+        merge, latest = self._merge, self._asked.now - self._asked.promised
+        waiting = [
+            (Kind.RECORDER_SILENT, Topic.ACTIONS, merge.pending_since, merge.counts["pending actions"]),
+            (Kind.NOTARY_SILENT, Topic.EVENTS, merge.waiting_since, merge.counts["events under no checkpoint"]),
+        ]
+        first = merge.copy.file.numbered(checkpoints.witnessed + 1)
+        if first is not None:
+            count = (merge.copy.newest or first).number - checkpoints.witnessed
+            waiting.append((Kind.QUORUM_MISSING, Topic.CHECKPOINTS, first.appended_at, count))
+        for kind, topic, since, count in waiting:
+            if since is not None and at_millis(since) < latest:
+                self.faults.add(Fault(kind, f"{count} waiting, since {iso(at_millis(since))}", topic))

@@ -1,0 +1,226 @@
+"""What ``LOG.checkpoints`` states, record by record: who signed it, and which events it takes in."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from casetrail.audit.faults import Fault, Faults, Kind
+from casetrail.audit.verify_feed import Feed
+from casetrail.audit.verify_partition import Extent
+from casetrail.audit.verify_signatures import Signatures
+from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
+from casetrail.eventlog.codec import PREFIX, Unreadable
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.notarized import decode_notarized
+from casetrail.eventlog.port import Record, Topic
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.errors import NoteInvalid
+from casetrail.proofs.note import parse_note
+from casetrail.proofs.treefile import Sealed
+
+MOST_CHECKPOINTS: Final = 4_000
+READ: Final = 500
+
+
+class Stated(NamedTuple):
+    """A checkpoint as its record states it.
+
+    ``ranges``: what it takes in of the events that the log has, each of them just once, whatever the record says.
+    ``sound``: the record says the same, so size, root and map root can be held against what is recomputed.
+    """
+
+    number: int
+    offset: int
+    appended_at: int
+    record_hash: bytes
+    note: bytes
+    said: Checkpoint
+    map_root: bytes
+    ranges: tuple[OffsetRange, ...]
+    sound: bool
+
+
+@dataclass
+class Group:
+    """Checkpoints that are recomputed together, and the cosignatures among them: checkpoint's hash, lines."""
+
+    checkpoints: list[Stated] = field(default_factory=list)
+    cosigned: list[tuple[bytes, bytes]] = field(default_factory=list)
+    events: int = 0
+    witnessed: int = -1
+    """The number of the newest checkpoint that the quorum had cosigned by then; -1 for none."""
+
+
+class Known(Protocol):
+    """What an earlier run has seen."""
+
+    @property
+    def newest(self) -> Sealed | None: ...
+    def holds_record(self, offset: int, record_hash: bytes) -> bool: ...
+    def holds_cosignature(self, checkpoint: bytes, lines: bytes) -> bool: ...
+    def note_of(self, checkpoint: bytes) -> tuple[int, bytes] | None: ...
+    def lines_of(self, checkpoint: bytes) -> bytes: ...
+
+
+class Checkpoints:
+    """Reads the checkpoints of a log once, in order."""
+
+    def __init__(self, feed: Feed, end: int, extents: Mapping[int, Extent], included: Mapping[int, int],
+                 signatures: Signatures, known: Known, witnessed: int, faults: Faults) -> None:  # fmt: skip
+        """``included``: up to which offset of each partition an earlier run has found events under checkpoints.
+
+        ``witnessed``: the number of the newest checkpoint that an earlier run has found the quorum under.
+        """
+        self._feed, self._end, self._extents, self._signatures = feed, end, extents, signatures
+        self.known, self.witnessed, self._faults = known, witnessed, faults
+        self._resumed = known.newest
+        self._number = -1 if known.newest is None else known.newest.number
+        self._familiar = 0
+        self.began_at = {partition: included.get(partition, 0) for partition in extents}
+        self.at = dict(self.began_at)
+        self._claimed = dict(self.at)
+        self._cut: set[int] = set()
+        self._recent: dict[bytes, tuple[int, bytes]] = {}
+        self._names: dict[bytes, frozenset[str]] = {}
+        self.counts: Counter[str] = Counter()
+        self.schemas: set[bytes] = set()
+
+    def groups(self, events: int) -> Iterator[Group]:
+        """Checkpoints, as many together as take in about so many events."""
+        group = Group()
+        while self._feed.fill(1, READ):
+            record = self._feed.ready()[0]
+            self._feed.skip(1)
+            self._take(record, group)
+            if group.events >= events or len(group.checkpoints) + len(group.cosigned) >= MOST_CHECKPOINTS:
+                yield self._ended(group)
+                group = Group()
+                self._forget()
+        self._feed.finish(self._end)
+        self._check_familiar()
+        if group.checkpoints or group.cosigned:
+            yield self._ended(group)
+
+    def _ended(self, group: Group) -> Group:
+        group.witnessed = self.witnessed
+        return group
+
+    def _forget(self) -> None:
+        """What has been recomputed is found with those that are known."""
+        newest = self.known.newest
+        if newest is not None:
+            self._recent = {key: one for key, one in self._recent.items() if one[0] > newest.number}
+            self._names = {key: names for key, names in self._names.items() if key in self._recent}
+
+    # --- one record ---
+
+    def _take(self, record: Record, group: Group) -> None:
+        value = record.value or b""
+        record_hash = leaf_hash(value)
+        resumed = self._resumed is not None and record.offset <= self._resumed.offset
+        if resumed and self.known.holds_record(record.offset, record_hash):
+            self._familiar += 1
+            return
+        try:
+            stored = decode_notarized(record.value)
+        except Unreadable as error:
+            self._fault(Kind.CHECKPOINT_REPLACED if resumed else Kind.CHECKPOINT_UNREADABLE, record, error.code)
+            return
+        self.schemas.add(value[:PREFIX])
+        if isinstance(stored, CheckpointPublished):
+            if resumed:
+                self._fault(Kind.CHECKPOINT_REPLACED, record, "another checkpoint stood here")
+            else:
+                self._published(record, record_hash, stored, group)
+        elif not resumed:
+            self._cosigned(record, stored, group)
+        elif not self.known.holds_cosignature(stored.checkpoint, stored.lines):
+            self._fault(Kind.CHECKPOINT_REPLACED, record, "this cosignature did not stand here")
+
+    def _check_familiar(self) -> None:
+        """Whether all checkpoints that an earlier run has seen are still there."""
+        if self._resumed is not None and self._familiar <= self._resumed.number:
+            missing = self._resumed.number + 1 - self._familiar
+            place = Topic.CHECKPOINTS, 0, self._resumed.offset
+            self._faults.add(Fault(Kind.CHECKPOINT_REPLACED, f"{missing} checkpoints of then are not there", *place))
+
+    def _published(self, record: Record, record_hash: bytes, stored: CheckpointPublished, group: Group) -> None:
+        try:
+            note = parse_note(stored.note)
+            said = parse_checkpoint(note.text)
+        except NoteInvalid as error:
+            self._fault(Kind.CHECKPOINT_UNREADABLE, record, str(error))
+            return
+        if self._find(record_hash) is not None:
+            self._fault(Kind.RANGES_WRONG, record, "the same record stood here before: all is taken in twice")
+            return
+        self._number += 1
+        self.counts["checkpoints"] += 1
+        wrong, names = self._signatures.of_log(note, said)
+        if wrong is not None:
+            self._fault(wrong[0], record, wrong[1])
+        elif self._signatures.policy is not None:
+            self.counts["signatures of checkpoints"] += 1
+        ranges, sound = self._ranges(record, stored.ranges)
+        where = self._number, record.offset, record.appended_at, record_hash
+        group.checkpoints.append(Stated(*where, stored.note, said, stored.map_root, ranges, sound))
+        group.events += sum(one.end - one.start for one in ranges)
+        self._recent[record_hash] = self._number, stored.note
+        self._names[record_hash] = frozenset()
+        self._witnessed(record_hash, self._number, names)
+
+    def _ranges(self, record: Record, stated: tuple[OffsetRange, ...]) -> tuple[tuple[OffsetRange, ...], bool]:
+        """What a checkpoint takes in of the events that the log has; and whether it says just that."""
+        found, sound, last = [], True, -1
+        for one in stated:
+            extent = self._extents.get(one.partition)
+            claimed = self._claimed.get(one.partition, 0)
+            if extent is None or one.partition <= last or one.start != claimed or one.end < one.start:
+                if sound:
+                    where = f"partition {one.partition} from {one.start} to {one.end}, after {claimed}"
+                    self._fault(Kind.RANGES_WRONG, record, f"takes in {where}")
+                sound = False
+            if extent is None:
+                continue
+            last, start, (first, end) = one.partition, self.at[one.partition], extent.events
+            sound = sound and start >= first and one.end <= end
+            if one.end > end and one.partition not in self._cut:
+                self._cut.add(one.partition)
+                self._fault(
+                    Kind.TAIL_CUT, record, f"covers partition {one.partition} up to {one.end}, it ends at {end}"
+                )
+            self._claimed[one.partition] = one.end
+            self.at[one.partition] = max(start, min(one.end, end))
+            found.append(OffsetRange(one.partition, max(start, first), self.at[one.partition]))
+        return tuple(one for one in found if one.end > one.start), sound
+
+    def _cosigned(self, record: Record, stored: CheckpointCosigned, group: Group) -> None:
+        known = self._find(stored.checkpoint)
+        if known is None:
+            self._fault(
+                Kind.COSIGNATURE_ORPHANED, record, f"for a checkpoint's record of hash {stored.checkpoint.hex()}"
+            )
+            return
+        number, note = known
+        wrong, names, unknown = self._signatures.of_witnesses(note, stored.lines)
+        for kind, found in wrong:
+            self._fault(kind, record, found)
+        self.counts["cosignatures"] += len(names)
+        self.counts["cosignatures of unknown keys"] += unknown
+        if stored.checkpoint not in self._names and (earlier := self.known.lines_of(stored.checkpoint)):
+            self._names[stored.checkpoint] = self._signatures.of_witnesses(note, earlier)[1]
+        group.cosigned.append((stored.checkpoint, stored.lines))
+        self._witnessed(stored.checkpoint, number, names)
+
+    def _find(self, record_hash: bytes) -> tuple[int, bytes] | None:
+        """Number and note of the checkpoint whose record has this hash, as far as the log has been read."""
+        return self._recent.get(record_hash) or self.known.note_of(record_hash)
+
+    def _witnessed(self, record_hash: bytes, number: int, names: frozenset[str]) -> None:
+        self._names[record_hash] = names | self._names.get(record_hash, frozenset())
+        if self._signatures.satisfied_by(self._names[record_hash]):
+            self.witnessed = max(self.witnessed, number)
+
+    def _fault(self, kind: Kind, record: Record, found: str) -> None:
+        self._faults.add(Fault(kind, found, Topic.CHECKPOINTS, record.partition, record.offset))

@@ -1,0 +1,263 @@
+"""The auditor's own copy of tree and case map, recomputed from what the log holds: a folder that ``LogTree`` can open too.
+
+How each case stands is in the case map, so the copy is also what the next part of each chain is held against.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from casetrail.audit.faults import Fault
+from casetrail.audit.verify_events import State, what_breaks
+from casetrail.audit.verify_partition import Piece, Seen
+from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.port import Topic
+from casetrail.proofs.casemap import CaseMap
+from casetrail.proofs.hashes import HashStore
+from casetrail.proofs.tree import root_of
+from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile
+
+CACHE_KB: Final = 65_536
+CHANGES: Final = 20_000
+"""So many changed cases are collected before the map takes them in."""
+
+TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS verified (number INTEGER NOT NULL, witnessed INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS verified_place (partition INTEGER PRIMARY KEY, turn INTEGER NOT NULL, "
+    "newest_event INTEGER NOT NULL, newest_action INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS verified_last (topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, "
+    "hash BLOB NOT NULL, PRIMARY KEY (topic, partition))",
+    "CREATE TEMP TABLE waiting (key BLOB PRIMARY KEY, number INTEGER NOT NULL, last_hash BLOB NOT NULL)",
+)
+
+
+class CopyUnusable(LogError):
+    """The folder given as state is damaged, of another log, or used by another command too."""
+
+    code = "state-unusable"
+
+
+class At(NamedTuple):
+    """Up to where a partition has been verified: the offset behind the last action with an outcome, the latest times."""
+
+    turn: int
+    newest_event: int
+    newest_action: int
+
+
+class Computed(NamedTuple):
+    """What a checkpoint must say."""
+
+    size: int
+    root: bytes
+    map_root: bytes
+
+
+class Copy:
+    """See the module. Everything since the last ``commit`` can be taken back."""
+
+    def __init__(self, directory: Path, log: str, kept: bool) -> None:
+        """Open the copy in a folder, or begin one. ``kept``: the folder stays when this run has ended.
+
+        Raises ``CopyUnusable``, ``TreeBusy``.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory, self._log, self.kept = directory, log, kept
+        self.file = TreeFile(directory / "tree.db", log)
+        self.hashes = HashStore(directory / "hashes")
+        self._database = self.file.database
+        try:
+            self._database.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+            self.map = CaseMap(self._database)
+            for statement in TABLES:
+                self._database.execute(statement)
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+        self._begin()
+
+    def _check(self) -> None:
+        if self.file.names != (FORMAT, self._log):
+            raise CopyUnusable(f"{self.directory} is the state of another log, or of another version of casetrail")
+        newest = self.file.newest()
+        row = self._database.execute("SELECT number FROM verified").fetchone()
+        if (None if newest is None else newest.number) != (None if row is None else row[0]):
+            raise CopyUnusable(
+                f"{self.directory} was brought on by something else than 'casetrail audit verify', which can go on from its "
+                "own work only: give it a folder of its own"
+            )
+        size = 0 if newest is None else newest.size
+        if self.hashes.size > size:
+            self.hashes.truncate(size)
+        if newest is not None and (self.hashes.size < size or root_of(size, self.hashes.hash_at) != newest.root):
+            raise CopyUnusable(f"the tree in {self.directory} is damaged: delete the folder, and all is verified anew")
+
+    def _begin(self) -> None:
+        self.newest = self.file.newest()
+        self._changes: dict[bytes, State] = {}
+        self._segments: list[Segment] = []
+        self._remembers = False
+        self._database.execute("BEGIN")
+
+    # --- what an earlier run has left ---
+
+    @property
+    def witnessed(self) -> int:
+        """The number of the newest checkpoint that the policy's quorum had cosigned; -1 for none."""
+        row = self._database.execute("SELECT witnessed FROM verified").fetchone()
+        return -1 if row is None else int(row[0])
+
+    def places(self) -> dict[int, At]:
+        """Up to where each partition was verified."""
+        rows = self._database.execute("SELECT partition, turn, newest_event, newest_action FROM verified_place")
+        return {partition: At(*rest) for partition, *rest in rows}
+
+    def last_seen(self) -> list[tuple[Topic, int, Seen]]:
+        """The last record of each partition and topic that an earlier run has read."""
+        rows = self._database.execute(
+            "SELECT topic, partition, offset, hash FROM verified_last ORDER BY topic, partition"
+        )
+        return [(Topic(topic), partition, Seen(*rest)) for topic, partition, *rest in rows]
+
+    def holds_record(self, offset: int, record_hash: bytes) -> bool:
+        """Whether a checkpoint's record with this hash was seen at this offset."""
+        query = "SELECT 1 FROM checkpoint WHERE offset = ? AND record_hash = ?"
+        return self._database.execute(query, (offset, record_hash)).fetchone() is not None
+
+    def holds_cosignature(self, checkpoint: bytes, lines: bytes) -> bool:
+        """Whether these lines were seen under that checkpoint (the hash of its record)."""
+        query = "SELECT 1 FROM cosignature WHERE record_hash = ? AND lines = ?"
+        return self._database.execute(query, (checkpoint, lines)).fetchone() is not None
+
+    def note_of(self, checkpoint: bytes) -> tuple[int, bytes] | None:
+        """Number and note of the checkpoint whose record has this hash."""
+        query = "SELECT number, note FROM checkpoint WHERE record_hash = ?"
+        found: tuple[int, bytes] | None = self._database.execute(query, (checkpoint,)).fetchone()
+        return found
+
+    def lines_of(self, checkpoint: bytes) -> bytes:
+        """All signature lines of witnesses that were seen for that checkpoint."""
+        return self.file.cosignatures(checkpoint)
+
+    # --- taking in ---
+
+    def begin_checkpoint(self, remembers: bool) -> None:
+        """What is taken in from now on is under the next checkpoint.
+
+        ``remembers``: how the changed cases stood before; whoever proves cases needs that of the newest checkpoint.
+        """
+        if self.newest is not None:
+            self.hashes.append(self.newest.record_hash)
+        self._segments, self._remembers = [], remembers
+        if remembers:
+            self._database.execute("DELETE FROM before_last")
+
+    def take(self, partition: int, start: int, piece: Piece, cut: bool) -> Iterator[Fault]:
+        """Take in a piece; the faults at the first event of each case in it.
+
+        ``cut``: the partition's beginning has been deleted, so a case that is not known may have had earlier events.
+        """
+        before = []
+        for case, known, key, state in self._changed(piece):
+            if (fault := _seam(partition, case, piece, known, cut)) is not None:
+                yield fault
+            if self._remembers:
+                before.append((key, *(known or (None, None))))
+            self._changes[key] = state
+        self._database.executemany("INSERT OR IGNORE INTO before_last VALUES (?, ?, ?)", before)
+        leaves = len(piece.leaves) // 32
+        if piece.end > start:
+            self._segments.append(Segment(partition, start, piece.end, self.hashes.size, leaves))
+        self.hashes.append(piece.leaves)
+        if len(self._changes) >= CHANGES:
+            self._apply()
+
+    def take_waiting(self, partition: int, piece: Piece, cut: bool) -> Iterator[Fault]:
+        """The same for events that no checkpoint covers: they come into no tree."""
+        rows = []
+        for case, known, key, state in self._changed(piece):
+            waits = self._database.execute("SELECT number, last_hash FROM waiting WHERE key = ?", (key,)).fetchone()
+            if (fault := _seam(partition, case, piece, waits or known, cut)) is not None:
+                yield fault
+            rows.append((key, *state))
+        self._database.executemany("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?)", rows)
+
+    def _changed(self, piece: Piece) -> Iterator[tuple[bytes, State | None, bytes, State]]:
+        """The cases of a piece: id, how each stood before, its key in the map, and how it stands now."""
+        for case, state in piece.changes.items():
+            key = sha256(case).digest()
+            yield case, self._changes.get(key) or self.map.get(key), key, state
+
+    def _apply(self) -> None:
+        self.map.update(self._changes)
+        self._changes.clear()
+
+    def seal(self, offset: int, appended_at: int, record_hash: bytes, note: bytes) -> Computed:
+        """All that is under the checkpoint at this offset has been taken in; what it must say."""
+        self._apply()
+        size, number = self.hashes.size, 0 if self.newest is None else self.newest.number + 1
+        made = Computed(size, root_of(size, self.hashes.hash_at), self.map.root)
+        self.newest = Sealed(number, offset, appended_at, record_hash, *made, note)
+        self.file.add(self.newest, list(_joined(self._segments)))
+        return made
+
+    # --- keeping it ---
+
+    def commit(self, places: Mapping[int, At], witnessed: int) -> None:
+        """Keep what was taken in, all of it under checkpoints."""
+        database = self._database
+        database.execute("DELETE FROM verified")
+        if self.newest is not None:
+            database.execute("INSERT INTO verified VALUES (?, ?)", (self.newest.number, witnessed))
+        rows = [(partition, *at) for partition, at in places.items()]
+        database.executemany("INSERT OR REPLACE INTO verified_place VALUES (?, ?, ?, ?)", rows)
+        self.hashes.sync()
+        database.execute("COMMIT")
+        self._begin()
+
+    def commit_seen(self, seen: Mapping[tuple[Topic, int], Seen]) -> None:
+        """Keep what the last records were."""
+        rows = [(topic.value, partition, *last) for (topic, partition), last in seen.items()]
+        self._database.executemany("INSERT OR REPLACE INTO verified_last VALUES (?, ?, ?, ?)", rows)
+        self._database.execute("COMMIT")
+        self._begin()
+
+    def fork(self, directory: Path) -> "Copy":
+        """Leave this copy as it was at its last ``commit``, and go on from there with another, in a folder of its own."""
+        self._database.execute("ROLLBACK")
+        self.hashes.truncate(0 if (newest := self.file.newest()) is None else newest.size)
+        self.close()
+        shutil.copytree(self.directory, directory, dirs_exist_ok=True)
+        return Copy(directory, self._log, kept=False)
+
+    def close(self) -> None:
+        """Close the copy; what was not committed is forgotten."""
+        self.hashes.close()
+        self.file.close()
+
+
+def _seam(partition: int, case: bytes, piece: Piece, known: State | None, cut: bool) -> Fault | None:
+    """Whether a case's first event in a piece does not follow from how the case stood before."""
+    first = piece.firsts.get(case)
+    if first is None or (known is None and cut):
+        return None
+    number, previous, offset = first
+    wrong = what_breaks(known, number, previous)
+    return None if wrong is None else Fault(*wrong, Topic.EVENTS, partition, offset, case.decode())
+
+
+def _joined(segments: list[Segment]) -> Iterator[Segment]:
+    """Segments that follow each other in a partition as one."""
+    whole: Segment | None = None
+    for one in segments:
+        if whole is not None and (whole.partition, whole.end) == (one.partition, one.start):
+            whole = whole._replace(end=one.end, leaves=whole.leaves + one.leaves)
+            continue
+        if whole is not None:
+            yield whole
+        whole = one
+    if whole is not None:
+        yield whole

@@ -1,0 +1,194 @@
+"""Putting together what the jobs found: the chains across them, the tree, the map of cases, and what checkpoints state."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from casetrail.audit.faults import Fault, Faults, Kind
+from casetrail.audit.verify_checkpoints import Group, Stated
+from casetrail.audit.verify_copy import At, Computed, Copy
+from casetrail.audit.verify_crew import Crew, Pieces, Task
+from casetrail.audit.verify_partition import Checked, Piece, Seen
+from casetrail.audit.verify_plan import Batch
+from casetrail.eventlog.port import Topic
+from casetrail.proofs.treefile import Sealed
+
+
+class Agreement(NamedTuple):
+    """How the last checkpoint stood to what was recomputed. What follows from one fault is not told again and again.
+
+    ``shift``: how many leaves it had more than the log.
+    """
+
+    shift: int = 0
+    root: bool = True
+    map_root: bool = True
+
+
+class Given(NamedTuple):
+    """A batch whose jobs have been given out."""
+
+    group: Group | None
+    tasks: list[Task]
+
+
+class Merge:
+    """Takes batches in, one after the other. It is also what ``Checkpoints`` asks for what is known already."""
+
+    def __init__(self, copy: Copy, cut: frozenset[int], skew: int, fork: Path, faults: Faults) -> None:
+        """``cut``: partitions whose beginning has been deleted. ``fork``: where to go on after a fault, see ``Copy.fork``."""
+        self.copy, self._cut, self._skew, self._fork, self._faults = copy, cut, skew, fork, faults
+        self._places = copy.places()
+        self._seen: dict[tuple[Topic, int], Seen] = {}
+        self._newest: dict[tuple[Topic, int], int] = {}
+        for partition, at in self._places.items():
+            self._newest[Topic.EVENTS, partition] = at.newest_event
+            self._newest[Topic.ACTIONS, partition] = at.newest_action
+        self._agreement = Agreement()
+        self.counts: Counter[str] = Counter()
+        self.schemas: set[bytes] = set()
+        self.pending_since: int | None = None
+        """Since when the oldest action waits for its outcome, milliseconds UTC."""
+        self.waiting_since: int | None = None
+        """Since when the oldest event waits for a checkpoint, milliseconds UTC."""
+
+    # --- what is known already ---
+
+    @property
+    def newest(self) -> Sealed | None:
+        """The newest checkpoint that was recomputed."""
+        return self.copy.newest
+
+    def holds_record(self, offset: int, record_hash: bytes) -> bool:
+        """See ``Copy``."""
+        return self.copy.holds_record(offset, record_hash)
+
+    def holds_cosignature(self, checkpoint: bytes, lines: bytes) -> bool:
+        """See ``Copy``."""
+        return self.copy.holds_cosignature(checkpoint, lines)
+
+    def note_of(self, checkpoint: bytes) -> tuple[int, bytes] | None:
+        """See ``Copy``."""
+        return self.copy.note_of(checkpoint)
+
+    def lines_of(self, checkpoint: bytes) -> bytes:
+        """See ``Copy``."""
+        return self.copy.lines_of(checkpoint)
+
+    # --- taking in ---
+
+    def all(self, batches: Iterable[Batch], crew: Crew) -> None:
+        """Take in all batches; the jobs of the next one are given out before one is taken in."""
+        for given in _ahead(Given(batch.group, [crew.give(job) for job in batch.jobs]) for batch in batches):
+            self._take(given)
+            for task in given.tasks:
+                task.job.file.unlink()
+
+    def _take(self, given: Given) -> None:
+        places, agreement = dict(self._places), self._agreement
+        found, counts = self._put_together(given)
+        for task in given.tasks:
+            self._note(task.result(), waits=given.group is None)
+        if given.group is not None:
+            if self.copy.kept and (self._faults.contradicts or found.contradicts):
+                self.copy = self.copy.fork(self._fork)
+                self._places, self._agreement = places, agreement
+                found, counts = self._put_together(given)
+            self.copy.commit(self._places, given.group.witnessed)
+        self._faults.take(found)
+        self.counts += counts
+
+    def _note(self, checked: Checked, waits: bool) -> None:
+        """What a job found by itself, and whether its times follow on those of the job before it."""
+        partition = checked.job.extent.partition
+        for topic, times in checked.times.items():
+            newest = self._newest.get((topic, partition), 0)
+            if newest - times.first > self._skew:
+                found = f"{(newest - times.first) / 1000:.3f} s earlier than a record before it"
+                self._faults.add(Fault(Kind.TIME_WENT_BACK, found, topic, partition, times.offset))
+            self._newest[topic, partition] = max(newest, times.newest)
+        self._faults.take(checked.faults)
+        self._seen.update({(topic, partition): seen for topic, seen in checked.seen.items()})
+        self.counts += checked.counts
+        self.counts["pending actions"] += checked.pending
+        self.pending_since = _earlier(self.pending_since, checked.waiting)
+        if waits:
+            self.counts["events under no checkpoint"] += checked.counts["events"]
+        self.schemas |= checked.schemas
+
+    def _put_together(self, given: Given) -> tuple[Faults, Counter[str]]:
+        """The faults that show only between jobs, or between the log and a checkpoint; and what was checked."""
+        tasks: dict[int, list[Task]] = {}
+        for task in given.tasks:
+            tasks.setdefault(task.job.extent.partition, []).append(task)
+        pieces = {partition: Pieces(some) for partition, some in sorted(tasks.items())}
+        found, counts = Faults(), Counter[str]()
+        if given.group is None:
+            for fault in self._waiting(pieces):
+                found.add(fault)
+            return found, counts
+        for checkpoint, lines in given.group.cosigned:
+            self.copy.file.cosigned(checkpoint, lines)
+        for number, stated in enumerate(given.group.checkpoints):
+            self.copy.begin_checkpoint(remembers=number == len(given.group.checkpoints) - 1)
+            for fault in self._covered(number, pieces):
+                found.add(fault)
+            made = self.copy.seal(stated.offset, stated.appended_at, stated.record_hash, stated.note)
+            for one in self._compare(stated, made, counts):
+                found.add(Fault(*one, Topic.CHECKPOINTS, 0, stated.offset))
+        return found, counts
+
+    def _covered(self, number: int, pieces: Mapping[int, Pieces]) -> Iterator[Fault]:
+        for partition, some in pieces.items():
+            for start, piece in some.under(number):
+                yield from self.copy.take(partition, start, piece, partition in self._cut)
+                self._places[partition] = self._place(partition, piece)
+
+    def _waiting(self, pieces: Mapping[int, Pieces]) -> Iterator[Fault]:
+        for partition, some in pieces.items():
+            for _, piece in some.under(0):
+                yield from self.copy.take_waiting(partition, piece, partition in self._cut)
+                self.waiting_since = _earlier(self.waiting_since, piece.since)
+
+    def _place(self, partition: int, piece: Piece) -> At:
+        events = self._newest.get((Topic.EVENTS, partition), 0)
+        actions = self._newest.get((Topic.ACTIONS, partition), 0)
+        return At(piece.turn, max(events, piece.newest_event), max(actions, piece.newest_action))
+
+    def _compare(self, stated: Stated, made: Computed, counts: Counter[str]) -> Iterator[tuple[Kind, str]]:
+        """What a checkpoint states otherwise than what was recomputed; a whole run of such ones is one fault."""
+        before, shift = self._agreement, stated.said.size - made.size
+        root = shift == 0 and stated.said.root == made.root
+        now = self._agreement = Agreement(shift, root, stated.map_root == made.map_root)
+        counts["roots"] += now.root
+        counts["map roots"] += now.map_root
+        counts["consistent checkpoints"] += now.root and before.root and stated.number > 0
+        if not stated.sound:
+            return
+        if shift and shift != before.shift:
+            yield Kind.SIZE_DIFFERS, f"{stated.said.size} leaves stated, {made.size} found"
+        elif not shift and before.root and not now.root:
+            yield Kind.ROOT_DIFFERS, f"root {stated.said.root.hex()} stated, {made.root.hex()} found"
+        if before.map_root and not now.map_root:
+            yield Kind.MAP_DIFFERS, f"map root {stated.map_root.hex()} stated, {made.map_root.hex()} found"
+
+    def keep(self) -> None:
+        """Keep what was seen last for the next run, unless the log contradicts itself."""
+        if self.copy.kept and not self._faults.contradicts:
+            self.copy.commit_seen(self._seen)
+
+
+def _ahead(items: Iterable[Given]) -> Iterator[Given]:
+    """The items, each when the one after it has been made."""
+    waiting: Given | None = None
+    for item in items:
+        if waiting is not None:
+            yield waiting
+        waiting = item
+    if waiting is not None:
+        yield waiting
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)

@@ -1,0 +1,59 @@
+"""What of a log is checked besides its records of actions, events and checkpoints: its schemas, its settings, its start."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from casetrail.audit.faults import Fault, Faults, Kind
+from casetrail.audit.verify_feed import Feed, Promises, read_all
+from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.eventlog.schemas import schema_id
+
+STARTS: Final = frozenset({"first offset", "log start offset"})
+"""Weaknesses that ``check_starts`` names, partition by partition."""
+COPIES: Final = "replication factor"
+SHOWN: Final = 60
+"""So much of a setting is shown: a trigger's text may be long."""
+
+
+def check_starts(starts: Mapping[Topic, Mapping[int, int]], faults: Faults) -> None:
+    """Whether the log still begins at its beginning."""
+    for topic, by_partition in starts.items():
+        for partition, start in by_partition.items():
+            if start > 0:
+                found = f"the log begins at offset {start}"
+                faults.add(Fault(Kind.HISTORY_CUT, found, topic, partition, 0))
+
+
+def check_settings(log: Log, faults: Faults) -> None:
+    """Whether every setting still protects the history."""
+    for one in log.weaknesses():
+        if one.setting not in STARTS:
+            kind = Kind.COPIES_FEW if one.setting == COPIES else Kind.SETTING_WEAKENED
+            faults.add(Fault(kind, f"{one.topic}: {one.setting} is {one.found[:SHOWN]}; {one.meaning}"))
+
+
+def carried_schemas(log: Log, start: int, promises: Promises, faults: Faults) -> tuple[int, set[int]]:
+    """How many records ``LOG.schemas`` has, and the ids of the schemas in them."""
+    end = log.end_offsets(Topic.SCHEMAS)[0]
+    carried = set()
+    with Feed(log, Topic.SCHEMAS, 0, start, end, promises, faults) as feed:
+        records = read_all(feed, end)
+    for record in records:
+        number = _id_in(record)
+        if number is None:
+            found = "the schema's id does not follow from its content"
+            faults.add(Fault(Kind.SCHEMA_ALTERED, found, Topic.SCHEMAS, record.partition, record.offset))
+        else:
+            carried.add(number)
+    return len(records), carried
+
+
+def _id_in(record: Record) -> int | None:
+    """The id of the schema in a record; None where its key is another one, or where it is none."""
+    try:
+        schema: Any = json.loads(record.value or b"")
+        number = schema_id(schema)
+    except Exception:  # whatever hostile bytes make the parser raise: then this is no schema
+        return None
+    return number if record.key == f"{number:08x}".encode() else None

@@ -1,0 +1,98 @@
+"""Who has signed a checkpoint: the log's key, and the witnesses that a trust policy asks for."""
+
+from casetrail.audit.faults import Kind
+from casetrail.eventlog.errors import LogError
+from casetrail.proofs.checkpoint import Checkpoint
+from casetrail.proofs.errors import NoteInvalid
+from casetrail.proofs.note import Note, Signature, parse_note, parse_signatures
+from casetrail.proofs.policy import Policy
+
+Wrong = tuple[Kind, str]
+
+
+class Signatures:
+    """Checks signatures against a policy. Without one it can say only whether the keys stay the same."""
+
+    def __init__(self, policy: Policy | None, first_note: bytes | None) -> None:
+        """``first_note``: a note that was signed as it must be, of the same log, where one is known."""
+        self.policy = policy
+        self._origin: str | None = None
+        self._keys: frozenset[tuple[str, bytes]] | None = None
+        if first_note is not None:
+            note = parse_note(first_note)
+            self._origin, self._keys = note.text.partition("\n")[0], _own(note)
+
+    def of_log(self, note: Note, said: Checkpoint) -> tuple[Wrong | None, frozenset[str]]:
+        """What is wrong with the log's own signature, and the policy's witnesses whose cosignature the note carries."""
+        witnesses: frozenset[str] = frozenset()
+        if self.policy is not None:
+            try:
+                witnesses = frozenset(self.policy.check(note).witnesses)
+            except NoteInvalid as error:
+                return (Kind.SIGNATURE_INVALID, str(error)), witnesses
+        keys = _own(note)
+        if not keys:
+            return (Kind.SIGNATURE_INVALID, "no key of the log's own name has signed it"), witnesses
+        if self._origin is None or self._keys is None:
+            self._origin, self._keys = said.origin, keys
+        if said.origin != self._origin:
+            return (Kind.LOG_KEY_CHANGED, "it speaks for another log than those before it"), witnesses
+        if self.policy is None and keys != self._keys:
+            return (
+                Kind.LOG_KEY_CHANGED,
+                f"signed with key {_ids(keys)}, those before it with {_ids(self._keys)}",
+            ), witnesses
+        return None, witnesses
+
+    def of_witnesses(self, note: bytes, lines: bytes) -> tuple[list[Wrong], frozenset[str], int]:
+        """What is wrong with these cosignatures, the policy's witnesses that gave them, and how many others did."""
+        try:
+            signatures = parse_signatures(lines.decode())
+        except (NoteInvalid, UnicodeDecodeError) as error:
+            return [(Kind.COSIGNATURE_INVALID, f"the lines cannot be read ({_reason(error)})")], frozenset(), 0
+        wrong, names, unknown = [], set(), 0
+        text = parse_note(note).text
+        for one in signatures:
+            try:
+                name = self._witness(text, one)
+            except NoteInvalid as error:
+                wrong.append((Kind.COSIGNATURE_INVALID, str(error)))
+                continue
+            if name is None:
+                unknown += 1
+            else:
+                names.add(name)
+        return wrong, frozenset(names), unknown
+
+    def _witness(self, text: str, signature: Signature) -> str | None:
+        """The policy's name of the witness that gave a signature; None for an unknown one. Raises ``NoteInvalid``."""
+        for one in self.policy.witnesses if self.policy is not None else ():
+            if (one.key.name, one.key.key_id) == (signature.name, signature.key_id):
+                one.key.verify(text, signature.signature)
+                return one.name
+        return None
+
+    def satisfied_by(self, witnesses: frozenset[str]) -> bool:
+        """Whether these witnesses are the policy's quorum; without a policy nobody is asked for."""
+        return self.policy is None or self.policy.satisfied_by(witnesses)
+
+    @property
+    def remark(self) -> str | None:
+        """What could not be checked for want of a policy."""
+        if self.policy is not None or self._keys is None:
+            return None
+        return f"log key {_ids(self._keys)} of {self._origin}: not checked against a policy, and no cosignature was"
+
+
+def _own(note: Note) -> frozenset[tuple[str, bytes]]:
+    """The keys that signed under the name that the note speaks for."""
+    origin = note.text.partition("\n")[0]
+    return frozenset((one.name, one.key_id) for one in note.signatures if one.name == origin)
+
+
+def _ids(keys: frozenset[tuple[str, bytes]]) -> str:
+    return ", ".join(sorted(key_id.hex() for _, key_id in keys))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, LogError) else "not UTF-8"
