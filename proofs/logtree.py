@@ -22,7 +22,7 @@ from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.note import parse_note
 from casetrail.proofs.pending import Part, Pending
-from casetrail.proofs.tree import EMPTY_ROOT, Frontier, consistency_proof, inclusion_proof, root_of
+from casetrail.proofs.tree import consistency_proof, inclusion_proof, root_of
 from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile
 
 WAIT: Final = 30.0
@@ -67,17 +67,12 @@ class LogTree:
             self._check_copy(directory)
             newest = self.file.newest()
             self._reader: Reader = log.reader(Topic.CHECKPOINTS, {0: 0 if newest is None else newest.offset})
-            self._open()
+            self.pending = Pending(log, self._starts())
         except BaseException:
             self.file.close()
             self.hashes.close()
             raise
         self._draft: Draft | None = None
-
-    def _open(self) -> None:
-        self.frontier = Frontier.of(self.size, self.hashes.hash_at)
-        at = dict.fromkeys(range(self._log.partitions), 0) | self.file.included()
-        self.pending = Pending(self._log, at)
 
     def _check_copy(self, directory: Path) -> None:
         """Whether the copy is whole, and of this very log."""
@@ -281,20 +276,23 @@ class LogTree:
         newest = self.newest()
         self.file.database.execute("BEGIN")
         try:
-            frontier, parts = self.frontier.copy(), [self.pending.part(one.partition, one.end) for one in ranges]
+            parts = [self.pending.part(one.partition, one.end) for one in ranges]
             first = b"" if newest is None else newest.record_hash
             segments, at = [], self.size + len(first) // 32
             for one, part in zip(ranges, parts, strict=True):
                 count = len(part.leaves) // 32
                 segments.append(Segment(one.partition, one.start, one.end, at, count))
                 at += count
-            leaves = first + b"".join(part.leaves for part in parts)
-            frontier.extend([leaves[place : place + 32] for place in range(0, len(leaves), 32)])
-            self.hashes.append(leaves)
+            self.hashes.append(first + b"".join([part.leaves for part in parts]))
             map_root = self._change_map(parts)
-            root = frontier.root() if at else EMPTY_ROOT
-            self._next = frontier
-            return Draft(at, root, map_root, tuple(ranges), segments, sum(one.leaves for one in segments))
+            return Draft(
+                at,
+                root_of(at, self.hashes.hash_at),
+                map_root,
+                tuple(ranges),
+                segments,
+                sum(one.leaves for one in segments),
+            )
         except BaseException:
             self._roll_back()
             raise
@@ -317,7 +315,7 @@ class LogTree:
         )
         self.hashes.sync()
         self.file.database.execute("COMMIT")
-        self.frontier, self._draft = self._next, None
+        self._draft = None
         for one in draft.ranges:
             self.pending.included(one.partition, one.end)
 
