@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 COMMANDS: Final[dict[str, str]] = {
+    "reconcile": "casetrail.cli.audit_reconcile:reconcile",
     "compare": "casetrail.cli.audit_compare:compare",
 }
 """Each command and where it stands: ``module:attribute``."""

@@ -1,0 +1,122 @@
+"""``casetrail audit reconcile``."""
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure, format_option, guarded, opened_keyring, opened_log, pass_config
+from casetrail.cli.progress import progress_bar
+from casetrail.cli.render import emit
+from casetrail.eventlog.port import Topic
+
+if TYPE_CHECKING:
+    from casetrail.audit.ledger import Persons, TokensOf
+    from casetrail.domain.sealed import Token
+
+IN_TABLE: Final = ("verdict", "line", "report_number", "case_id", "matched_by", "differences", "late_hours", "reason",
+                   "evidence")  # fmt: skip
+
+
+@click.command()
+@click.argument("ledger", type=click.Path(path_type=Path))
+@click.option("--mapping", type=click.Path(path_type=Path), required=True, help="TOML file; see docs/reconciling.md.")
+@format_option
+@pass_config
+@guarded
+def reconcile(config: Config, ledger: Path, mapping: Path, form: str) -> None:
+    """Compare a list of reports that somebody else kept with the log.
+
+    LEDGER is a CSV file: a clinic's referrals, a hotline's calls, an old system's cases. Each of its lines is matched,
+    late, different, missing or ambiguous; what only the log has is listed too. The rows name no person. Exit code 0
+    only where every line is matched and nothing else is in the log.
+    """
+    from casetrail.audit.ledger import Ledger
+    from casetrail.audit.ledger_mapping import read_settings
+    from casetrail.audit.reconcile import COLUMNS
+    from casetrail.audit.reconcile import reconcile as reconciled
+
+    for file in (ledger, mapping):
+        if not file.is_file():
+            raise Failure(f"there is no file {file}", exits.NOT_FOUND)
+    opened = Ledger(ledger, read_settings(mapping))
+    tokens_of = tokens_with(config) if opened.mapping.persons else None
+    with opened_log(config) as log:
+        total = _lines(ledger) + sum(log.end_offsets(Topic.EVENTS).values())
+        with progress_bar("reading ledger and log", total) as progress:
+            found = reconciled(log, opened, tokens_of, progress)
+    with closing(found):
+        if form == "table":
+            emit(map(_in_table, found.rows()), IN_TABLE, form, "ledger and log")
+        else:
+            emit(found.rows(), COLUMNS, form)
+    counted = ", ".join(f"{verdict.value} {count}" for verdict, count in sorted(found.counts.items()))
+    click.echo(counted or "nothing to compare", err=True)
+    for note in found.notes:
+        click.echo(note, err=True)
+    if not found.is_clean:
+        click.get_current_context().exit(exits.FAULTS)
+
+
+def tokens_with(config: Config) -> "TokensOf":
+    """Makes the tokens of persons with the log's token key. A new keyring would recognise nobody: there must be one."""
+    if not _has_keyring(config.keyring_url()):
+        raise Failure(
+            "the mapping has [tokens], but there is no keyring: name the one with which the reports were submitted",
+            exits.NOT_FOUND,
+        )
+    with closing(opened_keyring(config)) as keyring:
+        key = keyring.token_key()
+    return lambda persons: tuple(_tokens(key, persons))
+
+
+def _has_keyring(url: str) -> bool:
+    if url.startswith("sqlite:"):
+        return Path(url.removeprefix("sqlite:")).is_file()
+    if url.startswith(("postgresql://", "postgres://")):
+        from casetrail.privacy.keyring_postgres import is_made
+
+        return is_made(url)
+    return True  # no address of a keyring: opening it says so
+
+
+def _tokens(key: bytes, persons: "Persons") -> "Iterator[Token]":
+    """With and without the date of birth, however it was submitted. A name of nothing but signs has no token."""
+    from casetrail.privacy.errors import NothingToRecognise
+    from casetrail.privacy.tokens import address_token, child_token, suspect_token
+
+    for make, name, born in (
+        (child_token, persons.child, persons.child_born),
+        (suspect_token, persons.suspect, persons.suspect_born),
+    ):
+        if name:
+            with suppress(NothingToRecognise):
+                yield make(key, name)
+                yield make(key, name, born)
+    if persons.address:
+        with suppress(NothingToRecognise):
+            yield address_token(key, persons.address)
+
+
+def _in_table(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for people: differences in words, of the evidence where it stands and the beginning of its hash."""
+    differences = "; ".join(f"{one['code']}: {one['ledger']} ≠ {one['log']}" for one in row["differences"])
+    evidence = [
+        f"{one['case_id']}#{one['number']}@{one['partition']}/{one['offset']}:{one['hash'].hex()[:12]}"
+        for one in row["evidence"]
+    ]
+    meant = [
+        f"{name.replace('_', ' ')} {' '.join(map(str, row[name]))}"
+        for name in ("candidates", "other_lines")
+        if row[name]
+    ]
+    return row | {"differences": differences, "evidence": evidence, "reason": row["reason"] or "; ".join(meant)}
+
+
+def _lines(file: Path) -> int:
+    with file.open("rb") as opened:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: opened.read(1 << 20), b""))
