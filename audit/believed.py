@@ -52,7 +52,7 @@ def first_believed(tree: LogTree, policy: Policy | None, index: int) -> Believed
 
 def believed(tree: LogTree, sealed: Sealed, policy: Policy | None) -> Believed | None:
     """This checkpoint if the policy believes it, else None. Raises ``NoteInvalid``."""
-    note = tree.cosigned_note(sealed)
+    note = tree.cosigned_note(sealed, [] if policy is None else [one.key for one in policy.witnesses])
     if policy is None or policy.check(parse_note(note)).satisfied:
         return Believed(sealed, note)
     return None

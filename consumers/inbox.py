@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from casetrail.consumers.witnesses import Cosigned, cosignatures_by, signers_of
+from casetrail.consumers.witnesses import Cosigned, cosignatures_by
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.checkpoint import parse_checkpoint
 from casetrail.proofs.errors import KeyUnusable, NoteInvalid
@@ -95,5 +95,5 @@ class Inbox:
         cosigned = cosignatures_by(self._keys, note.text, note.signatures)
         if not cosigned:
             raise NoteInvalid("no witness of the policy has cosigned it")
-        signed = signers_of(tree.file.cosignatures(sealed.record_hash))
-        return Brought(sealed, [one for one in cosigned if not signers_of(one.line.encode()) <= signed])
+        known = {one.line() for one in tree.cosignatures(sealed, self._keys)}
+        return Brought(sealed, [one for one in cosigned if one.line not in known])

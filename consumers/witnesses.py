@@ -138,7 +138,8 @@ class Witnesses:
 
     def _lacking(self, tree: LogTree, sealed: Sealed) -> dict[str, list[VerifierKey]]:
         """Whom to ask: those who may be asked now, with the keys that have not cosigned yet."""
-        signed = signers_of(tree.file.cosignatures(sealed.record_hash))
+        known = [key for keys in self._keys.values() for key in keys]
+        signed = {(one.name, one.key_id) for one in tree.cosignatures(sealed, known)}
         lacking = {
             url: [key for key in keys if (key.name, key.key_id) not in signed] for url, keys in self._keys.items()
         }
@@ -198,17 +199,6 @@ def _cosigned(sealed: Sealed, keys: Sequence[VerifierKey], answer: Answer | Witn
     found = cosignatures_by(keys, parse_note(sealed.note).text, signatures)
     if not found:
         raise NoteInvalid("the answer has no cosignature of a key that the policy names for it")
-    return found
-
-
-def signers_of(lines: bytes) -> set[tuple[str, bytes]]:
-    """Name and key id of each signature line. What is no such line is passed over."""
-    found = set()
-    for line in lines.decode(errors="replace").split("\n"):
-        try:
-            found |= {(one.name, one.key_id) for one in parse_signatures(f"{line}\n")}
-        except NoteInvalid:
-            continue
     return found
 
 

@@ -6,6 +6,7 @@ made again from the log), but with it goes what it had seen: a log that was repl
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
@@ -20,7 +21,8 @@ from casetrail.proofs.casemap import CaseMap, MapProof, case_key
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.hashes import HashStore
-from casetrail.proofs.note import parse_note
+from casetrail.proofs.keys import VerifierKey
+from casetrail.proofs.note import Signature, parse_note, parse_signatures
 from casetrail.proofs.pending import Part, Pending
 from casetrail.proofs.tree import consistency_proof, inclusion_proof, root_of
 from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile
@@ -136,9 +138,24 @@ class LogTree:
         """The consistency proof between two sizes (RFC 6962, 2.1.2)."""
         return consistency_proof(old, new, self.hashes.hash_at)
 
-    def cosigned_note(self, sealed: Sealed) -> bytes:
-        """A checkpoint's note with the lines of all witnesses that have cosigned it."""
-        return sealed.note + self.file.cosignatures(sealed.record_hash)
+    def cosignatures(self, sealed: Sealed, keys: Iterable[VerifierKey] = ()) -> list[Signature]:
+        """What the log has as cosignatures of a checkpoint, but for lines that one of these keys did not sign.
+
+        Whoever can write to ``LOG.checkpoints`` can put wrong lines there, under any name: they count for nothing.
+        """
+        text, known = parse_note(sealed.note).text, {(key.name, key.key_id): key for key in keys}
+        found: dict[Signature, None] = {}
+        for line in self.file.cosignatures(sealed.record_hash).decode(errors="replace").split("\n"):
+            with suppress(NoteInvalid):
+                (signature,) = parse_signatures(f"{line}\n")
+                if (key := known.get((signature.name, signature.key_id))) is not None:
+                    key.verify(text, signature.signature)
+                found[signature] = None
+        return list(found)
+
+    def cosigned_note(self, sealed: Sealed, keys: Iterable[VerifierKey] = ()) -> bytes:
+        """A checkpoint's note with its ``cosignatures``."""
+        return sealed.note + "".join(one.line() for one in self.cosignatures(sealed, keys)).encode()
 
     def prove_case(self, case_id: str) -> tuple[Sealed, tuple[int, bytes] | None, MapProof]:
         """Where a case stands as of the newest checkpoint that another one covers, and the proof of it.

@@ -17,13 +17,13 @@ from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.notary import Notary
 from casetrail.consumers.witnesses import Answer, Witness, Witnesses, exchange
 from casetrail.domain.notarized import CheckpointCosigned
-from casetrail.eventlog.notarized import decode_notarized
+from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.opening import init_log
-from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.proofs.addcheckpoint import AddCheckpoint, parse_add_checkpoint
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.keys import Algorithm, SignerKey, create_key
-from casetrail.proofs.note import Note, format_note, parse_note, verify_note
+from casetrail.proofs.note import Note, Signature, format_note, parse_note, verify_note
 from tests.consumers.notarial import KEY, ORIGIN, SELDOM, fill, notary_of, publish, records
 
 COURT = create_key("court.example/witness", Algorithm.ED25519_COSIGNATURE)
@@ -433,3 +433,21 @@ def test_hostile_lines_in_the_log_do_not_stop_the_notary(log: Log, tmp_path: Pat
     with notary_of(log, tmp_path / "n", KEY, Witnesses([Witness(COURT.verifier_key, court)])) as notary:
         notary.publish()
     assert any(b"court.example" in one.lines for one in cosigned(log))
+
+
+def test_a_wrong_line_that_an_insider_put_into_the_log_hides_no_cosignature(
+    log: Log, tmp_path: Path, court: str
+) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+        publish(notary)  # now there is nothing new to say
+        newest = notary.tree.newest()
+        assert newest is not None
+        key = COURT.verifier_key
+        for lines in (Signature(key.name, key.key_id, bytes(72)).line().encode(), b"no line at all\n", b"\xff\n"):
+            value = encode_notarized(CheckpointCosigned(newest.record_hash, lines))
+            log.append(Topic.CHECKPOINTS, [Entry(None, value)])
+    with notary_of(log, tmp_path / "m", witnesses=Witnesses([Witness(key, court)])) as notary:
+        notary.publish()
+        note = parse_note(notary.tree.cosigned_note(newest, [key]))
+        assert [one.key for one in verify_note(note, [key])] == [key]
