@@ -1,0 +1,264 @@
+"""Verifying a published log (c2sp.org/tlog-tiles) from its files alone: without the log, without its operator.
+
+Every hash is computed again from the entries, up to the root that the published checkpoint states; then the entries are
+judged as events (``published_entries``). A folder that was published without entries still shows that its tree is whole.
+"""
+
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from casetrail.audit.faults import Fault, Faults, Kind
+from casetrail.audit.published_entries import Entries
+from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.errors import NoteInvalid
+from casetrail.proofs.hashes import TILE, TILE_BYTES, TILE_LEVELS
+from casetrail.proofs.note import MOST_BYTES, Note, parse_note
+from casetrail.proofs.policy import Policy, Standing
+from casetrail.proofs.tiles import (
+    CHECKPOINT,
+    ENTRIES,
+    MOST_ENTRY_BYTES,
+    BundleInvalid,
+    Tile,
+    tiles_at,
+    unpack_entries,
+)
+from casetrail.proofs.tree import HASH_BYTES, Frontier, parents
+
+MOST_BUNDLE_BYTES: Final = TILE * (MOST_ENTRY_BYTES + 2)
+
+Progress = Callable[[int], None]
+
+
+class NotPublished(LogError):
+    """There is no published log in the folder."""
+
+    code = "not-published"
+
+
+@dataclass
+class PublishedReport:
+    """What a verification came to. ``checked``: how much of each thing was. ``remarks``: what could not be checked, and why."""
+
+    checkpoint: Checkpoint
+    standing: Standing | None
+    """Who vouches for the checkpoint; None where no policy was given, or the log's signature is wrong."""
+    checked: Counter[str] = field(default_factory=Counter)
+    faults: Faults = field(default_factory=Faults)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing contradicts what the published checkpoint promises."""
+        return self.faults.holds
+
+
+class PublishedLog:
+    """Reads the files of a published log. Any copy will do: the folder itself, or what was mirrored from it."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises ``NotPublished``, also where the checkpoint there is none."""
+        self._directory = directory
+        try:
+            with (directory / CHECKPOINT).open("rb") as opened:
+                self.note: Note = parse_note(opened.read(MOST_BYTES + 1))
+            self.checkpoint = parse_checkpoint(self.note.text)
+        except OSError as error:
+            raise NotPublished(
+                f"no log is published in {directory}: {CHECKPOINT} cannot be read ({error.strerror})"
+            ) from error
+        except NoteInvalid as error:
+            raise NotPublished(f"what is published in {directory} as {CHECKPOINT} is none: {error}") from error
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether entries were published, and not hashes alone."""
+        return self.checkpoint.size == 0 or (self._directory / "tile" / ENTRIES).is_dir()
+
+    def hashes(self, tile: Tile) -> bytes | None:
+        """The hashes of a tile, 32 bytes each; None where the file is missing, or too short."""
+        content = self._read(tile, TILE_BYTES)
+        return None if content is None or len(content) < tile.width * HASH_BYTES else content[: tile.width * HASH_BYTES]
+
+    def bundle(self, tile: Tile) -> list[bytes] | None:
+        """The entries of a bundle; None where the file is missing. Raises ``BundleInvalid``."""
+        content = self._read(tile, MOST_BUNDLE_BYTES)
+        if content is None:
+            return None
+        entries = unpack_entries(content)
+        if len(entries) < tile.width:
+            raise BundleInvalid(f"it has {len(entries)} entries in the place of {tile.width}")
+        return entries[: tile.width]
+
+    def entries(self) -> Iterator[bytes]:
+        """All entries in the order of the tree, unchecked. Raises ``NotPublished``, ``BundleInvalid``."""
+        for tile in tiles_at(None, self.checkpoint.size):
+            found = self.bundle(tile)
+            if found is None:
+                raise NotPublished(f"{tile.path} is missing in {self._directory}")
+            yield from found
+
+    def _read(self, tile: Tile, most: int) -> bytes | None:
+        """A tile's file; where a partial one has been replaced by the full one since, that."""
+        for place in (tile.path, tile.whole_path):
+            try:
+                with (self._directory / place).open("rb") as opened:
+                    return opened.read(most + 1)
+            except OSError:  # missing or unreadable: the same to whoever wants to check it
+                continue
+        return None
+
+
+def verify_published(directory: Path, policy: Policy | None, progress: Progress | None = None) -> PublishedReport:
+    """Check all files of a published log against its checkpoint, and that against the policy. ``progress``: of leaves.
+
+    A fault's ``offset`` is the number of a leaf. Raises ``NotPublished``.
+    """
+    log = PublishedLog(directory)
+    found = PublishedReport(log.checkpoint, None)
+    _check_signatures(log, policy, found)
+    with _database() as database:
+        judge = None
+        if log.has_entries:
+            judge = Entries(found.faults, log.checkpoint.origin, policy, database, found.checked)
+        else:
+            found.remarks.append("no entries were published: the tree is checked, and no event")
+        root = _check_tree(log, judge, found, progress)
+    found.checked["roots"] += 1
+    if root != log.checkpoint.root:
+        _fault(found, Kind.ROOT_DIFFERS, f"the published checkpoint of {log.checkpoint.size} leaves has another root")
+    return found
+
+
+def _check_signatures(log: PublishedLog, policy: Policy | None, found: PublishedReport) -> None:
+    if policy is None:
+        found.remarks.append("no policy was given: nobody's signature is checked")
+        return
+    try:
+        found.standing = policy.check(log.note)
+    except NoteInvalid as error:
+        _fault(found, Kind.SIGNATURE_INVALID, f"the published checkpoint: {error}")
+        return
+    found.checked["signatures of checkpoints"] += 1
+    found.checked["cosignatures"] += len(found.standing.witnesses)
+    if not found.standing.satisfied:
+        seen = ", ".join(found.standing.witnesses) or "nobody"
+        _fault(found, Kind.QUORUM_MISSING, f"the published checkpoint is cosigned by {seen}")
+
+
+def _check_tree(log: PublishedLog, judge: Entries | None, found: PublishedReport, progress: Progress | None) -> bytes:
+    """Compute the tree from the entries (where there are none, from their hashes); returns its root."""
+    size, levels, frontier = log.checkpoint.size, _Levels(log, found), Frontier()
+    judging = judge is not None
+    for tile in tiles_at(0, size):
+        entries = _entries(log, tile, found) if judge is not None else None
+        if entries is not None:
+            leaves = [leaf_hash(one) for one in entries]
+            levels.compare(tile, leaves)
+        else:
+            judging = False  # how the cases stand after a gap nobody knows
+            leaves = levels.read(tile)
+        if judge is not None and judging:
+            for value, leaf in zip(entries or (), leaves, strict=True):
+                judge.take(value, leaf)
+        frontier.extend(leaves)
+        found.checked["leaves"] += len(leaves)
+        levels.add(tile, leaves)
+        if progress is not None:
+            progress(tile.width)
+    levels.finish()
+    return frontier.root()
+
+
+def _entries(log: PublishedLog, tile: Tile, found: PublishedReport) -> list[bytes] | None:
+    bundle = Tile(None, tile.number, tile.width)
+    try:
+        entries = log.bundle(bundle)
+    except BundleInvalid as error:
+        _fault(found, Kind.BUNDLE_UNREADABLE, f"{bundle.path}: {error}", tile.number * TILE)
+        return None
+    if entries is None:
+        _fault(found, Kind.FILE_MISSING, bundle.path, tile.number * TILE)
+    return entries
+
+
+class _Levels:
+    """The levels of tiles above the leaves: computed as the leaves come, and compared with the files."""
+
+    def __init__(self, log: PublishedLog, found: PublishedReport) -> None:
+        self._log, self._found = log, found
+        self._hashes: list[list[bytes]] = []
+        self._numbers: list[int] = []
+
+    def read(self, tile: Tile) -> list[bytes]:
+        """The hashes in a tile's file. Where it is missing they are zero, and nothing above them will fit."""
+        content = self._log.hashes(tile)
+        self._found.checked["tiles"] += 1
+        if content is None:
+            _fault(self._found, Kind.FILE_MISSING, tile.path, tile.number * TILE << TILE_LEVELS * (tile.level or 0))
+            content = bytes(tile.width * HASH_BYTES)
+        return [content[at : at + HASH_BYTES] for at in range(0, len(content), HASH_BYTES)]
+
+    def compare(self, tile: Tile, hashes: list[bytes]) -> None:
+        """Compare a tile's file with what it must hold."""
+        content = self._log.hashes(tile)
+        self._found.checked["tiles"] += 1
+        first = tile.number * TILE << TILE_LEVELS * (tile.level or 0)
+        if content is None:
+            _fault(self._found, Kind.FILE_MISSING, tile.path, first)
+        elif content != b"".join(hashes):
+            _fault(self._found, Kind.TILE_DIFFERS, tile.path, first)
+
+    def add(self, tile: Tile, hashes: list[bytes]) -> None:
+        """A tile is complete, or the last of its level: its root is a hash of the level above."""
+        if tile.width < TILE:
+            return
+        level = (tile.level or 0) + 1
+        if level > len(self._hashes):
+            self._hashes.append([])
+            self._numbers.append(0)
+        for _ in range(TILE_LEVELS):
+            hashes = parents(hashes)
+        above = self._hashes[level - 1]
+        above += hashes
+        if len(above) == TILE:
+            self._close(level)
+
+    def _close(self, level: int) -> None:
+        hashes, number = self._hashes[level - 1], self._numbers[level - 1]
+        tile = Tile(level, number, len(hashes))
+        self.compare(tile, hashes)
+        self._hashes[level - 1], self._numbers[level - 1] = [], number + 1
+        self.add(tile, hashes)
+
+    def finish(self) -> None:
+        """The last tiles of all levels, which are partial."""
+        for level, hashes in enumerate(self._hashes, 1):
+            if hashes:
+                self._close(level)
+
+
+@contextmanager
+def _database() -> Iterator[sqlite3.Connection]:
+    """A database that needs to last no longer than this."""
+    with tempfile.TemporaryDirectory(prefix="casetrail-") as directory:
+        database = sqlite3.connect(Path(directory) / "cases", isolation_level=None)
+        database.execute("PRAGMA journal_mode=OFF")
+        database.execute("PRAGMA synchronous=OFF")
+        database.execute("BEGIN")
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def _fault(found: PublishedReport, kind: Kind, said: str, leaf: int | None = None) -> None:
+    found.faults.add(Fault(kind, said, offset=leaf))
