@@ -51,7 +51,9 @@ def numbered_rows(
     """The rows that begin after line ``after``."""
     csv.field_size_limit(MOST_FIELD)
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
+        reader = csv.reader(
+            file, delimiter=delimiter, strict=True
+        )  # a quote that is never closed is an error, not a cell
         next(reader, None)
         while True:
             line = reader.line_num + 1
@@ -60,11 +62,17 @@ def numbered_rows(
             except StopIteration:
                 return
             except csv.Error as error:
-                yield NumberedRow(line, {}, f"is no CSV: {error}")
+                yield NumberedRow(line, {}, f"is no CSV: {error}{_span(line, reader.line_num)}")
                 continue
             if line <= after or not cells:
                 continue
             if len(cells) != len(columns):
-                yield NumberedRow(line, {}, f"has {len(cells)} cells where the header has {len(columns)}")
+                problem = f"has {len(cells)} cells where the header has {len(columns)}{_span(line, reader.line_num)}"
+                yield NumberedRow(line, {}, problem)
                 continue
             yield NumberedRow(line, dict(zip(columns, cells, strict=True)), "")
+
+
+def _span(first: int, last: int) -> str:
+    """What a row that cannot be taken has swallowed: none of these lines was imported either."""
+    return f"; it takes up lines {first} to {last}, is a quote not closed?" if last > first else ""

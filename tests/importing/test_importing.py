@@ -121,6 +121,18 @@ def test_a_refused_row_is_kept_with_line_column_and_reason_but_without_its_conte
     assert "Secret" not in text
 
 
+def test_a_quote_that_is_never_closed_swallows_no_row_in_silence(shell: Shell) -> None:
+    more = "R-6,01/05/2016 08:00,RAPE,Told again,,,,\n"
+    file, mapping = reports(
+        shell, REPORTS.splitlines(keepends=True)[0] + 'R-1,01/05/2016 08:00,RAPE,"never closed,,,,\n' + more
+    )
+    summary = imported(shell, file, mapping, code=exits.FAULTS)
+    assert (summary["rows"], summary["accepted"]) == (1, 0)
+    (row,) = csv.DictReader((shell.folder / "rejects.csv").read_text().splitlines())
+    assert row["line"] == "2"
+    assert "lines 2 to 3" in row["reason"]
+
+
 def test_no_text_about_a_person_reaches_the_log_in_the_clear(shell: Shell) -> None:
     imported(shell, *reports(shell), code=exits.FAULTS)
     for file in shell.folder.glob("log.db*"):
