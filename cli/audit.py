@@ -6,6 +6,10 @@ from typing import Final
 import click
 
 COMMANDS: Final[dict[str, str]] = {
+    "publish": "casetrail.cli.audit_publish:publish",
+    "export": "casetrail.cli.audit_export:export",
+    "check": "casetrail.cli.audit_export:check",
+    "replay": "casetrail.cli.audit_replay:replay",
     "reconcile": "casetrail.cli.audit_reconcile:reconcile",
     "compare": "casetrail.cli.audit_compare:compare",
 }
