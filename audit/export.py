@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from casetrail.audit.leaves import Cursor
 from casetrail.audit.believed import NotWitnessed, believed
+from casetrail.audit.leaves import Cursor
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash

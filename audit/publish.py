@@ -18,12 +18,13 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from casetrail.audit.leaves import Leaves
 from casetrail.audit.believed import Believed
+from casetrail.audit.leaves import Leaves
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Log
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.hashes import TILE, TILE_LEVELS
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import MOST_BYTES, parse_note
@@ -69,10 +70,9 @@ def publish(
     """
     checkpoint = parse_checkpoint(parse_note(believed.note).text)
     with _alone(directory):
-        published = _published(directory)
-        size = 0
+        published, size = _published(directory), 0
         if published is not None:
-            earlier = parse_checkpoint(parse_note(published).text)
+            earlier = _parsed(directory, published)
             _check_earlier(directory, earlier, tree, checkpoint.origin)
             size = earlier.size
             if size > checkpoint.size:
@@ -131,6 +131,15 @@ def _published(directory: Path) -> bytes | None:
         return None
     except OSError as error:
         raise FolderUnusable(f"{directory / CHECKPOINT} cannot be read ({error.strerror})") from error
+
+
+def _parsed(directory: Path, published: bytes) -> Checkpoint:
+    try:
+        return parse_checkpoint(parse_note(published).text)
+    except NoteInvalid as error:
+        raise FolderUnusable(
+            f"{directory / CHECKPOINT} is no checkpoint ({error}): choose another folder, or move that file away"
+        ) from error
 
 
 def _check_earlier(directory: Path, earlier: Checkpoint, tree: LogTree, origin: str) -> None:

@@ -32,8 +32,8 @@ def publish(config: Config, directory: Path, hashes_only: bool, unwitnessed: boo
     Entries are the events themselves: persons are sealed in them, but ids of staff, codes and times are open to read.
     Exit code 8 where DIR publishes another history than the log has now.
     """
-    from casetrail.audit.publish import publish as published
     from casetrail.audit.believed import newest_believed
+    from casetrail.audit.publish import publish as published
     from casetrail.proofs.note import parse_note
 
     policy = loaded_policy(config) if unwitnessed else required_policy(config)

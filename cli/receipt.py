@@ -104,18 +104,16 @@ def check(config: Config, file: Path, online: bool, form: str) -> None:
                 exits.NOT_FOUND,
             )
         if online:
-            row |= _online(config, held)
+            row |= _online(config, held, found)
     fields(row, form)
     if found is not None:
-        if row["result"] is None:
-            raise Failure("the proof shows the answer, and the log no longer has it: keep both files", exits.FAULTS)
         _convict_late(held, found)
     elif row["result"] is None:
         raise _waiting(held, UNANSWERED)
 
 
-def _online(config: Config, held: "Receipt") -> dict[str, Any]:
-    """What the log says now of the submission and its case."""
+def _online(config: Config, held: "Receipt", found: "Proven | None") -> dict[str, Any]:
+    """What the log says now of the submission and its case; a proof must still be true of it."""
     from casetrail.audit.receipts import answered_by, case_now, check_submitted
     from casetrail.domain.due import dues
 
@@ -124,6 +122,11 @@ def _online(config: Config, held: "Receipt") -> dict[str, Any]:
         check_submitted(log, held)
         event = _answer(log, held)
         answered = None if event is None else answered_by(held, event.value or b"")
+        if found is not None and answered != found.answered:
+            raise Failure(
+                "the log does not give the answer any more that the proof shows: keep receipt and proof, they are evidence",
+                exits.FAULTS,
+            )
         with progress_bar("folding the case", None) as progress:
             case = case_now(log, held.case_id, progress)
     at = now()

@@ -302,6 +302,10 @@ def test_two_publishers_do_not_share_a_folder(log: Log, tmp_path: Path) -> None:
     with pytest.raises(FolderUnusable, match="another process"):
         published(log, tmp_path / "www", None)
     os.close(other)
+    (tmp_path / "www" / "checkpoint").write_bytes(b"not one\n")
+    with pytest.raises(FolderUnusable, match="is no checkpoint"):
+        published(log, tmp_path / "www", None)
+    (tmp_path / "www" / "checkpoint").unlink()
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(FolderUnusable):
         published(log, tmp_path / "file", None)

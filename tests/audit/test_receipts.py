@@ -30,8 +30,9 @@ from casetrail.domain.values import at_millis
 from casetrail.eventlog.codec import decode_event, encode_action, encode_event
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import init_log
-from casetrail.eventlog.outcome import ChainBroken, History, outcome_of
+from casetrail.eventlog.outcome import KEPT_KEY_BYTES, ChainBroken, History, outcome_of
 from casetrail.eventlog.port import Entry, Log, Record, Topic
 from casetrail.proofs.errors import ProofInvalid
 from casetrail.proofs.logtree import LogTree, TreeContradicted
@@ -131,6 +132,16 @@ def test_refusals_are_proven_too(log: Log, tmp_path: Path) -> None:
         ("rejected", "case-exists"), ("rejected", "duplicate-action"), ("unreadable", "not-framed"),
         ("unreadable", "bad-key"),
     ]  # fmt: skip
+
+
+def test_the_largest_answer_there_can_be_fits_a_proof(log: Log, tmp_path: Path) -> None:
+    value, key = bytes(ACTION_BYTES + 1), bytes(2 * KEPT_KEY_BYTES)
+    (where,) = log.append(Topic.ACTIONS, [Entry(key, value, 0)])
+    receipt = Receipt(log.name, "\x00", bytes(16), *where, leaf_hash(value))
+    record(log, 1)
+    notarise(log, tmp_path)
+    written = proven(log, tmp_path, receipt).format()
+    assert check_proof(receipt, parse_proof(written), POLICY).answered.code == "bad-key"
 
 
 def test_what_has_not_come_far_enough_is_not_proven_yet(log: Log, tmp_path: Path) -> None:

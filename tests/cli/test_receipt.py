@@ -18,6 +18,9 @@ from tests.actions import life
 from tests.cli.notarial_shell import Office
 from tests.cli.shell import DETECTIVE, INTAKE, REPORT, SERGEANT, Shell
 
+ALTER = """UPDATE record SET value = CAST(replace(CAST(value AS TEXT), 'child-crimes', 'other-crimes') AS BLOB)
+           WHERE topic = 'events'"""
+
 
 def receipt(office: Office, *words: str, code: int = 0) -> dict[str, Any]:
     """What ``casetrail receipt`` says."""
@@ -131,6 +134,19 @@ def test_a_late_answer_is_a_finding(office: Office) -> None:
     for command in ("prove", "check"):
         row = receipt(office, command, "r.txt", code=exits.FAULTS)
         assert (row["result"], row["late"]) == ("accepted", True)
+
+
+@pytest.mark.parametrize("crime", ["DELETE FROM record WHERE topic = 'events'", ALTER])
+def test_online_the_proof_must_still_be_true_of_the_log(office: Office, crime: str) -> None:
+    office.notarise()
+    receipt(office, "prove", "r.txt")
+    database = sqlite3.connect(office.log)
+    database.executescript("DROP TRIGGER no_delete; DROP TRIGGER no_update")
+    database.execute(crime)
+    database.commit()
+    database.close()
+    done = office.run(*office.policy, "receipt", "check", "r.txt", "--online", code=exits.FAULTS)
+    assert "any more that the proof shows" in done.stderr
 
 
 def rewrite(log: Path) -> None:
