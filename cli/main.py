@@ -38,6 +38,7 @@ COMMANDS: Final = {
         "keys": "casetrail.cli.keys:keys",
         "import": "casetrail.cli.importer:import_file",
         "demo": "casetrail.cli.demo:demo",
+        "policy": "casetrail.cli.policy:policy",
         "doctor": "casetrail.cli.doctor:doctor",
     },
 }
@@ -63,6 +64,7 @@ SHORT: Final = {
     "keys": "Destroy a case's key (expunge), disclose one sealed field, make keys that sign.",
     "import": "Import an export of a records system.",
     "demo": "Play the 149 reports on an embedded log.",
+    "policy": "Check, show and compare the limits that cases are judged by.",
     "doctor": "Check configuration, log, views and keyring.",
 }
 

@@ -7,6 +7,7 @@ Rules for holidays that come every year are written as people say them: ``januar
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,20 @@ FIRST_DAY: Final = date(1, 1, 3).toordinal()
 LAST_DAY: Final = date(9999, 12, 28).toordinal()
 """Calendars know the days between these two: beyond, there is no moment that every zone could show."""
 
-WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+class Weekday(StrEnum):
+    """The days of a week, in the order of ``datetime.weekday``."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+WEEKDAYS: Final = tuple(Weekday)
 MONTHS: Final = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
                  "november", "december")  # fmt: skip
 COUNTS: Final = ("first", "second", "third", "fourth", "fifth")
@@ -59,6 +73,11 @@ class Yearly:
         if self.day:
             return f"{month} {self.day}"
         return f"{COUNTS[self.count - 1] if self.count > 0 else 'last'} {WEEKDAYS[self.weekday]} of {month}"
+
+
+def clock_time(minutes: int) -> str:
+    """Minutes after midnight as a clock shows them: ``08:00``."""
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def parse_yearly(text: str) -> Yearly | None:

@@ -1,0 +1,143 @@
+"""What starts and stops clocks: the happenings of a case, read off its events and off what they change.
+
+Some follow from the change rather than from the kind of event: an imported history may assign a case that nobody screened,
+or screen one in anew that was screened out. Whoever is assigned was screened in, and what was not open is reopened.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from casetrail.domain.actions import Action, Body
+from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
+from casetrail.domain.case import Case
+from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested
+from casetrail.domain.codes import Service
+from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.intake import ReportReceived, ScreenedIn, ScreenedOut
+from casetrail.domain.investigation import InvestigativeStepTaken, SupervisorReviewed
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
+from casetrail.domain.suspension import Resumed, Suspended
+
+
+class Happening(StrEnum):
+    """What can start or stop a clock."""
+
+    REPORT_RECEIVED = "report_received"
+    SCREENED_IN = "screened_in"
+    SCREENED_OUT = "screened_out"
+    ASSIGNED = "assigned"  # to somebody, while nobody held the case
+    REASSIGNED = "reassigned"  # from one to another
+    RELEASED = "released"
+    ACKNOWLEDGED = "acknowledged"
+    CONTACT_ATTEMPTED = "contact_attempted"
+    VICTIM_CONTACT = "victim_contact"
+    INVESTIGATIVE_STEP = "investigative_step"
+    REVIEWED = "reviewed"
+    REFERRAL_MADE = "referral_made"  # to another agency than the one that is responsible
+    ASSISTANCE_ASKED = "assistance_asked"  # a referral to the responsible agency itself
+    REFERRAL_ACCEPTED = "referral_accepted"
+    REFERRAL_COMPLETED = "referral_completed"
+    REFERRAL_DECLINED = "referral_declined"
+    REFERRAL_WITHDRAWN = "referral_withdrawn"
+    CHARGED = "charged"  # the prosecutor has completed a referral
+    SUSPENDED = "suspended"  # or renewed
+    RESUMED = "resumed"
+    CLOSURE_REQUESTED = "closure_requested"
+    CLOSED = "closed"
+    CLOSURE_REFUSED = "closure_refused"
+    REOPENED = "reopened"  # to be assigned
+    REOPENED_UNSCREENED = "reopened_unscreened"  # to be screened again
+    CONCERN_RAISED = "concern_raised"
+    CONCERN_ANSWERED = "concern_answered"
+
+
+class Happened(NamedTuple):
+    """A happening. ``subject`` is the id of the referral or concern that it is about, if it is about one."""
+
+    what: Happening
+    subject: str | None = None
+    service: Service | None = None
+    acute: bool = False
+
+
+class Before(NamedTuple):
+    """What a case was before an event."""
+
+    is_open: bool
+    screened_in: bool | None
+    holder: str | None
+
+    @classmethod
+    def of(cls, case: Case) -> "Before":
+        """The case as it is now."""
+        return cls(case.is_open, case.facts.screened_in, case.facts.holder)
+
+
+PLAIN: Final[dict[type[Body], Happening]] = {
+    ReportReceived: Happening.REPORT_RECEIVED,
+    ScreenedIn: Happening.SCREENED_IN,
+    ScreenedOut: Happening.SCREENED_OUT,
+    Released: Happening.RELEASED,
+    Acknowledged: Happening.ACKNOWLEDGED,
+    VictimContactAttempted: Happening.CONTACT_ATTEMPTED,
+    VictimContactMade: Happening.VICTIM_CONTACT,
+    InvestigativeStepTaken: Happening.INVESTIGATIVE_STEP,
+    SupervisorReviewed: Happening.REVIEWED,
+    Suspended: Happening.SUSPENDED,
+    Resumed: Happening.RESUMED,
+    ClosureRequested: Happening.CLOSURE_REQUESTED,
+    ClosureApproved: Happening.CLOSED,
+    ClosureRefused: Happening.CLOSURE_REFUSED,
+}
+OF_REFERRALS: Final[dict[type[Body], Happening]] = {
+    ReferralMade: Happening.REFERRAL_MADE,
+    ReferralAccepted: Happening.REFERRAL_ACCEPTED,
+    ReferralCompleted: Happening.REFERRAL_COMPLETED,
+    ReferralDeclined: Happening.REFERRAL_DECLINED,
+    ReferralWithdrawn: Happening.REFERRAL_WITHDRAWN,
+}
+ABOUT_A_REFERRAL: Final = frozenset({Happening.REFERRAL_MADE, Happening.ASSISTANCE_ASKED})
+ABOUT_A_CONCERN: Final = frozenset({Happening.CONCERN_RAISED})
+
+
+def happened(before: Before, action: Action, case: Case) -> list[Happened]:
+    """What an accepted ``action`` has brought about: ``before`` is the case before it, ``case`` the same case after it."""
+    return [*_by_kind(before, action.body, case), *_by_change(before, action.body, case)]
+
+
+def _by_kind(before: Before, body: Body, case: Case) -> Iterator[Happened]:
+    kind = type(body)
+    if plain := PLAIN.get(kind):
+        yield Happened(plain)
+    elif isinstance(body, Assigned | Reassigned):
+        yield Happened(Happening.ASSIGNED if before.holder is None else Happening.REASSIGNED)
+    elif isinstance(body, ConcernRaised | ConcernAnswered):
+        raised = isinstance(body, ConcernRaised)
+        yield Happened(Happening.CONCERN_RAISED if raised else Happening.CONCERN_ANSWERED, body.concern)
+    elif what := OF_REFERRALS.get(kind):
+        yield from _of_referral(what, vars(body)["referral"], case)
+
+
+def _of_referral(what: Happening, subject: str, case: Case) -> Iterator[Happened]:
+    referral = case.facts.referrals[subject]
+    if what is Happening.REFERRAL_MADE and referral.to_agency == case.facts.agency:
+        what = Happening.ASSISTANCE_ASKED
+    yield Happened(what, subject, referral.service, referral.acute)
+    if what is Happening.REFERRAL_COMPLETED and referral.service is Service.PROSECUTOR:
+        yield Happened(Happening.CHARGED)
+
+
+def _by_change(before: Before, body: Body, case: Case) -> Iterator[Happened]:
+    screened = case.facts.screened_in
+    if screened and before.screened_in is None and not isinstance(body, ScreenedIn):
+        yield Happened(Happening.SCREENED_IN)
+    if case.is_open and not before.is_open and not isinstance(body, ReportReceived):
+        yield Happened(Happening.REOPENED if screened else Happening.REOPENED_UNSCREENED)
