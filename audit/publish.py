@@ -28,7 +28,7 @@ from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.hashes import TILE, TILE_LEVELS
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import MOST_BYTES, parse_note
-from casetrail.proofs.tiles import CHECKPOINT, Tile, pack_entries, tiles_at, tiles_of
+from casetrail.proofs.tiles import CHECKPOINT, ENTRIES, Tile, pack_entries, tiles_at, tiles_of
 from casetrail.proofs.tree import root_of
 
 Progress = Callable[[int], None]
@@ -70,6 +70,8 @@ def publish(
     """
     checkpoint = parse_checkpoint(parse_note(believed.note).text)
     with _alone(directory):
+        if hashes_only and (directory / "tile" / ENTRIES).exists():
+            raise FolderUnusable(f"{directory} has entries, and was to have hashes only: choose another folder")
         published, size = _published(directory), 0
         if published is not None:
             earlier = _parsed(directory, published)

@@ -221,6 +221,8 @@ def test_hashes_alone_hold_no_event(log: Log, tmp_path: Path) -> None:
     published(log, tmp_path / "www")
     assert {one: content for one, content in files(tmp_path / "www").items() if "entries" not in one} == hashes_only
     assert "tile/entries/001.p/104" in files(tmp_path / "www")
+    with pytest.raises(FolderUnusable, match="hashes only"):  # entries that end before the tree does help nobody
+        published(log, tmp_path / "www", hashes_only=True)
 
 
 def test_only_what_the_quorum_has_seen_is_published(log: Log, tmp_path: Path) -> None:
