@@ -151,7 +151,7 @@ class Run:
         self._check_schemas(carried, merge.schemas | checkpoints.schemas)
         self._check_promises(checkpoints)
         merge.keep()
-        counts = Counter({"schemas": schemas}) + merge.counts + checkpoints.counts
+        counts = Counter({"schemas": schemas, "cases": merge.copy.cases()}) + merge.counts + checkpoints.counts
         counts["records"] = schemas + feed.count + counts["events"] + counts["actions"]
         remarks = [signatures.remark] if signatures.remark else []
         return Report(log.name, log.partitions, self._since, merge.copy.newest, counts, faults, remarks)

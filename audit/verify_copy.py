@@ -142,6 +142,12 @@ class Copy:
         """All signature lines of witnesses that were seen for that checkpoint."""
         return self.file.cosignatures(checkpoint)
 
+    def cases(self) -> int:
+        """How many cases the log has, those included that no checkpoint covers yet."""
+        more = "SELECT count(*) FROM waiting WHERE NOT EXISTS (SELECT 1 FROM map_case WHERE map_case.key = waiting.key)"
+        (count,) = self._database.execute(f"SELECT (SELECT count(*) FROM map_case) + ({more})").fetchone()  # noqa: S608
+        return int(count)
+
     # --- taking in ---
 
     def begin_checkpoint(self, remembers: bool) -> None:

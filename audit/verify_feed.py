@@ -15,6 +15,8 @@ PAUSE: Final = 0.05
 """Short, because the last offsets before the end may hold no records: they are passed without waking anybody."""
 WAIT: Final = 30.0
 OFFSET: Final = attrgetter("offset")
+NEVER: Final = -(2**63)
+"""Earlier than any time that can be stored."""
 
 
 class Promises(NamedTuple):
@@ -53,8 +55,8 @@ class Feed:
         """The first record that was given out."""
         self.last: Record | None = None
         """The last record that was given out."""
-        self.newest = 0
-        """The latest append time of those given out, milliseconds UTC."""
+        self.newest = NEVER
+        """The latest append time of those given out, milliseconds UTC; since time went back, if it did."""
 
     def fill(self, count: int, most: int = POLL) -> int:
         """Have ``count`` records ready, or all that are left; how many are. Not many more than ``most`` are read for it.
@@ -133,6 +135,7 @@ class Feed:
         back = self.newest - record.appended_at
         if back > self._promises.skew:
             self._fault(Kind.TIME_WENT_BACK, record.offset, f"{back / 1000:.3f} s earlier than a record before it")
+            self.newest = record.appended_at
         self.newest = max(self.newest, record.appended_at)
 
     def _fault(self, kind: Kind, offset: int, found: str) -> None:

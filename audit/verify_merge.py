@@ -9,7 +9,8 @@ from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verify_checkpoints import Group, Stated
 from casetrail.audit.verify_copy import At, Computed, Copy
 from casetrail.audit.verify_crew import Crew, Pieces, Task
-from casetrail.audit.verify_partition import Checked, Piece, Seen
+from casetrail.audit.verify_feed import NEVER
+from casetrail.audit.verify_partition import Checked, Seen
 from casetrail.audit.verify_plan import Batch
 from casetrail.eventlog.port import Topic
 from casetrail.proofs.treefile import Sealed
@@ -39,10 +40,11 @@ class Merge:
     def __init__(self, copy: Copy, cut: frozenset[int], skew: int, fork: Path, faults: Faults) -> None:
         """``cut``: partitions whose beginning has been deleted. ``fork``: where to go on after a fault, see ``Copy.fork``."""
         self.copy, self._cut, self._skew, self._fork, self._faults = copy, cut, skew, fork, faults
-        self._places = copy.places()
+        self._turns: dict[int, int] = {}
         self._seen: dict[tuple[Topic, int], Seen] = {}
         self._newest: dict[tuple[Topic, int], int] = {}
-        for partition, at in self._places.items():
+        for partition, at in copy.places().items():
+            self._turns[partition] = at.turn
             self._newest[Topic.EVENTS, partition] = at.newest_event
             self._newest[Topic.ACTIONS, partition] = at.newest_action
         self._agreement = Agreement()
@@ -81,32 +83,52 @@ class Merge:
     def all(self, batches: Iterable[Batch], crew: Crew) -> None:
         """Take in all batches; the jobs of the next one are given out before one is taken in."""
         for given in _ahead(Given(batch.group, [crew.give(job) for job in batch.jobs]) for batch in batches):
-            self._take(given)
+            self._take(Given(given.group, [self._settled(task, crew) for task in given.tasks]))
             for task in given.tasks:
                 task.job.file.unlink()
 
+    def _settled(self, task: Task, crew: Crew) -> Task:
+        """A job when it is done: once more if it began with an action that had had its turn in the job before it."""
+        partition = task.job.extent.partition
+        turn, turns = self._turns.get(partition, 0), task.result().turns
+        if turns is not None and turns[0] < turn:
+            task = crew.give(task.job._replace(turn=turn))
+            turns = task.result().turns
+        if turns is not None:
+            self._turns[partition] = turns[1]
+        return task
+
     def _take(self, given: Given) -> None:
-        places, agreement = dict(self._places), self._agreement
-        found, counts = self._put_together(given)
         for task in given.tasks:
             self._note(task.result(), waits=given.group is None)
+        agreement = self._agreement
+        found, counts = self._put_together(given)
         if given.group is not None:
             if self.copy.kept and (self._faults.contradicts or found.contradicts):
                 self.copy = self.copy.fork(self._fork)
-                self._places, self._agreement = places, agreement
+                self._agreement = agreement
                 found, counts = self._put_together(given)
-            self.copy.commit(self._places, given.group.witnessed)
+            self.copy.commit(self._places(), given.group.witnessed)
         self._faults.take(found)
         self.counts += counts
+
+    def _places(self) -> dict[int, At]:
+        """Up to where each partition has been taken in."""
+        newest = self._newest
+        return {
+            one: At(turn, newest.get((Topic.EVENTS, one), NEVER), newest.get((Topic.ACTIONS, one), NEVER))
+            for one, turn in self._turns.items()
+        }
 
     def _note(self, checked: Checked, waits: bool) -> None:
         """What a job found by itself, and whether its times follow on those of the job before it."""
         partition = checked.job.extent.partition
         for topic, times in checked.times.items():
-            newest = self._newest.get((topic, partition), 0)
+            newest = self._newest.get((topic, partition), NEVER)
             if newest - times.first > self._skew:
                 found = f"{(newest - times.first) / 1000:.3f} s earlier than a record before it"
                 self._faults.add(Fault(Kind.TIME_WENT_BACK, found, topic, partition, times.offset))
+                newest = NEVER
             self._newest[topic, partition] = max(newest, times.newest)
         self._faults.take(checked.faults)
         self._seen.update({(topic, partition): seen for topic, seen in checked.seen.items()})
@@ -143,18 +165,12 @@ class Merge:
         for partition, some in pieces.items():
             for start, piece in some.under(number):
                 yield from self.copy.take(partition, start, piece, partition in self._cut)
-                self._places[partition] = self._place(partition, piece)
 
     def _waiting(self, pieces: Mapping[int, Pieces]) -> Iterator[Fault]:
         for partition, some in pieces.items():
             for _, piece in some.under(0):
                 yield from self.copy.take_waiting(partition, piece, partition in self._cut)
                 self.waiting_since = _earlier(self.waiting_since, piece.since)
-
-    def _place(self, partition: int, piece: Piece) -> At:
-        events = self._newest.get((Topic.EVENTS, partition), 0)
-        actions = self._newest.get((Topic.ACTIONS, partition), 0)
-        return At(piece.turn, max(events, piece.newest_event), max(actions, piece.newest_action))
 
     def _compare(self, stated: Stated, made: Computed, counts: Counter[str]) -> Iterator[tuple[Kind, str]]:
         """What a checkpoint states otherwise than what was recomputed; a whole run of such ones is one fault."""

@@ -54,21 +54,17 @@ class Job(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What a run of events under one checkpoint comes to. Times are milliseconds UTC.
+    """What a run of events under one checkpoint comes to: leaf hashes, and how the cases in it stand afterwards.
 
-    ``turn``: the offset behind the last action that was answered. ``since``: the first event's append time, None for no
-    event.
+    ``since``: the first event's append time in milliseconds UTC, None for no event.
     """
 
     checkpoint: int
     end: int
-    turn: int
     leaves: bytes
     changes: dict[bytes, State]
     firsts: dict[bytes, First]
     since: int | None
-    newest_event: int
-    newest_action: int
 
 
 class Seen(NamedTuple):
@@ -87,9 +83,14 @@ class Times(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What a job came to. ``pending``: actions behind the last one that has its outcome, the first since ``waiting``."""
+    """What a job came to.
+
+    ``turns``: the action from which on it looked for outcomes, and the offset behind the last action that had its turn.
+    None for a job without events that could say it. ``pending``: actions behind the last one that has its outcome, the first of them since ``waiting``.
+    """
 
     job: Job
+    turns: tuple[int, int] | None
     faults: Faults
     counts: Counter[str]
     schemas: set[bytes]
@@ -193,8 +194,7 @@ class Walk:
             self._actions.skip(done)
             if done < min(len(events), len(actions)) or (done < len(events) and self._actions.peek() is None):
                 self._out_of_step(end)
-        leaves, newest = b"".join(judge.leaves), (self._events.newest, self._actions.newest)
-        return Piece(checkpoint, end, self._turn, leaves, judge.changes, judge.firsts, since, *newest)
+        return Piece(checkpoint, end, b"".join(judge.leaves), judge.changes, judge.firsts, since)
 
     def _ready(self, end: int) -> list[Record]:
         self._events.fill(1, max(BORDER, self._job.end - self._events.next))
@@ -241,11 +241,13 @@ class Walk:
         job, pending, waiting = self._job, 0, None
         is_last = not self._events.fill(BORDER, BORDER)
         limit = job.extent.actions[1] if is_last else first_in_turn(self._events, job)
+        turn = self._turn
         while (action := self._actions.peek()) is not None and action.offset < limit:
             if is_last:
                 pending, waiting = pending + 1, waiting or action.appended_at
             else:
                 self._judge.passed_over(action)
+                turn = action.offset + 1
             self._actions.skip(1)
         self._events.finish(job.end)
         self._actions.finish(limit)
@@ -255,4 +257,5 @@ class Walk:
             if feed.first is not None and feed.last is not None:
                 times[topic] = Times(feed.first.offset, feed.first.appended_at, feed.newest)
                 seen[topic] = Seen(feed.last.offset, leaf_hash(feed.last.value or b""))
-        return Checked(job, self._judge.faults, counts, self._judge.schemas, times, seen, pending, waiting)
+        turns = None if job.turn is None and not counts[Topic.EVENTS.value] else (self._first_turn, turn)
+        return Checked(job, turns, self._judge.faults, counts, self._judge.schemas, times, seen, pending, waiting)

@@ -42,7 +42,8 @@ GUARDS: Final = {
     "kept_log": "CREATE TRIGGER kept_log BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'a log is never deleted'); END",
 }
 
-COLUMNS: Final = "partition, offset, appended_at, key, value, headers"
+COLUMNS: Final = "partition, offset, appended_at, CAST(key AS BLOB), CAST(value AS BLOB), CAST(headers AS BLOB)"
+"""Bytes, whatever somebody has put there past this program: a text that is not UTF-8 would end all reading."""
 
 RECORDS_GUARDED: Final = "records can be changed, deleted or put in between unseen"
 LOG_GUARDED: Final = "the log's name or number of partitions can be changed: its cases would go to other partitions"
