@@ -52,7 +52,9 @@ def _checked(*checks: tuple[str, Callable[[], str]]) -> list[Checked]:
 def words_of(standing: Standing) -> str:
     """Who vouches for a checkpoint."""
     seen = ", ".join(name if at is None else f"{name} at {iso(at)}" for name, at in standing.witnesses.items())
-    return f"{standing.checkpoint.size} leaves, signed by {standing.checkpoint.origin}, cosigned by {seen or 'nobody'}"
+    return (
+        f"{_leaves(standing.checkpoint.size)}, signed by {standing.checkpoint.origin}, cosigned by {seen or 'nobody'}"
+    )
 
 
 def _check_signatures(export: CaseExport, policy: Policy) -> str:
@@ -83,7 +85,7 @@ def _check_record(export: CaseExport, policy: Policy) -> str:
             "the record is not that of the checkpoint before, which is the leaf after all that it covers"
         )
     _check_leaf(export.record, head)
-    return f"the checkpoint of {checkpoint.size} leaves is part of it, with the root of the case map"
+    return f"the checkpoint of {_leaves(checkpoint.size)} is part of it, with the root of the case map"
 
 
 def _check_leaf(leaf: ProvenLeaf, head: Checkpoint) -> None:
@@ -96,9 +98,9 @@ def _check_statement(export: CaseExport) -> str:
     record, _, checkpoint = _stated(export)
     check_map_proof(record.map_root, case_key(export.case_id), export.statement, export.map_proof)
     if export.statement is None:
-        return f"as of {checkpoint.size} leaves, the log has no case {export.case_id}"
+        return f"as of {_leaves(checkpoint.size)}, the log has no case {export.case_id}"
     number, last_hash = export.statement
-    return f"as of {checkpoint.size} leaves, the case has {_events(number)}, the last with hash {_text(last_hash)}"
+    return f"as of {_leaves(checkpoint.size)}, the case has {_events(number)}, the last with hash {_text(last_hash)}"
 
 
 def _covered(export: CaseExport) -> int:
@@ -133,7 +135,7 @@ def _check_inclusion(export: CaseExport) -> str:
     head, events = _head(export), export.events[: _covered(export)]
     for number, leaf in enumerate(events, 1):
         _proven(leaf, number, head)
-    return f"a leaf of the tree: each of {_events(len(events))}" if events else "there is no event to prove"
+    return f"{_events(len(events))}, each proven to stand in the tree" if events else "there is no event to prove"
 
 
 def _proven(leaf: ProvenLeaf, number: int, head: Checkpoint) -> None:
@@ -159,6 +161,10 @@ def _check_later(export: CaseExport) -> str:
 
 def _events(count: int) -> str:
     return "1 event" if count == 1 else f"{count} events"
+
+
+def _leaves(count: int) -> str:
+    return "1 leaf" if count == 1 else f"{count} leaves"
 
 
 def _text(value: bytes) -> str:
