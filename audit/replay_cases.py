@@ -96,10 +96,10 @@ def copy_of(history: History) -> History:
 
 def take_in(history: History, event: Event, value: bytes) -> None:
     """Bring ``history`` on by an event that is recorded, whether or not it follows from the one before."""
-    case = history.case
-    recorded = replace(event.recorded(), originator_id=case.id, originator_version=case.version + 1)
+    case, number = history.case, history.case.version + 1
+    recorded = replace(event.recorded(), originator_id=case.id, originator_version=number)
     try:
         recorded.mutate(case)
     except KeyError:  # a forged answer to a referral or concern that there is none of: it counts, and changes no fact
-        case.version, case.modified_on = case.version + 1, event.recorded_at
+        case.version, case.modified_on = number, event.recorded_at
     history.last_hash = leaf_hash(value)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from casetrail.audit.replay_cases import copy_of, take_in
 from casetrail.audit.replay_findings import Kind
 from casetrail.domain.actions import ActionRejected, Actor
 from casetrail.domain.codes import ConcernAnswer, Role, Step
@@ -15,6 +16,7 @@ from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.values import MILLISECOND
 from casetrail.eventlog.codec import Event, encode_event
 from casetrail.eventlog.opening import open_log
+from casetrail.eventlog.outcome import History
 from casetrail.eventlog.port import Entry, Record, Topic
 from tests.actions import INTAKE, OTHER_SERGEANT
 from tests.audit.replaying import File, cases, findings_in, found, make_log, verdicts_on
@@ -207,6 +209,11 @@ def test_an_invented_event_that_fits_no_case_does_not_stop_the_replay(file: File
     body = ConcernAnswered("never-raised", ConcernAnswer.EXPLAINED)
     file.insert(24, file.event(23)._replace(action_offset=70, body=body))
     assert found(file.url) == [(Kind.INVENTED, "case-03", 70)]
+
+    history = History.empty("case-03")
+    take_in(history, file.event(24), file.value(24))
+    assert (history.case.version, history.case.kinds) == (1, ["ConcernAnswered"])
+    assert copy_of(history) == history
 
 
 def test_a_record_that_is_no_event_is_found_with_the_action_that_it_should_answer(file: File) -> None:
