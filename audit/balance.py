@@ -11,7 +11,8 @@ from typing import Final
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
 from casetrail.eventlog.codec import Event, Unreadable, decode_event
 from casetrail.eventlog.hashing import leaf_hash
-from casetrail.eventlog.port import Log, Reader, Record, Topic
+from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.eventlog.stream import Stream
 
 POLL: Final = 5000
 KEPT_FAULTS: Final = 100
@@ -39,22 +40,6 @@ class Balance:
             self.faults.append(text)
 
 
-class _Stream:
-    """The records of one partition of a topic up to an end, one by one."""
-
-    def __init__(self, reader: Reader, partition: int, end: int) -> None:
-        self._reader, self._partition, self._end = reader, partition, end
-        self._waiting: list[Record] = []
-
-    def next(self) -> Record | None:
-        while not self._waiting:
-            if self._reader.position(self._partition) >= self._end:
-                return None
-            self._waiting = self._reader.poll(1.0, POLL)[::-1]
-        record = self._waiting.pop()
-        return record if record.offset < self._end else None
-
-
 def balance(log: Log, progress: Callable[[int], None] | None = None) -> list[Balance]:
     """Count a log as it stands now. ``progress`` is told of submissions as they are counted."""
     event_ends = log.end_offsets(Topic.EVENTS)  # first: an event that comes later answers a later count
@@ -74,8 +59,8 @@ def _count(
         log.reader(Topic.ACTIONS, {partition: starts[Topic.ACTIONS]}) as actions_reader,
         log.reader(Topic.EVENTS, {partition: starts[Topic.EVENTS]}) as events_reader,
     ):
-        actions = _Stream(actions_reader, partition, action_end)
-        events = _Stream(events_reader, partition, event_end)
+        actions = Stream(actions_reader, partition, action_end)
+        events = Stream(events_reader, partition, event_end)
         record = events.next()
         while (action := actions.next()) is not None:
             found.submitted += 1
@@ -89,7 +74,7 @@ def _count(
     return found
 
 
-def _match(found: Balance, action: Record, record: Record, events: _Stream) -> Record | None:
+def _match(found: Balance, action: Record, record: Record, events: Stream) -> Record | None:
     """Match an action with its event; the event to look at next."""
     following: Record | None = record
     while following is not None:

@@ -16,11 +16,12 @@ from zlib import crc32
 
 from casetrail.audit.replay_findings import Finding, Kind, Verdict
 from casetrail.audit.replay_judging import Judge
-from casetrail.audit.replay_order import Answers, Stream
+from casetrail.audit.replay_order import Answers
 from casetrail.domain.values import is_id
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.eventlog.stream import Stream
 
 REPORT_EVERY: Final = 2_000
 WORTH_A_PROCESS: Final = 20_000

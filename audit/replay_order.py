@@ -6,7 +6,6 @@ order, and as few of them as possible (a longest growing run among the next answ
 far-off action does not make thousands of honest ones look moved.
 """
 
-import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +13,10 @@ from typing import Final, NamedTuple
 
 from casetrail.eventlog.binary import NotAvro, read_long, read_text
 from casetrail.eventlog.codec import Event, Unreadable, decode_event, schema_of
-from casetrail.eventlog.errors import LogUnreachable
-from casetrail.eventlog.port import Reader, Record
+from casetrail.eventlog.port import Record
 from casetrail.eventlog.schemas import current_ids
+from casetrail.eventlog.stream import Stream
 
-POLL: Final = 5_000
-POLL_WAIT: Final = 1.0
-WAIT: Final = 30.0
 AHEAD: Final = 512
 """So many answers are looked at ahead of the action whose turn it is."""
 MOST_OVERDUE: Final = 5_000
@@ -46,36 +42,6 @@ class Answer(NamedTuple):
             return decode_event(self.record.value)
         except Unreadable:
             return None
-
-
-class Stream:
-    """The records of one partition of a topic up to an end, one by one."""
-
-    def __init__(self, reader: Reader, partition: int, end: int) -> None:
-        self._reader, self._partition, self._end = reader, partition, end
-        self._waiting: list[Record] = []
-        self.ended = False
-
-    def next(self) -> Record | None:
-        """The next record; None at the end. Raises ``LogUnreachable`` where the log has more, but nothing comes."""
-        until = time.monotonic() + WAIT
-        while not self._waiting and not self.ended:
-            self.ended = self._reader.position(self._partition) >= self._end
-            if not self.ended:
-                self._waiting = self._reader.poll(POLL_WAIT, POLL)[::-1]
-                if not self._waiting and time.monotonic() > until:
-                    raise LogUnreachable(
-                        f"partition {self._partition}: the log has more, but nothing came in {WAIT:.0f} s; "
-                        "check the brokers"
-                    )
-        if self._waiting and self._waiting[-1].offset < self._end:
-            return self._waiting.pop()
-        self.ended = True
-        return None
-
-    def __iter__(self) -> Iterator[Record]:
-        while (record := self.next()) is not None:
-            yield record
 
 
 class Answers:

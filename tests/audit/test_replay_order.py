@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casetrail.audit import replay_order
-from casetrail.audit.replay_order import Stream, answered_action, longest_growing
+from casetrail.audit.replay_order import answered_action, longest_growing
+from casetrail.eventlog import stream
 from casetrail.eventlog.codec import encode_event
 from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.port import Record
+from casetrail.eventlog.stream import Stream
 from tests.eventlog.examples import BODIES, example_event
 
 
@@ -60,7 +61,7 @@ class _Silent:
 
 
 def test_a_log_that_gives_nothing_more_is_no_end_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay_order, "WAIT", 0.0)
+    monkeypatch.setattr(stream, "WAIT", 0.0)
     with pytest.raises(LogUnreachable, match="nothing came"):
         Stream(_Silent(), 0, 9).next()
     assert Stream(_Silent(), 0, 5).next() is None
