@@ -53,7 +53,7 @@ class Notary:
         self._writer = log.writer(0, Topic.CHECKPOINTS)
         self.tree = LogTree(log, directory, self._check)
         self.tree.follow()
-        self._published_at = monotonic()
+        self._published_at = monotonic() - cadence.every  # what waits already has waited long enough
         self.covered = self._covered()
 
     def _covered(self) -> dict[int, int]:
