@@ -98,3 +98,17 @@ def test_what_is_missing_is_said(office: Office) -> None:
     office.notarise(times=2)
     office.run("audit", "export", "C-1", "--output", "c.json", code=exits.USAGE)
     office.run(*office.policy, "audit", "export", "C-1", "--output", "nowhere/c.json", code=exits.FAILED)
+
+
+def test_a_published_log_is_verified_without_the_log(office: Office, tmp_path: Path) -> None:
+    office.notarise(times=2)
+    office.run(*office.policy, "audit", "publish", "www")
+    for file in tmp_path.glob("log.db*"):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    found = json.loads(office.run(*office.policy, "audit", "verify", "--from", "www", "--format", "json").stdout)
+    assert (found["holds"], found["up_to"]["size"]) == (True, 4)
+    assert (found["checked"]["events"], found["checked"]["cosignatures"]) == (3, 2)
+    bundle = Path("www/tile/entries/000.p/4")
+    bundle.write_bytes(bundle.read_bytes().replace(b"family", b"public"))
+    done = office.run(*office.policy, "audit", "verify", "--from", "www", "--format", "json", code=exits.FAULTS)
+    assert json.loads(done.stdout)["counts"].keys() == {"map-differs", "root-differs", "tile-differs"}
