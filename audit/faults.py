@@ -49,6 +49,7 @@ class Kind(StrEnum):
     COSIGNATURE_INVALID = "cosignature-invalid"
     COSIGNATURE_ORPHANED = "cosignature-orphaned"
     QUORUM_MISSING = "quorum-missing"
+    CLOCK_DIFFERS = "clock-differs"
     # files that were published
     FILE_MISSING = "file-missing"
     BUNDLE_UNREADABLE = "bundle-unreadable"
@@ -106,6 +107,8 @@ FAULTS: Final[dict[Kind, str]] = {
     Kind.COSIGNATURE_ORPHANED: "The cosignature is for a checkpoint that the log does not hold: that one was replaced.",
     Kind.QUORUM_MISSING: "The witnesses that the policy asks for have not cosigned in time: since then, nobody but the "
     "log's operator vouches that everybody is shown the same history.",
+    Kind.CLOCK_DIFFERS: "By the times that witnesses state, as many of them as the policy's quorum, the log's clock was "
+    "wrong: it was set back or forward, or stood still, or append times were altered afterwards.",
     Kind.FILE_MISSING: "A file is not there, though the published checkpoint needs it.",
     Kind.BUNDLE_UNREADABLE: "The file of entries is not made up of as many whole entries as it must have.",
     Kind.TILE_DIFFERS: "The file's hashes do not follow from what was published below them: one of the two was altered.",

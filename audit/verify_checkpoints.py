@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from casetrail.audit.faults import Fault, Faults, Kind
@@ -10,6 +11,7 @@ from casetrail.audit.verify_feed import Feed
 from casetrail.audit.verify_partition import Extent
 from casetrail.audit.verify_signatures import Signatures
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
+from casetrail.domain.values import at_millis
 from casetrail.eventlog.codec import PREFIX, Unreadable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized
@@ -21,6 +23,8 @@ from casetrail.proofs.treefile import Sealed
 
 MOST_CHECKPOINTS: Final = 4_000
 READ: Final = 500
+CLOCKS: Final = timedelta(minutes=5)
+"""By so much the log's clock may differ from those of witnesses: they are other people's machines."""
 
 
 class Stated(NamedTuple):
@@ -83,6 +87,9 @@ class Checkpoints:
         self._cut: set[int] = set()
         self._recent: dict[bytes, tuple[int, bytes]] = {}
         self._names: dict[bytes, frozenset[str]] = {}
+        self._appended: dict[bytes, datetime] = {}
+        self._apart: dict[str, timedelta] = {}  # by how much witnesses' clocks differ from the log's, as they last said
+        self._clock_differs = False
         self.counts: Counter[str] = Counter()
         self.schemas: set[bytes] = set()
 
@@ -112,6 +119,7 @@ class Checkpoints:
         if newest is not None:
             self._recent = {key: one for key, one in self._recent.items() if one[0] > newest.number}
             self._names = {key: names for key, names in self._names.items() if key in self._recent}
+            self._appended = {key: at for key, at in self._appended.items() if key in self._recent}
 
     # --- one record ---
 
@@ -167,7 +175,7 @@ class Checkpoints:
         group.checkpoints.append(Stated(*where, stored.note, said, stored.map_root, ranges, sound))
         group.events += sum(one.end - one.start for one in ranges)
         self._recent[record_hash] = self._number, stored.note
-        self._names[record_hash] = frozenset()
+        self._names[record_hash], self._appended[record_hash] = frozenset(), at_millis(record.appended_at)
         self._witnessed(record_hash, self._number, names)
 
     def _ranges(self, record: Record, stated: tuple[OffsetRange, ...]) -> tuple[tuple[OffsetRange, ...], bool]:
@@ -203,15 +211,36 @@ class Checkpoints:
             )
             return
         number, note = known
-        wrong, names, unknown = self._signatures.of_witnesses(note, stored.lines)
+        wrong, times, unknown = self._signatures.of_witnesses(note, stored.lines)
         for kind, found in wrong:
             self._fault(kind, record, found)
-        self.counts["cosignatures"] += len(names)
+        self._check_clock(record, stored.checkpoint, times)
+        self.counts["cosignatures"] += len(times)
         self.counts["cosignatures of unknown keys"] += unknown
         if stored.checkpoint not in self._names and (earlier := self.known.lines_of(stored.checkpoint)):
-            self._names[stored.checkpoint] = self._signatures.of_witnesses(note, earlier)[1]
+            self._names[stored.checkpoint] = frozenset(self._signatures.of_witnesses(note, earlier)[1])
         group.cosigned.append((stored.checkpoint, stored.lines))
-        self._witnessed(stored.checkpoint, number, names)
+        self._witnessed(stored.checkpoint, number, frozenset(times))
+
+    def _check_clock(self, record: Record, checkpoint: bytes, times: Mapping[str, datetime | None]) -> None:
+        """Hold the log's clock against the witnesses': none cosigns what is not there yet, or later than its cosignature came.
+
+        One witness may be wrong, a quorum is believed; and it is said once for as long as it stays so.
+        """
+        came, began = at_millis(record.appended_at), self._appended.get(checkpoint)
+        for name, at in times.items():
+            if at is None:
+                continue
+            ahead = timedelta(0) if began is None else began - at
+            off = at - came if at - came > CLOCKS else -ahead if ahead > CLOCKS else None
+            self._apart.pop(name, None)
+            if off is not None:
+                self._apart[name] = off
+        differs = bool(self._apart) and self._signatures.satisfied_by(frozenset(self._apart))
+        if differs and not self._clock_differs:
+            said = ", ".join(f"{name} {off.total_seconds():+.0f} s" for name, off in sorted(self._apart.items()))
+            self._fault(Kind.CLOCK_DIFFERS, record, f"witnesses' clocks against the log's: {said}")
+        self._clock_differs = differs
 
     def _find(self, record_hash: bytes) -> tuple[int, bytes] | None:
         """Number and note of the checkpoint whose record has this hash, as far as the log has been read."""

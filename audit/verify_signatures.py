@@ -1,5 +1,7 @@
 """Who has signed a checkpoint: the log's key, and the witnesses that a trust policy asks for."""
 
+from datetime import datetime
+
 from casetrail.audit.faults import Kind
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.checkpoint import Checkpoint
@@ -44,32 +46,37 @@ class Signatures:
             ), witnesses
         return None, witnesses
 
-    def of_witnesses(self, note: bytes, lines: bytes) -> tuple[list[Wrong], frozenset[str], int]:
-        """What is wrong with these cosignatures, the policy's witnesses that gave them, and how many others did."""
+    def of_witnesses(self, note: bytes, lines: bytes) -> tuple[list[Wrong], dict[str, datetime | None], int]:
+        """What is wrong with these cosignatures, the policy's witnesses that gave them, and how many others did.
+
+        Beside each witness stands the time that it states (UTC).
+        """
         try:
             signatures = parse_signatures(lines.decode())
         except (NoteInvalid, UnicodeDecodeError) as error:
-            return [(Kind.COSIGNATURE_INVALID, f"the lines cannot be read ({_reason(error)})")], frozenset(), 0
-        wrong, names, unknown = [], set(), 0
+            return [(Kind.COSIGNATURE_INVALID, f"the lines cannot be read ({_reason(error)})")], {}, 0
+        wrong, times, unknown = list[Wrong](), dict[str, datetime | None](), 0
         text = parse_note(note).text
         for one in signatures:
             try:
-                name = self._witness(text, one)
+                found = self._witness(text, one)
             except NoteInvalid as error:
                 wrong.append((Kind.COSIGNATURE_INVALID, str(error)))
                 continue
-            if name is None:
+            if found is None:
                 unknown += 1
             else:
-                names.add(name)
-        return wrong, frozenset(names), unknown
+                times[found[0]] = found[1]
+        return wrong, times, unknown
 
-    def _witness(self, text: str, signature: Signature) -> str | None:
-        """The policy's name of the witness that gave a signature; None for an unknown one. Raises ``NoteInvalid``."""
+    def _witness(self, text: str, signature: Signature) -> tuple[str, datetime | None] | None:
+        """The policy's name of the witness that gave a signature, and the time that it states; None for an unknown one.
+
+        Raises ``NoteInvalid``.
+        """
         for one in self.policy.witnesses if self.policy is not None else ():
             if (one.key.name, one.key.key_id) == (signature.name, signature.key_id):
-                one.key.verify(text, signature.signature)
-                return one.name
+                return one.name, one.key.verify(text, signature.signature)
         return None
 
     def satisfied_by(self, witnesses: frozenset[str]) -> bool:

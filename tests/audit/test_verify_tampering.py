@@ -1,7 +1,7 @@
 """What is done to a log behind its back is named, where it was done, and nothing else is."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -360,7 +360,7 @@ def cosign(story: Story, offset: int, key: SignerKey = WITNESS) -> int:
     """Record a witness's cosignature of the checkpoint at this offset; where it stands."""
     text = parse_note(stored(story, offset).note).text
     record = records(story.log, Topic.CHECKPOINTS)[offset]
-    line = key.cosign(text, datetime(2026, 1, 1, tzinfo=UTC)).line().encode()
+    line = key.cosign(text, story.recording.clock.now).line().encode()
     value = encode_notarized(CheckpointCosigned(leaf_hash(record.value or b""), line))
     return story.insert(Topic.CHECKPOINTS, Entry(None, value))
 
