@@ -15,6 +15,11 @@ PREVIOUS_HASH: Final = slice(PREFIX + 32, PREFIX + 64)
 ACTION_ID: Final = slice(PREFIX + 64, PREFIX + 80)
 NUMBER_AT: Final = PREFIX + 80
 
+BETWEEN: Final = 3
+"""Numbers between the number in the case and the case id."""
+SURELY_LONG: Final = 9
+"""Bytes of a varint that cannot have more than 64 bits, whatever they are."""
+
 Header = tuple[int, int, int, int, str]
 """Number in the case, partition, offset of the action, recorded at (milliseconds since 1970, UTC), case id."""
 
@@ -44,3 +49,24 @@ def read_header(value: bytes | None) -> Header:
     if number < 1:
         raise Unreadable("not-decodable")  # events are numbered from 1: whatever this is, it stands in no history
     return number, partition, offset, recorded, case_id
+
+
+def read_case(value: bytes | None) -> tuple[int, str]:
+    """Number and case id of an event, passing over what stands between. Raises ``Unreadable`` as ``read_header`` does."""
+    if value is not None and _is_event(value[:PREFIX]):
+        try:
+            number, at = read_long(value, NUMBER_AT)
+            for _ in range(BETWEEN):
+                start = at
+                while value[at] & 0x80:
+                    at += 1
+                at += 1
+                if at - start > SURELY_LONG:
+                    break
+            else:
+                if number > 0:
+                    return number, read_text(value, at)[0]
+        except (NotAvro, IndexError) as error:
+            raise Unreadable("not-decodable") from error
+    number, *_, case_id = read_header(value)
+    return number, case_id

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.hashing import leaf_hash
-from casetrail.eventlog.headers import read_header
+from casetrail.eventlog.headers import read_case
 from casetrail.eventlog.port import Log, Record, Topic
 
 POLL: Final = 5000
@@ -79,7 +79,7 @@ def _before(leaves: list[Leaf], end: int) -> int:
 def _leaf(record: Record) -> Leaf:
     value = record.value or b""
     try:
-        number, *_, case_id = read_header(value)
+        number, case_id = read_case(value)
     except Unreadable:  # it is in the log all the same, so it is a leaf; ``audit verify`` names it
         return Leaf(record.offset, leaf_hash(value), None, 0)
     return Leaf(record.offset, leaf_hash(value), case_id, number)
