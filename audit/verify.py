@@ -31,6 +31,28 @@ from casetrail.eventlog.port import Log, Topic
 from casetrail.proofs.policy import Policy
 from casetrail.proofs.treefile import Sealed
 
+CHECKED: Final = (
+    "records",
+    "schemas",
+    "settings",
+    "cases",
+    "actions",
+    "pending actions",
+    "events",
+    "accepted",
+    "rejected",
+    "unreadable",
+    "events under no checkpoint",
+    "checkpoints",
+    "signatures of checkpoints",
+    "roots",
+    "map roots",
+    "consistent checkpoints",
+    "cosignatures",
+    "cosignatures of unknown keys",
+)
+"""What is counted, in this order. Roots, map roots and consistency: of the checkpoints for which they were found right."""
+
 FEW: Final = 20_000
 """Events that are checked in this process: starting others would take longer."""
 
@@ -86,8 +108,11 @@ def verify(
         log = stack.enter_context(open_log(log_url, settings))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
         copy = Copy(asked.state or directory / "copy", log.name, kept=asked.state is not None)
+        stack.callback(copy.close)
         run = Run(log, promises, asked, copy, directory)
         stack.callback(run.close)
+        if progress is not None:
+            progress(run.verified)
         if processes is None:
             processes = min(2, os.cpu_count() or 1)
         several = processes if run.total >= FEW else 1
@@ -125,6 +150,11 @@ class Run:
             for one in self._extents.values()
         )
 
+    @property
+    def verified(self) -> int:
+        """How many offsets of events an earlier run has read."""
+        return sum(min(one.events[1], self._included.get(one.partition, 0)) for one in self._extents.values())
+
     def close(self) -> None:
         """Close what is open."""
         self._merge.copy.close()
@@ -133,7 +163,7 @@ class Run:
         """Check everything."""
         log, merge, faults = self._log, self._merge, self.faults
         check_starts(self._starts, faults)
-        check_settings(log, faults)
+        settings = check_settings(log, self._promises, faults)
         start = self._starts[Topic.SCHEMAS][0]
         schemas, carried = carried_schemas(log, start, self._promises, faults)
         self._check_seen()
@@ -151,8 +181,10 @@ class Run:
         self._check_schemas(carried, merge.schemas | checkpoints.schemas)
         self._check_promises(checkpoints)
         merge.keep()
-        counts = Counter({"schemas": schemas, "cases": merge.copy.cases()}) + merge.counts + checkpoints.counts
-        counts["records"] = schemas + feed.count + counts["events"] + counts["actions"]
+        found = Counter({"schemas": schemas, "settings": settings, "cases": merge.copy.cases()})
+        found += merge.counts + checkpoints.counts
+        found["records"] = schemas + feed.count + found["events"] + found["actions"]
+        counts = Counter({name: found[name] for name in CHECKED})
         remarks = [signatures.remark] if signatures.remark else []
         return Report(log.name, log.partitions, self._since, merge.copy.newest, counts, faults, remarks)
 

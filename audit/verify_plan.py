@@ -37,7 +37,7 @@ class Plan:
         for group in self._checkpoints.groups(EVENTS * len(self._extents)):
             ranges = [(number, one) for number, stated in enumerate(group.checkpoints) for one in stated.ranges]
             yield Batch(group, list(self._jobs(ranges)))
-        at = {one.partition: max(self._checkpoints.at[one.partition], one.events[0]) for one in self._extents.values()}
+        at = {one.partition: self._rest(one) for one in self._extents.values()}
         while True:
             jobs = []
             for partition, start in at.items():
@@ -47,6 +47,10 @@ class Plan:
             if not jobs:
                 return
             yield Batch(None, jobs)
+
+    def _rest(self, extent: Extent) -> int:
+        """From where on no checkpoint covers the events that there are."""
+        return min(extent.events[1], max(extent.events[0], self._checkpoints.at[extent.partition]))
 
     def _jobs(self, ranges: Iterable[tuple[int, OffsetRange]]) -> Iterator[Job]:
         by_partition: dict[int, list[tuple[int, OffsetRange]]] = {}

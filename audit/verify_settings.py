@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verify_feed import Feed, Promises, read_all
+from casetrail.eventlog.embedded_file import GUARDS
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.eventlog.schemas import schema_id
 
@@ -25,12 +26,17 @@ def check_starts(starts: Mapping[Topic, Mapping[int, int]], faults: Faults) -> N
                 faults.add(Fault(Kind.HISTORY_CUT, found, topic, partition, 0))
 
 
-def check_settings(log: Log, faults: Faults) -> None:
-    """Whether every setting still protects the history."""
+def check_settings(log: Log, promises: Promises, faults: Faults) -> int:
+    """Whether every setting still protects the history; how many there are."""
     for one in log.weaknesses():
         if one.setting not in STARTS:
             kind = Kind.COPIES_FEW if one.setting == COPIES else Kind.SETTING_WEAKENED
             faults.add(Fault(kind, f"{one.topic}: {one.setting} is {one.found[:SHOWN]}; {one.meaning}"))
+    if promises.dense:
+        return len(GUARDS) + 1  # and the journal
+    from casetrail.eventlog.kafka_topics import SETTINGS  # late: importing the client takes a tenth of a second
+
+    return len(Topic) * (len(SETTINGS) + 2)  # and the copies: how many there are, and how many must be in step
 
 
 def carried_schemas(log: Log, start: int, promises: Promises, faults: Faults) -> tuple[int, set[int]]:

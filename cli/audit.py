@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 COMMANDS: Final[dict[str, str]] = {
+    "verify": "casetrail.cli.audit_verify:verify",
     "publish": "casetrail.cli.audit_publish:publish",
     "export": "casetrail.cli.audit_export:export",
     "check": "casetrail.cli.audit_export:check",

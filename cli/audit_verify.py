@@ -1,0 +1,144 @@
+"""``casetrail audit verify``: everything that a log promises, checked from the log alone, or from a published copy of it."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import format_option, guarded, loaded_policy, now, opened_log, pass_config
+from casetrail.cli.progress import progress_bar
+from casetrail.cli.render import emit, harmless, plain
+
+if TYPE_CHECKING:
+    from casetrail.audit.faults import Fault, Faults
+    from casetrail.audit.published import PublishedReport
+    from casetrail.audit.verify import Report
+    from casetrail.proofs.treefile import Sealed
+
+CHECKED: Final = ("checked", "count")
+FAULTS: Final = ("kind", "severity", "topic", "partition", "offset", "case_id", "found")
+MEANINGS: Final = ("kind", "count", "meaning")
+ROWS: Final = ("row", "checked", "count", *FAULTS, "meaning")
+"""Of ``csv`` and ``ndjson``: ``row`` says whether a row is something ``checked`` or a ``fault``."""
+
+
+@click.command("verify")
+@click.option("--state", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+              help="Keep in this folder what was verified, and begin the next time where this run ends.")  # fmt: skip
+@click.option("--promised", metavar="SECONDS", type=click.FloatRange(0, 10**9), default=3600.0, show_default=True,
+              help="How long a submission may wait for its outcome, and an event for a checkpoint.")  # fmt: skip
+@click.option("--from", "published", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+              help="Verify what is published in this folder, or a mirror of it, without the log.")  # fmt: skip
+@format_option
+@pass_config
+@guarded
+def verify(config: Config, state: Path | None, promised: float, published: Path | None, form: str) -> None:
+    """Verify the whole log, trusting nobody: exit code 0 only if all holds, else 8.
+
+    Reads the log once, in parallel, and checks that every submission has just one outcome, that each outcome says what was
+    submitted and follows in its case, that times never go back and nothing is missing, that every checkpoint follows from the
+    events and is signed, that witnesses have seen it, and that no setting was weakened.
+
+    The policy (--policy, before the command) says whose keys are believed. Without one, signatures are not checked. With
+    --state, later runs begin at the last checkpoint that was verified, and a log whose earlier part was replaced is
+    recognised. Give it a folder of its own; it is your evidence of what the log has shown you.
+    """
+    if published is not None and state is not None:
+        raise click.UsageError("--state is about a log; it does not go with --from")
+    if published is not None:
+        _published(config, published, form)
+        return
+    from casetrail.audit.verify import Asked
+    from casetrail.audit.verify import verify as verified
+    from casetrail.eventlog.port import Topic
+
+    asked = Asked(now(), timedelta(seconds=promised), loaded_policy(config), state)
+    with opened_log(config) as log:
+        total = sum(log.end_offsets(Topic.EVENTS).values())
+    with progress_bar("verifying", total) as progress:
+        report = verified(config.log_url(), config.kafka, asked, progress)
+    about = {"log": report.log, "partitions": report.partitions, "since": _checkpoint(report.since),
+             "up_to": _checkpoint(report.up_to)}  # fmt: skip
+    _write(about, report, form)
+
+
+def _published(config: Config, directory: Path, form: str) -> None:
+    from casetrail.audit.published import verify_published
+
+    with progress_bar("verifying", None) as progress:
+        report = verify_published(directory, loaded_policy(config), progress)
+    checkpoint = {"size": report.checkpoint.size, "root": report.checkpoint.root}
+    _write({"log": report.checkpoint.origin, "published": str(directory), "up_to": checkpoint}, report, form)
+
+
+def _checkpoint(sealed: "Sealed | None") -> dict[str, Any] | None:
+    if sealed is None:
+        return None
+    from casetrail.domain.values import at_millis
+
+    at = at_millis(sealed.appended_at)
+    return {"size": sealed.size, "root": sealed.root, "offset": sealed.offset, "appended_at": at}
+
+
+def _write(about: Mapping[str, Any], report: "Report | PublishedReport", form: str) -> None:
+    """Write what was checked, then each fault, then what it comes to."""
+    counted = {name if form == "table" else name.replace(" ", "_"): count for name, count in report.checked.items()}
+    checked = [{"row": "checked", "checked": name, "count": count} for name, count in counted.items()]
+    faults = [_row(fault) for fault in report.faults.in_order()]
+    if form == "json":
+        whole = {**about, "holds": report.holds, "checked": counted,
+                 "counts": _counts(report.faults), "faults": [{name: row[name] for name in (*FAULTS, "meaning")} for row in faults],
+                 "remarks": report.remarks}  # fmt: skip
+        click.echo(json.dumps(plain(whole), indent=2, ensure_ascii=True))
+    elif form == "table":
+        emit(checked, CHECKED, form, f"checked in {harmless(about['log'])}")
+        if faults:
+            emit(faults, FAULTS, form, "faults")
+            emit(_meanings(report.faults), MEANINGS, form, "what they mean")
+    else:
+        emit([*checked, *faults], ROWS, form)
+    for line in _summary(about, report):
+        click.echo(harmless(line), err=True)
+    if not report.holds:
+        click.get_current_context().exit(exits.FAULTS)
+
+
+def _row(fault: "Fault") -> dict[str, Any]:
+    place = {"topic": fault.topic, "partition": fault.partition, "offset": fault.offset, "case_id": fault.case_id}
+    said = {"kind": fault.kind.value, "severity": fault.severity.value, "found": fault.found, "meaning": fault.meaning}
+    return {"row": "fault", **said, **place}
+
+
+def _counts(faults: "Faults") -> dict[str, int]:
+    return {kind.value: count for kind, count in sorted(faults.counts.items()) if count}
+
+
+def _meanings(faults: "Faults") -> list[dict[str, Any]]:
+    from casetrail.audit.faults import FAULTS as ALL
+
+    return [
+        {"kind": kind.value, "count": faults.counts[kind], "meaning": meaning}
+        for kind, meaning in ALL.items()
+        if faults.counts[kind]
+    ]
+
+
+def _summary(about: Mapping[str, Any], report: "Report | PublishedReport") -> list[str]:
+    """What it comes to, for whoever reads the terminal."""
+    lines = list(report.remarks)
+    if about.get("since"):
+        lines.append(
+            f"what stands under the checkpoint of {about['since']['size']} leaves was verified by an earlier run"
+        )
+    hidden = report.faults.counts.total() - len(report.faults.listed)
+    if hidden > 0:
+        lines.append(f"{hidden} faults are counted, but not listed")
+    up_to = f"up to the checkpoint of {about['up_to']['size']} leaves" if about["up_to"] else "there is no checkpoint"
+    counts = ", ".join(f"{count} {kind}" for kind, count in _counts(report.faults).items())
+    lines.append(f"{'all holds' if report.holds else 'NOT ALL HOLDS'}; {up_to}" + (f"; {counts}" if counts else ""))
+    return lines
