@@ -30,7 +30,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 UNREACHABLE: Final = frozenset({"log-unreachable", "views-unreachable", "keyring-unreachable", "keyring-locked"})
-NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing"})
+NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published"})
 
 
 def pass_config(command: Callable[..., R]) -> Callable[..., R]:
