@@ -186,6 +186,22 @@ class Case(BaseAggregate[str]):
         """Whether event ``number`` of this case is an accepted fact (not a rejected or unreadable submission)."""
         return number is not None and 1 <= number <= len(self.kinds) and self.kinds[number - 1] not in UNACCEPTED
 
+    def fold(self, number: int, recorded_at: datetime, action: Action | None, body: Body) -> None:
+        """Bring the case on by its event ``number``, which must be the next one: an action and what was decided."""
+        self.kinds.append(type(body).__name__)
+        self.version, self.modified_on = number, recorded_at
+        if action is None:
+            return
+        self.numbers.setdefault(action.action_id, number)
+        if isinstance(body, Unaccepted):  # it stays in the history, and changes nothing
+            return
+        self.last_occurred_at = action.occurred_at
+        if action.imported is None:
+            self.facts.live = True
+        else:
+            self.facts.imported = True
+        body.apply(self, action)
+
     def record(self, action: Action | None, body: Body, recorded_at: datetime) -> None:
         """Add the event that answers an action; ``collect_events`` hands it over. ``recorded_at`` is the log's time."""
         self.trigger_event(Recorded, timestamp=recorded_at, action=action, body=body)
@@ -204,21 +220,13 @@ class Recorded(CanMutateAggregate[str]):
 
     def apply(self, aggregate: Case) -> None:
         """Fold this event into the case."""
-        action, body = self.action, self.body
-        aggregate.kinds.append(type(body).__name__)
-        if action is None:
-            return
-        aggregate.numbers.setdefault(action.action_id, self.originator_version)
-        if isinstance(body, Unaccepted):  # it stays in the history, and changes nothing
-            return
-        aggregate.last_occurred_at = action.occurred_at
-        if action.imported is None:
-            aggregate.facts.live = True
-        else:
-            aggregate.facts.imported = True
-        body.apply(aggregate, action)
+        aggregate.fold(self.originator_version, self.timestamp, self.action, self.body)
 
 
 def latest(moments: Iterable[datetime | None]) -> datetime | None:
     """The latest of the moments that are there."""
-    return max((moment for moment in moments if moment is not None), default=None)
+    found = None
+    for moment in moments:
+        if moment is not None and (found is None or moment > found):
+            found = moment
+    return found

@@ -5,7 +5,8 @@ folds anew from the events when it has changed: the text is a convenience, never
 """
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
+from binascii import b2a_base64
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime, timedelta
@@ -17,12 +18,14 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 from casetrail.domain.case import Case, ClosureRequest, Concern, Facts, Referral
 from casetrail.domain.kinds import EVENT_KINDS
 from casetrail.domain.shapes import field_types, item_of, optional
-from casetrail.domain.values import EPOCH, at_millis
+from casetrail.domain.values import EPOCH, MILLISECOND, at_millis
 
 KIND_NAMES: Final = tuple(kind.__name__ for kind in EVENT_KINDS)
 KIND_NUMBERS: Final = {name: number for number, name in enumerate(KIND_NAMES)}
 NO_ID: Final = bytes(16)
 MICROSECOND: Final = timedelta(microseconds=1)
+PLAIN: Final = frozenset({str, int, bool})
+ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode  # made once: making it takes as long as its work
 
 
 def dump_case(case: Case) -> str:
@@ -30,19 +33,20 @@ def dump_case(case: Case) -> str:
     ids = [NO_ID] * case.version
     for action_id, number in case.numbers.items():
         ids[number - 1] = action_id
-    facts = {
-        name: _plain(value) for name, value in vars(case.facts).items() if value != DEFAULTS[name] and value is not None
-    }
-    return json.dumps(
+    facts = {}
+    for name, value in vars(case.facts).items():
+        default = DEFAULTS[name]
+        if value is not default and value is not None and value != default:
+            facts[name] = value if type(value) in PLAIN else _plain(value)
+    return ENCODE(
         {
-            "ids": b64encode(b"".join(ids)).decode(),
+            "ids": b2a_base64(b"".join(ids), newline=False).decode(),
             "zero": case.numbers.get(NO_ID),  # a submitter may have chosen the very id that stands for none
-            "kinds": b64encode(bytes(KIND_NUMBERS[kind] for kind in case.kinds)).decode(),
-            "recorded": (case.modified_on - EPOCH) // timedelta(milliseconds=1),
+            "kinds": b2a_base64(bytes([KIND_NUMBERS[kind] for kind in case.kinds]), newline=False).decode(),
+            "recorded": (case.modified_on - EPOCH) // MILLISECOND,
             "occurred": _plain(case.last_occurred_at),
             "facts": facts,
-        },
-        separators=(",", ":"),
+        }
     )
 
 

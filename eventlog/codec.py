@@ -76,12 +76,15 @@ class Event(NamedTuple):
     imported: Imported | None
     body: Body
 
+    def action(self) -> Action | None:
+        """The action that was decided on, with the body that was decided; None where it could not be read."""
+        if self.actor is None or self.occurred_at is None:
+            return None
+        return Action(self.action_id, self.case_id, self.occurred_at, self.actor, self.body, self.imported)
+
     def recorded(self) -> Recorded:
         """The same as an event of the ``Case`` aggregate, to fold it."""
-        action = None
-        if self.actor is not None and self.occurred_at is not None:
-            action = Action(self.action_id, self.case_id, self.occurred_at, self.actor, self.body, self.imported)
-        return Recorded(self.case_id, self.number, self.recorded_at, action, self.body)
+        return Recorded(self.case_id, self.number, self.recorded_at, self.action(), self.body)
 
 
 # --- actions ---

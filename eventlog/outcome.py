@@ -108,8 +108,8 @@ def outcome_of(history: History, record: Record, log: str, partitions: int, rule
 
 def bring_on(history: History, outcome: Outcome) -> None:
     """Bring ``history`` on by the outcome that was made for it."""
-    history.case.record(outcome.action, outcome.event.body, outcome.event.recorded_at)
-    history.case.collect_events()
+    event = outcome.event
+    history.case.fold(event.number, event.recorded_at, outcome.action, event.body)
     history.last_hash = leaf_hash(outcome.value)
 
 
@@ -139,6 +139,6 @@ def follow(history: History, record: Record) -> Event:
             f"event at partition {record.partition}, offset {record.offset} does not follow event {case.version} of "
             f"case {case.id}: the history was altered or is incomplete; run 'casetrail replay' on a trusted copy"
         )
-    event.recorded().mutate(case)
+    case.fold(event.number, event.recorded_at, event.action(), event.body)
     history.last_hash = leaf_hash(record.value or b"")
     return event

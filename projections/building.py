@@ -15,7 +15,7 @@ from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.port import Topic
 from casetrail.projections.crew import Told
 from casetrail.projections.database import Database
-from casetrail.projections.rows import Row, case_row, intake_measures, outcome_of, referral_rows, timeline_row
+from casetrail.projections.rows import Row, case_row, intake_measures, outcomes_of, referral_rows, timeline_row
 from casetrail.projections.spill import Spill, spilled
 from casetrail.projections.tables import CASE_STATUS, REFERRALS, TIMELINE
 from casetrail.projections.targets import Part, part_database
@@ -88,23 +88,25 @@ def fold(job: Job, told: Told) -> Built:
 def _fold_file(path: Path, database: Database, built: Built, told: Told) -> None:
     cases: dict[str, tuple[int, History]] = {}
     with database.transaction():
-        database.load(TIMELINE, _timeline(path, cases, built, told))
+        database.load(TIMELINE, _timeline(path, cases))
         database.load(CASE_STATUS, (case_row(history, partition) for partition, history in cases.values()))
         database.load(REFERRALS, (row for _, history in cases.values() for row in referral_rows(history.case)))
-    for _, history in cases.values():
+    events = 0
+    for partition, history in cases.values():
         built.intake.update(intake_measures(history.case))
+        for outcome, count in outcomes_of(history.case).items():
+            built.outcomes[partition, outcome] += count
+        events += history.case.version
+    built.events += events
+    told(events)
 
 
-def _timeline(path: Path, cases: dict[str, tuple[int, History]], built: Built, told: Told) -> Iterator[Row]:
+def _timeline(path: Path, cases: dict[str, tuple[int, History]]) -> Iterator[Row]:
     """The timeline of the events in a file; ``cases`` (by id, with their partitions) are brought on meanwhile."""
-    for records in spilled(path):
+    for key, records in spilled(path):
+        case_id = key.decode(errors="replace")
+        if case_id not in cases:
+            cases[case_id] = records[0].partition, History.empty(case_id)
+        _, history = cases[case_id]
         for record in records:
-            case_id = (record.key or b"").decode(errors="replace")
-            found = cases.get(case_id)
-            if found is None:
-                found = cases[case_id] = record.partition, History.empty(case_id)
-            event = follow(found[1], record)
-            built.outcomes[record.partition, outcome_of(event)] += 1
-            yield timeline_row(record, event)
-        built.events += len(records)
-        told(len(records))
+            yield timeline_row(record, follow(history, record))

@@ -15,7 +15,7 @@ class Batch:
     def __init__(self) -> None:
         self.timeline: list[Row] = []
         self.outcomes: Counter[tuple[int, str]] = Counter()
-        self._before: dict[str, Counter[tuple[str, str, str, str]]] = {}
+        self._before: dict[str, list[tuple[str, str, str, str]]] = {}
 
     def fold(self, records: Sequence[Record], cache: HistoryCache) -> None:
         """Follow these events. Raises ``ChainBroken`` or ``Unreadable`` where they were not written by a recorder."""

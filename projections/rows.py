@@ -21,6 +21,8 @@ from casetrail.eventlog.port import Record
 MICROSECOND: Final = timedelta(microseconds=1)
 OFFENCE_BITS: Final = {offence: 1 << number for number, offence in enumerate(Offence)}
 
+UNACCEPTED: Final = {"ActionRejected": "rejected", "SubmissionUnreadable": "unreadable"}
+
 Row = tuple[Any, ...]
 
 
@@ -42,14 +44,10 @@ def case_row(history: History, partition: int, state: str | None = None) -> Row:
         micros(facts.last_contact_at), micros(facts.last_act_at), micros(facts.reviewed_at),
         micros(facts.suspended_until), micros(facts.closed_at), facts.disposition and facts.disposition.value,
         facts.clearance and facts.clearance.value, facts.merged_into, facts.contacts, facts.contact_attempts,
-        facts.steps, facts.handovers, facts.reopenings, _refused(case), micros(case.last_occurred_at),
+        facts.steps, facts.handovers, facts.reopenings, sum(map(case.kinds.count, UNACCEPTED)), micros(case.last_occurred_at),
         micros(case.modified_on), due and due.kind.value, due and due.owed_by, micros(due and due.at),
         int(facts.imported), state or dump_case(case),
     )  # fmt: skip
-
-
-def _refused(case: Case) -> int:
-    return case.kinds.count("ActionRejected") + case.kinds.count("SubmissionUnreadable")
 
 
 def timeline_row(record: Record, event: Event) -> Row:
@@ -69,26 +67,30 @@ def referral_rows(case: Case) -> Iterable[Row]:
         )  # fmt: skip
 
 
-def intake_measures(case: Case) -> Counter[tuple[str, str, str, str]]:
-    """What a case adds to the intake counts: by month of receipt, unit and first offence, one for each measure."""
+def intake_measures(case: Case) -> list[tuple[str, str, str, str]]:
+    """Where a case counts in the intake counts: by month of receipt, unit and first offence, once for each measure."""
     facts = case.facts
-    if facts.received_at is None:
-        return Counter()
-    where = (facts.received_at.strftime("%Y-%m"), facts.unit, facts.offences[0].value if facts.offences else "90Z")
-    measures = {
-        "received": True,
-        "screened_in": facts.screened_in is True,
-        "screened_out": facts.screened_in is False,
-        "assigned": facts.assigned_at is not None or facts.handovers > 0 or "Assigned" in case.kinds,
-        "contacted": facts.contacts > 0,
-        "worked": facts.steps > 0,
-        "closed": facts.closed_at is not None,
-    }
-    return Counter((*where, measure) for measure, holds in measures.items() if holds)
+    received = facts.received_at
+    if received is None:
+        return []
+    where = f"{received.year}-{received.month:02}", facts.unit, facts.offences[0].value if facts.offences else "90Z"
+    measures = (
+        ("received", True),
+        ("screened_in", facts.screened_in is True),
+        ("screened_out", facts.screened_in is False),
+        ("assigned", facts.assigned_at is not None or facts.handovers > 0 or "Assigned" in case.kinds),
+        ("contacted", facts.contacts > 0),
+        ("worked", facts.steps > 0),
+        ("closed", facts.closed_at is not None),
+    )
+    return [(*where, measure) for measure, holds in measures if holds]
 
 
 def outcome_of(event: Event) -> str:
     """``accepted``, ``rejected`` or ``unreadable``."""
-    return {"ActionRejected": "rejected", "SubmissionUnreadable": "unreadable"}.get(
-        type(event.body).__name__, "accepted"
-    )
+    return UNACCEPTED.get(type(event.body).__name__, "accepted")
+
+
+def outcomes_of(case: Case) -> Counter[str]:
+    """How many of a case's events have which outcome."""
+    return Counter([UNACCEPTED.get(kind, "accepted") for kind in case.kinds])

@@ -6,15 +6,20 @@ number of events or cases, and no case is ever put aside and read back.
 
 import marshal
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 from casetrail.eventlog.port import Record
 
-EVENTS_A_FILE: Final = 25_000
+EVENTS_A_FILE: Final = 10_000
 KEPT_BYTES: Final = 16 * 1024 * 1024
 RECORD_OVERHEAD: Final = 300
 """What a record takes in memory besides its value, roughly, in bytes."""
+
+Kept = tuple[bytes, int, int, int, bytes | None]
+"""Key, partition, offset, append time and value: in this order, so that sorting brings together what belongs together."""
 
 
 class Spill:
@@ -24,16 +29,17 @@ class Spill:
         """Make files in ``directory`` that begin with ``name``, as many as ``events`` are worth."""
         count = 1 + events // EVENTS_A_FILE
         self._paths = [directory / f"{name}-{number}" for number in range(count)]
-        self._kept: list[list[tuple[object, ...]]] = [[] for _ in range(count)]
+        self._kept: list[list[Kept]] = [[] for _ in range(count)]
         self._bytes = 0
 
     def add(self, records: Sequence[Record]) -> None:
-        """Set these events aside."""
-        kept, count, size = self._kept, len(self._kept), 0
-        for record in records:
+        """Set these events aside, without their headers: nothing that matters is in those."""
+        kept, count, size = self._kept, len(self._kept), RECORD_OVERHEAD * len(records)
+        for partition, offset, appended_at, key, value, _ in records:
+            key = key or b""
             # this process's own hash: nobody can choose case ids that all come into one file
-            kept[hash(record.key) % count].append(tuple(record))
-            size += len(record.value or b"") + RECORD_OVERHEAD
+            kept[hash(key) % count].append((key, partition, offset, appended_at, value))
+            size += len(value or b"")
         self._bytes += size
         if self._bytes >= KEPT_BYTES:
             self._write()
@@ -52,8 +58,17 @@ class Spill:
         return [path for path in self._paths if path.exists()]
 
 
-def spilled(path: Path) -> Iterator[list[Record]]:
-    """The events in a file of ``Spill``, some at a time."""
+def spilled(path: Path) -> Iterator[tuple[bytes, list[Record]]]:
+    """The events in a file of ``Spill``: a key with its events, in order.
+
+    A key comes again, with its later events, only where its file is larger than what is kept in memory.
+    """
     with path.open("rb") as file:
         while file.peek(1):
-            yield [Record(*one) for one in marshal.load(file)]  # noqa: S302  (this rebuild's own file)
+            found: list[Kept] = []
+            until = file.tell() + KEPT_BYTES
+            while file.peek(1) and file.tell() < until:
+                found += marshal.load(file)  # noqa: S302  (this rebuild's own file)
+            found.sort()
+            for key, some in groupby(found, itemgetter(0)):
+                yield key, [Record(partition, offset, at, key, value) for _, partition, offset, at, value in some]

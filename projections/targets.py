@@ -40,7 +40,9 @@ def target_at(views_url: str) -> "Target":
 def part_database(part: Part) -> Database:
     """Open what one process writes to; an SQLite file is created."""
     if part.schema:
-        return PostgresDatabase(part.target, part.schema)
+        shared = PostgresDatabase(part.target, part.schema)
+        shared.run("SET synchronous_commit = off")  # the swap is committed to disk, and all before it with that
+        return shared
     database = SqliteDatabase(Path(part.target), create=True)
     for pragma in UNSAFE:
         database.run(f"PRAGMA {pragma}")
