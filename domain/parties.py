@@ -24,3 +24,8 @@ def intake_desk(unit: str) -> str:
 def supervisor_desk(unit: str) -> str:
     """The id of a unit's supervisor desk: it owes reviews and decisions on closures."""
     return f"{unit}/supervisor"
+
+
+def commander_desk(unit: str) -> str:
+    """The id of a unit's commander desk: it is told of what the supervisor has not seen to."""
+    return f"{unit}/commander"

@@ -1,0 +1,226 @@
+"""When clocks started and stopped in a case: its history, folded by the policies that were in force.
+
+A clock goes by when things happened, not by when they were entered, so entering late gains no time. What is entered late
+still finds its place: an act between two others that were known makes two runs of one, and an earlier stop counts. An
+act that was done before a clock started does not stop it, unless the report itself started it: who was there before the
+report was written has answered it. But what only follows from another happening never comes before it: an
+acknowledgement that is said to be older than its assignment stops the clock at its start.
+"""
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from casetrail.domain.actions import Action, Unaccepted
+from casetrail.domain.business_time import FIRST, Span
+from casetrail.domain.case import Case, Recorded
+from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Before, Happened, Happening, happened
+from casetrail.domain.intake import OffenceAlleged, ReportReceived
+from casetrail.domain.linking import FactCorrected
+from casetrail.domain.policy import ClockRule, InForce
+from casetrail.domain.suspension import Suspended
+
+ACTS: Final = frozenset(
+    {Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.REVIEWED}
+)
+"""What may be done at any time, and follows from nothing."""
+
+
+@dataclass
+class Run:
+    """One run of a clock. ``subject``: the referral or concern that it runs for. Moments are UTC.
+
+    ``start``: what started it. ``started_by`` and ``ended_by`` are numbers of events in the case. ``met`` says whether what ended it is what it waited
+    for. ``holder`` is who held the case then. ``stated`` is the date that the starting event names.
+    """
+
+    rule: ClockRule
+    subject: str | None
+    start: Happening
+    started_at: datetime
+    started_by: int
+    stated: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: int | None = None
+    met: bool = False
+    holder: str | None = None
+
+    def end(self, at: datetime, by: int, met: bool, holder: str | None) -> None:
+        """Note what ended it. It cannot have ended before it started."""
+        self.ended_at, self.ended_by, self.met, self.holder = max(at, self.started_at), by, met, holder
+
+    def lasted(self, at: datetime) -> bool:
+        """Whether it has ended, and what happened at a moment could have ended it earlier."""
+        begun = self.started_at <= at or self.start is Happening.REPORT_RECEIVED
+        return begun and self.ended_at is not None and at < self.ended_at
+
+    def may_be_stopped(self, what: Happening, at: datetime) -> bool:
+        """Whether what happened then can be what it waits for: an act from before its start is not, in general."""
+        return at >= self.started_at or what not in ACTS or self.start is Happening.REPORT_RECEIVED
+
+    def stops(self, one: Happened) -> bool:
+        """Whether a happening is what this clock waits for."""
+        return one.what in self.rule.stop and self._concerns(one)
+
+    def voids(self, one: Happened) -> bool:
+        """Whether after a happening nobody owes it any longer."""
+        withdrawn = one.what is Happening.REFERRAL_WITHDRAWN and self.subject is not None
+        return (withdrawn or one.what in self.rule.void) and self._concerns(one)
+
+    def _concerns(self, one: Happened) -> bool:
+        """A happening of another referral or concern, or of another service, is none of this clock's business."""
+        if one.subject is None:
+            return True
+        if self.subject is not None and self.subject != one.subject:
+            return False
+        return self.rule.service is None or one.service is None or self.rule.service is one.service
+
+
+class Runs:
+    """The runs of a case's clocks, folded event by event; with the case, and the spans in which it was suspended."""
+
+    def __init__(self, case_id: str, policies: InForce) -> None:
+        self.case = Case.unreported(case_id)
+        self.offences: tuple[OffenceAlleged, ...] = ()
+        self.suspended: list[Span] = []
+        self._policies = policies
+        self._running: dict[tuple[str, str | None], Run] = {}
+        self._ended: list[Run] = []
+        self._ends: dict[tuple[str, str | None], datetime] = {}
+        self._last_end = FIRST
+        self._merged: tuple[datetime, int] | None = None
+
+    def all(self) -> list[Run]:
+        """Every run, those that go on last. While the case is merged into another, nothing goes on in this one."""
+        if self._merged is None:
+            return [*self._ended, *self._running.values()]
+        at, number = self._merged
+        cut = [replace(run) for run in self._running.values()]
+        for run in cut:
+            run.end(at, number, False, self.case.facts.holder)
+        return [*self._ended, *cut]
+
+    def follow(self, event: Recorded, happened_at: datetime | None = None) -> None:
+        """Fold the next event of the case. ``happened_at``: when it happened, where that was corrected later on."""
+        case, action, body = self.case, event.action, event.body
+        before = Before.of(case)
+        event.mutate(case)
+        if action is None or isinstance(body, Unaccepted):
+            return
+        if isinstance(body, ReportReceived | FactCorrected) and body.offences:
+            self.offences = body.offences
+        at = happened_at or action.occurred_at
+        found = happened(before, action, case)
+        number = event.originator_version
+        for one in found:
+            self._stop(one, at, number, before.holder)
+        for one in found:
+            self._void(one, at, number, before.holder)
+        if before.is_open and not case.is_open:
+            self._end_of_case(at, number, before.holder)
+        if case.facts.merged_into is None:
+            self._merged = None
+        elif self._merged is None:
+            self._merged = at, number
+        for one in found:
+            others = {other.what for other in found} - {one.what}
+            self._start(one, others, at, number, action)
+        self._suspend(event, action, at)
+
+    # --- starting and stopping ---
+
+    def _stop(self, one: Happened, at: datetime, number: int, holder: str | None) -> None:
+        stopped = set()
+        for key, run in list(self._running.items()):
+            if run.stops(one) and run.may_be_stopped(one.what, at):
+                self._end(key, at, number, True, holder)
+                stopped.add(key)
+        if at < self._last_end:
+            for run in self._ended[:]:
+                if (run.rule.name, run.subject) not in stopped and run.stops(one) and run.lasted(at):
+                    self._enter_late(run, one.what, at, number)
+
+    def _enter_late(self, run: Run, what: Happening, at: datetime, number: int) -> None:
+        """Let a run that has ended be stopped earlier, by what was entered only now; what goes on from there is a new run."""
+        if what in run.rule.start:
+            self._ended.append(replace(run, start=what, started_at=at, started_by=number))
+        run.end(at, number, True, run.holder)
+
+    def _end(self, key: tuple[str, str | None], at: datetime, number: int, met: bool, holder: str | None) -> None:
+        run = self._running.pop(key)
+        run.end(at, number, met, holder)
+        self._ended.append(run)
+        ended_at = max(at, run.started_at)
+        self._ends[key] = max(self._ends.get(key, ended_at), ended_at)
+        self._last_end = max(self._last_end, ended_at)
+
+    def _void(self, one: Happened, at: datetime, number: int, holder: str | None) -> None:
+        for key, run in list(self._running.items()):
+            if run.voids(one):
+                self._end(key, at, number, False, holder)
+
+    def _end_of_case(self, at: datetime, number: int, holder: str | None) -> None:
+        """When a case ends, what is owed to a partner goes on."""
+        for key, run in list(self._running.items()):
+            if not run.rule.has_subject:
+                self._end(key, at, number, False, holder)
+
+    def _start(self, one: Happened, others: Set[Happening], at: datetime, number: int, action: Action) -> None:
+        """Start what a happening starts, unless one of the ``others`` of the same event stops it at once."""
+        about = one.what in ABOUT_A_REFERRAL or one.what in ABOUT_A_CONCERN
+        if not (about or self.case.is_open):
+            return
+        subject = one.subject if about else None
+        stated = action.body.review_at if isinstance(action.body, Suspended) else None
+        for rule in self._policies.at(at).starting[one.what]:
+            unfit = about and ((rule.service or one.service) is not one.service or (rule.acute and not one.acute))
+            key = rule.name, subject
+            if unfit or key in self._running or not others.isdisjoint(rule.stop):
+                continue
+            ended_at = self._ends.get(key, at)
+            if at >= ended_at or one.what not in ACTS:  # an act from before the end has its place already
+                self._running[key] = Run(rule, subject, one.what, max(at, ended_at), number, stated)
+
+    # --- pauses ---
+
+    def _suspend(self, event: Recorded, action: Action, at: datetime) -> None:
+        """A suspension counts from when it is recorded (nobody can pause the past), and to its review date at most."""
+        body = action.body
+        if isinstance(body, Suspended):
+            begins = at if action.imported is not None else max(at, event.timestamp)
+            self._resume(begins)
+            if self.suspended:
+                begins = max(begins, self.suspended[-1][1])
+            if body.review_at > begins:
+                self.suspended.append((begins, body.review_at))
+        elif self.case.facts.suspended_until is None:
+            self._resume(at)
+
+    def _resume(self, at: datetime) -> None:
+        if self.suspended and self.suspended[-1][1] > at:
+            begins, _ = self.suspended.pop()
+            if at > begins:
+                self.suspended.append((begins, at))
+
+
+def fold(case_id: str, events: Iterable[Recorded], policies: InForce) -> Runs:
+    """The runs of a case's clocks, from all of its events in their order."""
+    history = list(events)
+    received_at = _received_at(history)
+    runs = Runs(case_id, policies)
+    for event in history:
+        runs.follow(event, received_at if isinstance(event.body, ReportReceived) else None)
+    return runs
+
+
+def _received_at(history: Sequence[Recorded]) -> datetime | None:
+    """When the report was received: the earliest time that is stated of it, as ``FactCorrected`` says."""
+    number, found = 0, None
+    for event in history:
+        body = event.body
+        if isinstance(body, ReportReceived) and event.action is not None:
+            number, found = event.originator_version, event.action.occurred_at
+        elif isinstance(body, FactCorrected) and found is not None and body.corrects == number and body.happened_at:
+            found = min(found, body.happened_at)
+    return found

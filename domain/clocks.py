@@ -1,0 +1,155 @@
+"""The clocks of a case: what is owed, since when and by when, and how it went. Computed from the events, never declared.
+
+Anybody who has the events, the policies and a moment gets the same clocks; so stopping the machines that watch them hides
+nothing. A clock is judged by the policy that was in force when it started.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from casetrail.domain.business_time import due_after
+from casetrail.domain.case import Case, Facts, Recorded
+from casetrail.domain.clock_runs import Run, Runs, fold
+from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
+from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
+from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Owes
+
+EDUCATIONAL_NEGLECT: Final = ("167.031", "167.061")
+"""Statutes on compulsory attendance (RSMo): a report of 90F that names no other is one of educational neglect."""
+SERIOUS: Final = SEXUAL_OFFENCES | {Offence.AGGRAVATED_ASSAULT}
+
+
+class ClockState(StrEnum):
+    """How a clock stands, or how it went."""
+
+    RUNNING = "running"
+    PAUSED = "paused"  # it rests while the case is suspended
+    MISSED = "missed"  # what it waits for has not come in time; ended_at says since when nobody owes it any longer
+    MET = "met"
+    MET_LATE = "met_late"
+    LAPSED = "lapsed"  # nobody owes it any longer, and it was not missed by then
+
+
+class Clock(NamedTuple):
+    """One run of a clock, judged. Moments are UTC.
+
+    ``subject``: the referral or concern that it runs for. ``owed_by``: a person, a desk of the unit (``UNIT/intake``) or
+    an agency. ``started_by`` and ``ended_by`` are numbers of events in the case. While it is paused, ``due_at`` counts on
+    the suspension's lasting until its review date.
+    """
+
+    case_id: str
+    rule: ClockRule
+    subject: str | None
+    state: ClockState
+    owed_by: str
+    started_at: datetime
+    started_by: int
+    due_at: datetime
+    ended_at: datetime | None
+    ended_by: int | None
+
+    @property
+    def name(self) -> str:
+        """The clock's name in the policy."""
+        return self.rule.name
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether somebody still owes what it waits for."""
+        return self.ended_at is None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether somebody still owes it, and should have done it by now."""
+        return self.is_owed and self.state is ClockState.MISSED
+
+    def tells(self) -> list[tuple[Level, datetime]]:
+        """Who is told, step by step, and when, if it is missed and nobody answers."""
+        return [(step.level, self.due_at + step.after.length(None)) for step in self.rule.escalation.steps]
+
+
+def clocks(case_id: str, events: Iterable[Recorded], policies: InForce, now: datetime) -> list[Clock]:
+    """Every clock of a case, as it stands ``now`` by what ``events`` (all of its events, in order) say; by due time."""
+    return judged(fold(case_id, events, policies), now)
+
+
+def judged(runs: Runs, now: datetime) -> list[Clock]:
+    """The same of a case that is folded already."""
+    fitting = conditions(runs)
+    found = [_judged(runs, run, fitting, now) for run in runs.all() if run.rule.where in (None, *fitting)]
+    return sorted(found, key=lambda one: (one.due_at, one.started_at, one.name, one.subject or ""))
+
+
+def _judged(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetime) -> Clock:
+    rule = run.rule
+    pauses = runs.suspended if rule.pausable else ()
+    limit = next((limit for condition, limit in rule.instead if condition in fitting), rule.limit)
+    due = due_after(run.started_at, limit.length(rule.calendar), rule.calendar, pauses)
+    if rule.stated_date and run.stated is not None:
+        due = min(due, run.stated)
+    if run.ended_at is None:
+        paused = any(begins <= now < ends for begins, ends in pauses)
+        state = ClockState.MISSED if now > due else ClockState.PAUSED if paused else ClockState.RUNNING
+    elif run.ended_at <= due:
+        state = ClockState.MET if run.met else ClockState.LAPSED
+    else:
+        state = ClockState.MET_LATE if run.met else ClockState.MISSED
+    return Clock(
+        runs.case.id, rule, run.subject, state, _owed_by(runs.case, run), run.started_at, run.started_by, due,
+        run.ended_at, run.ended_by,
+    )  # fmt: skip
+
+
+def conditions(runs: Runs) -> frozenset[Condition]:
+    """The kinds of case that this one is, by its facts as they have been corrected."""
+    facts = runs.case.facts
+    found = {
+        Condition.IMMEDIATE_DANGER: facts.immediate_danger,
+        Condition.SEXUAL_ABUSE: runs.case.alleges_sexual_abuse,
+        Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: not SERIOUS.isdisjoint(facts.offences),
+        Condition.ONLY_EDUCATIONAL_NEGLECT: bool(runs.offences)
+        and all(one.code is Offence.FAMILY_NONVIOLENT and one.statute in EDUCATIONAL_NEGLECT for one in runs.offences),
+    }
+    return frozenset(condition for condition, holds in found.items() if holds)
+
+
+def _owed_by(case: Case, run: Run) -> str:
+    facts, unit = case.facts, case.facts.unit
+    match run.rule.owed_by:
+        case Owes.HOLDER:
+            return (facts.holder if run.ended_at is None else run.holder) or intake_desk(unit)
+        case Owes.INTAKE:
+            return intake_desk(unit)
+        case Owes.SUPERVISOR:
+            return supervisor_desk(unit)
+        case Owes.COMMANDER:
+            return commander_desk(unit)
+        case Owes.PARTNER:
+            return facts.referrals[run.subject or ""].to_agency
+
+
+def told(facts: Facts, clock: Clock, level: Level) -> tuple[str, ...]:
+    """Who is told at a step: a person, desks of the unit, agencies of the case. Who has oversight is in the registry only."""
+    match level:
+        case Level.HOLDER:
+            return (facts.holder or intake_desk(facts.unit),) if clock.rule.owed_by is Owes.HOLDER else (clock.owed_by,)
+        case Level.SUPERVISOR:
+            return (supervisor_desk(facts.unit),)
+        case Level.COMMANDER:
+            return (commander_desk(facts.unit),)
+        case Level.PARTNERS:
+            return partners(facts)
+        case Level.OVERSIGHT:
+            return ()
+
+
+def partners(facts: Facts) -> tuple[str, ...]:
+    """The other agencies of a case: who reported it, who was asked or asked for something, who raised a concern."""
+    found = [facts.reported_in]
+    for referral in facts.referrals.values():
+        found += [referral.from_agency, referral.to_agency]
+    found += [concern.agency for concern in facts.concerns.values()]
+    return tuple(sorted({one for one in found if one and one != facts.agency}))

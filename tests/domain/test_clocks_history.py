@@ -1,0 +1,197 @@
+"""Pauses, late entries, corrections and refusals: a clock goes by what happened, and nobody gains time by entering it."""
+
+from typing import Any
+
+from casetrail.domain.actions import ActionRejected, Actor
+from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned
+from casetrail.domain.clocks import told
+from casetrail.domain.closure import ClosureApproved
+from casetrail.domain.codes import (
+    ConcernKind,
+    Role,
+)
+from casetrail.domain.concern import ConcernRaised
+from casetrail.domain.policy import Level
+from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, report
+from tests.domain.clock_histories import DAY, Story, day
+from tests.domain.clock_stories import (
+    ASKED,
+    CONTACT,
+    DESK,
+    FONDLING,
+    IN,
+    LEADER,
+    MET,
+    MET_LATE,
+    MISSED,
+    PAUSED,
+    PROSECUTOR,
+    RESUMED,
+    RUNNING,
+    SIMPLE,
+    STEP,
+    TRUANCY,
+    WORKLOAD,
+    held,
+    referred,
+    runs_of,
+    screened,
+    suspended,
+)
+
+# --- pauses ---
+
+
+def test_a_suspension_pauses_what_the_policy_says_and_nothing_else() -> None:
+    story = held().tell(day(10), suspended(day(20)))
+    paused = {one.name: one.due_at for one in story.clocks(day(12)) if one.state is PAUSED}
+    assert paused == {"victim_contact": day(24), "progress": day(24), "supervisor_review": day(40)}
+    assert story.only("decision", day(12)).state is RUNNING
+    assert story.only("decision", day(12)).due_at == day(120)
+
+
+def test_work_that_goes_on_earlier_is_due_earlier() -> None:
+    story = held().tell(day(10), suspended(day(20))).tell(day(12), RESUMED)
+    assert story.only("progress", day(13)).due_at == day(16)
+    assert story.only("progress", day(13)).state is RUNNING
+
+
+def test_a_pause_ends_with_the_review_date_whether_or_not_somebody_resumes() -> None:
+    story = held().tell(day(10), suspended(day(20)))
+    assert story.only("progress", day(20)).state is RUNNING
+    assert story.only("progress", day(24.1)).state is MISSED
+    assert story.only("suspension_review", day(20.1)).state is MISSED
+
+
+def test_a_renewed_suspension_is_reviewed_anew() -> None:
+    story = held().tell(day(10), suspended(day(20))).tell(day(19), suspended(day(25)))
+    assert runs_of(story.runs("suspension_review", day(24))) == [(day(10), day(19), MET), (day(19), None, RUNNING)]
+    assert story.only("progress", day(24)).due_at == day(29)
+
+
+def test_what_was_missed_is_not_paused_away() -> None:
+    assert held().tell(day(15), suspended(day(30))).only("progress", day(16)).state is MISSED
+
+
+def test_nobody_can_pause_the_past() -> None:
+    entered_late = held().tell(day(5), suspended(day(12)), late=5 * DAY)  # recorded on day 10
+    assert entered_late.only("progress", day(11)).due_at == day(16)
+    too_late = held().tell(day(5), suspended(day(12)), late=9 * DAY)  # recorded on day 14
+    assert too_late.only("progress", day(14)).due_at == day(14)
+
+
+def test_an_imported_suspension_counts_from_when_it_happened() -> None:
+    story = Story()
+    for at, body in ((0.0, report()), (0.0, IN), (0.0, Assigned(DETECTIVE.id)), (5.0, suspended(day(12)))):
+        story.tell(day(at), body, Actor("registrar.1", "metro-pd", Role.REGISTRAR), late=300 * DAY, imported=True)
+    assert story.only("progress", day(14)).due_at == day(21)
+
+
+# --- entered late, in another order, corrected, refused ---
+
+
+def test_entering_a_report_late_gains_no_time() -> None:
+    story = Story().tell(HAPPENED, report(), INTAKE, late=20 * DAY)
+    assert story.only("screening", day(20)).due_at == day(3)
+
+
+def test_an_act_that_is_entered_late_finds_its_place() -> None:
+    story = held().tell(day(30), STEP, DETECTIVE).tell(day(12), CONTACT, DETECTIVE, late=25 * DAY)
+    assert runs_of(story.runs("progress", day(38))) == [
+        (day(0), day(12), MET), (day(12), day(30), MET_LATE), (day(30), None, RUNNING),
+    ]  # fmt: skip
+    assert [one.ended_by for one in story.runs("progress", day(38))] == [6, 5, None]
+
+
+def test_a_first_contact_that_is_entered_late_counts_from_when_it_was_made() -> None:
+    story = held().tell(day(20), CONTACT, DETECTIVE)
+    assert story.only("victim_contact", day(21)).state is MET_LATE
+    found = story.tell(day(3), CONTACT, DETECTIVE, late=20 * DAY).only("victim_contact", day(24))
+    assert (found.state, found.ended_at, found.ended_by) == (MET, day(3), 6)
+
+
+def test_who_was_there_before_the_report_was_written_has_answered_it() -> None:
+    story = held().tell(day(-0.1), CONTACT, DETECTIVE, late=2 * DAY)
+    assert (story.only("first_response", day(9)).state, story.only("first_response", day(9)).ended_at) == (MET, day(0))
+
+
+def test_an_act_from_before_the_assignment_is_no_progress_after_it() -> None:
+    story = screened().tell(day(5), Assigned(DETECTIVE.id)).tell(day(2), STEP, DETECTIVE, late=4 * DAY)
+    assert story.only("progress", day(20)).state is MISSED
+
+
+def test_what_follows_from_something_never_comes_before_it() -> None:
+    story = screened().tell(day(1), Assigned(DETECTIVE.id)).tell(day(0.5), Acknowledged(), DETECTIVE, late=1 * DAY)
+    assert runs_of(story.runs("acknowledgement", day(9))) == [(day(1), day(1), MET)]
+
+
+def test_an_acknowledgement_is_of_the_last_assignment_only() -> None:
+    story = screened().tell(day(0), Assigned(DETECTIVE.id)).tell(day(4), Reassigned(OTHER_DETECTIVE.id, WORKLOAD))
+    story.tell(day(0.5), Acknowledged(), OTHER_DETECTIVE, late=4 * DAY)
+    assert runs_of(story.runs("acknowledgement", day(9))) == [(day(0), day(4), MISSED), (day(4), day(4), MET)]
+
+
+def test_a_correction_counts_from_the_beginning() -> None:
+    from casetrail.domain.codes import CorrectionReason
+    from casetrail.domain.linking import FactCorrected
+
+    def corrected(**changes: Any) -> Story:
+        body = FactCorrected(1, CorrectionReason.ENTERED_WRONG, **changes)
+        return held(offences=SIMPLE).tell(day(3), body, INTAKE)
+
+    assert corrected(immediate_danger=True).only("danger_contact", day(3)).state is MISSED
+    assert corrected(offences=FONDLING).only("decision", day(3)).due_at == day(120)
+    assert corrected(offences=TRUANCY).only("first_response", day(2)).due_at == day(3)
+    earlier = corrected(happened_at=day(-40)).only("decision", day(3))
+    assert (earlier.started_at, earlier.due_at) == (day(-40), day(5))
+    assert corrected(happened_at=day(2)).only("decision", day(3)).started_at == HAPPENED
+
+
+def test_what_was_refused_stops_no_clock() -> None:
+    story = held().tell(day(1), ASKED, DETECTIVE)
+    story.record(None, ActionRejected("ClosureApproved", "closing-takes-two"))
+    assert story.only("closure_decision", day(2)).state is RUNNING
+
+
+def test_who_is_assigned_was_screened_in() -> None:
+    story = Story()
+    for at, body in ((0.0, report()), (1.0, Assigned(DETECTIVE.id))):
+        story.tell(day(at), body, Actor("registrar.1", "metro-pd", Role.REGISTRAR), late=9 * DAY, imported=True)
+    assert story.only("screening", day(9)).state is MET
+    assert story.runs("assignment", day(9)) == []
+
+
+# --- escalation ---
+
+
+def test_a_missed_clock_names_who_is_told_step_by_step() -> None:
+    found = held().only("decision", day(200))
+    assert found.tells() == [
+        (Level.HOLDER, day(120)), (Level.SUPERVISOR, day(121)), (Level.COMMANDER, day(123)), (Level.PARTNERS, day(127)),
+        (Level.OVERSIGHT, day(134)),
+    ]  # fmt: skip
+
+
+def test_a_step_is_somebody_of_the_case() -> None:
+    from tests.domain.clock_histories import folded
+
+    story = referred().tell(day(1), ConcernRaised("c1", ConcernKind.OTHER), PROSECUTOR)
+    facts = folded(story.events).facts
+    assert told(facts, story.only("decision", day(1)), Level.HOLDER) == (DETECTIVE.id,)
+    assert told(facts, story.only("referral_answer", day(1)), Level.HOLDER) == (CLINIC.agency,)
+    assert told(facts, story.only("decision", day(1)), Level.SUPERVISOR) == (LEADER,)
+    assert told(facts, story.only("decision", day(1)), Level.COMMANDER) == ("child-crimes/commander",)
+    assert told(facts, story.only("decision", day(1)), Level.PARTNERS) == (CLINIC.agency, "prosecutor")
+    assert told(facts, story.only("decision", day(1)), Level.OVERSIGHT) == ()
+
+
+def test_of_a_case_that_nobody_holds_the_intake_desk_is_told() -> None:
+    from tests.domain.clock_histories import folded
+
+    story = screened()
+    assert told(folded(story.events).facts, story.only("decision", day(1)), Level.HOLDER) == (DESK,)
+
+
+def test_a_second_person_matters_to_no_clock() -> None:
+    story = held().tell(day(1), ASKED, DETECTIVE).tell(day(2), ClosureApproved(), OTHER_SERGEANT)
+    assert story.only("closure_decision", day(3)).state is MET
