@@ -31,6 +31,7 @@ R = TypeVar("R")
 
 UNREACHABLE: Final = frozenset({"log-unreachable", "views-unreachable", "keyring-unreachable", "keyring-locked"})
 NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published"})
+DAMAGED: Final = frozenset({"log-damaged"})
 
 
 def pass_config(command: Callable[..., R]) -> Callable[..., R]:
@@ -74,6 +75,8 @@ def failure_of(error: Exception) -> Failure | None:
         return Failure(str(error), exits.UNREACHABLE)
     if code in NOT_FOUND:
         return Failure(str(error), exits.NOT_FOUND)
+    if code in DAMAGED:
+        return Failure(str(error), exits.FAULTS)
     return Failure(str(error), exits.PENDING if code == "pending" else exits.FAILED)
 
 

@@ -23,6 +23,7 @@ FINDINGS: Final = frozenset(
         "publication-contradicted",
         "receipt-denied",
         "chain-broken",
+        "offset-gone",
         "proof-invalid",
         "note-invalid",
     }

@@ -26,6 +26,9 @@ SEARCH: Final = 30.0
 """Seconds for the quick search; after that the partition is read from its beginning."""
 
 UNANSWERED: Final = "the log holds the action, and no recorder has answered it yet"
+ANSWER_GONE: Final = (
+    "the log does not give the answer any more that the proof shows: keep receipt and proof, they are evidence"
+)
 
 FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -57,14 +60,13 @@ def prove(config: Config, file: Path, form: str) -> None:
     with convicting(), opened_log(config) as log:
         _check_name(log, held)
         check_submitted(log, held)
-        event = _answer(log, held)
-        if event is None:
-            fields(_submitted(held), form)
-            raise _waiting(held, UNANSWERED)
-        earlier = _earlier(file, held, policy)
-        with opened_tree(config, log, policy) as tree:
+        event, earlier = _answer(log, held), _earlier(file, held, policy)
+        with opened_tree(config, log, policy) as tree:  # also without an answer: it may have been there, and be cut off
             if earlier is not None:
                 _check_agrees(tree, earlier)
+            if event is None:
+                fields(_submitted(held), form)
+                raise Failure(ANSWER_GONE, exits.FAULTS) if earlier is not None else _waiting(held, UNANSWERED)
             try:
                 proof = earlier or proven(tree, policy, held, event)
             except NotProvenYet as error:
@@ -123,10 +125,7 @@ def _online(config: Config, held: "Receipt", found: "Proven | None") -> dict[str
         event = _answer(log, held)
         answered = None if event is None else answered_by(held, event.value or b"")
         if found is not None and answered != found.answered:
-            raise Failure(
-                "the log does not give the answer any more that the proof shows: keep receipt and proof, they are evidence",
-                exits.FAULTS,
-            )
+            raise Failure(ANSWER_GONE, exits.FAULTS)
         with progress_bar("folding the case", None) as progress:
             case = case_now(log, held.case_id, progress)
     at = now()

@@ -13,6 +13,12 @@ class LogUnreachable(LogError):
     code = "log-unreachable"
 
 
+class LogDamaged(LogUnreachable):
+    """What the log gives back fails its own checksum: a disk is damaged, or somebody has written to it."""
+
+    code = "log-damaged"
+
+
 class LogMissing(LogError):
     """There is no log of that name there. ``casetrail log init`` makes one."""
 

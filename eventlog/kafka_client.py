@@ -8,6 +8,7 @@ from typing import Any, Final
 from kafka import KafkaProducer
 from kafka.errors import (
     AuthorizationError,
+    CorruptRecordError,
     InvalidProducerEpochError,
     KafkaError,
     KafkaTimeoutError,
@@ -18,7 +19,7 @@ from kafka.errors import (
     TransactionCoordinatorFencedError,
 )
 
-from casetrail.eventlog.errors import EntryTooLarge, LogError, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.errors import EntryTooLarge, LogDamaged, LogError, LogUnreachable, OffsetGone, WriterFenced
 
 logging.getLogger("kafka").addHandler(logging.NullHandler())  # its warnings go to who configures logging, not to stderr
 
@@ -110,6 +111,11 @@ def translated(error: BaseException, bootstrap: str) -> LogError:
         return EntryTooLarge("the broker does not take a record of this size")
     if any(isinstance(one, OffsetOutOfRangeError) for one in found):
         return OffsetGone("the log has no record at this offset any more: its beginning has been deleted")
+    if damaged := next((one for one in found if isinstance(one, CorruptRecordError)), None):
+        return LogDamaged(
+            f"what the brokers at {bootstrap} give back was damaged, or altered on their disks ({damaged}); keep a copy of the "
+            "partition's files"
+        )
     if any(isinstance(one, AuthorizationError | SaslAuthenticationFailedError) for one in found):
         return LogUnreachable(f"the brokers at {bootstrap} refuse this user ({type(error).__name__}: {error})")
     return LogUnreachable(

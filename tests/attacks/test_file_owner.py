@@ -1,0 +1,145 @@
+"""Somebody who can write the file of an embedded log, and mends its triggers so that they tell nothing."""
+
+import shutil
+
+import pytest
+
+from casetrail.cli import exits
+from casetrail.eventlog.port import Record, Topic
+from casetrail.proofs.logtree import TreeContradicted
+from tests.actions import life
+from tests.attacks.scene import VICTIM, Scene, altered, at, owning
+
+
+def change(scene: Scene, statement: str, *values: object) -> None:
+    """Change the file behind the log's back."""
+    with owning(scene.folder / "log.db") as database:
+        assert database.execute(statement, values).rowcount > 0
+
+
+def delete(scene: Scene, topic: Topic, record: Record, which: str = "=") -> None:
+    """Delete a record, or those before or after it too."""
+    statement = f"DELETE FROM record WHERE topic = ? AND partition = ? AND offset {which} ?"
+    change(scene, statement, topic, record.partition, record.offset)
+
+
+def second_event(scene: Scene) -> Record:
+    """An event of the case that is neither its first nor its last."""
+    return scene.events()[1][0]
+
+
+def test_a_changed_byte_of_an_event_is_named_with_its_place(embedded: Scene) -> None:
+    record = second_event(embedded)
+    where = "WHERE topic = 'events' AND partition = ? AND offset = ?"
+    change(embedded, f"UPDATE record SET value = ? {where}", altered(record), record.partition, record.offset)
+    found = embedded.faults()
+    assert set(found) == {"content-differs", "chain-broken", "root-differs"}
+    assert at(found["content-differs"]) == [("events", record.partition, record.offset)]
+    assert found["content-differs"][0]["case_id"] == VICTIM
+    assert embedded.convicted() == {("altered", VICTIM)}
+    held = embedded.of()[1]
+    assert "answers another submission" in embedded.receipt("check", held, "--online", code=exits.FAULTS).stderr
+    assert "was altered" in embedded.receipt("prove", held, code=exits.FAULTS).stderr
+
+
+def test_an_event_that_is_deleted_from_the_middle_is_missed_at_its_place(embedded: Scene) -> None:
+    record = second_event(embedded)
+    delete(embedded, Topic.EVENTS, record)
+    found = embedded.faults()
+    assert set(found) == {"record-deleted", "action-unanswered", "number-wrong", "size-differs"}
+    assert at(found["record-deleted"]) == [("events", record.partition, record.offset)]
+    assert embedded.convicted() == {("left-out", VICTIM)}
+    assert embedded.counted(exits.FAULTS)["faults"] == 1
+    assert "passed over" in embedded.receipt("prove", embedded.of()[1], code=exits.FAULTS).stderr
+
+
+def test_a_beginning_that_is_deleted_is_missed_at_once(embedded: Scene) -> None:
+    record = second_event(embedded)
+    delete(embedded, Topic.EVENTS, record, "<=")
+    assert embedded.weakened() == {("events", "first offset")}
+    found = embedded.faults()
+    assert set(found) == {"history-cut"}
+    assert at(found["history-cut"]) == [("events", record.partition, 0)]
+    assert embedded.convicted() == {("history-cut", None)}
+    embedded.counted(exits.FAULTS)
+    for command in ("prove", "check"):
+        words = ("--online",) if command == "check" else ()
+        assert "deleted" in embedded.receipt(command, embedded.of()[0], *words, code=exits.FAULTS).stderr
+
+
+def test_an_end_that_is_cut_off_is_missed_by_the_checkpoints_over_it(embedded: Scene) -> None:
+    record = second_event(embedded)
+    embedded.receipt("prove", embedded.of()[1], code=exits.OK)
+    delete(embedded, Topic.EVENTS, record, ">=")
+    found = embedded.faults()
+    assert set(found) == {"tail-cut"}
+    assert found["tail-cut"][0]["found"].startswith(f"covers partition {record.partition} up to ")
+    assert embedded.convicted() == set()  # for a replay the actions are pending
+    words = embedded.receipt("check", embedded.of()[1], "--online", code=exits.FAULTS).stderr
+    assert "does not give the answer any more" in words
+
+
+def test_an_older_copy_of_the_whole_file_shows_to_whoever_has_seen_more(
+    embedded: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    embedded.close()
+    shutil.copy(embedded.folder / "log.db", embedded.folder / "older.db")
+    embedded.reopen()
+    (later,) = embedded.go_on(life(VICTIM)[3])
+    kept, state = str(embedded.file("kept.note", embedded.newest_note())), str(embedded.folder / "state")
+    assert embedded.faults("--state", state) == {}
+    embedded.close()
+    for path in (embedded.folder / "log.db-wal", embedded.folder / "log.db-shm"):
+        path.unlink(missing_ok=True)
+    shutil.copy(embedded.folder / "older.db", embedded.folder / "log.db")
+    embedded.reopen()
+
+    assert embedded.faults() == {}  # it is true as far as it goes
+    assert {"checkpoint-replaced", "end-went-back"} == set(embedded.faults("--state", state))
+    (row,) = embedded.rows("audit", "compare", kept, embedded.url, code=exits.FAULTS)
+    assert row["verdict"] == "cut"
+    assert "holds nothing at" in embedded.receipt("prove", later, code=exits.FAULTS).stderr
+    with pytest.raises(TreeContradicted, match="its history was replaced"):
+        embedded.publish()
+    with embedded.notary(folder="forgetful"):
+        pass
+    embedded.submit(life(VICTIM)[3])
+    embedded.record()
+    with embedded.notary(folder="forgetful") as notary:
+        notary.tree.pending.poll(0.1)
+        notary.publish()
+    assert caplog.text.count("has not cosigned") == 2
+    assert set(embedded.faults("--promised", "0")) == {"quorum-missing"}
+
+
+def test_a_submission_that_is_deleted_before_it_is_recorded_is_missed_by_its_receipt(embedded: Scene) -> None:
+    first, _ = embedded.submit(*life(VICTIM)[3:5])
+    record = embedded.log.read_one(Topic.ACTIONS, first.partition, first.offset)
+    assert record is not None
+    delete(embedded, Topic.ACTIONS, record)
+    embedded.record()
+    found = embedded.faults()
+    assert set(found) == {"record-deleted"}
+    assert at(found["record-deleted"]) == [("actions", first.partition, first.offset)]
+    assert "holds nothing at" in embedded.receipt("prove", first, code=exits.FAULTS).stderr
+
+
+def test_the_last_submission_deleted_before_it_is_recorded_is_missed_by_its_receipt_alone(embedded: Scene) -> None:
+    (only,) = embedded.submit(life(VICTIM)[3])
+    record = embedded.log.read_one(Topic.ACTIONS, only.partition, only.offset)
+    assert record is not None
+    delete(embedded, Topic.ACTIONS, record)
+    assert embedded.faults() == {}
+    assert embedded.counted()["submitted"] == len(embedded.receipts) - 1
+    assert "holds nothing at" in embedded.receipt("check", only, "--online", code=exits.FAULTS).stderr
+
+
+def test_a_file_without_its_guards_is_weakened(embedded: Scene) -> None:
+    with owning(embedded.folder / "log.db") as database:
+        database.execute("BEGIN")
+        database.execute("ROLLBACK")
+    assert embedded.weakened() == set()
+    with owning(embedded.folder / "log.db", mends=False):
+        pass
+    assert {topic for topic, _ in embedded.weakened()} == {"all"}
+    assert set(embedded.faults()) == {"setting-weakened"}
