@@ -14,7 +14,7 @@ from casetrail.domain.case import Case, Facts, Recorded
 from casetrail.domain.clock_runs import Run, Runs, fold
 from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
-from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Owes
+from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Limit, Owes
 
 EDUCATIONAL_NEGLECT: Final = ("167.031", "167.061")
 """Statutes on compulsory attendance (RSMo): a report of 90F that names no other is one of educational neglect."""
@@ -35,6 +35,7 @@ class ClockState(StrEnum):
 class Clock(NamedTuple):
     """One run of a clock, judged. Moments are UTC.
 
+    ``limit``: the one that the policy has for this kind of case.
     ``subject``: the referral or concern that it runs for. ``owed_by``: a person, a desk of the unit (``UNIT/intake``) or
     an agency. ``started_by`` and ``ended_by`` are numbers of events in the case. While it is paused, ``due_at`` counts on
     the suspension's lasting until its review date.
@@ -42,6 +43,7 @@ class Clock(NamedTuple):
 
     case_id: str
     rule: ClockRule
+    limit: Limit
     subject: str | None
     state: ClockState
     owed_by: str
@@ -98,7 +100,7 @@ def _judged(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetime) 
     else:
         state = ClockState.MET_LATE if run.met else ClockState.MISSED
     return Clock(
-        runs.case.id, rule, run.subject, state, _owed_by(runs.case, run), run.started_at, run.started_by, due,
+        runs.case.id, rule, limit, run.subject, state, _owed_by(runs.case, run), run.started_at, run.started_by, due,
         run.ended_at, run.ended_by,
     )  # fmt: skip
 

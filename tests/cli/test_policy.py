@@ -104,3 +104,21 @@ def test_the_presets_hold_the_same_limits() -> None:
 
     keys = {one.key.partition(".")[0] for one in difference(preset("generic"), preset("missouri"))}
     assert keys == {"time_zone", "calendars", "withdrawn"}
+
+
+def test_the_commands_of_the_documentation_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import re
+    import shlex
+
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) == 7
+    monkeypatch.chdir(tmp_path)
+    shell = Shell(tmp_path)
+    shell.run("log", "init")
+    shell.report("C-1")
+    for line in lines:
+        command, _, file = line.partition(" > ")
+        shown = shell.run(*shlex.split(command)[1:]).stdout
+        if file:
+            Path(file).write_text(shown, "utf-8")

@@ -1,0 +1,79 @@
+"""The whole history of every case, from the log alone, one case after the other; and of one case, from the views.
+
+All events are read and set aside by case first, so memory stays flat. That is work in proportion to the whole log.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from casetrail.cli.config import Config
+from casetrail.cli.context import opened_log, opened_views
+from casetrail.domain.values import is_id
+
+if TYPE_CHECKING:
+    from casetrail.domain.case import Recorded
+
+Progress = Callable[[int], None]
+
+
+def count_events(config: Config) -> int:
+    """How many events the log has."""
+    from casetrail.eventlog.port import Topic
+
+    with opened_log(config) as log:
+        return sum(log.end_offsets(Topic.EVENTS).values())
+
+
+def histories(
+    config: Config, until: datetime | None = None, progress: Progress | None = None
+) -> "Iterator[tuple[str, list[Recorded]]]":
+    """Each case's id with its events in order: those that were recorded by ``until``, if that is given.
+
+    Raises ``ChainBroken`` where an event does not follow from the one before it.
+    """
+    from casetrail.eventlog.port import Topic
+    from casetrail.projections.building import Share, set_aside
+
+    with opened_log(config) as log:
+        ends = log.end_offsets(Topic.EVENTS)
+    with tempfile.TemporaryDirectory(prefix="casetrail-") as directory:
+        share = Share(config.log_url(), dict(config.kafka), ends, Path(directory), "events")
+        for path in set_aside(share, progress or _nobody).files:
+            yield from _of_file(path, until)
+            path.unlink()
+
+
+def _of_file(path: Path, until: datetime | None) -> "Iterator[tuple[str, list[Recorded]]]":
+    from casetrail.eventlog.outcome import History, follow
+    from casetrail.projections.spill import spilled
+
+    cases: dict[str, tuple[History, list[Recorded]]] = {}
+    for key, records in spilled(path):
+        case_id = key.decode(errors="replace")
+        if not is_id(case_id):  # submissions that belong to no case
+            continue
+        history, events = cases.setdefault(case_id, (History.empty(case_id), []))
+        for record in records:
+            event = follow(history, record)
+            if until is None or event.recorded_at <= until:
+                events.append(event.recorded())
+    for case_id, (_, events) in cases.items():
+        if events:
+            yield case_id, events
+
+
+def history_of(config: Config, case_id: str, until: datetime | None = None) -> "list[Recorded]":
+    """The events of one case in order, those that were recorded by ``until``, if that is given."""
+    from casetrail.eventlog.codec import decode_event
+    from casetrail.projections.queries import timeline
+
+    with opened_views(config) as database:
+        events = [decode_event(value) for _, _, value in timeline(database, case_id)]
+    return [event.recorded() for event in events if until is None or event.recorded_at <= until]
+
+
+def _nobody(_: int) -> None:
+    """Is told how much is done, and tells nobody."""

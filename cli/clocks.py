@@ -1,0 +1,216 @@
+"""``casetrail due``, ``overdue`` and ``clock``: what is owed, by whom and by when, computed from the events."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import DAYS, Failure, format_option, guarded, moment, now, pass_config
+from casetrail.cli.policies import DEFAULT, read_policy
+from casetrail.cli.progress import progress_bar
+from casetrail.cli.render import emit
+
+if TYPE_CHECKING:
+    from casetrail.domain.clock_runs import Runs
+    from casetrail.domain.clocks import Clock
+    from casetrail.domain.policy import InForce
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Row = dict[str, Any]
+
+DUE: Final = ("due_at", "case_id", "clock", "subject", "owed_by", "unit", "state", "started_at")
+OVERDUE: Final = ("due_at", "overdue_hours", "case_id", "clock", "subject", "owed_by", "unit", "told", "started_at")
+CLOCK: Final = ("clock", "subject", "state", "started_at", "started_by", "due_at", "ended_at", "ended_by", "owed_by",
+                "limit", "calendar", "source")  # fmt: skip
+HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """As of which moment, and by which policies. ``until``: only what had been recorded by then counts."""
+
+    until: datetime | None
+    at: datetime
+    policies: "InForce"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which clocks to list. What is None does not restrict."""
+
+    clock: str | None
+    owed_by: str | None
+    unit: str | None
+    limit: int
+
+
+def asking_options(command: Callable[P, R]) -> Callable[P, R]:
+    """``--as-of``, ``--now`` and ``--judge-by``."""
+    for option in (
+        click.option(
+            "--judge-by",
+            metavar="PRESET|FILE",
+            default=DEFAULT,
+            show_default=True,
+            help="The policy to judge by: a preset, or a file.",
+        ),
+        click.option("--now", "moment_text", metavar="TIME", help="Judge as of this time instead of now."),
+        click.option(
+            "--as-of", "until_text", metavar="TIME", help="As it was then: only what had been recorded by then counts."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def listing_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Options of commands that list clocks of many cases."""
+    for option in (
+        click.option("--limit", type=click.IntRange(1, 2**31), default=50, show_default=True, help="At most so many."),
+        click.option("--unit", metavar="ID", help="Only cases of this unit."),
+        click.option("--owed-by", metavar="ID", help="Only what this person, desk (UNIT/intake) or agency owes."),
+        click.option("--clock", metavar="NAME", help="Only this clock."),
+    ):
+        command = option(command)
+    return asking_options(command)
+
+
+def asked(config: Config, until_text: str | None, moment_text: str | None, judge_by: str) -> Asked:
+    """What the options of ``asking_options`` say."""
+    from casetrail.domain.policy import InForce
+    from casetrail.domain.values import EPOCH
+
+    until = moment(config, until_text, "--as-of") if until_text else None
+    at = moment(config, moment_text, "--now") if moment_text else until or now()
+    return Asked(until, at, InForce([(EPOCH, read_policy(judge_by))]))
+
+
+@click.command()
+@click.option("--within", type=DAYS, metavar="DAYS", help="Only what is due within so many days.")
+@listing_options
+@format_option
+@pass_config
+@guarded
+def due(config: Config, within: int | None, form: str, **given: Any) -> None:
+    """List what is due next, and who owes it: the most urgent first.
+
+    What is overdue already is listed by 'casetrail overdue'. Every event of the log is read.
+    """
+    question, wanted = _taken(config, given)
+    last = None if within is None else question.at + timedelta(days=within)
+
+    def row(clock: "Clock", runs: "Runs") -> Row | None:
+        if clock.is_overdue or (last is not None and clock.due_at > last):
+            return None
+        return _row(clock, runs)
+
+    emit(_listed(config, question, wanted, row), DUE, form, "due")
+
+
+@click.command()
+@listing_options
+@format_option
+@pass_config
+@guarded
+def overdue(config: Config, form: str, **given: Any) -> None:
+    """List what is overdue, who owes it, and who is to be told by now: the longest overdue first.
+
+    It follows from the events, the policy and the time, whether or not anybody watches. Every event of the log is read.
+    """
+    question, wanted = _taken(config, given)
+
+    def row(clock: "Clock", runs: "Runs") -> Row | None:
+        if not clock.is_overdue:
+            return None
+        told = [level for level, at in clock.tells() if at <= question.at]
+        return {**_row(clock, runs), "overdue_hours": (question.at - clock.due_at) // HOUR, "told": told}
+
+    emit(_listed(config, question, wanted, row), OVERDUE, form, "overdue")
+
+
+@click.command()
+@click.argument("case_id", metavar="CASE")
+@asking_options
+@format_option
+@pass_config
+@guarded
+def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
+    """Show every clock of a case: when it started, when it was due, how it stands or how it went.
+
+    'started_by' and 'ended_by' are numbers of events of 'casetrail history'.
+    """
+    from casetrail.cli.case_histories import history_of
+    from casetrail.domain.clocks import clocks
+
+    question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
+    events = history_of(config, case_id, question.until)
+    if not events:
+        when = "" if question.until is None else " then"
+        raise Failure(f"the views know no case {case_id}{when}", exits.NOT_FOUND)
+    rows = [
+        {
+            **_plain(one),
+            "started_by": one.started_by,
+            "ended_at": one.ended_at,
+            "ended_by": one.ended_by,
+            "limit": str(one.limit),
+            "calendar": one.rule.calendar.name if one.rule.calendar else "wall",
+            "source": one.rule.source,
+        }
+        for one in clocks(case_id, events, question.policies, question.at)
+    ]
+    emit(rows, CLOCK, form, f"clocks of case {case_id}")
+
+
+def _taken(config: Config, given: dict[str, Any]) -> tuple[Asked, Wanted]:
+    question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
+    return question, Wanted(given["clock"], given["owed_by"], given["unit"], given["limit"])
+
+
+def _listed(config: Config, question: Asked, wanted: Wanted, row: "Callable[[Clock, Runs], Row | None]") -> list[Row]:
+    """The first rows by due time, of all clocks that are owed."""
+    from heapq import nsmallest
+
+    from casetrail.cli.case_histories import count_events
+
+    with progress_bar("reading", count_events(config)) as progress:
+        rows = (made for clock, runs in _owed(config, question, wanted, progress) if (made := row(clock, runs)))
+        return nsmallest(wanted.limit, rows, key=lambda one: (one["due_at"], one["case_id"], one["clock"]))
+
+
+def _owed(
+    config: Config, question: Asked, wanted: Wanted, progress: Callable[[int], None] | None
+) -> "Iterator[tuple[Clock, Runs]]":
+    """The clocks that are owed and wanted, of all cases."""
+    from casetrail.cli.case_histories import histories
+    from casetrail.domain.clock_runs import fold
+    from casetrail.domain.clocks import judged
+
+    for case_id, events in histories(config, question.until, progress):
+        runs = fold(case_id, events, question.policies)
+        if wanted.unit is not None and runs.case.facts.unit != wanted.unit:
+            continue
+        for one in judged(runs, question.at):
+            fits = wanted.clock in (None, one.name) and wanted.owed_by in (None, one.owed_by)
+            if one.is_owed and fits:
+                yield one, runs
+
+
+def _row(clock: "Clock", runs: "Runs") -> Row:
+    return {**_plain(clock), "case_id": clock.case_id, "unit": runs.case.facts.unit or None}
+
+
+def _plain(clock: "Clock") -> Row:
+    return {
+        "clock": clock.name,
+        "subject": clock.subject,
+        "state": clock.state.value,
+        "owed_by": clock.owed_by,
+        "started_at": clock.started_at,
+        "due_at": clock.due_at,
+    }
