@@ -1,6 +1,7 @@
 """``casetrail demo``: the 149 reports, and what an operator and an auditor would have seen."""
 
 import shlex
+import shutil
 import sys
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,22 +17,30 @@ from casetrail.cli.context import Failure, guarded, now, opened_log, opened_view
 from casetrail.cli.history import history_rows
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
+from casetrail.consumers.notary import Notary
 from casetrail.demo.playing import play
 from casetrail.demo.scenario import GROUPS, scenes
 from casetrail.domain.case import Case
 from casetrail.domain.due import next_due
 from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.opening import open_log
 from casetrail.privacy.opening import open_keyring
 from casetrail.projections import queries
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.keys import Algorithm, create_key, save_key
+from casetrail.proofs.note import parse_note
 
 MARK = "casetrail.toml"
 LOG = "log.db"
+POLICY = f"{LOG}.policy"
+FOLDERS = (f"{LOG}.tree", f"{LOG}.notary")
 YEARS = range(1980, 2900)
 STILL = timedelta(days=30)
 STANDING = ("case_id", "status", "holder", "offences", "received_at", "last_act_at", "due", "owed_by", "due_at")
 TOLD = ("number", "occurred_at", "kind", "result", "actor", "role", "detail")
 CONFIGURATION = """# Made by 'casetrail demo'. Everything in this folder is invented.
 log = "sqlite:log.db"
+policy = "log.db.policy"
 person = "sgt.archer"
 agency = "metro-pd"
 role = "supervisor"
@@ -65,7 +74,8 @@ def demo(directory: Path, seed: int, today: str | None) -> None:
     with progress_bar("playing four years", len(story)) as progress:
         play(directory / LOG, "demo", keyring, story, progress)
     keyring.close()
-    _tell(load_config(directory / MARK, {}), end, directory)
+    signed = _notarise(directory)
+    _tell(load_config(directory / MARK, {}), end, directory, signed)
 
 
 def _noon(day: str) -> datetime:
@@ -86,7 +96,10 @@ def _make_room(directory: Path) -> None:
         if found and not (_is_demonstration(directory) and all(_is_ours(one) for one in found)):
             raise Failure(f"{directory} is not empty and holds more than a demonstration; give another --dir")
         for one in found:
-            one.unlink()
+            if one.is_dir():
+                shutil.rmtree(one)
+            else:
+                one.unlink()
     except OSError as error:
         raise Failure(f"{directory} cannot be used: {error.strerror}; give another --dir") from error
 
@@ -97,14 +110,31 @@ def _is_demonstration(directory: Path) -> bool:
 
 
 def _is_ours(file: Path) -> bool:
-    return not file.is_dir() and (file.name == MARK or file.name.startswith(LOG))
+    return file.name in FOLDERS if file.is_dir() else file.name == MARK or file.name.startswith(LOG)
+
+
+def _notarise(directory: Path) -> Checkpoint:
+    """Sign what was played: two checkpoints, so that the second covers the case map of the first; the newest one."""
+    key = create_key("demo.example/casetrail", Algorithm.ED25519)
+    save_key(key, directory / f"{LOG}.notary.key")
+    (directory / POLICY).write_text(f"log {key.verifier_key}\nquorum none\n", "utf-8")
+    with open_log(f"sqlite:{directory / LOG}") as log:
+        notary = Notary(log, directory / f"{LOG}.notary", key)
+        while notary.step(0.0):
+            pass
+        for _ in range(2):
+            notary.publish()
+        newest = notary.tree.newest()
+        notary.close()
+    assert newest is not None  # there are events
+    return parse_checkpoint(parse_note(newest.note).text)
 
 
 def _title(text: str) -> None:
     click.secho(f"\n{text}", bold=sys.stdout.isatty())
 
 
-def _tell(config: Config, end: datetime, directory: Path) -> None:
+def _tell(config: Config, end: datetime, directory: Path, signed: Checkpoint) -> None:
     groups = ", ".join(f"{count} {group}" for group, count, _, _ in GROUPS)
     click.echo(f"{sum(count for _, count, _, _ in GROUPS)} reports of crimes against children ({groups}).")
     click.echo("They were received, filed and dropped. This is what would have been seen.")
@@ -131,6 +161,8 @@ def _tell(config: Config, end: datetime, directory: Path) -> None:
         counted = balance(log)
     rows = [{**vars(one), "pending": one.pending, "faults": len(one.faults)} for one in counted]
     emit(rows, ("submitted", "accepted", "rejected", "unreadable", "pending", "faults"), "table")
+    _title("What the notary signed: no byte of it can change unseen from now on")
+    click.echo(f"{signed.size} leaves, as {signed.origin}")
     _go_on(directory, case_id, end)
 
 
@@ -185,6 +217,9 @@ def _go_on(directory: Path, case_id: str, end: datetime) -> None:
         f"act assigned {case_id} --holder det.01",
         f"replay --as-of {end.year - 2}-06-30T00:00:00Z --format csv",
         "count --format json",
+        "audit verify",
+        "audit replay",
+        f"audit export {case_id} --output {directory / f'{LOG}.case'}",
         "--help",
     ):
         click.echo(f"  {program} {command}")
