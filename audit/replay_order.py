@@ -6,7 +6,7 @@ order, and as few of them as possible (a longest growing run among the next answ
 far-off action does not make thousands of honest ones look moved.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -118,7 +118,7 @@ class Answers:
                 break
             answer = self._read(record)
             if self._turn <= answer.answers < self._action_end:
-                self._disorder |= bool(self._window) and answer.answers <= self._window[-1].answers
+                self._disorder |= bool(self._window) and answer.answers < self._window[-1].answers
                 self._window.append(answer)
             else:
                 self._overdue.append(answer)
@@ -134,8 +134,8 @@ class Answers:
         return Answer(record, NOTHING if self._before is None else self._before)
 
     def _set_aside(self) -> None:
-        """Leave in the window what stands in order, and remember where the rest stands."""
-        kept = longest_growing([answer.answers for answer in self._window])
+        """Leave in the window what stands in order (a second answer does so, too), and remember where the rest stands."""
+        kept = longest_growing([answer.answers for answer in self._window], strictly=False)
         for place, answer in enumerate(self._window):
             if place not in kept:
                 self._aside.setdefault(answer.answers, []).append(answer.record.offset)
@@ -170,13 +170,14 @@ def rules_named(value: bytes | None) -> int | None:
         return None
 
 
-def longest_growing(numbers: Sequence[int]) -> frozenset[int]:
-    """The places of a longest strictly growing subsequence (patience sorting, O(n log n))."""
+def longest_growing(numbers: Sequence[int], *, strictly: bool = True) -> frozenset[int]:
+    """The places of a longest growing subsequence (patience sorting, O(n log n)). Not ``strictly``: it may stay the same."""
+    place_of = bisect_left if strictly else bisect_right
     lowest: list[int] = []  # the lowest number that ends a growing run of each length
     ends: list[int] = []  # its place
     before: list[int | None] = []
     for place, number in enumerate(numbers):
-        length = bisect_left(lowest, number)
+        length = place_of(lowest, number)
         before.append(ends[length - 1] if length else None)
         lowest[length : length + 1] = [number]
         ends[length : length + 1] = [place]

@@ -24,6 +24,13 @@ def test_what_stays_is_in_order_and_nothing_longer_is(numbers: list[int]) -> Non
     )  # fmt: skip
 
 
+@given(st.lists(st.integers(0, 5), max_size=9))
+def test_where_several_may_answer_one_action_nothing_longer_stays_in_order(numbers: list[int]) -> None:
+    kept = [numbers[place] for place in sorted(longest_growing(numbers, strictly=False))]
+    assert kept == sorted(kept)
+    assert not any(list(some) == sorted(some) for some in combinations(numbers, len(kept) + 1))
+
+
 def test_one_answer_out_of_order_moves_no_other() -> None:
     assert longest_growing([0, 1, 900, 2, 3, 4]) == {0, 1, 3, 4, 5}
     assert longest_growing([1, 2, 3, 0, 4]) == {0, 1, 2, 4}
