@@ -156,6 +156,10 @@ def _check_later(export: CaseExport) -> str:
         if leaf.index is not None or leaf.proof:
             _proven(leaf, number, head)
             included += 1
+        if leaf.index is not None and leaf.index < (export.record.index or 0):
+            raise ProofInvalid(
+                f"event {number} is leaf {leaf.index}, so the checkpoint that the statement is of covers it, and denies it"
+            )
     return f"{len(later)} more, {included} of them leaves of the tree: the statement does not cover them, so there may be others"
 
 

@@ -243,7 +243,9 @@ def test_no_byte_of_the_file_can_be_changed(
     value = {"case": case, "absent": absent}[which].format()
     at = data.draw(st.integers(0, len(value) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda one: one != value[at]))
-    assert not holds(value[:at] + bytes([byte]) + value[at + 1 :])
+    changed = value[:at] + bytes([byte]) + value[at + 1 :]
+    assert not holds(changed) or (which == "absent" and parse_export(changed).case_id != absent.case_id)
+    # that another case is absent, too, is true as well: one in eight ids ends in the same empty part of this small map
 
 
 @settings(max_examples=300, deadline=None)
