@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
@@ -53,7 +54,7 @@ class Judge:
 
     def __init__(self, place: Place, faults: Faults) -> None:
         self._place, self.faults = place, faults
-        self._writer = Writer(place.log, place.partition, RULE_SET)
+        self._is_answer = Writer(place.log, place.partition, RULE_SET).is_answer
         self._frames = frame("event"), frame("action")
         self.counts: Counter[str] = Counter()
         """Outcomes: ``accepted``, ``rejected``, ``unreadable``."""
@@ -94,7 +95,8 @@ class Judge:
     def _right(self, event: Record, action: Record) -> bool | None:
         """Take in an event that is just what a recorder writes: whether it accepts the action. None: it is not."""
         _, offset, at, key, value, _ = event
-        if key is None or value is None or key != action.key or at < action.appended_at:
+        _, asked_offset, asked_at, asked_key, asked, _ = action
+        if key is None or key != asked_key or value is None or asked is None or at < asked_at:
             return None
         state, first = self.changes.get(key) or self._earlier.get(key), None
         if state is None:
@@ -103,12 +105,12 @@ class Judge:
                 return None
             state = first[0] - 1, first[1]
         number = state[0] + 1
-        accepted = self._writer.is_answer(value, action, key, number, state[1])
+        accepted = self._is_answer(value, asked, asked_offset, asked_at, key, number, state[1])
         if accepted is None:
             return None
         if first is not None:
             self.firsts[key] = first
-        leaf = leaf_hash(value)
+        leaf = sha256(b"\x00" + value).digest()  # as leaf_hash, without the cost of a call
         self.leaves.append(leaf)
         self.changes[key] = number, leaf
         return accepted

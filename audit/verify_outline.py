@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 from casetrail.eventlog.binary import NULL, PRESENT, NotAvro, long_bytes, read_long, read_text, text_bytes
 from casetrail.eventlog.codec import MAGIC, PREFIX
 from casetrail.eventlog.limits import ACTION_BYTES
-from casetrail.eventlog.port import Record
 from casetrail.eventlog.schemas import current_ids, parsed
 
 CASE_AT: Final = PREFIX + 16
@@ -22,6 +21,8 @@ CONTINUED: Final = 0x8080808080808080
 EIGHT_LONG: Final = 0x0080808080808080
 NO_SHORT_TEXT: Final = 0x81
 """Bits of a length that is negative or takes two bytes."""
+SHORT: Final = tuple(long_bytes(number) for number in range(1000))
+"""Numbers in cases are small, most of the time."""
 REJECTED: Final = "casetrail.ActionRejected"
 
 
@@ -37,15 +38,6 @@ def _kinds(name: str) -> list[str]:
     return [branch["name"] for branch in body["type"]]
 
 
-class Outline(NamedTuple):
-    """Where the parts of an action's value end: case id, occurred_at, actor and imported; and what kind it is."""
-
-    case_end: int
-    time_end: int
-    body_at: int
-    kind: "AsEvent"
-
-
 class AsEvent(NamedTuple):
     """A kind of action in an event: the branch of an accepted one, and the beginning of the body of a rejected one."""
 
@@ -59,7 +51,7 @@ class Writer:
     def __init__(self, log: str, partition: int, rule_set: int) -> None:
         self._action, self._event = frame("action"), frame("event")
         self._partition = long_bytes(partition)
-        self._stamp = text_bytes(log) + long_bytes(rule_set)
+        self._stamp = text_bytes(log) + long_bytes(rule_set) + PRESENT
         kinds = _kinds("event")
         rejected = long_bytes(kinds.index(REJECTED))
         self._as_event = {
@@ -70,33 +62,41 @@ class Writer:
         }
         self._at, self._at_bytes = -1, b""
 
-    def is_answer(self, value: bytes, action: Record, key: bytes, number: int, previous: bytes) -> bool | None:
-        """Whether a value is the event number ``number`` of the case ``key``, and answers this action.
+    def is_answer(self, value: bytes, asked: bytes, offset: int, at: int, key: bytes, number: int, previous: bytes
+                  ) -> bool | None:  # fmt: skip
+        """Whether a value is the event number ``number`` of the case ``key``, and answers an action.
 
-        True: accepted. False: rejected. None: something else, or an action that has to be looked at closely.
+        ``asked``, ``offset``, ``at``: the action's value, its offset, and its append time. True: the event accepts it.
+        False: rejects it. None: it is something else, or an action that has to be looked at closely.
         """
-        asked = action.value
-        if asked is None or not asked.startswith(self._action):
+        case_end = CASE_AT + 1 + len(key)
+        time_end = case_end + TIME_BYTES
+        if len(key) >= len(SHORT) or not (
+            asked.startswith(self._action)
+            and asked[CASE_AT:case_end] == SHORT[len(key)] + key
+            and int.from_bytes(asked[case_end:time_end], "little") & CONTINUED == EIGHT_LONG
+            and len(asked) <= ACTION_BYTES
+        ):
             return None
-        outline = self._outline(asked, key)
-        if outline is None:
+        try:
+            body_at = _body_at(asked, time_end)
+            kind = self._as_event[asked[body_at]]
+        except (IndexError, NotAvro, KeyError):
             return None
-        if action.appended_at != self._at:  # one time for all that were appended together
-            self._at, self._at_bytes = action.appended_at, long_bytes(action.appended_at)
-        case_end, time_end, body_at, kind = outline
+        if at != self._at:  # one time for all that were appended together
+            self._at, self._at_bytes = at, long_bytes(at)
         head = b"".join(
             (
                 self._event,
                 sha256(b"\x00" + asked).digest(),
                 previous,
                 asked[PREFIX:CASE_AT],
-                long_bytes(number),
+                SHORT[number] if number < len(SHORT) else long_bytes(number),
                 self._partition,
-                long_bytes(action.offset),
+                long_bytes(offset),
                 self._at_bytes,
                 asked[CASE_AT:case_end],
                 self._stamp,
-                PRESENT,
                 asked[case_end:time_end],
                 PRESENT,
                 asked[time_end:body_at],
@@ -108,28 +108,18 @@ class Writer:
             return False
         return None
 
-    def _outline(self, asked: bytes, key: bytes) -> Outline | None:
-        """Where the parts of an action stand; None where they do not stand as they mostly do."""
-        try:
-            case_end = CASE_AT + 1 + len(key)
-            if asked[CASE_AT] != 2 * len(key) or asked[CASE_AT + 1 : case_end] != key or len(asked) > ACTION_BYTES:
-                return None
-            time_end = case_end + TIME_BYTES
-            if int.from_bytes(asked[case_end:time_end], "little") & CONTINUED != EIGHT_LONG:
-                return None
-            person = asked[time_end]
-            at = time_end + 1 + (person >> 1)
-            agency = asked[at]
-            at += 1 + (agency >> 1)
-            role = asked[at]
-            at += 1 + (role >> 1)
-            if (person | agency | role) & NO_SHORT_TEXT:
-                return None
-            at = at + 1 if asked[at] == NULL[0] else _behind_imported(asked, at)
-            kind = self._as_event.get(asked[at])
-        except (IndexError, NotAvro):
-            return None
-        return None if kind is None else Outline(case_end, time_end, at, kind)
+
+def _body_at(asked: bytes, at: int) -> int:
+    """Where the body begins in an action whose actor stands at this position. Raises ``NotAvro``, ``IndexError``."""
+    person = asked[at]
+    at += 1 + (person >> 1)
+    agency = asked[at]
+    at += 1 + (agency >> 1)
+    role = asked[at]
+    at += 1 + (role >> 1)
+    if (person | agency | role) & NO_SHORT_TEXT:
+        raise NotAvro("a text that is not short")
+    return at + 1 if not asked[at] else _behind_imported(asked, at)
 
 
 def _behind_imported(asked: bytes, at: int) -> int:

@@ -4,6 +4,7 @@ Runs of the same partition are checked at the same time. So that each knows wher
 neighbours of a border look at the same few events behind it (``first_in_turn``).
 """
 
+import gc
 import marshal
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,10 @@ from casetrail.eventlog.port import Log, Record, Topic
 
 BORDER: Final = 64
 """So many events behind a border are looked at."""
+LENGTH: Final = 8
+"""Bytes before each piece in a file that say how long it is. (Read value by value, a file takes much longer.)"""
+SELDOM: Final = 1_000_000
+"""After so many new objects a process looks for circles among them: a job makes none, and looking takes a tenth of its time."""
 WINDOW: Final = 512
 """So many events are looked at together where one does not answer the action whose turn it is."""
 
@@ -113,6 +118,7 @@ _source: Source | None = None
 def begin(log_url: str, options: dict[str, object], promises: Promises) -> None:
     """Open the log, for all jobs of this process."""
     global _source
+    gc.set_threshold(SELDOM)
     _source = Source(open_log(log_url, options), promises)
 
 
@@ -134,15 +140,16 @@ def check(source: Source, job: Job) -> Checked:
             walk = Walk(job, events, actions, turn, Judge(place, faults))
             with job.file.open("wb") as file:
                 for checkpoint, piece_end in job.pieces:
-                    marshal.dump(tuple(walk.piece(checkpoint, piece_end)), file)
+                    piece = marshal.dumps(tuple(walk.piece(checkpoint, piece_end)))
+                    file.write(len(piece).to_bytes(LENGTH) + piece)
             return walk.finish()
 
 
 def pieces_in(file: Path) -> Iterator[Piece]:
     """The pieces that a job has written."""
     with file.open("rb") as opened:
-        while opened.peek(1):
-            yield Piece(*marshal.load(opened))  # noqa: S302  (this verification's own file)
+        while length := opened.read(LENGTH):
+            yield Piece(*marshal.loads(opened.read(int.from_bytes(length))))  # noqa: S302  (this verification's own file)
 
 
 def answered(event: Record) -> int | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import audit_replay, intake, notary, queries, rebuild
+from bench import audit_replay, intake, notary, queries, rebuild, verify
 from bench.servers import servers
 
 RESULTS = Path(__file__).parent / "results"
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[str, str, Path, float], Rows]] = {
     "rebuild": rebuild.run,
     "queries": lambda _broker, _postgres, folder, scale: queries.run(folder, scale),
     "audit-replay": lambda broker, _postgres, folder, scale: audit_replay.run(broker, folder, scale),
+    "verify": lambda broker, _postgres, folder, scale: verify.run(broker, folder, scale),
     "notary": lambda broker, _postgres, folder, scale: notary.run(broker, folder, scale),
 }
 """Each part: from broker, PostgreSQL, a folder and the scale to its rows."""
