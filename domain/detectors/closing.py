@@ -1,0 +1,102 @@
+"""Cases that ended without the work that must come before."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from casetrail.domain.closure import ClosureRequested
+from casetrail.domain.codes import Disposition, ScreeningReason
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import Finding, of_case
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.settings import Setting
+from casetrail.domain.happenings import Happening
+from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.investigation import InvestigativeStepTaken
+
+REOPENED: Final = (Happening.REOPENED, Happening.REOPENED_UNSCREENED)
+MET: Final = frozenset({Kind.SUSPECT_INTERVIEWED, Kind.ARREST_MADE})
+"""Steps by which a suspect was heard, or could have been: nobody who is arrested must speak."""
+
+
+class Needed(StrEnum):
+    """What must come before a closure."""
+
+    VICTIM_CONTACT = "victim_contact"
+    INVESTIGATIVE_STEP = "investigative_step"
+    SUSPECT_INTERVIEW = "suspect_interview"  # where a suspect was identified
+
+
+@detector(
+    Setting("needs", tuple(Needed), "what must come before a closure", codes=Needed),
+    Setting("not_for", (Disposition.TRANSFERRED,), "dispositions that need nothing of it", codes=Disposition),
+)
+def closed_without_work(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A case that was closed without the work that must come before.
+
+    Rule: a closure was approved, and by then there was no contact with the victim, or no investigative step at all, or a
+    suspect was identified and neither interviewed nor arrested. What is entered only after the closure does not count.
+
+    Evidence: the approval, and the request that it approved.
+
+    Settled by: reopening the case.
+
+    May be wrong: where the victim could not be found in spite of all attempts, or a suspect has died.
+
+    Found in: Kansas City, where cases were closed without ever interviewing a named suspect.
+    """
+    for place, step in history.which(Happening.CLOSED):
+        before = history.steps[:place]
+        asked = [one for one in before if isinstance(one.body, ClosureRequested)][-1:]
+        ends = {one.body.disposition for one in asked if isinstance(one.body, ClosureRequested)}
+        standard = settings(step.known_at)
+        if ends & standard.codes("not_for"):
+            continue
+        lacks = [one for one in _lacks(before) if one in standard.codes("needs")]
+        if lacks:
+            says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacks)}"
+            settled = history.until(place, lambda later: later.is_any(*REOPENED))
+            yield of_case(history, standard, step.known_at, [step, *asked], says, settled, now)
+
+
+def _lacks(before: Sequence[Step]) -> Iterator[Needed]:
+    kinds = {one.body.step for one in before if isinstance(one.body, InvestigativeStepTaken)}
+    if not any(Happening.VICTIM_CONTACT in one.what for one in before):
+        yield Needed.VICTIM_CONTACT
+    if not kinds:
+        yield Needed.INVESTIGATIVE_STEP
+    if Kind.SUSPECT_IDENTIFIED in kinds and MET.isdisjoint(kinds):
+        yield Needed.SUSPECT_INTERVIEW
+
+
+@detector(
+    Setting(
+        "reasons", (ScreeningReason.INSUFFICIENT_INFORMATION,), "reasons that presuppose that somebody asked",
+        codes=ScreeningReason,
+    ),
+)  # fmt: skip
+def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report that was screened out for want of information that nobody had asked for.
+
+    Rule: a report was screened out for such a reason, and before that nobody in the unit had contacted the victim, tried
+    to, or taken any investigative step.
+
+    Evidence: the screening.
+
+    Settled by: reopening the case.
+
+    May be wrong: where a report was anonymous and names nobody who could be asked.
+
+    Found in: Arizona, where 6,554 reports were marked as not to be investigated.
+    """
+    for place, step in history.which(Happening.SCREENED_OUT):
+        body = step.body
+        standard = settings(step.known_at)
+        if not isinstance(body, ScreenedOut) or body.reason not in standard.codes("reasons"):
+            continue
+        if not any(one.is_act for one in history.steps[:place]):
+            says = "screened out for want of information that nobody had asked for"
+            settled = history.until(place, lambda later: later.is_any(*REOPENED))
+            yield of_case(history, standard, step.known_at, [step], says, settled, now)

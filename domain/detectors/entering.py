@@ -1,0 +1,74 @@
+"""Work that is entered long after it says it was done."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import Finding, of_case
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.settings import Setting, Settings, days
+from casetrail.domain.happenings import Happening
+
+LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSURE_REQUESTED, Happening.CLOSED, Happening.CONCERN_ANSWERED)
+
+
+@detector(
+    Setting("late", days(7), "how long after it was done work may be entered"),
+    Setting("very_late", days(30), "after what time one single entry is a finding"),
+    Setting("burst", 2, "so many late entries together are a finding", least=2, most=1000),
+    Setting("within", days(1), "within what time entries are together"),
+    Setting("before_review", days(2), "how soon before somebody looks at the case one late entry is a finding"),
+)
+def entered_late(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """Work that was entered long after it says it was done: the pattern of backdating.
+
+    Rule: contacts, attempts, investigative steps and reviews were entered late, and either one of them very late, or
+    several of them together, or one just before a review, a request to close the case, its closure, or the answer to a
+    concern. Imported facts are none of them. When it was entered is the log's own time, which nobody can choose.
+
+    Evidence: the late entries, and what they came just before.
+
+    Settled by: nothing in the case. Somebody has to say what the entries rest on.
+
+    May be wrong: where somebody works on paper, or was ill. One late entry by itself is no finding, unless it is very late.
+
+    Found in: Kansas City, where detectives covered their tracks.
+    """
+    late = [
+        step
+        for step in history.steps
+        if (step.is_act or step.is_any(Happening.REVIEWED))
+        and step.action.imported is None
+        and step.known_at - step.at > settings(step.known_at).span("late")
+    ]
+    while late:
+        standard = settings(late[0].known_at)
+        until = late[0].known_at + standard.span("within")
+        together = [step for step in late if step.known_at <= until]
+        late = late[len(together) :]
+        triggers = list(_triggers(together, history.steps, standard))
+        if triggers:
+            since = min(at for at, _ in triggers)
+            seen_with = [step for at, step in triggers if at == since and step not in together][:1]
+            known = [step for step in together if step.known_at <= since]
+            says = f"{len(known)} late entries of work, the latest after {_longest(known).days} days"
+            yield of_case(history, standard, since, [*known, *seen_with], says, None, now)
+
+
+def _triggers(together: Sequence[Step], steps: Sequence[Step], standard: Settings) -> Iterator[tuple[datetime, Step]]:
+    """What makes late entries a finding, and when."""
+    for step in together:
+        if step.known_at - step.at > standard.span("very_late"):
+            yield step.known_at, step
+        for later in steps:
+            soon = step.known_at <= later.known_at <= step.known_at + standard.span("before_review")
+            if soon and later.number > step.number and later.is_any(*LOOKED_AT) and later not in together:
+                yield later.known_at, later
+    if len(together) >= standard.number("burst"):
+        last = together[standard.number("burst") - 1]
+        yield last.known_at, last
+
+
+def _longest(late: Sequence[Step]) -> timedelta:
+    return max(step.known_at - step.at for step in late)

@@ -1,0 +1,131 @@
+"""A finding: what a detector saw, the events that it rests on, since when it could be seen, who is told, what settles it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from hashlib import sha256
+from typing import NamedTuple
+
+from casetrail.domain.case import Facts
+from casetrail.domain.clocks import partners
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.settings import Settings
+from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
+from casetrail.domain.policy import Level
+
+
+class Evidence(NamedTuple):
+    """An event that a finding rests on: its number in its case, and its leaf hash."""
+
+    case_id: str
+    number: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.case_id}#{self.number}:{self.hash.hex()}"
+
+
+class Told(NamedTuple):
+    """Who is told at a step, and when (UTC), unless somebody has answered by then."""
+
+    level: Level
+    who: tuple[str, ...]
+    at: datetime
+
+
+class About(StrEnum):
+    """What a finding is about."""
+
+    CASE = "case"
+    PERSON = "person"
+    UNIT = "unit"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a detector saw. Moments are UTC.
+
+    ``subject`` is the id of the case, person or unit that it is ``about``; ``month`` (``2026-03``) where it is about one.
+    ``since``: from then on anybody could have seen it who had the log. ``settled_at`` and ``settled_by``: when what would
+    settle it was recorded, and the event, if it is one.
+    """
+
+    detector: str
+    about: About
+    subject: str
+    since: datetime
+    evidence: tuple[Evidence, ...]
+    says: str
+    holder: str | None
+    unit: str
+    settings: Settings = field(compare=False, repr=False)
+    facts: Facts | None = field(default=None, compare=False, repr=False)
+    month: str | None = None
+    settled_at: datetime | None = None
+    settled_by: Evidence | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits that follow from detector, subject and first evidence alone: the same in every run."""
+        first = self.evidence[0]
+        parts = (self.detector, self.about, self.subject, self.month or "", str(first))
+        return sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing has settled it."""
+        return self.settled_at is None
+
+    def told(self) -> list[Told]:
+        """Who is told, step by step, by the escalation that the policy names for the detector."""
+        steps = self.settings.escalation.steps
+        return [Told(step.level, self._who(step.level), self.since + step.after.length(None)) for step in steps]
+
+    def _who(self, level: Level) -> tuple[str, ...]:
+        match level:
+            case Level.HOLDER:
+                return (self.holder or intake_desk(self.unit),)
+            case Level.SUPERVISOR:
+                return (supervisor_desk(self.unit),)
+            case Level.COMMANDER:
+                return (commander_desk(self.unit),)
+            case Level.PARTNERS:
+                return partners(self.facts) if self.facts else ()
+            case Level.OVERSIGHT:  # who has oversight is in the registry only
+                return ()
+
+
+def evidence_of(history: History, steps: Sequence[Step]) -> tuple[Evidence, ...]:
+    """Facts of a case as evidence."""
+    return tuple([Evidence(history.case.id, step.number, step.hash) for step in steps])
+
+
+def of_case(
+    history: History, settings: Settings, since: datetime, steps: Sequence[Step], says: str, settled: Step | None,
+    now: datetime,
+) -> Finding | None:  # fmt: skip
+    """A finding about a case: from ``since`` on, but never before its evidence was known, until it was ``settled``.
+
+    None where it was settled by then, or is still to come.
+    """
+    since = max(since, *(step.known_at for step in steps))
+    if (now if settled is None else min(settled.known_at, now)) <= since:
+        return None
+    facts = history.case.facts
+    open_still = settled is None or settled.known_at > now
+    return Finding(
+        settings.detector,
+        About.CASE,
+        history.case.id,
+        since,
+        evidence_of(history, steps),
+        says,
+        facts.holder,
+        facts.unit,
+        settings,
+        facts,
+        settled_at=None if open_still or settled is None else settled.known_at,
+        settled_by=None if open_still or settled is None else evidence_of(history, [settled])[0],
+    )

@@ -1,0 +1,150 @@
+"""A case as detectors see it: its facts one after another, each with the moment since when anybody could know it.
+
+A detector judges what the log held at each moment. What is entered late settles a finding, and does not undo it: until it
+was entered, nobody could have seen it. Limits count from when things happened, so entering late gains no time.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from casetrail.domain.actions import Action, Body, Unaccepted
+from casetrail.domain.business_time import FIRST, Span
+from casetrail.domain.case import Case, Recorded
+from casetrail.domain.clocks import EDUCATIONAL_NEGLECT, SERIOUS
+from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
+from casetrail.domain.detectors.settings import Settings
+from casetrail.domain.happenings import Before, Happening, happened
+from casetrail.domain.intake import ReportReceived
+from casetrail.domain.linking import FactCorrected
+from casetrail.domain.policy import Condition
+from casetrail.domain.status import OPEN, Status
+from casetrail.domain.suspension import Suspended
+
+WORK: Final = frozenset({Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP})
+"""Investigative acts. Notes, reviews and reassignments are none."""
+
+
+class Step(NamedTuple):
+    """A fact of a case. ``hash`` is the leaf hash of its event; ``status`` and ``holder`` are as it left them.
+
+    ``at`` is when it happened, ``known_at`` since when the log could show it: when it was recorded. An imported fact is
+    taken to have been known to the old system when it happened. UTC; ``known_at`` never goes back.
+    """
+
+    number: int
+    hash: bytes
+    at: datetime
+    known_at: datetime
+    what: frozenset[Happening]
+    action: Action
+    status: Status
+    held_before: str | None
+    holder: str | None
+
+    @property
+    def body(self) -> Body:
+        """What was recorded."""
+        return self.action.body
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody owes something after it."""
+        return self.status in OPEN
+
+    @property
+    def is_act(self) -> bool:
+        """Whether it is investigative work."""
+        return not WORK.isdisjoint(self.what)
+
+    @property
+    def is_act_of_holder(self) -> bool:
+        """Whether it is investigative work of the one who holds the case."""
+        return self.is_act and self.action.actor.id == self.held_before
+
+    def is_any(self, *what: Happening) -> bool:
+        """Whether one of these happened."""
+        return not self.what.isdisjoint(what)
+
+
+class History:
+    """The facts of one case, folded from its events in their order. Refused submissions are no facts."""
+
+    def __init__(self, case_id: str) -> None:
+        self.case = Case.unreported(case_id)
+        self.steps: list[Step] = []
+        self.rests: list[Span] = []
+        """When work was suspended, as it was known: from the recording on, up to the review date at most."""
+        self.receipts: list[tuple[datetime, datetime]] = []
+        """When the report was received, as it was first said and as it was corrected; each with since when that is known."""
+        self.conditions: frozenset[Condition] = frozenset()
+        """The kinds of case that this one is, by the report as it was first recorded."""
+        self._known_at = FIRST
+
+    def follow(self, event: Recorded, leaf: bytes) -> None:
+        """Take in the next event of the case; ``leaf`` is its leaf hash."""
+        case, action = self.case, event.action
+        before = Before.of(case)
+        event.mutate(case)
+        if action is None or isinstance(event.body, Unaccepted):
+            return
+        known_at = event.timestamp if action.imported is None else action.occurred_at
+        self._known_at = known_at = max(known_at, self._known_at)
+        what = frozenset([one.what for one in happened(before, action, case)])
+        step = Step(
+            event.originator_version, leaf, action.occurred_at, known_at, what, action, case.status, before.holder,
+            case.facts.holder,
+        )  # fmt: skip
+        self.steps.append(step)
+        self._receive(step)
+        self._rest(step)
+
+    def _receive(self, step: Step) -> None:
+        body = step.body
+        if isinstance(body, ReportReceived):
+            self.receipts.append((step.at, step.known_at))
+            self.conditions = conditions_of(body)
+        elif isinstance(body, FactCorrected) and body.happened_at is not None and self._is_report(body.corrects):
+            self.receipts.append((body.happened_at, step.known_at))
+
+    def _is_report(self, number: int) -> bool:
+        return self.case.kinds[number - 1] == ReportReceived.__name__
+
+    def _rest(self, step: Step) -> None:
+        body = step.body
+        if isinstance(body, Suspended) or self.case.facts.suspended_until is None:
+            if self.rests and self.rests[-1][1] > step.known_at:
+                self.rests[-1] = (self.rests[-1][0], step.known_at)
+            if isinstance(body, Suspended) and body.review_at > step.known_at:
+                self.rests.append((step.known_at, body.review_at))
+
+    def which(self, *what: Happening) -> Iterator[tuple[int, Step]]:
+        """The steps at which one of these happened, each with its place in ``steps``."""
+        for place, step in enumerate(self.steps):
+            if not step.what.isdisjoint(what):
+                yield place, step
+
+    def since_receipt(self, settings: Settings, limit: str, rests: Sequence[Span] = ()) -> datetime:
+        """The first moment at which anybody could know that a limit was over that began when the report was received."""
+        return min(max(settings.due(limit, at, self.conditions, rests), known_at) for at, known_at in self.receipts)
+
+    def until(self, place: int, settles: Callable[[Step], bool]) -> Step | None:
+        """The first step after that at ``place`` which settles something; None where none does."""
+        return next((step for step in self.steps[place + 1 :] if settles(step)), None)
+
+    def place_of(self, step: Step | None) -> int:
+        """The place of a step in ``steps``; beyond the last one for None."""
+        return len(self.steps) if step is None else self.steps.index(step)
+
+
+def conditions_of(report: ReportReceived) -> frozenset[Condition]:
+    """The kinds of case that a report makes."""
+    offences = {one.code for one in report.offences}
+    neglect = (one.code is Offence.FAMILY_NONVIOLENT and one.statute in EDUCATIONAL_NEGLECT for one in report.offences)
+    found = {
+        Condition.IMMEDIATE_DANGER: report.immediate_danger,
+        Condition.SEXUAL_ABUSE: not SEXUAL_OFFENCES.isdisjoint(offences),
+        Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: not SERIOUS.isdisjoint(offences),
+        Condition.ONLY_EDUCATIONAL_NEGLECT: bool(offences) and all(neglect),
+    }
+    return frozenset(condition for condition, holds in found.items() if holds)

@@ -1,0 +1,90 @@
+"""Partners who did their part, and wait for the unit's."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from casetrail.domain.codes import Service
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import Finding, of_case
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.settings import Setting, days
+from casetrail.domain.happenings import Happening
+from casetrail.domain.referral import ReferralCompleted
+
+SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
+ANSWERED: Final = (Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED,
+                   Happening.REFERRAL_WITHDRAWN)  # fmt: skip
+
+
+@detector(
+    Setting("limit", days(7), "within what time the unit acts on what a partner did or asked"),
+    Setting("services", SERVICES, "after which services the unit must act", codes=Service),
+)
+def partner_waiting(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A partner did its part, or asked for help, and the unit did nothing.
+
+    Rule: a partner held the interview, examined the child, or asked the unit to assist, and within the limit nobody in
+    the unit contacted the victim, tried to, or took an investigative step. Only the first that waits is named.
+
+    Evidence: what the partner did or asked.
+
+    Settled by: an act of the unit, the unit's answer where it was asked to assist, or the end of the case.
+
+    May be wrong: where the partner's report comes weeks after its work, and the unit waits for it.
+
+    Found in: Kansas City, where the clinic and the advocacy centre knew that no detective came.
+    """
+    waiting_until = 0
+    for place, step in history.which(Happening.REFERRAL_COMPLETED, Happening.ASSISTANCE_ASKED):
+        standard = settings(step.at)
+        asked = Happening.ASSISTANCE_ASKED in step.what
+        if place < waiting_until or not step.is_open:
+            continue
+        if not asked and _service(history, step) not in standard.codes("services"):
+            continue
+        settled = history.until(place, lambda later: _is_answer(step, later))  # noqa: B023  (called at once)
+        waiting_until = history.place_of(settled)
+        since = standard.due("limit", step.at, history.conditions)
+        says = "a partner asked for help, and got none" if asked else "a partner did its part, and the unit nothing"
+        yield of_case(history, standard, since, [step], says, settled, now)
+
+
+def _referral(step: Step) -> str:
+    body: Any = step.body
+    return str(body.referral)
+
+
+def _service(history: History, step: Step) -> Service:
+    return history.case.facts.referrals[_referral(step)].service
+
+
+def _is_answer(waits: Step, later: Step) -> bool:
+    if later.is_act or not later.is_open:
+        return True
+    asked = Happening.ASSISTANCE_ASKED in waits.what
+    return asked and later.is_any(*ANSWERED) and _referral(later) == _referral(waits)
+
+
+@detector()
+def interview_missed(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A forensic interview that the holder of the case did not attend.
+
+    Rule: the partner that held the interview says that the holder was not there.
+
+    Evidence: the completed referral.
+
+    Settled by: an investigative act recorded after it, or the end of the case.
+
+    May be wrong: where the holder was at another child's interview and watches the recording: the next act settles it.
+
+    Found in: Kansas City, where detectives almost never came to forensic interviews.
+    """
+    for place, step in history.which(Happening.REFERRAL_COMPLETED):
+        body = step.body
+        if not isinstance(body, ReferralCompleted) or body.holder_attended is not False or not step.is_open:
+            continue
+        if _service(history, step) is Service.FORENSIC_INTERVIEW:
+            settled = history.until(place, lambda later: later.is_act or not later.is_open)
+            says = "the holder did not come to the child's interview"
+            yield of_case(history, settings(step.at), step.known_at, [step], says, settled, now)

@@ -1,0 +1,170 @@
+"""Settings of detectors: what a policy may set in its tables ``[detectors.NAME]``, and what holds where it sets nothing.
+
+A limit that a policy's clock states already is taken from that clock, with its calendar: so one number says it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from casetrail.domain.business_time import Span, due_after
+from casetrail.domain.policy import ClockRule, Condition, Escalation, InForce, Limit, Policy, Unit
+from casetrail.domain.policy_file import PolicyFileInvalid
+from casetrail.domain.tables import Problem, Table, nearest
+
+USUAL: Final = "usual"
+NOBODY: Final = Escalation("nobody", (), "")
+COMMON: Final = ("off", "escalation")
+"""Keys that every detector has: turn it off; who is told (the escalation ``usual`` unless another is named)."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name, its default, what it means, and where the default comes from.
+
+    ``clock``: unless it is set, the limit of the policy's clock of this name, if there is one, holds, on its calendar.
+    ``codes``: the vocabulary that a list of codes is of. ``least`` and ``most``: between what a number must lie.
+    """
+
+    name: str
+    default: Limit | int | float | tuple[str, ...]
+    meaning: str
+    source: str = "practice"
+    clock: str | None = None
+    codes: type[StrEnum] | None = None
+    least: float = 0
+    most: float = 10_000
+
+    def taken_from(self, table: Table) -> Any:
+        """The value that a table gives it; the default where it gives none, or a wrong one."""
+        if self.name not in table.values:
+            return self.default
+        if isinstance(self.default, Limit):
+            return table.limit(self.name, zero=True) or self.default
+        if isinstance(self.default, tuple):
+            assert self.codes is not None, self.name
+            return table.many_of(self.name, self.codes, needed=False)
+        return self._number(table, self.default)
+
+    def _number(self, table: Table, default: float) -> Any:
+        whole = isinstance(default, int)
+        what = f"a {'whole number' if whole else 'number, such as 0.01,'} from {self.least:g} to {self.most:g}"
+        found = table.take(self.name, int if whole else float, what, default)
+        if found is not None and not self.least <= found <= self.most:
+            table.note(self.name, f"is {found:g}", f"write {what}")
+            return default
+        return found
+
+
+def days(amount: int) -> Limit:
+    """So many days."""
+    return Limit(amount, Unit.DAYS)
+
+
+def hours(amount: int) -> Limit:
+    """So many hours."""
+    return Limit(amount, Unit.HOURS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one detector by one policy."""
+
+    detector: str
+    policy: Policy
+    values: Mapping[str, Any]
+    clocks: Mapping[str, ClockRule]
+    """The clocks from which limits are taken."""
+    escalation: Escalation
+    off: bool
+
+    def due(
+        self, name: str, start: datetime, conditions: frozenset[Condition] = frozenset(), rests: Sequence[Span] = ()
+    ) -> datetime:
+        """When a limit is over that began at ``start``, in a case of these kinds, not counting ``rests``."""
+        clock = self.clocks.get(name)
+        calendar = clock.calendar if clock else None
+        return due_after(start, self.limit(name, conditions).length(calendar), calendar, rests)
+
+    def limit(self, name: str, conditions: frozenset[Condition] = frozenset()) -> Limit:
+        """A limit."""
+        set_to = self.values[name]
+        clock = self.clocks.get(name)
+        if clock is None or set_to is not None:
+            return set_to  # type: ignore[no-any-return]
+        return next((limit for condition, limit in clock.instead if condition in conditions), clock.limit)
+
+    def span(self, name: str) -> timedelta:
+        """A limit on the wall clock."""
+        return self.limit(name).length(None)
+
+    def number(self, name: str) -> int:
+        """A whole number."""
+        return int(self.values[name])
+
+    def share(self, name: str) -> float:
+        """A share, or a probability."""
+        return float(self.values[name])
+
+    def codes(self, name: str) -> frozenset[str]:
+        """A list of codes."""
+        return frozenset(self.values[name])
+
+    def shown(self) -> dict[str, str]:
+        """All of them as texts, for people."""
+        return {name: self._shown(name, value) for name, value in self.values.items()}
+
+    def _shown(self, name: str, value: Any) -> str:
+        if isinstance(value, tuple) and not isinstance(value, Limit):
+            return ", ".join(value)
+        clock = self.clocks.get(name)
+        text = str(self.limit(name)) if value is None or isinstance(value, Limit) else str(value)
+        return f"{text} on {clock.calendar.name}" if clock and clock.calendar else text
+
+
+def settings_of(policy: Policy, detectors: Mapping[str, Iterable[Setting]]) -> dict[str, Settings]:
+    """What a policy sets for each of these detectors. Raises ``PolicyFileInvalid``, which names all that is wrong."""
+    problems: list[Problem] = []
+    for name in policy.detectors:
+        if name not in detectors:
+            problems.append(Problem(f"detectors.{name}", "is no detector", f"write {nearest(name, list(detectors))}"))
+    found = {}
+    for name, settings in detectors.items():
+        table = Table(dict(policy.detectors.get(name, {})), f"detectors.{name}", problems)
+        found[name] = _settings(name, policy, tuple(settings), table)
+    if problems:
+        raise PolicyFileInvalid(problems)
+    return found
+
+
+def _settings(detector: str, policy: Policy, settings: Sequence[Setting], table: Table) -> Settings:
+    by_name = {clock.name: clock for clock in policy.clocks}
+    clocks = {one.name: by_name[one.clock] for one in settings if one.clock in by_name}
+    values = {one.name: None if one.name in clocks and one.name not in table.values else one.taken_from(table)
+              for one in settings}  # fmt: skip
+    escalations = {one.name: one for one in policy.escalations}
+    escalation = escalations.get(USUAL, next(iter(policy.escalations), NOBODY))
+    if "escalation" in table.values:
+        escalation = table.named("escalation", escalations, "escalations") or escalation
+    off = table.flag("off")
+    table.done([*[one.name for one in settings], *COMMON])
+    return Settings(detector, policy, values, clocks, escalation, off)
+
+
+class Standards:
+    """By which settings detectors judge, at any moment: those of the policy that was in force then."""
+
+    def __init__(self, policies: InForce, detectors: Mapping[str, Iterable[Setting]]) -> None:
+        self._policies = policies
+        self._detectors = detectors
+        self._known: dict[int, dict[str, Settings]] = {}
+
+    def of(self, detector: str, moment: datetime) -> Settings:
+        """The settings of a detector in force at a moment. Raises ``PolicyFileInvalid``."""
+        policy = self._policies.at(moment)
+        known = self._known.get(id(policy))  # the policies live as long as this does
+        if known is None:
+            known = self._known[id(policy)] = settings_of(policy, self._detectors)
+        return known[detector]

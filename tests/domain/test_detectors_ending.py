@@ -1,0 +1,207 @@
+"""Cases that end without work, rest for ever, use withdrawn codes, or whose work is entered long afterwards."""
+
+from datetime import timedelta
+
+import pytest
+
+from casetrail.domain.closure import ClosureApproved, ClosureRequested
+from casetrail.domain.codes import Disposition, ScreeningReason, SuspensionReason
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.suspension import Suspended
+from tests.actions import DETECTIVE, INTAKE, REGISTRAR
+from tests.domain.clock_histories import Story, day
+from tests.domain.clock_stories import (
+    ASKED,
+    ATTEMPT,
+    CONTACT,
+    OUT,
+    RATIONALE,
+    REFUSED,
+    REOPENED,
+    RESUMED,
+    REVIEW,
+    STEP,
+    approved,
+    held,
+    received,
+    suspended,
+)
+from tests.domain.detecting import found, numbers, only, seen, with_settings
+
+
+def took(story: Story, *kinds: Kind) -> Story:
+    for kind in kinds:
+        story.tell(day(2), InvestigativeStepTaken(kind), DETECTIVE)
+    return story
+
+
+def contacted() -> Story:
+    return held().tell(day(1), CONTACT, DETECTIVE)
+
+
+# --- closed without work ---
+
+
+def test_a_case_that_is_closed_without_any_work_is_seen_at_once() -> None:
+    one = only(approved(held(), day(5)), "closed_without_work", day(6))
+    assert (one.since, numbers(one)) == (day(5), [6, 5])
+    assert one.says == "closed without victim contact and without investigative step"
+
+
+def test_a_named_suspect_must_have_been_interviewed() -> None:
+    one = only(approved(took(contacted(), Kind.SUSPECT_IDENTIFIED), day(5)), "closed_without_work", day(6))
+    assert one.says == "closed without suspect interview"
+    for kind in (Kind.SUSPECT_INTERVIEWED, Kind.ARREST_MADE):
+        done = approved(took(contacted(), Kind.SUSPECT_IDENTIFIED, kind), day(5))
+        assert found(done, "closed_without_work", day(6)) == []
+
+
+def test_a_case_that_was_worked_may_be_closed() -> None:
+    assert found(approved(took(contacted(), Kind.SCENE_VISITED), day(5)), "closed_without_work", day(6)) == []
+    assert found(held().tell(day(5), ASKED, DETECTIVE), "closed_without_work", day(6)) == []
+    assert found(held().tell(day(5), ASKED, DETECTIVE).tell(day(6), REFUSED), "closed_without_work", day(9)) == []
+
+
+def test_a_case_that_another_agency_has_taken_is_no_finding_and_reopening_settles_one() -> None:
+    away = ClosureRequested(Disposition.TRANSFERRED, transferred_to="sheriff", acknowledgement="S-1", sealed=RATIONALE)
+    story = held().tell(day(4), away, DETECTIVE).tell(day(5), ClosureApproved())
+    assert found(story, "closed_without_work", day(6)) == []
+    reopened = approved(held(), day(5)).tell(day(9), REOPENED)
+    assert only(reopened, "closed_without_work", day(10)).settled_at == day(9)
+
+
+def test_what_an_agency_asks_of_a_closure_is_a_setting() -> None:
+    policy = with_settings('[detectors.closed_without_work]\nneeds = ["investigative_step"]')
+    assert found(approved(took(held(), Kind.SCENE_VISITED), day(5)), "closed_without_work", day(6), policy) == []
+
+
+# --- screened out ---
+
+UNKNOWN = ScreenedOut(ScreeningReason.INSUFFICIENT_INFORMATION)
+
+
+def test_a_report_that_is_screened_out_for_want_of_information_that_nobody_asked_for_is_seen_at_once() -> None:
+    one = only(received().tell(day(1), UNKNOWN, INTAKE), "screened_out_unasked", day(2))
+    assert (one.since, numbers(one)) == (day(1), [2])
+    reopened = received().tell(day(1), UNKNOWN, INTAKE).tell(day(9), REOPENED)
+    assert only(reopened, "screened_out_unasked", day(10)).settled_at == day(9)
+
+
+def test_who_asked_or_has_another_reason_may_screen_out() -> None:
+    tried = received().tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), UNKNOWN, INTAKE)
+    assert found(tried, "screened_out_unasked", day(2)) == []
+    assert found(received().tell(day(1), OUT, INTAKE), "screened_out_unasked", day(2)) == []
+
+
+# --- suspensions ---
+
+
+def test_a_suspension_beyond_its_review_date_is_seen_after_the_days_of_grace() -> None:
+    assert numbers(seen(held().tell(day(1), suspended(day(20))), "suspended_for_ever", day(22))) == [5]
+
+
+def test_a_suspension_that_is_looked_at_in_time_is_no_finding() -> None:
+    for body in (RESUMED, suspended(day(40)), ASKED):
+        story = held().tell(day(1), suspended(day(20))).tell(day(21), body)
+        assert [one for one in found(story, "suspended_for_ever", day(41)) if numbers(one) == [5]] == []
+    late = held().tell(day(1), suspended(day(20))).tell(day(30), RESUMED)
+    assert only(late, "suspended_for_ever", day(99)).settled_at == day(30)
+
+
+def test_a_suspension_that_is_renewed_a_third_time_is_seen() -> None:
+    story = held()
+    for number in range(3):
+        story.tell(day(1 + 25 * number), suspended(day(26 + 25 * number)))
+    assert found(story, "renewed_again", day(76)) == []
+    one = only(story.tell(day(76), suspended(day(100))), "renewed_again", day(77))
+    assert (one.since, numbers(one)) == (day(76), [5, 6, 7, 8])
+    assert only(story.tell(day(90), RESUMED), "renewed_again", day(91)).settled_at == day(90)
+
+
+def test_suspending_anew_after_work_went_on_is_no_renewal() -> None:
+    story = held()
+    for number in range(6):
+        story.tell(day(1 + 20 * number), suspended(day(10 + 20 * number)))
+        story.tell(day(10 + 20 * number), RESUMED)
+    assert found(story, "renewed_again", day(300)) == []
+
+
+# --- withdrawn codes ---
+
+NO_PEOPLE = Suspended(SuspensionReason.LACK_OF_PERSONNEL, day(20))
+
+
+def test_a_withdrawn_code_is_seen_when_it_is_used() -> None:
+    one = only(held().tell(day(1), NO_PEOPLE), "forbidden_code", day(2))
+    assert (one.since, numbers(one), one.says) == (day(1), [5], "used the withdrawn code lack_of_personnel")
+    assert only(held().tell(day(1), NO_PEOPLE).tell(day(3), RESUMED), "forbidden_code", day(9)).settled_at == day(3)
+
+
+def test_other_codes_and_withdrawn_ones_before_their_day_are_no_finding() -> None:
+    assert found(held().tell(day(1), suspended(day(20))), "forbidden_code", day(2)) == []
+    from casetrail.domain.policy_file import parse_policy
+    from tests.domain.policies import changed
+
+    later = parse_policy(changed(("from = 2022-01-01", "from = 2026-03-04T00:00:00Z")))
+    assert found(held().tell(day(1), NO_PEOPLE), "forbidden_code", day(2), later) == []
+    assert len(found(held().tell(day(3), NO_PEOPLE), "forbidden_code", day(4), later)) == 1
+
+
+def test_backdating_does_not_bring_a_withdrawn_code_back() -> None:
+    from casetrail.domain.policy_file import parse_policy
+    from tests.domain.policies import changed
+
+    later = parse_policy(changed(("from = 2022-01-01", "from = 2026-03-04T00:00:00Z")))
+    story = held().tell(day(1), NO_PEOPLE, late=timedelta(days=5))
+    assert only(story, "forbidden_code", day(9), later).since == day(6)
+
+
+def test_any_vocabulary_can_have_withdrawn_codes_also_those_of_lists() -> None:
+    from casetrail.domain.policy_file import parse_policy
+    from tests.domain.policies import text_of
+
+    for vocabulary, code, number in (("Offence", "11A", 1), ("Disposition", "inactivated", 5), ("Channel", "phone", 1)):
+        more = f'[[withdrawn]]\nvocabulary = "{vocabulary}"\ncode = "{code}"\nfrom = 2020-01-01\nsource = "practice"\n'
+        policy = parse_policy(f"{text_of()}\n{more}")
+        one = only(approved(held(), day(2)), "forbidden_code", day(3), policy)
+        assert numbers(one) == [number]
+
+
+# --- entered late ---
+
+
+def late(story: Story, at: float, by: float) -> Story:
+    return story.tell(day(at), STEP, DETECTIVE, late=timedelta(days=by))
+
+
+def test_one_entry_that_is_a_little_late_is_no_finding_and_one_that_is_very_late_is() -> None:
+    assert found(late(held(), 1, 10), "entered_late", day(90)) == []
+    one = only(late(held(), 1, 31), "entered_late", day(90))
+    assert (one.since, numbers(one), one.is_open) == (day(32), [5], True)
+
+
+def test_several_late_entries_together_are_seen_and_those_far_apart_are_not() -> None:
+    one = only(late(late(held(), 1, 10), 2, 9), "entered_late", day(90))
+    assert (one.since, numbers(one)) == (day(11), [5, 6])
+    assert found(late(late(held(), 1, 10), 2, 15), "entered_late", day(90)) == []
+
+
+@pytest.mark.parametrize("body", [REVIEW, ASKED])
+def test_a_late_entry_just_before_somebody_looks_at_the_case_is_seen(body: object) -> None:
+    actor = DETECTIVE if body is ASKED else None
+    story = late(held(), 1, 10)
+    story = story.tell(day(12), ASKED, actor) if actor else story.tell(day(12), REVIEW)
+    one = only(story, "entered_late", day(90))
+    assert (one.since, numbers(one)) == (day(12), [5, 6])
+    assert found(late(held(), 1, 10).tell(day(14), REVIEW), "entered_late", day(90)) == []
+
+
+def test_what_is_entered_in_time_or_imported_is_no_finding() -> None:
+    assert found(late(late(held(), 1, 2), 2, 1).tell(day(4), REVIEW), "entered_late", day(90)) == []
+    from tests.actions import HAPPENED, report
+
+    imported = Story().tell(HAPPENED, report(), REGISTRAR, imported=True, late=timedelta(days=400))
+    imported.tell(day(3), STEP, REGISTRAR, imported=True, late=timedelta(days=400))
+    assert found(imported, "entered_late", day(900)) == []

@@ -1,0 +1,191 @@
+"""Work that is not done: untouched cases, victims that nobody speaks with, partners that wait, interviews without the holder."""
+
+import pytest
+
+from casetrail.domain.actions import Actor, Body
+from casetrail.domain.assignment import Assigned, Reassigned
+from casetrail.domain.codes import ReferralReason, Service
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+)
+from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_DETECTIVE, SERGEANT
+from tests.domain.clock_histories import Story, day
+from tests.domain.clock_stories import (
+    ASKED,
+    ATTEMPT,
+    CONTACT,
+    POLICE_AS_PARTNER,
+    PROTECTIVE,
+    REFUSED,
+    RESUMED,
+    REVIEW,
+    STEP,
+    WORKLOAD,
+    approved,
+    assistance_asked,
+    held,
+    referred,
+    screened,
+    suspended,
+)
+from tests.domain.detecting import found, numbers, only, seen, with_settings
+
+# --- untouched ---
+
+
+def test_a_case_whose_holder_does_nothing_is_seen_after_14_days() -> None:
+    assert numbers(seen(held(), "untouched", day(14))) == [3]
+    assert numbers(seen(held().tell(day(5), STEP, DETECTIVE), "untouched", day(19))) == [5]
+
+
+@pytest.mark.parametrize("body", [STEP, CONTACT, ATTEMPT])
+def test_an_act_of_the_holder_settles_it(body: Body) -> None:
+    one, *_ = found(held().tell(day(20), body, DETECTIVE), "untouched", day(21))
+    assert (one.since, one.settled_at) == (day(14), day(20))
+
+
+def test_notes_reviews_reassignments_and_acts_of_others_are_no_work_of_the_holder() -> None:
+    story = held().tell(day(3), REVIEW).tell(day(4), STEP, SERGEANT)
+    seen(story.tell(day(5), Reassigned(OTHER_DETECTIVE.id, WORKLOAD)), "untouched", day(14))
+
+
+def test_a_holder_who_acts_in_time_again_and_again_leaves_nothing_to_be_found() -> None:
+    story = held()
+    for number in range(1, 6):
+        story.tell(day(13 * number), STEP, DETECTIVE)
+    assert found(story, "untouched", day(70)) == []
+    assert found(story.tell(day(70), ASKED, DETECTIVE), "untouched", day(200)) == []
+
+
+def test_each_time_that_a_case_lies_still_is_a_finding_of_its_own() -> None:
+    story = held().tell(day(20), STEP, DETECTIVE).tell(day(50), STEP, DETECTIVE)
+    first, second = found(story, "untouched", day(51))
+    assert (first.since, first.settled_at) == (day(14), day(20))
+    assert (second.since, second.settled_at, first.id != second.id) == (day(34), day(50), True)
+
+
+def test_a_suspension_rests_until_its_review_date_and_no_longer() -> None:
+    story = held().tell(day(10), suspended(day(30)))
+    seen(story, "untouched", day(34))
+    seen(held().tell(day(10), suspended(day(30))).tell(day(12), RESUMED), "untouched", day(16))
+
+
+def test_an_act_that_is_entered_late_settles_what_was_seen_and_gains_no_time() -> None:
+    from datetime import timedelta
+
+    story = held().tell(day(2), STEP, DETECTIVE, late=timedelta(days=18))
+    first, second = found(story, "untouched", day(21))
+    assert (first.since, first.settled_at) == (day(14), day(20))
+    assert (second.since, second.is_open) == (day(20), True)
+
+
+def test_a_refused_closure_begins_the_limit_anew() -> None:
+    story = held().tell(day(5), ASKED, DETECTIVE).tell(day(8), REFUSED)
+    assert numbers(seen(story, "untouched", day(22))) == [6]
+
+
+def test_a_limit_of_ones_own_is_on_the_calendar_of_the_clock() -> None:
+    seen(held(), "untouched", day(3), with_settings('[detectors.untouched]\nlimit = "3 days"'))
+    seen(screened(), "never_assigned", day(4), with_settings('[detectors.never_assigned]\nlimit = "4 days"'))
+
+
+# --- contact ---
+
+
+def test_a_victim_who_is_never_contacted_is_seen_after_14_days() -> None:
+    story = held().tell(day(3), STEP, DETECTIVE).tell(day(5), ATTEMPT, DETECTIVE)
+    assert numbers(seen(story, "no_contact", day(14))) == [3, 1]
+
+
+def test_a_child_in_danger_must_be_seen_within_24_hours() -> None:
+    seen(held(immediate_danger=True), "no_contact", day(1))
+
+
+def test_a_contact_in_time_leaves_nothing_to_be_found_and_a_late_one_settles_it() -> None:
+    assert found(held().tell(day(13), CONTACT, DETECTIVE), "no_contact", day(90)) == []
+    assert only(held().tell(day(20), CONTACT, DETECTIVE), "no_contact", day(90)).settled_at == day(20)
+    assert found(screened().tell(day(0), CONTACT, INTAKE).tell(day(1), Assigned("d")), "no_contact", day(90)) == []
+
+
+def test_a_victim_of_a_case_that_nobody_has_is_another_finding() -> None:
+    assert found(screened(), "no_contact", day(90)) == []
+    seen(screened().tell(day(30), Assigned(DETECTIVE.id)), "no_contact", day(30))
+
+
+def test_a_victim_who_was_met_once_and_never_again_is_seen_after_45_days() -> None:
+    story = held().tell(day(2), CONTACT, DETECTIVE)
+    for number in range(1, 9):
+        story.tell(day(2 + 10 * number), STEP, DETECTIVE)
+    one = only(story, "contact_lost", day(83))
+    assert (one.since, numbers(one)) == (day(47), [5])
+
+
+@pytest.mark.parametrize("body", [CONTACT, ATTEMPT, ASKED])
+def test_another_contact_an_attempt_or_the_end_of_the_work_leaves_nothing_to_be_found(body: Body) -> None:
+    story = held().tell(day(2), CONTACT, DETECTIVE).tell(day(46), body, DETECTIVE)
+    assert found(story, "contact_lost", day(300)) == []
+
+
+# --- partners ---
+
+INTERVIEWED = ReferralCompleted("r1", holder_attended=False)
+
+
+def interviewed(body: Body = INTERVIEWED, service: Service = Service.FORENSIC_INTERVIEW) -> Story:
+    return referred(service).tell(day(3), body, CLINIC)
+
+
+def test_a_partner_who_held_the_interview_waits_a_week_for_the_police() -> None:
+    assert numbers(seen(interviewed(), "partner_waiting", day(10))) == [6]
+    seen(interviewed(service=Service.MEDICAL_EVALUATION), "partner_waiting", day(10))
+
+
+@pytest.mark.parametrize("actor", [DETECTIVE, SERGEANT])
+def test_any_act_of_the_unit_answers_it(actor: Actor) -> None:
+    assert found(interviewed().tell(day(9), STEP, actor), "partner_waiting", day(90)) == []
+    assert only(interviewed().tell(day(11), STEP, actor), "partner_waiting", day(90)).settled_at == day(11)
+
+
+def test_services_after_which_nothing_has_to_follow_are_no_finding() -> None:
+    assert found(interviewed(service=Service.MENTAL_HEALTH), "partner_waiting", day(90)) == []
+    declined = referred(Service.FORENSIC_INTERVIEW).tell(
+        day(3), ReferralDeclined("r1", ReferralReason.NOT_NEEDED), CLINIC
+    )
+    assert found(declined, "partner_waiting", day(90)) == []
+
+
+def test_of_several_that_wait_the_first_is_named() -> None:
+    story = interviewed().tell(day(4), ReferralMade("r2", Service.MEDICAL_EVALUATION, CLINIC.agency), DETECTIVE)
+    story.tell(day(5), ReferralCompleted("r2"), CLINIC)
+    assert numbers(only(story, "partner_waiting", day(90))) == [6]
+    again = story.tell(day(20), STEP, DETECTIVE)
+    again.tell(day(21), ReferralMade("r3", Service.MEDICAL_EVALUATION, CLINIC.agency), DETECTIVE)
+    assert len(found(again.tell(day(22), ReferralCompleted("r3"), CLINIC), "partner_waiting", day(90))) == 2
+
+
+def test_who_asked_the_police_to_assist_waits_too_until_an_answer() -> None:
+    assert numbers(seen(assistance_asked(), "partner_waiting", day(7))) == [3]
+    answered = assistance_asked().tell(day(2), ReferralAccepted("r1"), POLICE_AS_PARTNER)
+    assert found(answered, "partner_waiting", day(90)) == []
+    other = assistance_asked().tell(day(1), ReferralMade("r2", Service.OTHER, CLINIC.agency), PROTECTIVE)
+    seen(other.tell(day(2), ReferralAccepted("r2"), CLINIC), "partner_waiting", day(7))
+
+
+def test_a_holder_who_does_not_come_to_the_interview_is_seen_at_once() -> None:
+    one = only(interviewed(), "interview_missed", day(4))
+    assert (one.since, numbers(one)) == (day(3), [6])
+    assert only(interviewed().tell(day(5), STEP, DETECTIVE), "interview_missed", day(9)).settled_at == day(5)
+
+
+@pytest.mark.parametrize("attended", [True, None])
+def test_a_holder_who_came_or_of_whom_nothing_is_said_is_no_finding(attended: bool | None) -> None:
+    assert found(interviewed(ReferralCompleted("r1", attended)), "interview_missed", day(9)) == []
+    assert found(interviewed(service=Service.VICTIM_ADVOCACY), "interview_missed", day(9)) == []
+
+
+def test_what_a_partner_does_after_the_end_of_a_case_is_no_finding() -> None:
+    story = approved(referred(Service.FORENSIC_INTERVIEW), day(2)).tell(day(3), INTERVIEWED, CLINIC)
+    assert found(story, "interview_missed", day(9)) == found(story, "partner_waiting", day(90)) == []
