@@ -11,6 +11,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.errors import LogMissing, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.kafka_batches import append_batches, send_batches
 from casetrail.eventlog.kafka_client import checked_options, client_options, close_producer, log_errors, translated
 from casetrail.eventlog.kafka_records import read_fast
 from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
@@ -21,6 +22,8 @@ __all__ = ["KafkaLog", "create_topics"]
 SETTLE_TIMEOUT: Final = 60.0
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 COMMIT_TIMEOUT_MS: Final = 15_000
+MANY: Final = 32
+"""Entries that are worth batches of their own; fewer share one with what other threads append at the same time."""
 LOOK_BACK: Final = (4, 64, 1024, 16_384)
 WRITERS: Final = {Topic.EVENTS: "recorder", Topic.CHECKPOINTS: "notary"}
 """Who writes a topic in transactions: part of the transactional id, which a cluster's rules of access name."""
@@ -34,6 +37,7 @@ class KafkaLog:
         self._lock = threading.Lock()
         self._producer: KafkaProducer | None = None
         self._lookups: dict[str, KafkaConsumer] = {}
+        self._version: tuple[int, ...] | None = None
 
     @classmethod
     def open(cls, bootstrap: str, name: str, options: Mapping[str, object]) -> Self:
@@ -62,11 +66,13 @@ class KafkaLog:
             "allow_auto_create_topics": False,
             "max_partition_fetch_bytes": 4 * 1024 * 1024,
             "fetch_max_wait_ms": 100,
+            "api_version": self._version,  # asking for it again takes a new consumer a tenth of a second
             **client_options(self.bootstrap, self.options, consumer=True),
             **more,
         }
         with log_errors(self.bootstrap):
             consumer = KafkaConsumer(**options)
+        self._version = consumer.config["api_version"]
         read_fast(consumer)
         return consumer
 
@@ -88,6 +94,8 @@ class KafkaLog:
         name = topic_name(self.name, topic)
         with log_errors(self.bootstrap):
             producer = self._append_producer()
+            if len(entries) >= MANY:
+                return append_batches(producer, name, entries, partitions, timeout)
             futures = [_send(producer, name, entry, where) for entry, where in zip(entries, partitions, strict=True)]
             producer.flush(timeout)
             sent = [future.get(max(0.001, until - time.monotonic())) for future in futures]
@@ -265,11 +273,10 @@ class KafkaWriter:
     def append(self, entries: Sequence[Entry]) -> None:
         try:
             self._producer.begin_transaction()
-            futures = [_send(self._producer, self._name, entry, self._partition) for entry in entries]
+            batches = send_batches(self._producer, self._name, self._partition, entries)
             self._commit()
-            for future in futures:
-                if future.failed():
-                    raise future.exception
+            for batch in batches:
+                batch.check()
         except (KafkaError, AssertionError) as error:
             made = translated(error, self._log.bootstrap)
             if isinstance(made, WriterFenced):

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -114,6 +115,41 @@ class LogKit:
         for partition in range(3):
             values = [int(one.value or b"") for one in found if one.partition == partition]
             assert values == list(range(partition, 999, 3))
+
+    @pytest.mark.parametrize("count", [1, 40, 4000])
+    def test_each_of_many_entries_stands_where_its_append_said(self, log: Log, count: int) -> None:
+        log.append(Topic.ACTIONS, [Entry(b"before", b"v", 1)])
+        entries = [
+            Entry(
+                None if number % 7 == 1 else b"k%d" % number,
+                None if number % 7 == 2 else b"v%d" % number * (number % 50),
+                number * number % 3,
+                (("traceparent", b"00-%d" % number), ("empty", b"")) if number % 5 == 0 else (),
+            )
+            for number in range(count)
+        ]
+        appended = log.append(Topic.ACTIONS, entries)
+        found = {(one.partition, one.offset): one for one in read_all(log, Topic.ACTIONS)}
+        assert len(found) == count + 1
+        for entry, where in zip(entries, appended, strict=True):
+            record = found[where.partition, where.offset]
+            assert (record.key, record.value, record.headers) == (entry.key, entry.value, entry.headers)
+            assert (record.partition, record.appended_at) == (entry.partition, where.appended_at)
+
+    def test_threads_that_append_at_once_keep_their_own_order(self, log: Log) -> None:
+        def append(thread: int) -> None:
+            for start in range(0, 300, 5 if thread % 2 else 60):
+                numbers = range(start, start + (5 if thread % 2 else 60))
+                log.append(Topic.ACTIONS, [Entry(b"%d" % thread, b"%d" % number, number % 3) for number in numbers])
+
+        with ThreadPoolExecutor(6) as pool:
+            for done in [pool.submit(append, thread) for thread in range(6)]:
+                done.result()
+        found = read_all(log, Topic.ACTIONS)
+        for thread in range(6):
+            for partition in range(3):
+                mine = [one for one in found if (one.key, one.partition) == (b"%d" % thread, partition)]
+                assert [int(one.value or b"") for one in mine] == list(range(partition, 300, 3))
 
     def test_the_key_decides_the_partition(self, log: Log) -> None:
         keys = [f"case-{number}".encode() for number in range(50)]

@@ -74,6 +74,17 @@ class TestKafkaLog(LogKit):
         values = [one.value for one in read_all(log, Topic.EVENTS)]
         assert (values[0], values[-1]) == (b"before", b"after")
 
+    def test_a_batch_that_the_brokers_find_too_large_is_divided(self, log: KafkaLog, kafka: Broker) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        limit = {"max.message.bytes": "20000"}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{log.name}.events", configs=limit)])
+        admin.close()
+        writer = log.writer(0)
+        entries = [Entry(b"k", b"%d" % number * 100) for number in range(500)]
+        writer.append(entries)
+        writer.append([Entry(b"k", b"after")])
+        assert [one.value for one in read_all(log, Topic.EVENTS)] == [*(one.value for one in entries), b"after"]
+
     def test_reading_is_what_the_client_itself_reads(self, log: KafkaLog, kafka: Broker) -> None:
         topic = f"{log.name}.actions"
         for compression in (None, "gzip"):
