@@ -42,25 +42,26 @@ def _is_screened(step: Step) -> bool:
 
 @detector(
     Setting("limit", hours(24), "within what time the investigation begins", "RSMo 210.145", clock="first_response"),
+    Setting("grace", hours(12), "how long after that (or after the report was entered) what was done may be entered"),
 )
 def never_begun(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report on which nobody did anything.
 
-    Rule: a report was received, and within the limit no contact with the victim was made or tried and no investigative
-    step was taken, by anybody.
+    Rule: a report was received, and when the limit and the time of grace are over the log shows no contact with the
+    victim, no attempt at one and no investigative step, by anybody.
 
     Evidence: the report.
 
     Settled by: a first contact, attempt or investigative step, or the end of the case.
 
-    May be wrong: where work is entered days after it was done. The limit is the law's, and short: a case that is worked
+    May be wrong: where work is entered days after it was done. The limit is the law's, and short: work that is entered
     soon afterwards settles the finding.
 
     Found in: Kansas City, where in many cases no investigation took place at all.
     """
     for place, step in history.which(Happening.REPORT_RECEIVED):
         standard = settings(step.at)
-        since = history.since_receipt(standard, "limit")
+        since = history.since_receipt(standard, "limit") + standard.span("grace")
         settled = history.until(place, lambda later: later.is_act or not later.is_open)
         yield of_case(history, standard, since, [step], "received and nothing was done in time", settled, now)
 

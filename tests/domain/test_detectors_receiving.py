@@ -87,8 +87,8 @@ def test_an_imported_history_is_judged_by_what_the_old_system_knew() -> None:
 # --- never begun ---
 
 
-def test_a_report_on_which_nothing_is_done_is_seen_after_24_hours() -> None:
-    assert numbers(seen(screened(), "never_begun", day(1))) == [1]
+def test_a_report_on_which_nothing_is_done_is_seen_after_24_hours_and_12_to_enter_it() -> None:
+    assert numbers(seen(screened(), "never_begun", day(1.5))) == [1]
 
 
 @pytest.mark.parametrize("body", [CONTACT, ATTEMPT, STEP])
@@ -97,9 +97,9 @@ def test_any_act_begins_the_investigation(body: Body) -> None:
 
 
 def test_a_report_of_educational_neglect_may_wait_for_72_hours() -> None:
-    seen(received(offences=TRUANCY), "never_begun", day(3))
+    seen(received(offences=TRUANCY), "never_begun", day(3.5))
     both = (*TRUANCY, OffenceAlleged(Offence.RAPE))
-    seen(received(offences=both), "never_begun", day(1))
+    seen(received(offences=both), "never_begun", day(1.5))
 
 
 def test_a_report_that_is_screened_out_in_time_needs_no_investigation() -> None:

@@ -1,0 +1,43 @@
+"""The 149 are seen, and soon; cases that were handled well are left in peace."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from statistics import median
+from typing import Final
+
+import pytest
+
+from casetrail.domain.status import Status
+from tests.domain.detecting import judge
+from tests.domain.populations import DAY, clean, histories, the_149
+
+TODAY: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SEEN_BY: Final = {
+    "never_begun", "never_screened", "never_assigned", "held_by_nobody", "untouched", "no_contact", "contact_lost",
+    "partner_waiting", "interview_missed", "suspended_for_ever", "forbidden_code", "screened_out_unasked",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [149, 7, 2016])
+def test_all_of_the_149_that_were_neglected_are_seen_half_of_them_within_three_days(seed: int) -> None:
+    days: dict[str, float] = {}
+    neglected, seen_by = 0, Counter[str]()
+    for history in histories(the_149(seed, TODAY)):
+        received = history.steps[0].at
+        found = list(judge().case(history, TODAY))
+        worked = history.case.status is Status.CLOSED  # the story has a few that were worked as they should be
+        neglected += not worked
+        assert worked != bool(found), history.case.kinds
+        seen_by.update({one.detector for one in found})
+        if found:
+            days[history.case.id] = min(one.since - received for one in found) / DAY
+    assert len(days) == neglected >= 140
+    assert median(days.values()) < 3 and max(days.values()) < 45
+    assert set(seen_by) >= SEEN_BY - {"screened_out_unasked", "suspended_for_ever", "forbidden_code"}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_of_100_cases_that_were_handled_well_there_are_at_most_2_findings(seed: int) -> None:
+    population = clean(seed, 1000, datetime(2025, 1, 1, tzinfo=UTC))
+    found = [one for history in histories(population) for one in judge().case(history, TODAY)]
+    assert len(found) <= 20, Counter(one.detector for one in found)
