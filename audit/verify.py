@@ -172,9 +172,7 @@ class Run:
         start = self._starts[Topic.CHECKPOINTS][0]
         end = self._checkpoints_end
         with Feed(log, Topic.CHECKPOINTS, 0, start, end, self._promises, faults) as feed:
-            checkpoints = Checkpoints(
-                feed, end, self._extents, self._included, signatures, merge, copy.witnessed, faults
-            )
+            checkpoints = Checkpoints(feed, end, self._extents, self._included, signatures, lambda: merge.copy, faults)
             turns = {partition: at.turn for partition, at in copy.places().items()}
             plan = Plan(checkpoints, self._extents, turns, self._directory)
             merge.all(plan.batches(), crew)

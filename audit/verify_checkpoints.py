@@ -1,12 +1,13 @@
 """What ``LOG.checkpoints`` states, record by record: who signed it, and which events it takes in."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
+from casetrail.audit.verify_copy import Copy
 from casetrail.audit.verify_feed import Feed
 from casetrail.audit.verify_partition import Extent
 from casetrail.audit.verify_signatures import Signatures
@@ -19,7 +20,6 @@ from casetrail.eventlog.port import Record, Topic
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.note import parse_note
-from casetrail.proofs.treefile import Sealed
 
 MOST_CHECKPOINTS: Final = 4_000
 READ: Final = 500
@@ -56,30 +56,20 @@ class Group:
     """The number of the newest checkpoint that the quorum had cosigned by then; -1 for none."""
 
 
-class Known(Protocol):
-    """What an earlier run has seen."""
-
-    @property
-    def newest(self) -> Sealed | None: ...
-    def holds_record(self, offset: int, record_hash: bytes) -> bool: ...
-    def holds_cosignature(self, checkpoint: bytes, lines: bytes) -> bool: ...
-    def note_of(self, checkpoint: bytes) -> tuple[int, bytes] | None: ...
-    def lines_of(self, checkpoint: bytes) -> bytes: ...
-
-
 class Checkpoints:
     """Reads the checkpoints of a log once, in order."""
 
     def __init__(self, feed: Feed, end: int, extents: Mapping[int, Extent], included: Mapping[int, int],
-                 signatures: Signatures, known: Known, witnessed: int, faults: Faults) -> None:  # fmt: skip
+                 signatures: Signatures, known: Callable[[], Copy], faults: Faults) -> None:  # fmt: skip
         """``included``: up to which offset of each partition an earlier run has found events under checkpoints.
 
-        ``witnessed``: the number of the newest checkpoint that an earlier run has found the quorum under.
+        ``known``: gives what is known already, of an earlier run too.
         """
         self._feed, self._end, self._extents, self._signatures = feed, end, extents, signatures
-        self.known, self.witnessed, self._faults = known, witnessed, faults
-        self._resumed = known.newest
-        self._number = -1 if known.newest is None else known.newest.number
+        self._known, self._faults = known, faults
+        self._resumed = known().newest
+        self._number = -1 if self._resumed is None else self._resumed.number
+        self.witnessed = known().witnessed
         self._familiar = 0
         self.began_at = {partition: included.get(partition, 0) for partition in extents}
         self.at = dict(self.began_at)
@@ -115,7 +105,7 @@ class Checkpoints:
 
     def _forget(self) -> None:
         """What has been recomputed is found with those that are known."""
-        newest = self.known.newest
+        newest = self._known().newest
         if newest is not None:
             self._recent = {key: one for key, one in self._recent.items() if one[0] > newest.number}
             self._names = {key: names for key, names in self._names.items() if key in self._recent}
@@ -127,7 +117,7 @@ class Checkpoints:
         value = record.value or b""
         record_hash = leaf_hash(value)
         resumed = self._resumed is not None and record.offset <= self._resumed.offset
-        if resumed and self.known.holds_record(record.offset, record_hash):
+        if resumed and self._known().holds_record(record.offset, record_hash):
             self._familiar += 1
             return
         try:
@@ -143,7 +133,7 @@ class Checkpoints:
                 self._published(record, record_hash, stored, group)
         elif not resumed:
             self._cosigned(record, stored, group)
-        elif not self.known.holds_cosignature(stored.checkpoint, stored.lines):
+        elif not self._known().holds_cosignature(stored.checkpoint, stored.lines):
             self._fault(Kind.CHECKPOINT_REPLACED, record, "this cosignature did not stand here")
 
     def _check_familiar(self) -> None:
@@ -217,7 +207,7 @@ class Checkpoints:
         self._check_clock(record, stored.checkpoint, times)
         self.counts["cosignatures"] += len(times)
         self.counts["cosignatures of unknown keys"] += unknown
-        if stored.checkpoint not in self._names and (earlier := self.known.lines_of(stored.checkpoint)):
+        if stored.checkpoint not in self._names and (earlier := self._known().lines_of(stored.checkpoint)):
             self._names[stored.checkpoint] = frozenset(self._signatures.of_witnesses(note, earlier)[1])
         group.cosigned.append((stored.checkpoint, stored.lines))
         self._witnessed(stored.checkpoint, number, frozenset(times))
@@ -244,7 +234,7 @@ class Checkpoints:
 
     def _find(self, record_hash: bytes) -> tuple[int, bytes] | None:
         """Number and note of the checkpoint whose record has this hash, as far as the log has been read."""
-        return self._recent.get(record_hash) or self.known.note_of(record_hash)
+        return self._recent.get(record_hash) or self._known().note_of(record_hash)
 
     def _witnessed(self, record_hash: bytes, number: int, names: frozenset[str]) -> None:
         self._names[record_hash] = names | self._names.get(record_hash, frozenset())

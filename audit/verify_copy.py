@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault
-from casetrail.audit.verify_events import State, what_breaks
+from casetrail.audit.verify_events import State, named, what_breaks
 from casetrail.audit.verify_partition import Piece, Seen
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.port import Topic
@@ -252,7 +252,7 @@ def _seam(partition: int, case: bytes, piece: Piece, known: State | None, cut: b
         return None
     number, previous, offset = first
     wrong = what_breaks(known, number, previous)
-    return None if wrong is None else Fault(*wrong, Topic.EVENTS, partition, offset, case.decode())
+    return None if wrong is None else Fault(*wrong, Topic.EVENTS, partition, offset, named(case.decode()))
 
 
 def _joined(segments: list[Segment]) -> Iterator[Segment]:

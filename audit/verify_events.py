@@ -1,14 +1,14 @@
 """Judging events: does each answer its action, and does it follow in its case?"""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
-from casetrail.audit.verify_outline import Writer, frame
+from casetrail.audit.verify_outline import Writer
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable, kind_of
-from casetrail.domain.rules import RULE_SET
 from casetrail.domain.values import is_id
 from casetrail.eventlog.binary import NotAvro, read_long
 from casetrail.eventlog.codec import PREFIX, Event, Unreadable, decode_event, read_action
@@ -21,6 +21,9 @@ from casetrail.eventlog.port import Record, Topic
 
 State = tuple[int, bytes]
 """How a case stands: the number of its events, and the leaf hash of the last one."""
+
+STRAY: Final = re.compile(r"~stray\.[0-9]{1,9}", re.ASCII)
+"""Under such an id a partition keeps submissions that belong to no case."""
 
 First = tuple[int, bytes, int]
 """An event whose case was not seen before: its number, the hash that it links to, and its offset."""
@@ -45,6 +48,11 @@ def what_breaks(state: State | None, number: int, previous: bytes) -> tuple[Kind
     return None
 
 
+def named(case_id: str) -> str | None:
+    """A case id as a report shows it; None where it is none, and could be anything."""
+    return case_id if is_id(case_id) or STRAY.fullmatch(case_id) else None
+
+
 class Judge:
     """Judges the events of one partition, one after the other, and takes each in as a leaf and into its case.
 
@@ -54,8 +62,8 @@ class Judge:
 
     def __init__(self, place: Place, faults: Faults) -> None:
         self._place, self.faults = place, faults
-        self._is_answer = Writer(place.log, place.partition, RULE_SET).is_answer
-        self._frames = frame("event"), frame("action")
+        self._writer = Writer(place.log, place.partition)
+        self._is_answer = self._writer.is_answer
         self.counts: Counter[str] = Counter()
         """Outcomes: ``accepted``, ``rejected``, ``unreadable``."""
         self.schemas: set[bytes] = set()
@@ -87,7 +95,7 @@ class Judge:
                 break
             done += 1
         if right:
-            self.schemas.update(self._frames)
+            self.schemas.update(half for pair in self._writer.pairs for half in (pair[:PREFIX], pair[PREFIX:]))
             self.counts["accepted"] += accepted
             self.counts["rejected"] += right - accepted
         return done
@@ -206,6 +214,7 @@ class Judge:
         self.schemas.add((event.value or b"")[:PREFIX])
         if stored.log != self._place.log:
             self._fault(Kind.LOG_DIFFERS, event, stored.case_id, "the event names another log")
+        self._writer.judge_by(stored.rule_set)
         body = stored.body
         unreadable, rejected = isinstance(body, SubmissionUnreadable), isinstance(body, ActionRejected)
         self.counts["unreadable" if unreadable else "rejected" if rejected else "accepted"] += 1
@@ -233,4 +242,5 @@ class Judge:
         return ", ".join(differing if same else [*differing, "body"])
 
     def _fault(self, kind: Kind, event: Record, case_id: str | None, found: str) -> None:
-        self.faults.add(Fault(kind, found, Topic.EVENTS, event.partition, event.offset, case_id))
+        shown = None if case_id is None else named(case_id)
+        self.faults.add(Fault(kind, found, Topic.EVENTS, event.partition, event.offset, shown))

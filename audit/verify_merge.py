@@ -13,7 +13,6 @@ from casetrail.audit.verify_feed import NEVER
 from casetrail.audit.verify_partition import Checked, Seen
 from casetrail.audit.verify_plan import Batch
 from casetrail.eventlog.port import Topic
-from casetrail.proofs.treefile import Sealed
 
 
 class Agreement(NamedTuple):
@@ -35,10 +34,10 @@ class Given(NamedTuple):
 
 
 class Merge:
-    """Takes batches in, one after the other. It is also what ``Checkpoints`` asks for what is known already."""
+    """Takes batches in, one after the other, and adds to the faults. ``copy`` may become another one, see ``Copy.fork``."""
 
     def __init__(self, copy: Copy, cut: frozenset[int], skew: int, fork: Path, faults: Faults) -> None:
-        """``cut``: partitions whose beginning has been deleted. ``fork``: where to go on after a fault, see ``Copy.fork``."""
+        """``cut``: partitions whose beginning has been deleted. ``fork``: a folder for the other copy."""
         self.copy, self._cut, self._skew, self._fork, self._faults = copy, cut, skew, fork, faults
         self._turns: dict[int, int] = {}
         self._seen: dict[tuple[Topic, int], Seen] = {}
@@ -54,31 +53,6 @@ class Merge:
         """Since when the oldest action waits for its outcome, milliseconds UTC."""
         self.waiting_since: int | None = None
         """Since when the oldest event waits for a checkpoint, milliseconds UTC."""
-
-    # --- what is known already ---
-
-    @property
-    def newest(self) -> Sealed | None:
-        """The newest checkpoint that was recomputed."""
-        return self.copy.newest
-
-    def holds_record(self, offset: int, record_hash: bytes) -> bool:
-        """See ``Copy``."""
-        return self.copy.holds_record(offset, record_hash)
-
-    def holds_cosignature(self, checkpoint: bytes, lines: bytes) -> bool:
-        """See ``Copy``."""
-        return self.copy.holds_cosignature(checkpoint, lines)
-
-    def note_of(self, checkpoint: bytes) -> tuple[int, bytes] | None:
-        """See ``Copy``."""
-        return self.copy.note_of(checkpoint)
-
-    def lines_of(self, checkpoint: bytes) -> bytes:
-        """See ``Copy``."""
-        return self.copy.lines_of(checkpoint)
-
-    # --- taking in ---
 
     def all(self, batches: Iterable[Batch], crew: Crew) -> None:
         """Take in all batches; the jobs of the next one are given out before one is taken in."""

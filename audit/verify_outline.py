@@ -5,13 +5,16 @@ comparing, which is several times faster than decoding it. What is not the same 
 the exceptions and finds out what is wrong.
 """
 
+from collections.abc import Iterator
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from casetrail.domain.rules import RULE_SET
 from casetrail.eventlog.binary import NULL, PRESENT, NotAvro, long_bytes, read_long, read_text, text_bytes
 from casetrail.eventlog.codec import MAGIC, PREFIX
 from casetrail.eventlog.limits import ACTION_BYTES
-from casetrail.eventlog.schemas import current_ids, parsed
+from casetrail.eventlog.schemas import parsed, published
 
 CASE_AT: Final = PREFIX + 16
 """Where an action's case id begins."""
@@ -21,21 +24,17 @@ CONTINUED: Final = 0x8080808080808080
 EIGHT_LONG: Final = 0x0080808080808080
 NO_SHORT_TEXT: Final = 0x81
 """Bits of a length that is negative or takes two bytes."""
+SHORT_BRANCHES: Final = 64
+"""Branches of a union whose number takes one byte."""
 SHORT: Final = tuple(long_bytes(number) for number in range(1000))
 """Numbers in cases are small, most of the time."""
 REJECTED: Final = "casetrail.ActionRejected"
-
-
-def frame(name: str) -> bytes:
-    """How every value of the current schema of this name begins."""
-    return MAGIC + current_ids()[name].to_bytes(4)
-
-
-def _kinds(name: str) -> list[str]:
-    """The kinds of body of the current schema of this name, in the order of the union's branches."""
-    schema: Any = parsed(current_ids()[name])
-    body = next(field for field in schema["fields"] if field["name"] == "body")
-    return [branch["name"] for branch in body["type"]]
+ACTION_FIELDS: Final = ("action_id", "case_id", "occurred_at", "actor", "imported", "body")
+EVENT_FIELDS: Final = (
+    "action_hash", "previous_hash", "action_id", "number", "partition", "action_offset", "recorded_at", "case_id", "log",
+    "rule_set", "occurred_at", "actor", "imported", "body",
+)  # fmt: skip
+"""A schema with other fields, or in another order, is left to those who decode."""
 
 
 class AsEvent(NamedTuple):
@@ -45,22 +44,53 @@ class AsEvent(NamedTuple):
     rejected: bytes
 
 
-class Writer:
-    """Writes the events of one partition again."""
+@cache
+def _pairs() -> dict[bytes, dict[int, AsEvent]]:
+    """For each schema of events with each schema of actions (how their values begin): the kinds that both have.
 
-    def __init__(self, log: str, partition: int, rule_set: int) -> None:
-        self._action, self._event = frame("action"), frame("event")
-        self._partition = long_bytes(partition)
-        self._stamp = text_bytes(log) + long_bytes(rule_set) + PRESENT
-        kinds = _kinds("event")
-        rejected = long_bytes(kinds.index(REJECTED))
-        self._as_event = {
+    By the first byte of an action's body. Later versions of a schema come only by new branches and new optional fields, so
+    where the bytes are the same, they say the same.
+    """
+    return {
+        event + action: {
             long_bytes(number)[0]: AsEvent(
-                long_bytes(kinds.index(kind)), rejected + text_bytes(kind.removeprefix("casetrail."))
+                long_bytes(outcomes.index(kind)),
+                long_bytes(outcomes.index(REJECTED)) + text_bytes(kind.removeprefix("casetrail.")),
             )
-            for number, kind in enumerate(_kinds("action"))
+            for number, kind in enumerate(kinds[:SHORT_BRANCHES])
+            if kind in outcomes
         }
+        for event, outcomes in _kinds("casetrail.Event", EVENT_FIELDS)
+        for action, kinds in _kinds("casetrail.Action", ACTION_FIELDS)
+    }
+
+
+def _kinds(name: str, fields: tuple[str, ...]) -> Iterator[tuple[bytes, list[str]]]:
+    """How values of each published schema of this name begin, and its kinds of body in the order of the branches."""
+    for number in published():
+        schema: Any = parsed(number)
+        if schema["name"] == name and tuple(field["name"] for field in schema["fields"]) == fields:
+            yield MAGIC + number.to_bytes(4), [branch["name"] for branch in schema["fields"][-1]["type"]]
+
+
+class Writer:
+    """Writes the events of one partition again. ``pairs``: how events that it found right begin, each with its action."""
+
+    def __init__(self, log: str, partition: int) -> None:
+        self._partition, self._log = long_bytes(partition), text_bytes(log)
+        self._known = _pairs()
+        self.pairs: set[bytes] = set()
+        self._meet(b"")
         self._at, self._at_bytes = -1, b""
+        self.judge_by(RULE_SET)
+
+    def judge_by(self, rule_set: int) -> None:
+        """From now on events name this version of the rules, most of the time."""
+        self._stamp = self._log + long_bytes(rule_set) + PRESENT
+
+    def _meet(self, pair: bytes) -> None:
+        """From now on values begin like this, most of the time."""
+        self._pair, self._as_event, self._is_new = pair, self._known.get(pair, {}), True
 
     def is_answer(self, value: bytes, asked: bytes, offset: int, at: int, key: bytes, number: int, previous: bytes
                   ) -> bool | None:  # fmt: skip
@@ -72,12 +102,14 @@ class Writer:
         case_end = CASE_AT + 1 + len(key)
         time_end = case_end + TIME_BYTES
         if len(key) >= len(SHORT) or not (
-            asked.startswith(self._action)
-            and asked[CASE_AT:case_end] == SHORT[len(key)] + key
+            asked[CASE_AT:case_end] == SHORT[len(key)] + key
             and int.from_bytes(asked[case_end:time_end], "little") & CONTINUED == EIGHT_LONG
             and len(asked) <= ACTION_BYTES
         ):
             return None
+        pair = value[:PREFIX] + asked[:PREFIX]
+        if pair != self._pair:
+            self._meet(pair)
         try:
             body_at = _body_at(asked, time_end)
             kind = self._as_event[asked[body_at]]
@@ -87,7 +119,7 @@ class Writer:
             self._at, self._at_bytes = at, long_bytes(at)
         head = b"".join(
             (
-                self._event,
+                pair[:PREFIX],
                 sha256(b"\x00" + asked).digest(),
                 previous,
                 asked[PREFIX:CASE_AT],
@@ -102,11 +134,13 @@ class Writer:
                 asked[time_end:body_at],
             )
         )
-        if value == head + kind.accepted + asked[body_at + 1 :]:
-            return True
-        if value.startswith(head) and _is_rejection(value, len(head), kind.rejected):
-            return False
-        return None
+        accepted = value == head + kind.accepted + asked[body_at + 1 :]
+        if not accepted and not (value.startswith(head) and _is_rejection(value, len(head), kind.rejected)):
+            return None
+        if self._is_new:
+            self.pairs.add(pair)
+            self._is_new = False
+        return accepted
 
 
 def _body_at(asked: bytes, at: int) -> int:

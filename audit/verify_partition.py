@@ -7,7 +7,8 @@ neighbours of a border look at the same few events behind it (``first_in_turn``)
 import gc
 import marshal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -112,20 +113,21 @@ class Source(NamedTuple):
     promises: Promises
 
 
-_source: Source | None = None
+_open: Callable[[], Source] | None = None
+"""In a process of a crew: gives its source, opened when it is first asked for."""
 
 
 def begin(log_url: str, options: dict[str, object], promises: Promises) -> None:
-    """Open the log, for all jobs of this process."""
-    global _source
+    """What the jobs of this process will read."""
+    global _open
     gc.set_threshold(SELDOM)
-    _source = Source(open_log(log_url, options), promises)
+    _open = cache(lambda: Source(open_log(log_url, options), promises))
 
 
 def work(job: Job) -> Checked:
-    """Do a job in a process that has begun."""
-    assert _source is not None
-    return check(_source, job)
+    """Do a job in a process that has begun. Raises ``LogUnreachable``, ``OffsetGone``."""
+    assert _open is not None
+    return check(_open(), job)
 
 
 def check(source: Source, job: Job) -> Checked:

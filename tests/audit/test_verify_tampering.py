@@ -18,6 +18,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.outcome import History, answer, case_of
 from casetrail.eventlog.port import Entry, Record, Topic
+from casetrail.eventlog.schemas import current_ids
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.keys import Algorithm, SignerKey, create_key
 from casetrail.proofs.note import Note, format_note, parse_note
@@ -262,11 +263,14 @@ def test_the_end_is_cut_off(story: Story) -> None:
 def test_a_schema_is_deleted_or_altered(story: Story) -> None:
     story.change("value = CAST(value || ' ' AS BLOB)", "schemas", 0)
     assert story.kinds() == set()  # the same schema
-    story.change("key = CAST('00000000' AS BLOB)", "schemas", 2)
-    assert Kind.SCHEMA_ALTERED in story.kinds()
-    story.delete("schemas", 0, 4)
+    used = next(one for one in records(story.log, Topic.SCHEMAS) if one.key == f"{current_ids()['event']:08x}".encode())
+    story.change("key = CAST('00000000' AS BLOB)", "schemas", used.offset)
+    found = by_kind(story)
+    assert set(found) == {Kind.SCHEMA_ALTERED, Kind.SCHEMA_MISSING}
+    assert places(found[Kind.SCHEMA_ALTERED]) == [("schemas", used.offset)]
+    story.delete("schemas", 0, 100)
     assert story.kinds() == {Kind.SCHEMA_MISSING}
-    assert len(story.faults(Kind.SCHEMA_MISSING)) == 3  # no cosignature was ever written
+    assert len(story.faults(Kind.SCHEMA_MISSING)) == 3  # of events, actions and checkpoints
 
 
 # --- checkpoints ---
