@@ -18,6 +18,12 @@ PRESENT: Final = b"\x02"
 
 def long_bytes(number: int) -> bytes:
     """A long as zigzag varint."""
+    if 0 <= number < SMALL:
+        return KNOWN[number]
+    return _written(number)
+
+
+def _written(number: int) -> bytes:
     number = (number << 1) ^ (number >> 63)
     if number < 0x80:
         return bytes((number,))
@@ -27,6 +33,11 @@ def long_bytes(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+SMALL: Final = 2048
+KNOWN: Final = tuple(_written(number) for number in range(SMALL))
+"""The numbers that come most."""
 
 
 def text_bytes(text: str) -> bytes:

@@ -183,7 +183,7 @@ def encode_event(event: Event, body: bytes | None = None) -> bytes:
             long_bytes(event.number),
             long_bytes(event.partition),
             long_bytes(event.action_offset),
-            long_bytes((event.recorded_at - EPOCH) // MILLISECOND),
+            _millis_bytes(event.recorded_at),
             text_bytes(event.case_id),
             text_bytes(event.log),
             long_bytes(event.rule_set),
@@ -287,6 +287,12 @@ def _resolved(value: bytes, schema_id: int, name: str) -> dict[str, Any]:
 @cache
 def _frame(name: str) -> bytes:
     return MAGIC + current_ids()[name].to_bytes(4)
+
+
+@lru_cache(1024)
+def _millis_bytes(moment: datetime) -> bytes:
+    """An append time. The log stamps many records with the same."""
+    return long_bytes((moment - EPOCH) // MILLISECOND)
 
 
 @lru_cache(65_536)

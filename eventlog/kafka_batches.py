@@ -19,9 +19,7 @@ from casetrail.eventlog.binary import long_bytes
 from casetrail.eventlog.port import Appended, Entry
 
 BATCH_FORMAT: Final = 2
-NONE: Final = long_bytes(-1)
-SMALL: Final = tuple(long_bytes(number) for number in range(2048))
-"""Numbers as they are written: a varint of a record is one of Avro's longs, too."""
+NONE: Final = long_bytes(-1)  # the numbers of a record are written as Avro's longs are
 
 
 class Batch:
@@ -122,19 +120,15 @@ def builders(entries: Sequence[Entry], config: Any, now: int) -> Iterator[Any]:
 def record_bytes(number: int, entry: Entry) -> bytes:
     """Record ``number`` of a batch, with the time of the batch's first one."""
     key, value, _, headers = entry
-    parts = [b"\x00\x00", _varint(number)]  # no attributes, no later than the first
+    parts = [b"\x00\x00", long_bytes(number)]  # no attributes, no later than the first
     for part in (key, value):
-        parts += (NONE,) if part is None else (_varint(len(part)), part)
-    parts.append(_varint(len(headers)))
+        parts += (NONE,) if part is None else (long_bytes(len(part)), part)
+    parts.append(long_bytes(len(headers)))
     for name, content in headers:
         text = name.encode()
-        parts += (_varint(len(text)), text, _varint(len(content)), content)
+        parts += (long_bytes(len(text)), text, long_bytes(len(content)), content)
     record = b"".join(parts)
-    return _varint(len(record)) + record
-
-
-def _varint(number: int) -> bytes:
-    return SMALL[number] if number < 2048 else long_bytes(number)
+    return long_bytes(len(record)) + record
 
 
 def _filled(builder: Any, records: list[bytes], now: int) -> Any:
