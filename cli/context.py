@@ -31,7 +31,8 @@ R = TypeVar("R")
 
 UNREACHABLE: Final = frozenset({"log-unreachable", "views-unreachable", "keyring-unreachable", "keyring-locked"})
 NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published"})
-DAMAGED: Final = frozenset({"log-damaged"})
+GONE: Final = frozenset({"log-damaged", "offset-gone"})
+"""What should be in the log cannot be had: that is a finding, whatever was asked."""
 
 
 def pass_config(command: Callable[..., R]) -> Callable[..., R]:
@@ -75,7 +76,7 @@ def failure_of(error: Exception) -> Failure | None:
         return Failure(str(error), exits.UNREACHABLE)
     if code in NOT_FOUND:
         return Failure(str(error), exits.NOT_FOUND)
-    if code in DAMAGED:
+    if code in GONE:
         return Failure(str(error), exits.FAULTS)
     return Failure(str(error), exits.PENDING if code == "pending" else exits.FAILED)
 

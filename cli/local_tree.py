@@ -23,7 +23,6 @@ FINDINGS: Final = frozenset(
         "publication-contradicted",
         "receipt-denied",
         "chain-broken",
-        "offset-gone",
         "proof-invalid",
         "note-invalid",
     }

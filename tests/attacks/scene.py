@@ -4,8 +4,9 @@ import json
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from casetrail.consumers.recorder import Recorder
 from casetrail.consumers.witnesses import Answer, Witness, Witnesses, exchange
 from casetrail.domain.actions import Action
 from casetrail.eventlog.codec import Event, decode_event, encode_action
+from casetrail.eventlog.embedded import Clock, EmbeddedLog, wall_clock
 from casetrail.eventlog.embedded_file import GUARDS
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import init_log, open_log
@@ -48,6 +50,7 @@ POLICY: Final[Policy] = parse_policy(POLICY_TEXT.encode())
 Faults = dict[str, list[dict[str, Any]]]
 """Faults as ``audit verify`` writes them, by their code."""
 
+LOG: Final = "kcpd"
 VICTIM: Final = "C-03"
 """The case that somebody does not want to be seen."""
 EARLIER: Final = tuple(f"C-{number:02}" for number in range(1, 7))
@@ -56,10 +59,10 @@ STEPS: Final = 2
 
 
 @contextmanager
-def serving(key: SignerKey, state: Path) -> Iterator[str]:
+def serving(key: SignerKey, state: Path, clock: Callable[[], datetime]) -> Iterator[str]:
     """A partner's witness of the log, listening; its URL."""
     with WitnessState(state) as opened:
-        server = WitnessServer(Cosigner(key, [KEY.verifier_key], opened), "127.0.0.1", 0)
+        server = WitnessServer(Cosigner(key, [KEY.verifier_key], opened, clock), "127.0.0.1", 0)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -75,6 +78,8 @@ class Scene:
     def __init__(self, folder: Path, url: str, log: Log, urls: Mapping[str, str]) -> None:
         self.folder, self.url, self.log, self.urls = folder, url, log, dict(urls)
         self.receipts: list[Receipt] = []
+        self.passed = timedelta(0)
+        """So far ahead are the witnesses' clocks."""
         policy_file(folder, POLICY_TEXT)
 
     # --- those who run it in good order ---
@@ -223,14 +228,28 @@ class Scene:
 
 
 @contextmanager
-def scene_at(folder: Path, url: str, partitions: int = 2, *, begun: bool = True) -> Iterator[Scene]:
-    """A scene at the address of a log that is not there yet. ``begun``: two rounds of cases are under two checkpoints."""
+def scene_at(
+    folder: Path, url: str, partitions: int = 2, *, begun: bool = True, clock: Clock = wall_clock
+) -> Iterator[Scene]:
+    """A scene at the address of a log that is not there yet. ``begun``: two rounds of cases are under two checkpoints.
+
+    ``clock`` is that of an embedded log.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        urls = {name: stack.enter_context(serving(key, folder / f"{name}.witness")) for name, key in PARTNERS.items()}
-        log = init_log(
-            url, name="kcpd" if url.startswith("sqlite:") else None, partitions=partitions, replication=1, min_isr=1
-        )
+        scene: Scene
+
+        def clock_of_witnesses() -> datetime:
+            return datetime.now(UTC) + scene.passed
+
+        urls = {
+            name: stack.enter_context(serving(key, folder / f"{name}.witness", clock_of_witnesses))
+            for name, key in PARTNERS.items()
+        }
+        if url.startswith("sqlite:"):
+            log: Log = EmbeddedLog.create(url.removeprefix("sqlite:"), LOG, partitions, clock)
+        else:
+            log = init_log(url, partitions=partitions, replication=1, min_isr=1)
         scene = Scene(folder, url, log, urls)
         stack.callback(scene.close)
         if begun:

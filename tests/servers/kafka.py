@@ -26,6 +26,7 @@ SETTINGS: Final = {
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",
     "log.retention.check.interval.ms": "1000",
+    "log.initial.task.delay.ms": "500",  # else nothing is deleted in a broker's first half minute
     "log.cleaner.backoff.ms": "1000",
     "controlled.shutdown.enable": "true",
 }

@@ -1,0 +1,238 @@
+"""Whoever administers the brokers, or the machine: settings, topics, clocks; with the cluster's own tools."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from casetrail.cli import exits
+from casetrail.eventlog.codec import encode_action
+from casetrail.eventlog.embedded import EmbeddedLog, wall_clock
+from casetrail.eventlog.opening import init_log
+from casetrail.eventlog.port import Entry, Record, Topic
+from casetrail.proofs.logtree import TreeContradicted
+from tests.actions import life
+from tests.attacks.scene import LOG, VICTIM, Scene, at, lives, scene_at
+from tests.consumers.notarial import publish
+from tests.servers.kafka import Broker
+
+DAY: Final = 86_400_000
+PATIENCE: Final = 30.0
+
+
+class Cluster:
+    """The cluster's own tools, in the hands of its administrator."""
+
+    def __init__(self, broker: Broker, log: str) -> None:
+        self.broker, self.log = broker, log
+        self.admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+
+    def name(self, topic: Topic) -> str:
+        """The topic's name on the cluster."""
+        return f"{self.log}.{topic.value}"
+
+    def set(self, topic: Topic, **settings: str) -> None:
+        """Change settings of a topic, and wait until they are in force."""
+        named = {name.replace("_", "."): value for name, value in settings.items()}
+        resource = ConfigResource(ConfigResourceType.TOPIC, self.name(topic))
+        self.admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, self.name(topic), configs=named)])
+        until(lambda: named.items() <= self._settings(resource).items())
+
+    def _settings(self, resource: ConfigResource) -> Mapping[str, str]:
+        (found,) = self.admin.describe_configs([resource], config_filter="all").values()
+        (settings,) = found.values()
+        return {name: one["value"] for name, one in settings.items()}
+
+    def produce(self, topic: Topic, records: list[Record], milliseconds: int = 0) -> None:
+        """Produce records as they are, with their times, or earlier ones."""
+        producer = KafkaProducer(bootstrap_servers=self.broker.bootstrap, acks="all", linger_ms=5)
+        with closing(producer):
+            for one in records:
+                moment = one.appended_at - milliseconds
+                producer.send(self.name(topic), one.value, one.key, None, one.partition, moment)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def cluster(kafka: Broker, on_broker: Scene) -> Iterator[Cluster]:
+    """The cluster of the scene."""
+    made = Cluster(kafka, on_broker.log.name)
+    yield made
+    made.admin.close()
+
+
+# --- settings ---
+
+
+@pytest.mark.broker
+def test_a_deleted_beginning_is_missed_at_once(on_broker: Scene, cluster: Cluster) -> None:
+    record = on_broker.events()[1][0]
+    cluster.admin.delete_records({TopicPartition(cluster.name(Topic.EVENTS), record.partition): record.offset + 1})
+    assert on_broker.weakened() == {("events", "log start offset")}
+    found = on_broker.faults()
+    assert set(found) == {"history-cut"}
+    assert at(found["history-cut"]) == [("events", record.partition, 0)]
+    assert on_broker.convicted() == {("history-cut", None)}
+    for words in (("prove",), ("check", "--online")):
+        assert "deleted" in on_broker.receipt(words[0], on_broker.of()[0], *words[1:], code=exits.FAULTS).stderr
+
+
+@pytest.mark.broker
+def test_retention_that_was_switched_on_is_found_and_what_it_took_after_it_was_switched_off(
+    on_broker: Scene, cluster: Cluster
+) -> None:
+    cluster.set(Topic.ACTIONS, retention_ms="1")
+    assert ("actions", "retention.ms") in on_broker.weakened()
+    until(lambda: min(on_broker.log.start_offsets(Topic.ACTIONS).values()) > 0)
+    assert set(on_broker.faults()) == {"setting-weakened", "history-cut"}
+    cluster.set(Topic.ACTIONS, retention_ms="-1")
+    assert ("actions", "log start offset") in on_broker.weakened()
+    assert set(on_broker.faults()) == {"history-cut"}
+    assert "holds nothing at" in on_broker.receipt("prove", on_broker.of()[0], code=exits.FAULTS).stderr
+
+
+@pytest.mark.broker
+def test_compaction_that_was_switched_on_is_found_and_what_it_took_after_it_was_switched_off(
+    on_broker: Scene, cluster: Cluster
+) -> None:
+    before = len(on_broker.records())
+    cluster.set(Topic.EVENTS, cleanup_policy="compact", segment_ms="50", min_cleanable_dirty_ratio="0.001")
+    assert on_broker.weakened() == {("events", "cleanup.policy")}
+    found = on_broker.faults()
+    assert set(found) == {"setting-weakened"}
+    assert "compaction would remove" in found["setting-weakened"][0]["found"]
+    on_broker.go_on(*life(VICTIM)[3:])  # a new segment: the old one can be cleaned
+    until(lambda: len(on_broker.records()) < before)
+    cluster.set(Topic.EVENTS, cleanup_policy="delete")
+    assert on_broker.weakened() == set()
+    found = on_broker.faults()
+    assert {"action-unanswered", "number-wrong", "size-differs"} <= set(found) <= {*found, "map-differs"}
+    assert ("left-out", VICTIM) in on_broker.convicted()
+
+
+# --- topics ---
+
+
+def kept_actions(scene: Scene) -> list[Record]:
+    """All submissions but those of one case."""
+    return [one for one in scene.records(Topic.ACTIONS) if one.key != VICTIM.encode()]
+
+
+def made_anew_as_file(scene: Scene) -> None:
+    """Another file takes the place of the log's: the same submissions at the same times, but for one case."""
+    kept, times = kept_actions(scene), list[int]()
+    scene.close()
+    for name in ("log.db", "log.db-wal", "log.db-shm"):
+        (scene.folder / name).unlink(missing_ok=True)
+    with EmbeddedLog.create(scene.folder / "log.db", LOG, scene.log.partitions, lambda: times[-1]) as log:
+        for one in kept:
+            times.append(one.appended_at)
+            log.append(Topic.ACTIONS, [Entry(one.key, one.value, one.partition)])
+
+
+def made_anew_on_broker(scene: Scene, cluster: Cluster) -> None:
+    """The topics are deleted and made anew, with the same submissions at the same times, but for one case."""
+    kept = kept_actions(scene)
+    scene.close()
+    names = [cluster.name(topic) for topic in Topic]
+    cluster.admin.delete_topics(names)
+    until(lambda: not set(names) & set(cluster.admin.list_topics()))
+    init_log(scene.url, partitions=scene.log.partitions, replication=1, min_isr=1).close()
+    cluster.set(Topic.ACTIONS, message_timestamp_type="CreateTime")
+    cluster.produce(Topic.ACTIONS, kept)
+    cluster.set(Topic.ACTIONS, message_timestamp_type="LogAppendTime")
+
+
+@pytest.mark.parametrize("kind", ["embedded", pytest.param("on_broker", marks=pytest.mark.broker)])
+def test_a_log_made_anew_with_a_cleaned_history_shows_to_whoever_has_seen_the_other(
+    kind: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene: Scene = request.getfixturevalue(kind)
+    state, kept = str(scene.folder / "state"), str(scene.file("kept.note", scene.newest_note()))
+    assert scene.faults("--state", state) == {}
+    if kind == "embedded":
+        made_anew_as_file(scene)
+    else:
+        made_anew_on_broker(scene, request.getfixturevalue("cluster"))
+    scene.reopen()
+    scene.record()
+    with scene.notary(folder="anew") as notary:
+        publish(notary)
+        assert caplog.text.count("the log was cut, or forked") == 2  # both witnesses: 409
+
+        assert scene.faults() == {}  # who comes for the first time sees a log in good order, with no witness
+        assert set(scene.faults("--promised", "0")) == {"quorum-missing"}
+        assert set(scene.faults("--state", state)) == {"checkpoint-replaced", "end-went-back"}
+        (row,) = scene.rows("audit", "compare", kept, scene.url, code=exits.FAULTS)
+        assert row["verdict"] == "cut"
+        for held in scene.of():
+            assert "replaced" in scene.receipt("prove", held, code=exits.FAULTS).stderr
+
+        scene.submit(*lives("C-11", "C-12", "C-13", "C-14", "C-15"))
+        scene.record()
+        caplog.clear()
+        publish(notary)
+        assert len(re.findall("has not cosigned .* it answers 422", caplog.text)) == 2  # longer than what they know
+    assert {"checkpoint-replaced", "record-replaced"} <= set(scene.faults("--state", state))
+    (row,) = scene.rows("audit", "compare", kept, scene.url, code=exits.FAULTS)
+    assert row["verdict"] == "contradiction"
+    assert row["first_note"] == Path(kept).read_text("utf-8")
+    with pytest.raises(TreeContradicted, match="its history was replaced"):
+        scene.publish()  # the notary who has not lost its memory
+
+
+# --- clocks ---
+
+
+@pytest.mark.broker
+def test_a_time_that_goes_back_on_the_brokers_is_found(on_broker: Scene, cluster: Cluster) -> None:
+    """The broker stamps another time for a moment: what a clock set back does, done with a setting."""
+    asked = life(VICTIM)[3]
+    partition = on_broker.of()[0].partition
+    place = on_broker.log.end_offsets(Topic.ACTIONS)[partition]
+    cluster.set(Topic.ACTIONS, message_timestamp_type="CreateTime")
+    one = Record(partition, place, wall_clock(), VICTIM.encode(), encode_action(asked))
+    cluster.produce(Topic.ACTIONS, [one], 7 * DAY)
+    cluster.set(Topic.ACTIONS, message_timestamp_type="LogAppendTime")
+    on_broker.record()
+    on_broker.publish()
+    assert on_broker.weakened() == set()
+    found = on_broker.faults()
+    assert set(found) == {"time-went-back"}
+    assert at(found["time-went-back"]) == [("actions", partition, place)]
+    assert on_broker.convicted() == set()  # the recorder has done nothing wrong
+
+
+def test_a_clock_set_back_under_an_embedded_log_stands_still_and_witnesses_tell(embedded: Scene) -> None:
+    newest = embedded.records(Topic.ACTIONS)[-1].appended_at
+    embedded.passed = timedelta(days=2)  # it is the day after tomorrow, and somebody sets the log's clock to yesterday
+    embedded.close()
+    embedded.log = EmbeddedLog.open(embedded.folder / "log.db", lambda: wall_clock() - DAY)
+    (held,) = embedded.go_on(life(VICTIM)[3])
+    assert newest <= held.appended_at < newest + DAY
+    found = embedded.faults()
+    assert set(found) == {"clock-differs"}
+    assert "clinic +172" in found["clock-differs"][0]["found"]
+    assert "late: promised by" in embedded.receipt("prove", held, code=exits.FAULTS).stderr
+
+
+def test_a_clock_that_was_always_wrong_is_told_by_witnesses_and_makes_receipts_late(tmp_path: Path) -> None:
+    with scene_at(tmp_path, f"sqlite:{tmp_path / 'log.db'}", clock=lambda: wall_clock() - 2 * DAY) as scene:
+        found = scene.faults("--promised", str(3 * DAY))
+        assert set(found) == {"clock-differs"}
+        assert at(found["clock-differs"]) == [("checkpoints", 0, 1)]
+        assert "late: promised by" in scene.receipt("prove", scene.of()[0], code=exits.FAULTS).stderr

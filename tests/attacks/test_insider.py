@@ -1,0 +1,151 @@
+"""Insiders: one who may write to the topics and bypasses the recorder, one with a role, and one who never submits."""
+
+import json
+
+import pytest
+
+from casetrail.cli import exits
+from casetrail.consumers.recorder import RecorderFault
+from casetrail.domain.actions import ActionRejected
+from casetrail.domain.codes import MergeReason
+from casetrail.domain.linking import Merged
+from casetrail.eventlog.codec import Event, encode_event
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.port import Appended, Entry, Record, Topic
+from tests.actions import HAPPENED, SERGEANT, action, life, report
+from tests.attacks.scene import VICTIM, Scene, at
+
+
+def put(scene: Scene, beside: Record, value: bytes, topic: Topic = Topic.EVENTS) -> Appended:
+    """Write to a topic past whoever else does, as a producer of one's own can."""
+    (where,) = scene.log.append(topic, [Entry(beside.key, value, beside.partition)])
+    return where
+
+
+def next_of(record: Record, event: Event) -> Event:
+    """The same event once more, so that it follows in its case."""
+    return event._replace(number=event.number + 1, previous_hash=leaf_hash(record.value or b""))
+
+
+# --- past the recorder ---
+
+
+def test_an_event_that_nobody_submitted_is_named(embedded: Scene) -> None:
+    record, event = embedded.events()[-1]
+    end = embedded.log.end_offsets(Topic.ACTIONS)[record.partition]
+    where = put(embedded, record, encode_event(next_of(record, event)._replace(action_offset=end)))
+    found = embedded.faults()
+    assert set(found) == {"answers-nothing"}
+    assert at(found["answers-nothing"]) == [("events", where.partition, where.offset)]
+    assert embedded.convicted() == {("invented", VICTIM)}
+    embedded.counted(exits.FAULTS)
+
+
+def test_a_submission_that_comes_where_an_invented_event_waited_for_it_is_no_answered_one(embedded: Scene) -> None:
+    record, event = embedded.events()[-1]
+    end = embedded.log.end_offsets(Topic.ACTIONS)[record.partition]
+    put(embedded, record, encode_event(next_of(record, event)._replace(action_offset=end)))
+    (held,) = embedded.submit(life(VICTIM)[3])
+    embedded.record()  # it takes the action for answered
+    assert set(embedded.faults()) == {"action-differs", "time-differs", "event-before-action"}
+    assert embedded.convicted() == {("altered", VICTIM), ("backdated", VICTIM)}
+    embedded.publish()
+    assert "answers another submission" in embedded.receipt("prove", held, code=exits.FAULTS).stderr
+
+
+def test_a_second_answer_is_named_and_stops_the_recorder_when_it_starts(scene: Scene) -> None:
+    record, event = scene.events()[-1]
+    where = put(
+        scene, record, encode_event(event._replace(body=ActionRejected("InvestigativeStepTaken", "role-may-not")))
+    )
+    found = scene.faults()
+    assert set(found) == {"answer-out-of-turn", "number-wrong"}
+    assert at(found["answer-out-of-turn"]) == [("events", where.partition, where.offset)]
+    assert scene.convicted() == {("invented", VICTIM)}
+    scene.counted(exits.FAULTS)
+    scene.submit(life(VICTIM)[3])
+    with pytest.raises(RecorderFault, match=f"partition {where.partition}, offset {where.offset}"):
+        scene.record()
+
+
+def test_what_is_no_event_is_named_and_stops_the_recorder_when_it_starts(embedded: Scene) -> None:
+    where = put(embedded, embedded.events()[-1][0], b"closed: nothing found")
+    found = embedded.faults()
+    assert set(found) == {"event-unreadable"}
+    assert at(found["event-unreadable"]) == [("events", where.partition, where.offset)]
+    assert embedded.convicted() == {("no-event", VICTIM)}
+    embedded.counted(exits.FAULTS)
+    with pytest.raises(RecorderFault):
+        embedded.record()
+
+
+def test_a_well_formed_refusal_in_the_recorders_place_passes_for_its_own_and_the_replay_convicts_it(
+    embedded: Scene,
+) -> None:
+    (held,) = embedded.submit(asked := life(VICTIM)[3])
+    record, event = embedded.events()[-1]
+    forged = next_of(record, event)._replace(
+        action_hash=held.action_hash, action_id=held.action_id, action_offset=held.offset, actor=asked.actor,
+        recorded_at=held.submitted_at, occurred_at=asked.occurred_at,
+        body=ActionRejected("InvestigativeStepTaken", "role-may-not"),
+    )  # fmt: skip
+    put(embedded, record, encode_event(forged))
+    embedded.record()
+    embedded.publish()
+    assert embedded.faults() == {}
+    assert embedded.counted()["pending"] == 0
+    assert embedded.convicted() == {("wrongly-refused", VICTIM)}
+
+
+def test_what_is_written_among_checkpoints_and_schemas_is_named(embedded: Scene) -> None:
+    beside = Record(0, 0, 0, b"00000000", None)
+    where = put(embedded, beside, b"all is well", Topic.CHECKPOINTS), put(embedded, beside, b'"string"', Topic.SCHEMAS)
+    found = embedded.faults()
+    assert {code: at(some) for code, some in found.items()} == {
+        "checkpoint-unreadable": [("checkpoints", 0, where[0].offset)],
+        "schema-altered": [("schemas", 0, where[1].offset)],
+    }
+
+
+# --- with a role ---
+
+
+def test_a_case_that_is_merged_away_stays_whole_and_provable_with_who_did_it(scene: Scene) -> None:
+    scene.go_on(action(Merged("C-01", MergeReason.SAME_INCIDENT), SERGEANT, VICTIM))
+    scene.go_on(life("C-01")[3])
+    scene.publish()
+    assert scene.faults() == {}
+    for case_id in (VICTIM, "C-01"):
+        file = str(scene.folder / f"{case_id}.json")
+        scene.run("audit", "export", case_id, "--output", file)
+        rows = {row["what"]: row for row in scene.rows("audit", "check", file)}
+        assert all(row["holds"] for row in rows.values())
+        of_case = scene.events(case_id)
+        assert rows["history"]["found"].startswith(f"{len(of_case)} events")
+    _, last = scene.events()[-1]
+    assert (last.body, last.actor) == (Merged("C-01", MergeReason.SAME_INCIDENT), SERGEANT)
+    online = scene.receipt("check", scene.of()[0], "--online", "--format", "json", code=None)
+    assert json.loads(online.stdout)[0]["stage"] == "merged"
+
+
+def test_a_case_that_is_merged_into_none_is_shown_by_the_proof_that_there_is_none(embedded: Scene) -> None:
+    embedded.go_on(action(Merged("C-99", MergeReason.SAME_INCIDENT), SERGEANT, VICTIM))
+    embedded.go_on(life("C-01")[3])
+    embedded.run("audit", "export", "C-99", "--output", str(embedded.folder / "none.json"))
+    rows = {row["what"]: row for row in embedded.rows("audit", "check", str(embedded.folder / "none.json"))}
+    assert rows["statement"]["found"].endswith("the log has no case C-99")
+
+
+# --- who never submits ---
+
+
+def test_a_report_that_never_reaches_the_log_is_missed_by_a_partners_list(embedded: Scene) -> None:
+    embedded.go_on(action(report(report_number="H-1"), case_id="C-10"))
+    ledger = embedded.file("calls.csv", f"number,called\nH-1,{HAPPENED.isoformat()}\nH-2,{HAPPENED.isoformat()}\n")
+    mapping = embedded.file(
+        "calls.toml", 'late_after_hours = inf\nreport_number = "{number}"\nreported_at = "{called}"\n'
+    )
+    rows = embedded.rows("audit", "reconcile", str(ledger), "--mapping", str(mapping), code=exits.FAULTS)
+    print(rows)
+    verdicts = [(row["verdict"], row["case_id"]) for row in rows]
+    assert ("missing", None) in verdicts

@@ -1,0 +1,228 @@
+"""Whoever holds the log's key: the operator who shows different people different things, or a thief."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from casetrail.audit.export import parse_export
+from casetrail.cli import exits
+from casetrail.consumers.witnesses import Answer
+from casetrail.domain.notarized import CheckpointPublished
+from casetrail.eventlog.embedded import EmbeddedLog, wall_clock
+from casetrail.eventlog.notarized import decode_notarized, encode_notarized
+from casetrail.eventlog.port import Entry, Log, Topic
+from casetrail.proofs.addcheckpoint import AddCheckpoint
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.logtree import LogTree, TreeContradicted
+from casetrail.proofs.note import Note, format_note, parse_note
+from casetrail.proofs.pending import Part
+from tests.attacks.scene import EARLIER, POLICY, VICTIM, Scene, at, lives, owning, scene_at
+from tests.consumers.notarial import KEY, ORIGIN, publish
+
+
+def signed(size: int, root: bytes) -> bytes:
+    """A checkpoint that says so, signed with the log's own key."""
+    text = Checkpoint(ORIGIN, size, root).text()
+    return format_note(Note(text, (KEY.sign_note(text),)))
+
+
+def newest(scene: Scene) -> Checkpoint:
+    """The newest checkpoint of the log."""
+    return parse_checkpoint(parse_note(scene.newest_note()).text)
+
+
+def refusals(scene: Scene, note: bytes) -> list[tuple[int, str]]:
+    """What a witness answers who is asked for a cosignature: as if it knew nothing, and as if it knew what it knows."""
+    known = newest(scene).size
+    size = parse_checkpoint(parse_note(note).text).size
+    asked = [AddCheckpoint(old, (), note) for old in sorted({0, min(known, size), known})]
+    answers: list[Answer] = [scene.ask("court", one) for one in asked]
+    return [(answer.status, answer.body.decode().strip()) for answer in answers]
+
+
+# --- a replaced checkpoint ---
+
+
+def put(scene: Scene, offset: int, note: bytes) -> None:
+    """Put a checkpoint in the place of another one, in the file."""
+    record = scene.records(Topic.CHECKPOINTS)[offset]
+    stored = decode_notarized(record.value)
+    assert isinstance(stored, CheckpointPublished)
+    value = encode_notarized(CheckpointPublished(note, stored.ranges, stored.map_root))
+    with owning(scene.folder / "log.db") as database:
+        database.execute("UPDATE record SET value = ? WHERE topic = 'checkpoints' AND offset = ?", (value, offset))
+
+
+def test_a_replaced_checkpoint_does_not_follow_from_the_log_and_leaves_its_cosignatures_behind(
+    embedded: Scene,
+) -> None:
+    kept, state = str(embedded.file("kept.note", embedded.newest_note())), str(embedded.folder / "state")
+    assert embedded.faults("--state", state) == {}
+    put(embedded, 2, signed(newest(embedded).size, bytes(32)))
+    found = embedded.faults()
+    assert set(found) == {"root-differs", "cosignature-orphaned"}
+    assert at(found["root-differs"]) == [("checkpoints", 0, 2)]
+    assert "checkpoint-replaced" in embedded.faults("--state", state)
+    (row,) = embedded.rows("audit", "compare", kept, embedded.url, code=exits.FAULTS)
+    assert row["verdict"] == "contradiction"
+    with pytest.raises(TreeContradicted, match="its history was replaced"):
+        embedded.publish()
+
+
+def test_a_replaced_checkpoint_is_missed_by_the_one_after_it(embedded: Scene) -> None:
+    """A thief of the key mends the roots of both; the witnesses cosigned other ones."""
+    put(embedded, 0, signed(30, bytes(32)))
+    found = embedded.faults()
+    assert at(found["root-differs"]) == [("checkpoints", 0, 0)]
+    assert "cosignature-orphaned" in found
+
+
+# --- a stolen key ---
+
+
+def test_a_stolen_key_signs_no_shorter_tree_that_a_witness_cosigns(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = newest(scene)
+    forged = signed(known.size - 5, bytes(32))
+    assert [status for status, _ in refusals(scene, forged)] == [409, 409, 400]
+    assert refusals(scene, forged)[0][1] == str(known.size)
+    same_size = refusals(scene, signed(known.size, bytes(32)))
+    assert [status for status, _ in same_size] == [409, 422]
+    assert "the log was forked" in same_size[1][1]
+    assert [status for status, _ in refusals(scene, signed(known.size + 5, bytes(32)))] == [409, 422]
+
+    thief = str(scene.file("thief.note", forged))
+    (row,) = scene.rows("audit", "compare", thief, scene.url, code=exits.FAULTS)
+    assert row["verdict"] == "contradiction"
+    assert row["first_note"] == forged.decode()
+    (row,) = scene.rows("audit", "compare", str(scene.folder / "court.witness"), scene.url, code=exits.FAULTS)
+    assert row["verdict"] == "contradiction"  # what a witness refuses it keeps
+
+
+def test_a_shorter_tree_among_the_checkpoints_is_named_and_stops_the_notary(scene: Scene) -> None:
+    record = next(one for one in scene.records(Topic.CHECKPOINTS) if one.offset == 0)
+    stored = decode_notarized(record.value)
+    assert isinstance(stored, CheckpointPublished)
+    forged = encode_notarized(CheckpointPublished(signed(newest(scene).size - 5, bytes(32)), (), stored.map_root))
+    writer = scene.log.writer(0, Topic.CHECKPOINTS)
+    writer.append([Entry(None, forged)])
+    writer.close()
+    found = scene.faults()
+    assert set(found) == {"size-differs", "map-differs"}
+    assert found["size-differs"][0]["offset"] == scene.records(Topic.CHECKPOINTS)[-1].offset
+    with pytest.raises(TreeContradicted):
+        scene.publish()
+
+
+# --- different histories for different people ---
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def forked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Scene, Scene]]:
+    """A log, and a copy of it from before a case came in: one signs two histories, each for one witness."""
+    url = f"sqlite:{tmp_path / 'log.db'}" if request.param == "embedded" else request.getfixturevalue("kafka_url")
+    with scene_at(tmp_path, url, begun=False) as scene:
+        scene.go_on(*lives(*EARLIER))
+        (tmp_path / "fork").mkdir()
+        with copied(scene, tmp_path / "fork" / "log.db") as log:
+            fork = Scene(tmp_path / "fork", f"sqlite:{tmp_path / 'fork' / 'log.db'}", log, scene.urls)
+            with fork.notary(folder="before") as notary:
+                publish(notary)  # the same tree as yet
+            for one, witness, case_id in ((scene, "court", "C-09"), (fork, "clinic", "C-10")):
+                one.submit(*lives(case_id))
+                one.record()
+                with one.notary(witness) as notary:
+                    publish(notary)
+            yield scene, fork
+
+
+@contextmanager
+def copied(scene: Scene, path: Path) -> Iterator[Log]:
+    """A copy of a log's actions and events, with their times, in a file."""
+    times: list[int] = []
+    with EmbeddedLog.create(
+        path, scene.log.name, scene.log.partitions, lambda: times[-1] if times else wall_clock()
+    ) as log:
+        for topic in (Topic.ACTIONS, Topic.EVENTS):
+            for record in scene.records(topic):
+                times.append(record.appended_at)
+                log.append(topic, [Entry(record.key, record.value, record.partition)])
+        times.clear()
+        yield log
+
+
+def test_a_fork_that_is_shown_to_one_witness_is_found_by_the_first_exchange(forked: tuple[Scene, Scene]) -> None:
+    scene, fork = forked
+    assert newest(scene).size == newest(fork).size
+    assert newest(scene).root != newest(fork).root
+    for one in forked:  # each history is sound, but for the witness who was not asked
+        assert one.faults() == {}
+        assert set(one.faults("--promised", "0")) == {"quorum-missing"}
+    held = str(scene.folder / "court.witness"), str(scene.folder / "clinic.witness")
+    (row,) = scene.rows("audit", "compare", *held, code=exits.FAULTS)
+    assert row["verdict"] == "contradiction"
+    notes = {row["first_note"], row["second_note"]}
+    assert {note.partition("\n\n")[0] for note in notes} == {
+        one.newest_note().decode().partition("\n\n")[0] for one in forked
+    }
+    for note in notes:
+        assert POLICY.check(parse_note(note.encode())).signers  # evidence: nobody else can have made it
+
+
+def test_a_fork_is_refused_by_a_witness_who_has_seen_the_other_branch(forked: tuple[Scene, Scene]) -> None:
+    scene, fork = forked
+    known = newest(scene)
+    fork_note = fork.newest_note()
+    answers = [fork.ask("court", AddCheckpoint(old, (), fork_note)) for old in (30, known.size)]
+    assert [answer.status for answer in answers] == [409, 422]
+    assert b"the log was forked" in answers[1].body
+    (row,) = scene.rows("audit", "compare", str(scene.folder / "court.witness"), scene.url, code=exits.FAULTS)
+    assert row["verdict"] == "contradiction"
+
+
+# --- a case that is denied ---
+
+
+def test_a_case_that_the_map_denies_is_convicted_by_its_events_and_by_the_reporters_proof(
+    embedded: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = LogTree._change_map
+
+    def denying(tree: LogTree, parts: Iterable[Part]) -> bytes:
+        return honest(
+            tree,
+            [part._replace(changes={one: c for one, c in part.changes.items() if one != "C-09"}) for part in parts],
+        )
+
+    monkeypatch.setattr(LogTree, "_change_map", denying)
+    (held, *_) = embedded.go_on(*lives("C-09"))
+    embedded.publish()
+    embedded.receipt("prove", held, code=exits.OK)
+    absent = embedded.folder / "absent.json"
+    embedded.run("audit", "export", "C-09", "--output", str(absent), code=exits.FAULTS)
+    monkeypatch.undo()
+
+    # the reporter, with files alone: the event is proven to be a leaf, and below its case is denied
+    (proven,) = json.loads(embedded.receipt("check", held, "--format", "json", code=exits.OK).stdout)
+    rows = {row["what"]: row for row in embedded.rows("audit", "check", str(absent), code=exits.FAULTS)}
+    assert rows["statement"]["found"] == f"as of {proven['leaf'] + 5} leaves, the log has no case C-09"
+    assert [what for what, row in rows.items() if not row["holds"]] == ["later_events"]
+    assert "denies" in rows["later_events"]["found"]
+    hidden = absent.with_name("hidden.json")
+    hidden.write_bytes(replace(parse_export(absent.read_bytes()), events=()).format())
+    embedded.run("audit", "check", str(hidden))  # who denies the case leaves its events out, too
+
+    # anybody, with the log
+    found = embedded.faults()
+    assert set(found) == {"map-differs"}
+    for words in (
+        ("audit", "export", "C-09", "--output", str(absent)),
+        ("audit", "export", VICTIM, "--output", str(absent)),
+    ):
+        done = embedded.run("--tree", str(embedded.folder / "fresh"), *words, code=exits.FAULTS)
+        assert "it denies a case" in done.stderr
