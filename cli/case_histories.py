@@ -4,7 +4,7 @@ All events are read and set aside by case first, so memory stays flat. That is w
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,9 @@ from casetrail.domain.values import is_id
 
 if TYPE_CHECKING:
     from casetrail.domain.case import Recorded
+
+    Hashed = tuple[Recorded, bytes]
+    """An event, and its leaf hash."""
 
 Progress = Callable[[int], None]
 
@@ -34,6 +37,14 @@ def histories(
 
     Raises ``ChainBroken`` where an event does not follow from the one before it.
     """
+    for case_id, events in hashed_histories(config, until, progress):
+        yield case_id, [event for event, _ in events]
+
+
+def hashed_histories(
+    config: Config, until: datetime | None = None, progress: Progress | None = None
+) -> "Iterator[tuple[str, Sequence[Hashed]]]":
+    """The same, each event with its leaf hash."""
     from casetrail.eventlog.port import Topic
     from casetrail.projections.building import Share, set_aside
 
@@ -46,11 +57,11 @@ def histories(
             path.unlink()
 
 
-def _of_file(path: Path, until: datetime | None) -> "Iterator[tuple[str, list[Recorded]]]":
+def _of_file(path: Path, until: datetime | None) -> "Iterator[tuple[str, Sequence[Hashed]]]":
     from casetrail.eventlog.outcome import History, follow
     from casetrail.projections.spill import spilled
 
-    cases: dict[str, tuple[History, list[Recorded]]] = {}
+    cases: dict[str, tuple[History, list[Hashed]]] = {}
     for key, records in spilled(path):
         case_id = key.decode(errors="replace")
         if not is_id(case_id):  # submissions that belong to no case
@@ -59,7 +70,7 @@ def _of_file(path: Path, until: datetime | None) -> "Iterator[tuple[str, list[Re
         for record in records:
             event = follow(history, record)
             if until is None or event.recorded_at <= until:
-                events.append(event.recorded())
+                events.append((event.recorded(), history.last_hash))
     for case_id, (_, events) in cases.items():
         if events:
             yield case_id, events
@@ -67,12 +78,18 @@ def _of_file(path: Path, until: datetime | None) -> "Iterator[tuple[str, list[Re
 
 def history_of(config: Config, case_id: str, until: datetime | None = None) -> "list[Recorded]":
     """The events of one case in order, those that were recorded by ``until``, if that is given."""
+    return [event for event, _ in hashed_history_of(config, case_id, until)]
+
+
+def hashed_history_of(config: Config, case_id: str, until: datetime | None = None) -> "list[Hashed]":
+    """The same, each event with its leaf hash."""
     from casetrail.eventlog.codec import decode_event
+    from casetrail.eventlog.hashing import leaf_hash
     from casetrail.projections.queries import timeline
 
     with opened_views(config) as database:
-        events = [decode_event(value) for _, _, value in timeline(database, case_id)]
-    return [event.recorded() for event in events if until is None or event.recorded_at <= until]
+        events = [(decode_event(value), leaf_hash(value)) for _, _, value in timeline(database, case_id)]
+    return [(event.recorded(), leaf) for event, leaf in events if until is None or event.recorded_at <= until]
 
 
 def _nobody(_: int) -> None:

@@ -34,10 +34,12 @@ def policy() -> None:
 @guarded
 def check(file: str, form: str) -> None:
     """Check a policy file: all that is wrong in it, where, and what to do. Exit code 8 where something is."""
+    from casetrail.domain.detectors.judging import check_settings
     from casetrail.domain.policy_file import PolicyFileInvalid
 
     try:
         found = read_policy(file)
+        check_settings(found)
     except PolicyFileInvalid as error:
         rows = [{"key": path or None, "problem": problem, "advice": advice} for path, problem, advice in error.problems]
         emit(rows, PROBLEM, form, f"problems of {file}")

@@ -31,3 +31,6 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     entered_late,
 )
 """Those that judge one case by itself."""
+
+DETECTORS: Final = {one.name: one for one in OF_CASES}
+"""All of them by name."""

@@ -5,14 +5,14 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from casetrail.domain.detectors.catalogue import OF_CASES
+from casetrail.domain.detectors.catalogue import DETECTORS, OF_CASES
 from casetrail.domain.detectors.detector import CaseDetector
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.settings import Setting, Settings, Standards, settings_of
 from casetrail.domain.policy import InForce, Policy
 
-SETTINGS: Final[dict[str, tuple[Setting, ...]]] = {one.name: one.settings for one in OF_CASES}
+SETTINGS: Final[dict[str, tuple[Setting, ...]]] = {name: one.settings for name, one in DETECTORS.items()}
 
 
 def check_settings(policy: Policy) -> dict[str, Settings]:

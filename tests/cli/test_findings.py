@@ -1,0 +1,117 @@
+"""``casetrail findings``: what is found, by which policy, as of when; one finding explained; settled by what was owed."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.cli.shell import INTAKE, SERGEANT, Shell
+from tests.domain.policies import text_of
+
+FAULTS: Final = 8
+IN_TEN_DAYS: Final = (datetime.now(UTC) + timedelta(days=10)).isoformat()
+
+
+def listed(shell: Shell, *words: str, code: int = FAULTS) -> list[dict[str, Any]]:
+    """The findings as of ten days from now."""
+    return shell.rows("findings", "--now", IN_TEN_DAYS, *words, code=code)
+
+
+def test_a_report_that_nobody_takes_up_is_found_with_its_evidence_and_who_is_told(shell: Shell) -> None:
+    shell.report("C-1")
+    begun, screened = listed(shell)
+    assert (begun["detector"], screened["detector"]) == ("never_begun", "never_screened")
+    assert (screened["subject"], screened["unit"], screened["state"]) == ("C-1", "child-crimes", "open")
+    assert screened["told"] == ["holder", "supervisor", "commander"]
+    (event,) = screened["evidence"]
+    case_id, number, leaf = event.replace("#", ":").split(":")
+    assert (case_id, number) == ("C-1", "1")
+    assert len(bytes.fromhex(leaf)) == 32
+
+
+def test_two_runs_name_the_same_findings(shell: Shell) -> None:
+    shell.report("C-1")
+    assert listed(shell) == listed(shell)
+    later = shell.rows("findings", "--now", (datetime.now(UTC) + timedelta(days=90)).isoformat(), code=FAULTS)
+    assert {one["finding"] for one in listed(shell)} <= {one["finding"] for one in later}
+
+
+def test_nothing_is_found_before_anything_is_owed_and_as_of_a_time_before_it_was_recorded(shell: Shell) -> None:
+    assert shell.rows("findings") == []
+    shell.report("C-1")
+    assert shell.rows("findings") == []
+    assert listed(shell, "--as-of", "2020-01-01T00:00:00Z", code=0) == []
+
+
+def test_what_was_owed_settles_a_finding_which_is_listed_when_it_is_asked_for(shell: Shell) -> None:
+    long_ago = (datetime.now(UTC) - timedelta(days=20)).isoformat()
+    screening = ("findings", "--detector", "never-screened")
+    shell.report("C-1", "--at", long_ago)
+    assert [one["state"] for one in shell.rows(*screening, code=FAULTS)] == ["open"]
+    shell.run(*INTAKE, "act", "screened-in", "C-1", "--reason", "alleges_crime")
+    assert shell.rows(*screening) == []
+    (one,) = shell.rows(*screening, "--settled")
+    assert (one["state"], one["told"]) == ("settled", [])
+    assert one["settled_at"] > one["since"] and one["settled_by"].startswith("C-1#2:")
+
+
+def test_findings_are_chosen_by_detector_case_holder_and_unit(shell: Shell) -> None:
+    shell.report("C-1")
+    shell.report("C-2")
+    shell.run(*INTAKE, "act", "screened-in", "C-2", "--reason", "alleges_crime")
+    shell.run(*SERGEANT, "act", "assigned", "C-2", "--holder", "det.01")
+    assert {one["subject"] for one in listed(shell, "--detector", "never-screened")} == {"C-1"}
+    assert {one["subject"] for one in listed(shell, "--case", "C-2")} == {"C-2"}
+    assert {one["subject"] for one in listed(shell, "--holder", "det.01")} == {"C-2"}
+    assert listed(shell, "--unit", "elsewhere", code=0) == []
+    assert len(listed(shell, "--limit", "1")) == 1
+    said = shell.run("findings", "--now", IN_TEN_DAYS, "--limit", "1", code=FAULTS)
+    assert "more: give --limit" in said.stderr
+
+
+def test_a_finding_is_explained(shell: Shell) -> None:
+    shell.report("C-1")
+    finding = listed(shell, "--detector", "never_screened")[0]["finding"]
+    (row,) = shell.rows("findings", "explain", finding, "--now", IN_TEN_DAYS)
+    assert row["finding"] == finding and row["policy"] == "generic" and row["settings"] == ["limit: 72 hours"]
+    assert [one["kind"] for one in row["evidence"]] == ["ReportReceived"]
+    assert [one["level"] for one in row["told"]] == ["holder", "supervisor", "commander", "partners", "oversight"]
+    assert "screening" in row["settled_when"] and row["rule"] and row["may_be_wrong"]
+    shown = shell.run("findings", "explain", finding, "--case", "C-1", "--now", IN_TEN_DAYS).stdout
+    assert "ReportReceived" in shown and "child-crimes/supervisor" in shown
+    assert "no finding" in shell.run("findings", "explain", "0" * 16, code=6).stderr
+
+
+def test_the_hash_of_evidence_is_the_leaf_hash_of_the_stored_event(shell: Shell) -> None:
+    shell.report("C-1")
+    (status,) = shell.rows("replay", "C-1")
+    assert listed(shell, "--case", "C-1")[0]["evidence"] == [f"C-1#1:{status['last_hash']}"]
+
+
+def test_another_policy_finds_other_things(shell: Shell, tmp_path: Path) -> None:
+    shell.report("C-1")
+    own = tmp_path / "ours.toml"
+    own.write_text(f'{text_of()}\n[detectors.never_screened]\nlimit = "20 days"\n[detectors.never_begun]\noff = true\n')
+    assert listed(shell, "--judge-by", str(own), code=0) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('[detectors.never_screend]\nlimit = "1 day"', "write never_screened"),
+        ("[detectors.shuffled]\nmost = 'two'", "write a whole number from 0 to 100"),
+    ],
+)
+def test_settings_that_no_detector_has_are_refused(shell: Shell, tmp_path: Path, table: str, message: str) -> None:
+    own = tmp_path / "ours.toml"
+    own.write_text(f"{text_of()}\n{table}\n")
+    shell.report("C-1")
+    assert message in shell.run("findings", "--judge-by", str(own), code=1).stderr
+    assert message in shell.rows("policy", "check", str(own), code=FAULTS)[0]["advice"]
+
+
+def test_what_is_not_understood_is_said(shell: Shell) -> None:
+    assert "write untouched" in shell.run("findings", "--detector", "untuched", code=2).stderr
+    shell.report("C-1")
+    assert "know no case" in shell.run("findings", "--case", "C-9", code=6).stderr
