@@ -13,9 +13,11 @@ from casetrail.audit.faults import Faults, Kind
 from casetrail.audit.verify import Asked, Report, verify
 from casetrail.audit.verify_copy import CopyUnusable
 from casetrail.audit.verify_outline import Writer
+from casetrail.audit.verify_outline import _pairs as known_pairs
+from casetrail.eventlog.codec import decode_event, encode_event
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Entry, Topic
-from casetrail.eventlog.schemas import published
+from casetrail.eventlog.schemas import parsed, published
 from casetrail.proofs.logtree import LogTree
 from tests.audit.verifying import Story, told
 from tests.consumers.notarial import records
@@ -77,6 +79,24 @@ def test_looking_closely_at_every_event_says_the_same(tmp_path: Path, monkeypatc
     assert said(story.report()) == said(shortly)
     assert asked.count(True) > 100  # and most events need no close look
     assert asked.count(False) > 10
+
+
+def test_what_older_versions_have_written_is_verified_in_the_same_way(tmp_path: Path) -> None:
+    """By any published schema of an event with any of an action, and by rules of their day."""
+    frames = {number: b"\0" + number.to_bytes(4) for number in published()}
+    events = [frame for number, frame in frames.items() if parsed(number)["name"] == "casetrail.Event"]
+    actions = [frame for number, frame in frames.items() if parsed(number)["name"] == "casetrail.Action"]
+    assert set(known_pairs()) == {event + action for event in events for action in actions}
+    story = told(tmp_path)
+    other = Writer(story.log.name, 0)
+    other.judge_by(7)
+    records_of = {topic: records(story.log, topic) for topic in (Topic.EVENTS, Topic.ACTIONS)}
+    event = next(one for one in (decode_event(record.value) for record in records_of[Topic.EVENTS]) if one.number == 1)
+    action = records_of[Topic.ACTIONS][event.action_offset]
+    value = encode_event(event._replace(rule_set=7))
+    words = (value, action.value or b"", action.offset, action.appended_at, event.case_id.encode(), 1, bytes(32))
+    assert other.is_answer(*words) is True
+    assert Writer(story.log.name, 0).is_answer(*words) is None
 
 
 def test_several_processes_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,16 @@ def test_an_event_stands_in_a_partition_that_is_not_its_cases(tmp_path: Path) ->
     assert {Kind.CASE_MISPLACED, Kind.ANSWERS_NOTHING} <= story.kinds()
 
 
+def test_a_text_in_the_place_of_a_case_id_is_not_repeated(story: Story) -> None:
+    _, event = middle(story)
+    forged = event._replace(case_id="a name that somebody wrote here", action_offset=240)
+    offset = story.insert(Topic.EVENTS, Entry(b"k", encode_event(forged)))
+    report = story.report()
+    assert {fault.offset for fault in report.faults.listed} == {offset}
+    assert set(report.faults.counts) >= {Kind.CASE_MISPLACED, Kind.KEY_DIFFERS, Kind.ANSWERS_NOTHING}
+    assert "a name" not in repr(report)
+
+
 def test_times_are_set_back(story: Story) -> None:
     record, _ = middle(story)
     story.change("appended_at = appended_at - 1", "events", record.offset)
