@@ -338,12 +338,14 @@ class KafkaGroup:
             self._problem = self._problem or error
 
     def poll(self, timeout: float, max_records: int = 2000) -> list[Record]:
-        with log_errors(self._log.bootstrap):
-            self._join_again_where_forgotten()
-            found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
-        if self._problem is not None:
+        try:
+            with log_errors(self._log.bootstrap):
+                self._join_again_where_forgotten()
+                found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
+        finally:  # where a partition could not be taken up, the client itself only misses an offset
             problem, self._problem = self._problem, None
-            raise problem
+            if problem is not None:
+                raise problem
         return [record for records in found.values() for record in records]
 
     def _join_again_where_forgotten(self) -> None:
