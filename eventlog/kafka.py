@@ -310,12 +310,7 @@ class KafkaGroup:
         self._owned: frozenset[int] = frozenset()
         self._problem: BaseException | None = None
         waits = {"session_timeout_ms": 10_000, "heartbeat_interval_ms": 1_000, **log.options}
-        self._consumer = log.consumer(
-            group_id=group,
-            session_timeout_ms=waits["session_timeout_ms"],
-            heartbeat_interval_ms=waits["heartbeat_interval_ms"],
-            max_poll_interval_ms=600_000,
-        )
+        self._consumer = log.consumer(group_id=group, max_poll_interval_ms=600_000, **waits)
         self._consumer.subscribe([self._name], listener=_Listener(self))
 
     def assigned(self, partitions: Iterable[int]) -> None:
