@@ -16,10 +16,11 @@ from casetrail.cli import exits
 from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.embedded import EmbeddedLog, wall_clock
 from casetrail.eventlog.opening import init_log
-from casetrail.eventlog.port import Entry, Record, Topic
+from casetrail.eventlog.port import Record, Topic
 from casetrail.proofs.logtree import TreeContradicted
 from tests.actions import life
-from tests.attacks.scene import LOG, VICTIM, Scene, at, lives, scene_at
+from tests.attacks.rewriting import kept_actions, made_anew_as_file
+from tests.attacks.scene import VICTIM, Scene, at, lives, scene_at
 from tests.consumers.notarial import publish
 from tests.servers.kafka import Broker
 
@@ -125,23 +126,6 @@ def test_compaction_that_was_switched_on_is_found_and_what_it_took_after_it_was_
 
 
 # --- topics ---
-
-
-def kept_actions(scene: Scene) -> list[Record]:
-    """All submissions but those of one case."""
-    return [one for one in scene.records(Topic.ACTIONS) if one.key != VICTIM.encode()]
-
-
-def made_anew_as_file(scene: Scene) -> None:
-    """Another file takes the place of the log's: the same submissions at the same times, but for one case."""
-    kept, times = kept_actions(scene), list[int]()
-    scene.close()
-    for name in ("log.db", "log.db-wal", "log.db-shm"):
-        (scene.folder / name).unlink(missing_ok=True)
-    with EmbeddedLog.create(scene.folder / "log.db", LOG, scene.log.partitions, lambda: times[-1]) as log:
-        for one in kept:
-            times.append(one.appended_at)
-            log.append(Topic.ACTIONS, [Entry(one.key, one.value, one.partition)])
 
 
 def made_anew_on_broker(scene: Scene, cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ from casetrail.domain.linking import Merged
 from casetrail.eventlog.codec import Event, encode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Appended, Entry, Record, Topic
+from casetrail.proofs.logtree import TreeContradicted
 from tests.actions import HAPPENED, SERGEANT, action, life, report
 from tests.attacks.scene import VICTIM, Scene, at
 
@@ -97,14 +98,23 @@ def test_a_well_formed_refusal_in_the_recorders_place_passes_for_its_own_and_the
     assert embedded.convicted() == {("wrongly-refused", VICTIM)}
 
 
-def test_what_is_written_among_checkpoints_and_schemas_is_named(embedded: Scene) -> None:
-    beside = Record(0, 0, 0, b"00000000", None)
-    where = put(embedded, beside, b"all is well", Topic.CHECKPOINTS), put(embedded, beside, b'"string"', Topic.SCHEMAS)
+def test_what_an_insider_writes_among_the_schemas_is_named(embedded: Scene) -> None:
+    where = put(embedded, Record(0, 0, 0, b"00000000", None), b'"string"', Topic.SCHEMAS)
+    found = embedded.faults()
+    assert {code: at(some) for code, some in found.items()} == {"schema-altered": [("schemas", 0, where.offset)]}
+
+
+def test_what_an_insider_writes_among_the_checkpoints_is_named_and_stops_the_notary_and_every_proof(
+    embedded: Scene,
+) -> None:
+    where = put(embedded, Record(0, 0, 0, None, None), b"all is well", Topic.CHECKPOINTS)
     found = embedded.faults()
     assert {code: at(some) for code, some in found.items()} == {
-        "checkpoint-unreadable": [("checkpoints", 0, where[0].offset)],
-        "schema-altered": [("schemas", 0, where[1].offset)],
+        "checkpoint-unreadable": [("checkpoints", 0, where.offset)]
     }
+    with pytest.raises(TreeContradicted, match="was not written by a notary"):
+        embedded.publish()
+    assert "was not written by a notary" in embedded.receipt("prove", embedded.of()[0], code=exits.FAULTS).stderr
 
 
 # --- with a role ---
@@ -146,6 +156,5 @@ def test_a_report_that_never_reaches_the_log_is_missed_by_a_partners_list(embedd
         "calls.toml", 'late_after_hours = inf\nreport_number = "{number}"\nreported_at = "{called}"\n'
     )
     rows = embedded.rows("audit", "reconcile", str(ledger), "--mapping", str(mapping), code=exits.FAULTS)
-    print(rows)
-    verdicts = [(row["verdict"], row["case_id"]) for row in rows]
-    assert ("missing", None) in verdicts
+    of_ledger = [(row["report_number"], row["verdict"], row["case_id"]) for row in rows if row["line"] is not None]
+    assert of_ledger == [("H-1", "matched", "C-10"), ("H-2", "missing", None)]
