@@ -135,6 +135,7 @@ def _found(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding
     """Everything that the detectors find, settled or not."""
     from casetrail.cli.case_histories import count_events, hashed_histories, hashed_history_of
     from casetrail.domain.detectors.judging import Judge
+    from casetrail.domain.detectors.statistics import EXTRA
 
     judge = Judge(question.policies, wanted.detectors or None)
     if wanted.case is not None:
@@ -145,7 +146,12 @@ def _found(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding
         return
     with progress_bar("reading", count_events(config)) as progress:
         for case_id, events in hashed_histories(config, question.until, progress):
-            yield from judge.case(_history(case_id, events), question.at)
+            history = _history(case_id, events)
+            yield from judge.case(history, question.at)
+            judge.count(history)
+    yield from judge.many(question.at)
+    if judge.left_out:
+        click.echo(f"not judged: {', '.join(judge.left_out)}: they need SciPy, the extra casetrail[{EXTRA}]", err=True)
 
 
 def _history(case_id: str, events: Any) -> "History":

@@ -1,16 +1,25 @@
 """All detectors, in the order of a case's life."""
 
-from typing import Final
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final
 
 from casetrail.domain.detectors.closing import closed_without_work, screened_out_unasked
 from casetrail.domain.detectors.codes_used import forbidden_code
-from casetrail.domain.detectors.detector import CaseDetector
+from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
+from casetrail.domain.detectors.detector import CaseDetector, Detector, SettingsAt
 from casetrail.domain.detectors.entering import entered_late
+from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, shuffled
+from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.partnering import interview_missed, partner_waiting
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
+from casetrail.domain.detectors.repeating import reported_again
+from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.suspending import renewed_again, suspended_for_ever
 from casetrail.domain.detectors.working import contact_lost, no_contact, untouched
+
+SurveyDetector = Detector[Callable[[Survey, SettingsAt, datetime], Iterator[Finding | None]]]
 
 OF_CASES: Final[tuple[CaseDetector, ...]] = (
     never_screened,
@@ -32,5 +41,20 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
 )
 """Those that judge one case by itself."""
 
-DETECTORS: Final = {one.name: one for one in OF_CASES}
+OF_MANY: Final[tuple[SurveyDetector, ...]] = (
+    reported_again,
+    overloaded,
+    too_many_new,
+    bulk_handover,
+    rubber_stamp,
+    convenient_code,
+    late_entries,
+)
+"""Those that judge what is counted over many cases."""
+
+STATISTICAL: Final = frozenset({rubber_stamp.name, convenient_code.name, late_entries.name})
+"""Those that need SciPy."""
+
+EVERY: Final[tuple[Detector[Any], ...]] = (*OF_CASES, *OF_MANY)
+DETECTORS: Final = {one.name: one for one in EVERY}
 """All of them by name."""

@@ -8,7 +8,6 @@ from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
-from casetrail.domain.case import Facts
 from casetrail.domain.clocks import partners
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Settings
@@ -48,7 +47,7 @@ class Finding:
     """What a detector saw. Moments are UTC.
 
     ``subject`` is the id of the case, person or unit that it is ``about``; ``month`` (``2026-03``) where it is about one.
-    ``since``: from then on anybody could have seen it who had the log. ``settled_at`` and ``settled_by``: when what would
+    ``partners``: the other agencies of the case. ``since``: from then on anybody could have seen it who had the log. ``settled_at`` and ``settled_by``: when what would
     settle it was recorded, and the event, if it is one.
     """
 
@@ -61,7 +60,7 @@ class Finding:
     holder: str | None
     unit: str
     settings: Settings = field(compare=False, repr=False)
-    facts: Facts | None = field(default=None, compare=False, repr=False)
+    partners: tuple[str, ...] = ()
     month: str | None = None
     settled_at: datetime | None = None
     settled_by: Evidence | None = None
@@ -92,7 +91,7 @@ class Finding:
             case Level.COMMANDER:
                 return (commander_desk(self.unit),)
             case Level.PARTNERS:
-                return partners(self.facts) if self.facts else ()
+                return self.partners
             case Level.OVERSIGHT:  # who has oversight is in the registry only
                 return ()
 
@@ -114,7 +113,7 @@ def of_case(
     if (now if settled is None else min(settled.known_at, now)) <= since:
         return None
     facts = history.case.facts
-    open_still = settled is None or settled.known_at > now
+    is_settled = settled is not None and settled.known_at <= now
     return Finding(
         settings.detector,
         About.CASE,
@@ -125,7 +124,31 @@ def of_case(
         facts.holder,
         facts.unit,
         settings,
-        facts,
-        settled_at=None if open_still or settled is None else settled.known_at,
-        settled_by=None if open_still or settled is None else evidence_of(history, [settled])[0],
+        partners(facts),
+        settled_at=settled.known_at if settled is not None and is_settled else None,
+        settled_by=evidence_of(history, [settled])[0] if settled is not None and is_settled else None,
+    )
+
+
+def of_person(
+    person: str, unit: str, settings: Settings, since: datetime, evidence: tuple[Evidence, ...], says: str, now: datetime,
+    *, month: str | None = None, settled_at: datetime | None = None,
+) -> Finding | None:  # fmt: skip
+    """A finding about somebody in a unit; about the unit where ``person`` is empty. None where it is still to come."""
+    if now <= since:
+        return None
+    about, subject = (About.PERSON, person) if person else (About.UNIT, unit)
+    is_settled = settled_at is not None and settled_at <= now
+    return Finding(
+        settings.detector,
+        about,
+        subject,
+        since,
+        evidence,
+        says,
+        person or None,
+        unit,
+        settings,
+        month=month,
+        settled_at=settled_at if is_settled else None,
     )

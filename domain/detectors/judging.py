@@ -1,15 +1,17 @@
-"""Running the detectors: over one case, by the settings of the policies that were in force."""
+"""Running the detectors: over one case, and over what is counted of many, by the policies that were in force."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Final
 
-from casetrail.domain.detectors.catalogue import DETECTORS, OF_CASES
-from casetrail.domain.detectors.detector import CaseDetector
+from casetrail.domain.detectors.catalogue import DETECTORS, OF_CASES, OF_MANY, STATISTICAL
+from casetrail.domain.detectors.detector import SettingsAt
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.settings import Setting, Settings, Standards, settings_of
+from casetrail.domain.detectors.statistics import available
+from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.policy import InForce, Policy
 
 SETTINGS: Final[dict[str, tuple[Setting, ...]]] = {name: one.settings for name, one in DETECTORS.items()}
@@ -21,20 +23,44 @@ def check_settings(policy: Policy) -> dict[str, Settings]:
 
 
 class Judge:
-    """Judges histories by policies. ``detectors``: the names of those to run (None: all of them).
+    """Judges histories by policies. ``detectors``: the names of those to run; None: all that can run here.
 
     Raises ``PolicyFileInvalid`` while judging, where a policy sets what no detector has.
     """
 
     def __init__(self, policies: InForce, detectors: Collection[str] | None = None) -> None:
-        standards = Standards(policies, SETTINGS)
-        self._of_cases: list[tuple[CaseDetector, partial[Settings]]] = [
-            (one, partial(standards.of, one.name)) for one in OF_CASES if detectors is None or one.name in detectors
-        ]
+        self._standards = Standards(policies, SETTINGS)
+        self.left_out: tuple[str, ...] = ()
+        """Detectors that need SciPy, where it is not installed and nobody asked for them by name."""
+        if detectors is None and not available():
+            self.left_out = tuple(sorted(STATISTICAL))
+        wanted = DETECTORS.keys() - set(self.left_out) if detectors is None else set(detectors)
+        self._of_cases = [(one, self._settings(one.name)) for one in OF_CASES if one.name in wanted]
+        self._of_many = [(one, self._settings(one.name)) for one in OF_MANY if one.name in wanted]
+        late, quiet = self._settings("entered_late"), self._settings("reported_again")
+        self._survey = Survey(lambda at: late(at).span("late"), quiet)
+
+    def _settings(self, detector: str) -> SettingsAt:
+        return partial(self._standards.of, detector)
 
     def case(self, history: History, now: datetime) -> Iterator[Finding]:
         """All that was ever found in a case, settled or not; ``now`` is not before its last event was recorded."""
         for detector, settings in self._of_cases:
-            for finding in detector.find(history, settings, now):
-                if finding is not None and not finding.settings.off:
-                    yield finding
+            yield from _there(detector.find(history, settings, now))
+
+    def count(self, history: History) -> None:
+        """Count a case for ``many``. Each case is counted once."""
+        if self._of_many:
+            self._survey.add(history)
+
+    def many(self, now: datetime) -> Iterator[Finding]:
+        """All that was ever found in the cases that were counted. Raises ``StatisticsMissing``."""
+        for detector, settings in self._of_many:
+            yield from _there(detector.find(self._survey, settings, now))
+
+
+def _there(found: Iterator[Finding | None]) -> Iterator[Finding]:
+    """The findings among what was looked at, but for those of detectors that are turned off."""
+    for finding in found:
+        if finding is not None and not finding.settings.off:
+            yield finding

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.status import Status
 from tests.domain.detecting import judge
 from tests.domain.populations import DAY, clean, histories, the_149
@@ -39,5 +40,12 @@ def test_all_of_the_149_that_were_neglected_are_seen_half_of_them_within_three_d
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_of_100_cases_that_were_handled_well_there_are_at_most_2_findings(seed: int) -> None:
     population = clean(seed, 1000, datetime(2025, 1, 1, tzinfo=UTC))
-    found = [one for history in histories(population) for one in judge().case(history, TODAY)]
+    judging, found = judge(), list[Finding]()
+    for history in histories(population):
+        found += judging.case(history, TODAY)
+        judging.count(history)
+    about_people = list(judging.many(TODAY))
     assert len(found) <= 20, Counter(one.detector for one in found)
+    assert {one.detector for one in about_people} <= {"too_many_new", "convenient_code"}, (
+        "1,000 cases are many for eight"
+    )

@@ -1,9 +1,11 @@
 """Settings of detectors: where the defaults come from, what is wrong with a table, which policy a finding is judged by."""
 
+from typing import Any
+
 import pytest
 
-from casetrail.domain.detectors.catalogue import OF_CASES
-from casetrail.domain.detectors.detector import SECTIONS
+from casetrail.domain.detectors.catalogue import EVERY
+from casetrail.domain.detectors.detector import SECTIONS, Detector
 from casetrail.domain.detectors.judging import SETTINGS, check_settings
 from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
 from tests.actions import HAPPENED
@@ -89,11 +91,7 @@ def test_a_finding_is_judged_by_the_policy_in_force_when_it_began_and_its_id_by_
     assert one.id == other.id and len(one.id) == 16
 
 
-@pytest.mark.parametrize("detector", OF_CASES, ids=lambda one: one.name)
-def test_every_detector_has_a_page(detector: object) -> None:
-    from casetrail.domain.detectors.detector import CaseDetector, Detector
-
-    assert isinstance(detector, Detector)
-    one: CaseDetector = detector
-    assert one.about.endswith(".") and all(one.section(name) for name in SECTIONS)
-    assert all(setting.meaning and setting.source for setting in one.settings)
+@pytest.mark.parametrize("detector", EVERY, ids=lambda one: one.name)
+def test_every_detector_has_a_page(detector: Detector[Any]) -> None:
+    assert detector.about.endswith(".") and all(detector.section(name) for name in SECTIONS)
+    assert all(setting.meaning and setting.source for setting in detector.settings)

@@ -1,0 +1,86 @@
+"""Cases that are reported again while they lie idle."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from casetrail.domain.codes import TokenKind
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import About, Evidence, Finding
+from casetrail.domain.detectors.settings import Setting, Settings, days
+from casetrail.domain.detectors.survey import Survey
+from casetrail.domain.detectors.traces import Idle, Trace
+
+
+@detector(
+    Setting("quiet", days(30), "after what time without an act an open case is quiet"),
+    Setting("within", days(365), "how long after the end of a case a new report is a finding",
+            "practice: federal reviews count maltreatment that recurs within 12 months"),
+    Setting("by", tuple(TokenKind), "by what a report is recognised", codes=TokenKind),
+)  # fmt: skip
+def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A case that is reported again while it lies quiet, or after it was closed.
+
+    Rule: a new report has a blinded token (of a child, a suspect or an address) that an earlier one has, too, and when it
+    was recorded nobody had worked the earlier case for some time, or that case had been closed or screened out within the
+    year before. The finding is about the earlier case.
+
+    Evidence: the new report, and what was last done in the earlier case, or its end.
+
+    Settled by: an act in the earlier case or its reopening, or that the two cases are linked or merged.
+
+    May be wrong: where an address is that of a school, a hospital or a shelter, or a suspect's name is a common one.
+
+    Found in: Arizona, where at least 125 children were reported again.
+    """
+    known: dict[tuple[TokenKind, bytes], list[Trace]] = {}
+    for new in sorted(survey.traces, key=lambda one: (one.known_at, one.case_id)):
+        standard = settings(new.known_at)
+        shared: dict[str, tuple[Trace, list[str]]] = {}
+        for token in new.tokens:
+            for earlier in known.setdefault(token, []):
+                shared.setdefault(earlier.case_id, (earlier, []))[1].append(token[0])
+            known[token].append(new)
+        for earlier, kinds in shared.values():
+            recognised = [kind for kind in dict.fromkeys(kinds) if kind in standard.codes("by")]
+            if recognised:
+                yield _again(earlier, new, recognised, standard, now)
+
+
+def _again(earlier: Trace, new: Trace, kinds: Iterable[str], standard: Settings, now: datetime) -> Finding | None:
+    idle = next((one for one in earlier.idle if _is_idle(one, new.known_at, standard)), None)
+    if idle is None or now <= new.known_at:
+        return None
+    settled = [(idle.until, idle.until_event)] if idle.until is not None and idle.until_event is not None else []
+    settled += [(link.known_at, link.event) for link in earlier.links if link.other == new.case_id]
+    settled += [(link.known_at, link.event) for link in new.links if link.other == earlier.case_id]
+    at, event = min((one for one in settled if one[0] <= now), key=lambda one: one[0], default=(None, None))
+    if at is not None and at <= new.known_at:
+        return None
+    return _finding(earlier, new, idle, kinds, standard, at, event)
+
+
+def _is_idle(idle: Idle, moment: datetime, standard: Settings) -> bool:
+    if not idle.since <= moment or (idle.until is not None and idle.until <= moment):
+        return False
+    return not idle.has_ended or moment <= standard.due("within", idle.since)
+
+
+def _finding(
+    earlier: Trace, new: Trace, idle: Idle, kinds: Iterable[str], standard: Settings, at: datetime | None,
+    event: Evidence | None,
+) -> Finding:  # fmt: skip
+    stood = "had ended" if idle.has_ended else "lay quiet"
+    return Finding(
+        standard.detector,
+        About.CASE,
+        earlier.case_id,
+        new.known_at,
+        (new.report, idle.after),
+        f"reported again ({' and '.join(kinds)}) as {new.case_id} while it {stood}",
+        earlier.holder,
+        earlier.unit,
+        standard,
+        earlier.partners,
+        settled_at=at,
+        settled_by=event,
+    )

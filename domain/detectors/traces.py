@@ -1,0 +1,104 @@
+"""What is needed of a case to see that it is reported again: the tokens of its report, and when it lay idle."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from casetrail.domain.clocks import partners
+from casetrail.domain.codes import TokenKind
+from casetrail.domain.detectors.detector import SettingsAt
+from casetrail.domain.detectors.finding import Evidence, evidence_of
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.happenings import Happening
+from casetrail.domain.intake import ReportReceived
+from casetrail.domain.linking import Linked, Merged
+from casetrail.domain.status import Status
+
+BEGINS = (Happening.REPORT_RECEIVED, Happening.REOPENED, Happening.REOPENED_UNSCREENED)
+
+
+class Idle(NamedTuple):
+    """From when to when a case had ended, or nobody worked it; the event after which; and the one that ended that."""
+
+    since: datetime
+    until: datetime | None
+    has_ended: bool
+    after: Evidence
+    until_event: Evidence | None
+
+
+class Link(NamedTuple):
+    """A case was linked with another, or merged into it."""
+
+    other: str
+    known_at: datetime
+    event: Evidence
+
+
+class Trace(NamedTuple):
+    """What is needed of a case."""
+
+    case_id: str
+    unit: str
+    holder: str | None
+    partners: tuple[str, ...]
+    tokens: tuple[tuple[TokenKind, bytes], ...]
+    report: Evidence
+    known_at: datetime
+    idle: tuple[Idle, ...]
+    links: tuple[Link, ...]
+
+
+def trace_of(history: History, settings: SettingsAt) -> Trace | None:
+    """The trace of a case; None where its report names nobody who could be recognised."""
+    report = next((step for _, step in history.which(Happening.REPORT_RECEIVED)), None)
+    if report is None or not isinstance(report.body, ReportReceived) or not report.body.tokens:
+        return None
+    facts = history.case.facts
+    return Trace(
+        history.case.id,
+        facts.unit,
+        facts.holder,
+        partners(facts),
+        tuple(dict.fromkeys((token.kind, token.value) for token in report.body.tokens)),
+        _event(history, report),
+        report.known_at,
+        tuple(_idle(history, settings)),
+        tuple(_links(history)),
+    )
+
+
+def _event(history: History, step: Step) -> Evidence:
+    return evidence_of(history, [step])[0]
+
+
+def _idle(history: History, settings: SettingsAt) -> Iterator[Idle]:
+    last: Step | None = None  # the last act, while the case is open; its end, when it has ended
+    for step in history.steps:
+        ends = last is not None and last.is_open and not step.is_open
+        if not (step.is_act or step.is_any(*BEGINS) or ends):
+            continue
+        if last is not None:
+            yield from _between(history, settings, last, step)
+        last = step
+    if last is not None:
+        yield from _between(history, settings, last, None)
+
+
+def _between(history: History, settings: SettingsAt, last: Step, following: Step | None) -> Iterator[Idle]:
+    if last.status is Status.MERGED:
+        return
+    since = last.known_at
+    if last.is_open:
+        since = max(since, settings(last.at).due("quiet", last.at))
+    until = None if following is None else following.known_at
+    if until is None or since < until:
+        event = None if following is None else _event(history, following)
+        yield Idle(since, until, not last.is_open, _event(history, last), event)
+
+
+def _links(history: History) -> Iterator[Link]:
+    for step in history.steps:
+        body = step.body
+        if isinstance(body, Linked | Merged):
+            yield Link(body.other if isinstance(body, Linked) else body.into, step.known_at, _event(history, step))

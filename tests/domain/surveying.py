@@ -1,0 +1,25 @@
+"""Many cases in tests: what the detectors that look beyond one case find in stories."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from casetrail.domain.case import Recorded
+from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.policy import Policy
+from tests.actions import HAPPENED
+from tests.domain.detecting import history_of, judge
+from tests.domain.policies import preset
+from tests.domain.populations import Doing, recorded
+
+
+def told(case_id: str, *doings: Doing) -> list[Recorded]:
+    """The events of a case, each recorded when it happened."""
+    return recorded(case_id, [(one[0], one) for one in doings])
+
+
+def found(cases: Iterable[list[Recorded]], name: str, now: datetime, policy: Policy | None = None) -> list[Finding]:
+    """What one detector finds in cases."""
+    one = judge((HAPPENED, policy or preset()), detectors=[name])
+    for events in cases:
+        one.count(history_of(events, events[0].originator_id))
+    return list(one.many(now))
