@@ -31,6 +31,7 @@ check: venv ## format, lint, types, folder rules, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python tools/write_schemas.py --check
 	$(BIN)/python tools/write_docs.py --check
+	$(BIN)/python tools/write_detectors.py --check
 
 format: venv ## format the code, and mend what the linter can mend
 	$(BIN)/ruff format $(CODE)
@@ -39,6 +40,7 @@ format: venv ## format the code, and mend what the linter can mend
 docs: venv ## write the schemas and the generated pages of docs/
 	$(BIN)/python tools/write_schemas.py
 	$(BIN)/python tools/write_docs.py
+	$(BIN)/python tools/write_detectors.py
 
 bench: venv ## measure against peers in the same run (minutes)
 	$(BIN)/python -m bench

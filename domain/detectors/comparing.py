@@ -131,7 +131,7 @@ def rubber_stamp(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
     investigator only. Of 2,400 random months, with approvals dealt out to two supervisors by chance, something was found
     in none.
 
-    Found in: Houston, where suspensions passed their supervisors in bulk.
+    Found in: Houston.
     """
     suspicions = []
     for (person, month), approvals in survey.approvals.items():
@@ -191,7 +191,7 @@ def late_entries(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
     May be wrong: where somebody works outside, and enters all at once when back. By chance alone something is found in at
     most one month in a hundred; of 2,400 random months, for eight people who all enter one act in ten late, it was in 18.
 
-    Found in: Kansas City, where detectives covered their tracks.
+    Found in: Kansas City, where there was deception to cover the tracks.
     """
     suspicions = []
     for (person, month), entries in survey.entries.items():

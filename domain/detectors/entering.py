@@ -33,7 +33,7 @@ def entered_late(history: History, settings: SettingsAt, now: datetime) -> Itera
 
     May be wrong: where somebody works on paper, or was ill. One late entry by itself is no finding, unless it is very late.
 
-    Found in: Kansas City, where detectives covered their tracks.
+    Found in: Kansas City, where there was deception to cover the tracks.
     """
     late = [
         step

@@ -25,7 +25,7 @@ def never_screened(history: History, settings: SettingsAt, now: datetime) -> Ite
 
     May be wrong: where reports are screened elsewhere and the decision is not entered here.
 
-    Found in: Houston, where reports were not looked at for lack of personnel.
+    Found in: Houston.
     """
     for place, step in history.which(Happening.REPORT_RECEIVED, Happening.REOPENED_UNSCREENED):
         standard = settings(step.at)
