@@ -1,6 +1,6 @@
 """Codes that a policy has withdrawn."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -9,8 +9,9 @@ from typing import Any, Final
 from casetrail.domain.actions import Body
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
-from casetrail.domain.detectors.history import History
+from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.happenings import Happening
+from casetrail.domain.policy import Withdrawn
 from casetrail.domain.shapes import field_types, item_of, optional
 
 REOPENED: Final = (Happening.REOPENED, Happening.REOPENED_UNSCREENED)
@@ -44,13 +45,20 @@ def forbidden_code(history: History, settings: SettingsAt, now: datetime) -> Ite
     """
     for place, step in enumerate(history.steps):
         standard = settings(step.known_at)
-        withdrawn = {(one.vocabulary, one.code) for one in standard.policy.withdrawn if one.since <= step.known_at}
-        used = [one for one in _codes(step.body) if one in withdrawn] if withdrawn else []
+        used = _used(step, standard.policy.withdrawn)
         if used:
             undone = {what for vocabulary, _ in used for what in UNDONE_BY.get(vocabulary, ())}
             settled = history.until(place, lambda later: not undone.isdisjoint(later.what))  # noqa: B023  (called at once)
             says = f"used the withdrawn code {', '.join(code for _, code in used)}"
             yield of_case(history, standard, step.known_at, [step], says, settled, now)
+
+
+def _used(step: Step, withdrawn: Sequence[Withdrawn]) -> list[tuple[str, str]]:
+    """The codes that a step uses although they are withdrawn."""
+    kind: Any = type(step.body)
+    some = [one for one in withdrawn if one.vocabulary in _vocabularies(kind) and one.since <= step.known_at]
+    codes = {(one.vocabulary, one.code) for one in some}
+    return [one for one in _codes(step.body) if one in codes] if codes else []
 
 
 def _codes(body: Body) -> Iterator[tuple[str, str]]:
@@ -73,6 +81,14 @@ def _code_fields(kind: Any) -> tuple[tuple[str, Values], ...]:
             names = [one for one, of in _part_fields(item) if _is_code(of)]
             found.append((name, lambda values, names=names: _inner(values, names)))  # type: ignore[misc]
     return tuple(found)
+
+
+@cache
+def _vocabularies(kind: Any) -> frozenset[str]:
+    """The names of the vocabularies of which a body may have codes."""
+    hints = [optional(hint) or hint for _, hint in field_types(kind)]
+    hints += [one for hint in hints if (item := item_of(hint)) is not None for _, one in _part_fields(item)]
+    return frozenset(hint.__name__ for hint in hints if _is_code(hint))
 
 
 def _inner(values: tuple[Any, ...] | None, names: list[str]) -> tuple[Any, ...]:

@@ -41,21 +41,15 @@ class Step(NamedTuple):
     status: Status
     held_before: str | None
     holder: str | None
+    is_open: bool
+    """Whether somebody owes something after it."""
+    is_act: bool
+    """Whether it is investigative work."""
 
     @property
     def body(self) -> Body:
         """What was recorded."""
         return self.action.body
-
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody owes something after it."""
-        return self.status in OPEN
-
-    @property
-    def is_act(self) -> bool:
-        """Whether it is investigative work."""
-        return not WORK.isdisjoint(self.what)
 
     @property
     def is_act_of_holder(self) -> bool:
@@ -85,15 +79,16 @@ class History:
         """Take in the next event of the case; ``leaf`` is its leaf hash."""
         case, action = self.case, event.action
         before = Before.of(case)
-        event.mutate(case)
+        case.fold(event.originator_version, event.timestamp, action, event.body)
         if action is None or isinstance(event.body, Unaccepted):
             return
         known_at = event.timestamp if action.imported is None else action.occurred_at
         self._known_at = known_at = max(known_at, self._known_at)
         what = frozenset([one.what for one in happened(before, action, case)])
+        status = case.status
         step = Step(
-            event.originator_version, leaf, action.occurred_at, known_at, what, action, case.status, before.holder,
-            case.facts.holder,
+            event.originator_version, leaf, action.occurred_at, known_at, what, action, status, before.holder,
+            case.facts.holder, status in OPEN, not WORK.isdisjoint(what),
         )  # fmt: skip
         self.steps.append(step)
         self._receive(step)
