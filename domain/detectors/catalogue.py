@@ -10,9 +10,9 @@ from casetrail.domain.detectors.comparing import convenient_code, late_entries, 
 from casetrail.domain.detectors.detector import CaseDetector, Detector, SettingsAt
 from casetrail.domain.detectors.entering import entered_late
 from casetrail.domain.detectors.finding import Finding
-from casetrail.domain.detectors.holding import held_by_nobody, shuffled
+from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
-from casetrail.domain.detectors.partnering import interview_missed, partner_waiting
+from casetrail.domain.detectors.partnering import ignored_alarm, interview_missed, partner_waiting
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
 from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.survey import Survey
@@ -26,12 +26,14 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     never_begun,
     never_assigned,
     held_by_nobody,
+    holder_left,
     shuffled,
     untouched,
     no_contact,
     contact_lost,
     partner_waiting,
     interview_missed,
+    ignored_alarm,
     suspended_for_ever,
     renewed_again,
     forbidden_code,

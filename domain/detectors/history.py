@@ -4,7 +4,7 @@ A detector judges what the log held at each moment. What is entered late settles
 was entered, nobody could have seen it. Limits count from when things happened, so entering late gains no time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -61,10 +61,31 @@ class Step(NamedTuple):
         return not self.what.isdisjoint(what)
 
 
+class Departure(NamedTuple):
+    """Somebody left a unit, or the agency with all its units (``unit`` is None).
+
+    ``number`` and ``hash`` are those of the event in the registry. ``back_at``: when it was recorded that they are back.
+    """
+
+    unit: str | None
+    at: datetime
+    known_at: datetime
+    number: int
+    hash: bytes
+    back_at: datetime | None = None
+
+
+Departures = Mapping[str, Sequence[Departure]]
+"""Who left, by person."""
+NOBODY_LEFT: Final[Departures] = {}
+
+
 class History:
     """The facts of one case, folded from its events in their order. Refused submissions are no facts."""
 
-    def __init__(self, case_id: str) -> None:
+    def __init__(self, case_id: str, departures: Departures = NOBODY_LEFT) -> None:
+        """``departures``: what the registry knows of people who left."""
+        self.departures = departures
         self.case = Case.unreported(case_id)
         self.steps: list[Step] = []
         self.rests: list[Span] = []

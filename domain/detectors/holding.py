@@ -1,13 +1,18 @@
 """Who holds a case: nobody any more, or one after another."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from casetrail.domain.detectors.detector import SettingsAt, detector
-from casetrail.domain.detectors.finding import Finding, of_case
-from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.finding import Evidence, Finding, of_case
+from casetrail.domain.detectors.history import Departure, History, Step
 from casetrail.domain.detectors.settings import Setting, days
 from casetrail.domain.happenings import Happening
+
+REGISTRY: Final = "registry"
+"""The id under which it is recorded who works where."""
 
 
 @detector(
@@ -32,6 +37,50 @@ def held_by_nobody(history: History, settings: SettingsAt, now: datetime) -> Ite
             since = standard.due("limit", step.at, history.conditions)
             settled = history.until(place, lambda later: later.holder is not None or not later.is_open)
             yield of_case(history, standard, since, [step], "released, and nobody has it", settled, now)
+
+
+@detector(
+    Setting("limit", days(1), "how long a case may be held by somebody who has left", clock="assignment"),
+)
+def holder_left(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A case whose holder has left the unit, and that was not handed over.
+
+    Rule: by the registry the holder of the open case no longer works in the unit of the case, and within the limit since
+    then (or since the case was given to somebody who had left) nobody else was given it.
+
+    Evidence: the departure in the registry, and how the holder got the case.
+
+    Settled by: handing the case over, releasing it, its end, or the holder's return.
+
+    May be wrong: where somebody keeps a case after moving to another unit, as agreed. Then say so in the registry.
+
+    Found in: Kansas City, where cases stayed with those who had left.
+    """
+    for place, step in enumerate(history.steps):
+        if step.holder is None or step.holder == step.held_before or not step.is_open:
+            continue
+        handed = history.until(place, lambda later: later.holder != step.holder or not later.is_open)  # noqa: B023
+        for left in history.departures.get(step.holder, ()):
+            if left.unit in (None, history.case.facts.unit):
+                yield _left(history, settings, step, left, handed, now)
+
+
+def _left(
+    history: History, settings: SettingsAt, step: Step, left: Departure, handed: Step | None, now: datetime
+) -> Finding | None:
+    standard = settings(max(left.at, step.at))
+    since = max(standard.due("limit", max(left.at, step.at), history.conditions), left.known_at, step.known_at)
+    until = min((at for at in (left.back_at, handed and handed.known_at) if at is not None), default=None)
+    if until is not None and until <= since:
+        return None
+    found = of_case(history, standard, since, [step], "its holder has left the unit", handed, now)
+    if found is None:
+        return None
+    departure = Evidence(REGISTRY, left.number, left.hash)
+    in_order = (departure, *found.evidence) if left.known_at > step.known_at else (*found.evidence, departure)
+    if until is not None and until == left.back_at and until <= now:
+        return replace(found, evidence=in_order, settled_at=until, settled_by=None)
+    return replace(found, evidence=in_order)
 
 
 @detector(

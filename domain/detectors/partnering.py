@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from casetrail.domain.codes import Service
+from casetrail.domain.concern import ConcernAnswered, ConcernRaised
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
@@ -88,3 +89,36 @@ def interview_missed(history: History, settings: SettingsAt, now: datetime) -> I
             settled = history.until(place, lambda later: later.is_act or not later.is_open)
             says = "the holder did not come to the child's interview"
             yield of_case(history, settings(step.at), step.known_at, [step], says, settled, now)
+
+
+@detector(
+    Setting("limit", days(5), "within what time a concern is answered", clock="concern_answer"),
+)
+def ignored_alarm(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """An alarm that nobody answered.
+
+    Rule: a partner or a reporter raised a concern, and within the limit the unit did not answer it. The end of the case is
+    no answer.
+
+    Evidence: the concern.
+
+    Settled by: an answer to this concern.
+
+    May be wrong: where the unit answered by telephone. An answer that nobody can find later is none.
+
+    Found in: Arizona, where tables that showed the neglect were published twice a year, and nobody read them.
+    """
+    for place, step in history.which(Happening.CONCERN_RAISED):
+        standard = settings(step.at)
+        since = standard.due("limit", step.at, history.conditions)
+        settled = history.until(place, lambda later: _answers(step, later))  # noqa: B023  (called at once)
+        yield of_case(history, standard, since, [step], "a concern was raised and not answered", settled, now)
+
+
+def _answers(raised: Step, later: Step) -> bool:
+    if Happening.CONCERN_ANSWERED not in later.what:
+        return False
+    concern, answer = raised.body, later.body
+    return (
+        isinstance(concern, ConcernRaised) and isinstance(answer, ConcernAnswered) and concern.concern == answer.concern
+    )

@@ -104,4 +104,9 @@ def test_random_histories_reach_every_detector() -> None:
         for events in random_events(seed, count=200).values()
         for one in findings(events, END).values()
     }
-    assert {one.name for one in OF_CASES} - reached <= {"forbidden_code", "entered_late", "renewed_again"}
+    assert {one.name for one in OF_CASES} - reached <= {
+        "forbidden_code",
+        "entered_late",
+        "renewed_again",
+        "holder_left",
+    }

@@ -1,0 +1,81 @@
+"""Cases of people who have left, and alarms that nobody answers."""
+
+from datetime import datetime
+
+from casetrail.domain.assignment import Assigned, Reassigned, Released
+from casetrail.domain.codes import ConcernAnswer, ConcernKind, HandoverReason
+from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.detectors.history import Departure, Departures, History
+from tests.actions import CLINIC, DETECTIVE, OTHER_DETECTIVE
+from tests.domain.clock_histories import Story, day
+from tests.domain.clock_stories import WORKLOAD, approved, held
+from tests.domain.detecting import SECOND, found, judge, leaf, numbers, only, seen
+
+
+def left(
+    at: float, *, known: float | None = None, unit: str | None = "child-crimes", back: float | None = None
+) -> Departures:
+    """One detective's departure."""
+    known_at = day(at if known is None else known)
+    gone = Departure(unit, day(at), known_at, 7, bytes(32), None if back is None else day(back))
+    return {DETECTIVE.id: [gone]}
+
+
+def found_of(story: Story, departures: Departures, now: datetime) -> list[Finding]:
+    history = History("C-1", departures)
+    for event in story.events:
+        history.follow(event, leaf(event))
+    return list(judge(detectors=["holder_left"]).case(history, now))
+
+
+def test_a_case_of_somebody_who_left_is_seen_after_a_business_day() -> None:
+    assert found_of(held(), left(1), day(2)) == []
+    (one,) = found_of(held(), left(1), day(2) + SECOND)
+    assert (one.since, [str(event).split(":")[0] for event in one.evidence]) == (day(2), ["registry#7", "C-1#3"])
+    (later,) = found_of(held(), left(1, known=30), day(31))
+    assert later.since == day(30) and later.id == one.id, "it can be seen once the registry knows"
+    assert len(found_of(held(), left(1, unit=None), day(9))) == 1, "who leaves the agency leaves every unit"
+
+
+def test_what_was_handed_over_or_has_ended_in_time_is_no_finding() -> None:
+    assert found_of(held().tell(day(1.5), Reassigned(OTHER_DETECTIVE.id, WORKLOAD)), left(1), day(99)) == []
+    assert found_of(held().tell(day(1.5), Released(HandoverReason.LEFT_AGENCY)), left(1), day(99)) == []
+    assert found_of(approved(held(), day(1.5)), left(1), day(99)) == []
+    assert found_of(held(), left(1, unit="burglary"), day(99)) == []
+    assert found_of(held(), {OTHER_DETECTIVE.id: left(1)[DETECTIVE.id]}, day(99)) == []
+
+
+def test_handing_it_over_later_settles_it_and_so_does_a_return() -> None:
+    handed = held().tell(day(20), Reassigned(OTHER_DETECTIVE.id, WORKLOAD))
+    (one,) = found_of(handed, left(1), day(99))
+    assert one.settled_at == day(20) and one.settled_by is not None
+    (back,) = found_of(handed, left(1, back=10), day(99))
+    assert (back.settled_at, back.settled_by) == (day(10), None)
+    assert found_of(held(), left(1, back=1.5), day(99)) == []
+    assert found_of(held(), left(1, back=10), day(9))[0].is_open
+
+
+def test_a_case_that_is_given_to_somebody_who_had_left_is_seen_too() -> None:
+    story = held().tell(day(5), Released(HandoverReason.LEAVE)).tell(day(10), Assigned(DETECTIVE.id))
+    earlier, later = sorted(found_of(story, left(1), day(99)), key=lambda one: one.since)
+    assert (earlier.settled_at, later.since) == (day(5), day(11))
+    assert [event.case_id for event in later.evidence] == ["C-1", "registry"] and later.id != earlier.id
+
+
+RAISED = ConcernRaised("c1", ConcernKind.NO_RESPONSE)
+
+
+def test_a_concern_that_nobody_answers_is_seen_after_five_business_days() -> None:
+    assert numbers(seen(held().tell(day(0), RAISED, CLINIC), "ignored_alarm", day(7))) == [5]
+
+
+def test_only_an_answer_to_the_same_concern_settles_it() -> None:
+    answer = ConcernAnswered("c1", ConcernAnswer.EXPLAINED)
+    assert found(held().tell(day(0), RAISED, CLINIC).tell(day(5), answer), "ignored_alarm", day(99)) == []
+    late = held().tell(day(0), RAISED, CLINIC).tell(day(30), answer)
+    assert only(late, "ignored_alarm", day(99)).settled_at == day(30)
+    ended = approved(held().tell(day(0), RAISED, CLINIC), day(1))
+    assert only(ended, "ignored_alarm", day(99)).is_open
+    other = held().tell(day(0), ConcernRaised("c2", ConcernKind.NO_RESPONSE), CLINIC).tell(day(0), RAISED, CLINIC)
+    assert only(other.tell(day(3), answer), "ignored_alarm", day(99)).evidence[0].number == 5
