@@ -1,6 +1,7 @@
 """Insiders: one who may write to the topics and bypasses the recorder, one with a role, and one who never submits."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from casetrail.eventlog.codec import Event, encode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Appended, Entry, Record, Topic
 from casetrail.proofs.logtree import TreeContradicted
-from tests.actions import HAPPENED, SERGEANT, action, life, report
+from tests.actions import HAPPENED, INTAKE, SERGEANT, action, life, report
 from tests.attacks.scene import VICTIM, Scene, at
 
 
@@ -138,12 +139,19 @@ def test_a_case_that_is_merged_away_stays_whole_and_provable_with_who_did_it(sce
     assert json.loads(online.stdout)[0]["stage"] == "merged"
 
 
-def test_a_case_that_is_merged_into_none_is_shown_by_the_proof_that_there_is_none(embedded: Scene) -> None:
-    embedded.go_on(action(Merged("C-99", MergeReason.SAME_INCIDENT), SERGEANT, VICTIM))
-    embedded.go_on(life("C-01")[3])
+def test_a_case_that_is_merged_into_none_is_shown_by_the_proof_that_there_is_none_and_by_a_partners_list(
+    embedded: Scene,
+) -> None:
+    embedded.go_on(action(report(report_number="H-7"), INTAKE, "C-20"))
+    embedded.go_on(action(Merged("C-99", MergeReason.SAME_INCIDENT), SERGEANT, "C-20"))
+    embedded.publish()
+    assert embedded.faults() == {}
     embedded.run("audit", "export", "C-99", "--output", str(embedded.folder / "none.json"))
     rows = {row["what"]: row for row in embedded.rows("audit", "check", str(embedded.folder / "none.json"))}
     assert rows["statement"]["found"].endswith("the log has no case C-99")
+    (row,) = of_ledger(embedded, "H-7")
+    assert (row["verdict"], row["merged_into"]) == ("different", "C-99")
+    assert [one["code"] for one in row["differences"]] == ["merged"]
 
 
 # --- who never submits ---
@@ -151,10 +159,17 @@ def test_a_case_that_is_merged_into_none_is_shown_by_the_proof_that_there_is_non
 
 def test_a_report_that_never_reaches_the_log_is_missed_by_a_partners_list(embedded: Scene) -> None:
     embedded.go_on(action(report(report_number="H-1"), case_id="C-10"))
-    ledger = embedded.file("calls.csv", f"number,called\nH-1,{HAPPENED.isoformat()}\nH-2,{HAPPENED.isoformat()}\n")
-    mapping = embedded.file(
-        "calls.toml", 'late_after_hours = inf\nreport_number = "{number}"\nreported_at = "{called}"\n'
-    )
-    rows = embedded.rows("audit", "reconcile", str(ledger), "--mapping", str(mapping), code=exits.FAULTS)
-    of_ledger = [(row["report_number"], row["verdict"], row["case_id"]) for row in rows if row["line"] is not None]
-    assert of_ledger == [("H-1", "matched", "C-10"), ("H-2", "missing", None)]
+    rows = of_ledger(embedded, "H-1", "H-2")
+    assert [(row["report_number"], row["verdict"], row["case_id"]) for row in rows] == [
+        ("H-1", "matched", "C-10"),
+        ("H-2", "missing", None),
+    ]
+
+
+def of_ledger(scene: Scene, *numbers: str) -> list[dict[str, Any]]:
+    """What ``audit reconcile`` says of the lines of a partner's list of reports."""
+    lines = ["number,called", *(f"{number},{HAPPENED.isoformat()}" for number in numbers), ""]
+    ledger = scene.file("calls.csv", "\n".join(lines))
+    mapping = scene.file("calls.toml", 'late_after_hours = inf\nreport_number = "{number}"\nreported_at = "{called}"\n')
+    rows = scene.rows("audit", "reconcile", str(ledger), "--mapping", str(mapping), code=exits.FAULTS)
+    return [row for row in rows if row["line"] is not None]

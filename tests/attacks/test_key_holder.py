@@ -17,6 +17,7 @@ from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import Note, format_note, parse_note
 from casetrail.proofs.pending import Part
@@ -74,33 +75,38 @@ def test_a_replaced_checkpoint_does_not_follow_from_the_log_and_leaves_its_cosig
 
 
 def test_a_replaced_checkpoint_is_missed_by_the_one_after_it(embedded: Scene) -> None:
-    """A thief of the key mends the roots of both; the witnesses cosigned other ones."""
-    put(embedded, 0, signed(30, bytes(32)))
+    """It says the very same, and is signed as it must be, by one more key: the next one covers every byte of its record."""
+    record = embedded.records(Topic.CHECKPOINTS)[0]
+    stored = decode_notarized(record.value)
+    assert isinstance(stored, CheckpointPublished)
+    note = parse_note(stored.note)
+    more = create_key(ORIGIN, Algorithm.ED25519).sign_note(note.text)
+    put(embedded, 0, format_note(Note(note.text, (*note.signatures, more))))
     found = embedded.faults()
-    assert at(found["root-differs"]) == [("checkpoints", 0, 0)]
-    assert "cosignature-orphaned" in found
+    assert {code: at(some) for code, some in found.items()} == {
+        "root-differs": [("checkpoints", 0, 2)],
+        "cosignature-orphaned": [("checkpoints", 0, 1)],
+    }
 
 
 # --- a stolen key ---
 
 
-def test_a_stolen_key_signs_no_shorter_tree_that_a_witness_cosigns(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
-    known = newest(scene)
+def test_a_stolen_key_signs_no_shorter_tree_that_a_witness_cosigns(embedded: Scene) -> None:
+    known = newest(embedded)
     forged = signed(known.size - 5, bytes(32))
-    assert [status for status, _ in refusals(scene, forged)] == [409, 409, 400]
-    assert refusals(scene, forged)[0][1] == str(known.size)
-    same_size = refusals(scene, signed(known.size, bytes(32)))
+    assert [status for status, _ in refusals(embedded, forged)] == [409, 409, 400]
+    assert refusals(embedded, forged)[0][1] == str(known.size)
+    same_size = refusals(embedded, signed(known.size, bytes(32)))
     assert [status for status, _ in same_size] == [409, 422]
     assert "the log was forked" in same_size[1][1]
-    assert [status for status, _ in refusals(scene, signed(known.size + 5, bytes(32)))] == [409, 422]
+    assert [status for status, _ in refusals(embedded, signed(known.size + 5, bytes(32)))] == [409, 422]
 
-    thief = str(scene.file("thief.note", forged))
-    (row,) = scene.rows("audit", "compare", thief, scene.url, code=exits.FAULTS)
+    thief = str(embedded.file("thief.note", forged))
+    (row,) = embedded.rows("audit", "compare", thief, embedded.url, code=exits.FAULTS)
     assert row["verdict"] == "contradiction"
     assert row["first_note"] == forged.decode()
-    (row,) = scene.rows("audit", "compare", str(scene.folder / "court.witness"), scene.url, code=exits.FAULTS)
+    (row,) = embedded.rows("audit", "compare", str(embedded.folder / "court.witness"), embedded.url, code=exits.FAULTS)
     assert row["verdict"] == "contradiction"  # what a witness refuses it keeps
 
 
@@ -174,6 +180,7 @@ def test_a_fork_that_is_shown_to_one_witness_is_found_by_the_first_exchange(fork
         assert POLICY.check(parse_note(note.encode())).signers  # evidence: nobody else can have made it
 
 
+@pytest.mark.parametrize("forked", ["embedded"], indirect=True)
 def test_a_fork_is_refused_by_a_witness_who_has_seen_the_other_branch(forked: tuple[Scene, Scene]) -> None:
     scene, fork = forked
     known = newest(scene)

@@ -96,26 +96,28 @@ def let_pass(event: Event) -> Event:
 
 
 class Deed(NamedTuple):
-    """What a recorder does, what ``audit verify`` shows of it, what ``audit replay`` does, and ``receipt prove`` to the reporter."""
+    """What a recorder does, what ``audit verify`` shows of it, and ``audit replay``, and what ``receipt prove`` tells."""
 
     crook: Crook
     verified: set[str]
     convicted: str
-    told: str = ""
+    told: str
 
 
+ACCEPTED: Final = "result        accepted"
+UNREADABLE: Final = "result        unreadable"
 DEEDS: Final = {
-    "refuses": Deed(in_one_case(1, refuse), set(), "wrongly-refused"),
+    "refuses": Deed(in_one_case(1, refuse), set(), "wrongly-refused", "result        rejected"),
     "drops": Deed(in_one_case(1, drop), {"action-unanswered"}, "left-out", "it was passed over"),
     "backdates": Deed(in_one_case(1, backdate), {"time-differs"}, "backdated", "different: time of submission"),
-    "dates the act back": Deed(in_one_case(1, date_back), {"content-differs"}, "altered"),
-    "blames somebody else": Deed(in_one_case(1, blame), {"content-differs"}, "misattributed"),
-    "calls it unreadable": Deed(in_one_case(1, misread), {"content-differs"}, "wrongly-refused"),
+    "dates the act back": Deed(in_one_case(1, date_back), {"content-differs"}, "altered", ACCEPTED),
+    "blames somebody else": Deed(in_one_case(1, blame), {"content-differs"}, "misattributed", ACCEPTED),
+    "calls it unreadable": Deed(in_one_case(1, misread), {"content-differs"}, "wrongly-refused", UNREADABLE),
     "calls it unreadable, as it stands": Deed(
         lambda event, asked: misread_well(event, asked) if (event.case_id, event.number) == (ONE, 1) else event,
-        set(), "wrongly-refused",
+        set(), "wrongly-refused", UNREADABLE,
     ),
-    "accepts what the rules refuse": Deed(in_one_case(3, let_pass), set(), "wrongly-accepted"),
+    "accepts what the rules refuse": Deed(in_one_case(3, let_pass), set(), "wrongly-accepted", ACCEPTED),
 }  # fmt: skip
 
 
@@ -142,8 +144,9 @@ def test_what_a_recorder_does_to_one_case_in_a_hundred_is_found_and_nothing_else
     assert hundred.convicted() == {(deed.convicted, ONE)}
     dropped = deed.convicted == "left-out"
     assert hundred.counted(exits.FAULTS if dropped else exits.OK)["faults"] == dropped
-    done = hundred.receipt("prove", hundred.of(ONE)[0], code=exits.FAULTS if deed.told else exits.OK)
-    assert deed.told in done.stderr
+    done = hundred.receipt("prove", hundred.of(ONE)[0])
+    assert deed.told in done.output
+    assert done.exit_code == (exits.OK if deed.told.startswith("result") else exits.FAULTS)
 
 
 @pytest.mark.broker
@@ -191,10 +194,13 @@ def test_an_answer_that_came_late_stays_late_in_the_reporters_hands(embedded: Sc
 
 
 def test_a_notary_that_stops_is_missed(embedded: Scene) -> None:
-    embedded.submit(life("C-09")[0])
+    (held,) = embedded.submit(life("C-09")[0])
     embedded.record()
     assert embedded.faults() == {}
     assert set(embedded.faults("--promised", "0")) == {"notary-silent"}
+    assert "no checkpoint covers that yet" in embedded.receipt("prove", held, code=exits.PENDING).stderr
+    overdue = replace(held, promised_within=0)
+    assert "that is late" in embedded.receipt("prove", overdue, code=exits.FAULTS).stderr
 
 
 def test_of_two_recorders_at_once_the_older_is_fenced_and_nothing_is_doubled(scene: Scene) -> None:
