@@ -1,0 +1,103 @@
+"""What is counted over many cases is as steadfast as what is found in one: neither time nor later events undo it."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+import pytest
+
+from casetrail.domain.actions import Action, Actor, Body
+from casetrail.domain.assignment import Assigned, Reassigned
+from casetrail.domain.case import Case, Recorded
+from casetrail.domain.closure import ClosureApproved, ClosureRequested
+from casetrail.domain.codes import Disposition, HandoverReason, Relation, TokenKind
+from casetrail.domain.deciding import decide
+from casetrail.domain.detectors.catalogue import OF_MANY
+from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.linking import Linked
+from casetrail.domain.sealed import Token
+from tests.actions import DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, SERGEANT, report
+from tests.domain.clock_histories import DAY
+from tests.domain.clock_stories import CONTACT, IN, OUT, RATIONALE, REOPENED, STEP, suspended
+from tests.domain.detecting import history_of, judge
+from tests.domain.test_detectors_many import LIMITS
+
+DAYS: Final = 400
+Doing = tuple[Body, Actor]
+NAMES: Final = [bytes([number]) * 32 for number in range(25)]
+
+
+def random_cases(seed: int, count: int = 60) -> dict[str, list[Recorded]]:
+    """Cases of few people, who are reported again and again, given to two detectives, and worked or not."""
+    chance = Random(seed)
+    found = {}
+    for number in range(count):
+        case_id = f"C-{number}"
+        case, events = Case.unreported(case_id), list[Recorded]()
+        now = HAPPENED + chance.uniform(0, DAYS) * DAY
+        tokens = (Token(TokenKind.CHILD, chance.choice(NAMES)), Token(TokenKind.ADDRESS, chance.choice(NAMES)))
+        begin: list[Doing] = [(report(tokens=tokens), INTAKE), (OUT, INTAKE) if chance.random() < 0.2 else (IN, INTAKE)]
+        for body, actor in begin + [_any(chance, number, now) for _ in range(chance.randrange(2, 14))]:
+            at = now - chance.choice((0, 0, 0, 10)) * DAY * chance.random()
+            action = Action(chance.randbytes(16), case_id, at, actor, body)
+            case.record(action, decide(case, action, now), now)
+            events += [event for event in case.collect_events() if isinstance(event, Recorded)]
+            now += timedelta(seconds=chance.choice((20, 90_000, 900_000)) * chance.random())
+        found[case_id] = events
+    return found
+
+
+def _any(chance: Random, number: int, now: datetime) -> Doing:
+    other = f"C-{chance.randrange(60)}"
+    asked = ClosureRequested(chance.choice((Disposition.INACTIVATED, Disposition.CLEARED_BY_ARREST)), sealed=RATIONALE)
+    ways: tuple[Doing, ...] = (
+        (Assigned(DETECTIVE.id), SERGEANT),
+        (Reassigned(OTHER_DETECTIVE.id, HandoverReason.WORKLOAD), SERGEANT),
+        (STEP, DETECTIVE),
+        (CONTACT, DETECTIVE),
+        (asked, SERGEANT),
+        (ClosureApproved(), OTHER_SERGEANT),
+        (REOPENED, SERGEANT),
+        (suspended(now + 20 * DAY), SERGEANT),
+        (Linked(other if other != f"C-{number}" else "C-x", Relation.SAME_CHILD), INTAKE),
+    )
+    return chance.choice(ways)
+
+
+def findings(cases: dict[str, list[Recorded]], until: datetime, now: datetime) -> dict[str, Finding]:
+    """All that was ever found by what had been recorded, by id."""
+    one = judge((HAPPENED, LIMITS), detectors=[detector.name for detector in OF_MANY])
+    for case_id, events in cases.items():
+        known = [event for event in events if event.timestamp <= until]
+        if known:
+            one.count(history_of(known, case_id))
+    listed = list(one.many(now))
+    made = {finding.id: finding for finding in listed}
+    assert len(made) == len(listed)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_could_be_seen_once_stays_seen_and_could_be_seen_when_it_says_so(seed: int) -> None:
+    cases = random_cases(seed)
+    end = HAPPENED + (DAYS + 200) * DAY
+    whole = findings(cases, end, end)
+    for day in range(10, DAYS + 100, 23):
+        then = HAPPENED + day * DAY
+        for name, one in findings(cases, then, then).items():
+            later = whole[name]
+            assert (later.since, later.evidence, later.subject) == (one.since, one.evidence, one.subject)
+            assert one.is_open or later.settled_at == one.settled_at
+    for name, one in whole.items():
+        just_after = one.since + timedelta(microseconds=1)
+        assert name in findings(cases, just_after, just_after)
+        assert one.evidence and (one.settled_at is None or one.settled_at > one.since)
+
+
+def test_the_random_cases_reach_most_of_these_detectors() -> None:
+    reached = Counter[str]()
+    for seed in range(4):
+        end = HAPPENED + 700 * DAY
+        reached.update(one.detector for one in findings(random_cases(seed), end, end).values())
+    assert {"reported_again", "overloaded"} <= set(reached), reached
