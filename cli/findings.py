@@ -1,8 +1,11 @@
 """``casetrail findings``: what the detectors see in the log, since when it could be seen, and what each finding rests on."""
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -133,23 +136,32 @@ def _listed(config: Config, question: Asked, wanted: Wanted, limit: int) -> tupl
 
 def _found(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding]":
     """Everything that the detectors find, settled or not."""
-    from casetrail.cli.case_histories import count_events, hashed_histories, hashed_history_of
+    from casetrail.cli.case_histories import hashed_history_of
+    from casetrail.domain.detectors.judging import Judge
+
+    if wanted.case is None:
+        yield from _found_in_all(config, question, wanted)
+        return
+    events = hashed_history_of(config, wanted.case, question.until)
+    if not events:
+        raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
+    yield from Judge(question.policies, wanted.detectors or None).case(_history(wanted.case, events), question.at)
+
+
+def _found_in_all(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding]":
+    from casetrail.cli.case_histories import count_events, hashed_histories
+    from casetrail.cli.traces_on_disk import TracesOnDisk
     from casetrail.domain.detectors.judging import Judge
     from casetrail.domain.detectors.statistics import EXTRA
 
-    judge = Judge(question.policies, wanted.detectors or None)
-    if wanted.case is not None:
-        own = hashed_history_of(config, wanted.case, question.until)
-        if not own:
-            raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
-        yield from judge.case(_history(wanted.case, own), question.at)
-        return
-    with progress_bar("reading", count_events(config)) as progress:
-        for case_id, events in hashed_histories(config, question.until, progress):
-            history = _history(case_id, events)
-            yield from judge.case(history, question.at)
-            judge.count(history)
-    yield from judge.many(question.at)
+    with tempfile.TemporaryDirectory(prefix="casetrail-") as folder, closing(TracesOnDisk(Path(folder))) as traces:
+        judge = Judge(question.policies, wanted.detectors or None, traces)
+        with progress_bar("reading", count_events(config)) as progress:
+            for case_id, events in hashed_histories(config, question.until, progress):
+                history = _history(case_id, events)
+                yield from judge.case(history, question.at)
+                judge.count(history)
+        yield from judge.many(question.at)
     if judge.left_out:
         click.echo(f"not judged: {', '.join(judge.left_out)}: they need SciPy, the extra casetrail[{EXTRA}]", err=True)
 

@@ -12,6 +12,7 @@ from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.settings import Setting, Settings, Standards, settings_of
 from casetrail.domain.detectors.statistics import available
 from casetrail.domain.detectors.survey import Survey
+from casetrail.domain.detectors.traces import Traces, TracesInMemory
 from casetrail.domain.policy import InForce, Policy
 
 SETTINGS: Final[dict[str, tuple[Setting, ...]]] = {name: one.settings for name, one in DETECTORS.items()}
@@ -28,7 +29,10 @@ class Judge:
     Raises ``PolicyFileInvalid`` while judging, where a policy sets what no detector has.
     """
 
-    def __init__(self, policies: InForce, detectors: Collection[str] | None = None) -> None:
+    def __init__(
+        self, policies: InForce, detectors: Collection[str] | None = None, traces: Traces | None = None
+    ) -> None:
+        """``traces`` keeps what is needed of each case that is counted; in memory unless it is given."""
         self._standards = Standards(policies, SETTINGS)
         self.left_out: tuple[str, ...] = ()
         """Detectors that need SciPy, where it is not installed and nobody asked for them by name."""
@@ -38,7 +42,7 @@ class Judge:
         self._of_cases = [(one, self._settings(one.name)) for one in OF_CASES if one.name in wanted]
         self._of_many = [(one, self._settings(one.name)) for one in OF_MANY if one.name in wanted]
         late, quiet = self._settings("entered_late"), self._settings("reported_again")
-        self._survey = Survey(lambda at: late(at).span("late"), quiet)
+        self._survey = Survey(lambda at: late(at).span("late"), quiet, traces or TracesInMemory())
 
     def _settings(self, detector: str) -> SettingsAt:
         return partial(self._standards.of, detector)

@@ -33,7 +33,7 @@ def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
     Found in: Arizona, where at least 125 children were reported again.
     """
     known: dict[tuple[TokenKind, bytes], list[Trace]] = {}
-    for new in sorted(survey.traces, key=lambda one: (one.known_at, one.case_id)):
+    for new in survey.traces.sharing():
         standard = settings(new.known_at)
         shared: dict[str, tuple[Trace, list[str]]] = {}
         for token in new.tokens:

@@ -1,7 +1,7 @@
 """What is counted over many cases: by person and unit, by day and month. Judged by the detectors that look beyond one case.
 
 A survey takes in one case after the other, in any order, and keeps counters only, each with its earliest events; so its
-size goes with people and days, not with cases, but for the tokens of the reports. Days and months are those of UTC, and go by when things were recorded.
+size goes with people and days, not with cases. What it needs of each report is kept where its maker wants it. Days and months are those of UTC, and go by when things were recorded.
 """
 
 from bisect import insort
@@ -14,7 +14,7 @@ from casetrail.domain.closure import ClosureRequested
 from casetrail.domain.detectors.detector import SettingsAt
 from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.traces import Trace, trace_of
+from casetrail.domain.detectors.traces import Traces, trace_of
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.suspension import Suspended
@@ -91,14 +91,14 @@ class Entries:
 class Survey:
     """Counts over many cases."""
 
-    def __init__(self, late: Callable[[datetime], timedelta], quiet: SettingsAt) -> None:
+    def __init__(self, late: Callable[[datetime], timedelta], quiet: SettingsAt, traces: Traces) -> None:
         """``late``: how long after it was done an act is entered late, by the policy of a moment.
 
-        ``quiet``: the settings by which a case is quiet.
+        ``quiet``: the settings by which a case is quiet. ``traces`` keeps what is needed of each report to recognise the
+        next one about the same people.
         """
         self._late, self._quiet = late, quiet
-        self.traces: list[Trace] = []
-        """What is needed of each report to recognise the next one about the same people."""
+        self.traces = traces
         self.given: defaultdict[Person, defaultdict[date, Tally]] = defaultdict(lambda: defaultdict(Tally))
         """The cases that each person was given, by day."""
         self.gone: defaultdict[Person, defaultdict[date, int]] = defaultdict(lambda: defaultdict(int))
@@ -113,7 +113,7 @@ class Survey:
     def add(self, history: History) -> None:
         """Count a case."""
         if (trace := trace_of(history, self._quiet)) is not None:
-            self.traces.append(trace)
+            self.traces.add(trace)
         case_id, unit = history.case.id, history.case.facts.unit
         holder: str | None = None
         asked: Step | None = None

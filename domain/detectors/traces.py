@@ -1,8 +1,9 @@
 """What is needed of a case to see that it is reported again: the tokens of its report, and when it lay idle."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from casetrail.domain.clocks import partners
 from casetrail.domain.codes import TokenKind
@@ -47,6 +48,36 @@ class Trace(NamedTuple):
     known_at: datetime
     idle: tuple[Idle, ...]
     links: tuple[Link, ...]
+
+
+class Traces(Protocol):
+    """Keeps the traces of many cases: only what shares a token with another is wanted back."""
+
+    def add(self, trace: Trace) -> None:
+        """Keep a trace."""
+
+    def sharing(self) -> Iterable[Trace]:
+        """The traces that share a token with another, by when their reports were recorded."""
+
+
+class TracesInMemory:
+    """Keeps traces in memory: a few hundred bytes for each case."""
+
+    def __init__(self) -> None:
+        self._traces: list[Trace] = []
+
+    def add(self, trace: Trace) -> None:
+        self._traces.append(trace)
+
+    def sharing(self) -> Iterable[Trace]:
+        counts = Counter(token for trace in self._traces for token in trace.tokens)
+        some = [trace for trace in self._traces if any(counts[token] > 1 for token in trace.tokens)]
+        return sorted(some, key=in_order)
+
+
+def in_order(trace: Trace) -> tuple[datetime, str]:
+    """By what traces are sorted."""
+    return trace.known_at, trace.case_id
 
 
 def trace_of(history: History, settings: SettingsAt) -> Trace | None:
