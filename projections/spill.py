@@ -65,10 +65,10 @@ def spilled(path: Path) -> Iterator[tuple[bytes, list[Record]]]:
     """
     with path.open("rb") as file:
         while file.peek(1):
-            found: list[Kept] = []
             until = file.tell() + KEPT_BYTES
+            found: list[Kept] = marshal.load(file)  # noqa: S302  (this rebuild's own file)
             while file.peek(1) and file.tell() < until:
-                found += marshal.load(file)  # noqa: S302  (this rebuild's own file)
+                found += marshal.load(file)  # noqa: S302
             found.sort()
             for key, some in groupby(found, itemgetter(0)):
                 yield key, [Record(partition, offset, at, key, value) for _, partition, offset, at, value in some]
