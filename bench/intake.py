@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from bench.data import actions
 from bench.peers import application_saves, raw_produce
@@ -37,42 +38,51 @@ def wait_recorded(log: Log, count: int) -> None:
             done += decode_event(last.value).action_offset + 1 if last is not None else 0
         if done >= count:
             return
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
-def submit_all(url: str, entries: list[Entry]) -> None:
+def append_all(url: str, entries: list[Entry]) -> None:
     """Append the actions, batch by batch."""
     with open_log(url) as log:
         for start in range(0, len(entries), BATCH):
             log.append(Topic.ACTIONS, entries[start : start + BATCH])
 
 
+def submit_all(url: str, values: list[bytes], begun: Any) -> None:
+    """Submit the actions as a service does; ``begun`` is told when the first one is on its way."""
+    asked = [decode_action(value) for value in values]
+    with connect(url) as connection:
+        begun.value = time.monotonic()
+        for start in range(0, len(asked), BATCH):
+            connection.submit_many(asked[start : start + BATCH])
+
+
 def bulk(bootstrap: str, folder: Path, cases: int) -> tuple[float, list[bytes]]:
     """Events a second from the first submission to the last outcome, submitter and recorder at the same time."""
     url = f"kafka://{bootstrap}/intake"
     log = init_log(url, partitions=PARTITIONS, replication=1, min_isr=1)
-    entries = [Entry(key.encode(), value) for key, value in actions(cases)]
+    values = [value for _, value in actions(cases)]
     process = recorder(url, folder, 1)
-    warm = entries[:200]
-    log.append(Topic.ACTIONS, warm)
-    wait_recorded(log, len(warm))
-    started = time.perf_counter()
-    submitter = multiprocessing.get_context("spawn").Process(target=submit_all, args=(url, entries[200:]))
+    log.append(Topic.ACTIONS, [Entry(decode_action(value).case_id.encode(), value) for value in values[:200]])
+    wait_recorded(log, 200)
+    context = multiprocessing.get_context("spawn")
+    begun = context.Value("d")
+    submitter = context.Process(target=submit_all, args=(url, values[200:], begun))
     submitter.start()
-    wait_recorded(log, len(entries))
-    rate = (len(entries) - 200) / (time.perf_counter() - started)
+    wait_recorded(log, len(values))
+    rate = (len(values) - 200) / (time.monotonic() - begun.value)
     submitter.join()
     process.terminate()
     process.wait()
     log.close()
-    return rate, [entry.value or b"" for entry in entries]
+    return rate, values
 
 
 def backlog(bootstrap: str, folder: Path, entries: list[Entry]) -> float:
     """Events a second that one recorder makes of actions that wait for it."""
     url = f"kafka://{bootstrap}/backlog"
     log = init_log(url, partitions=PARTITIONS, replication=1, min_isr=1)
-    submit_all(url, entries)
+    append_all(url, entries)
     process = recorder(url, folder, 2)
     wait_recorded(log, 2000)
     started = time.perf_counter()

@@ -3,17 +3,17 @@
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from bench.data import actions
-from casetrail.domain.memory import dump_case
-from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.opening import init_log
-from casetrail.eventlog.outcome import History, answer, follow
+from casetrail.eventlog.outcome import History, answer
 from casetrail.eventlog.port import Record
 from casetrail.projections.database import SqliteDatabase, create_table_indexes, create_tables
-from casetrail.projections.rows import case_row, timeline_row
-from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, TIMELINE
+from casetrail.projections.rows import Row, case_row, intake_measures, referral_rows, timeline_row
+from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, INTAKE, REFERRALS, TIMELINE
 from casetrail.projections.views import write_form
 
 Rows = list[tuple[str, float, str]]
@@ -36,50 +36,45 @@ def views_with(folder: Path, cases: int) -> Path:
     """A log without events, and views as if it had that many cases: made from a thousand real ones."""
     path = folder / f"queries-{cases}.db"
     init_log(f"sqlite:{path}").close()
-    log = EmbeddedLog.open(path)
-    histories, rows, timeline = _some_cases()
+    histories, timeline = some_cases()
+    rows = [case_row(history, 0) for history in histories]
+    referrals = [row for history in histories for row in referral_rows(history.case)]
+    intake = Counter(measure for history in histories for measure in intake_measures(history.case))
     file = folder / f"queries-{cases}.db.views.1"
     database = SqliteDatabase(file, create=True)
     database.run("PRAGMA synchronous=OFF")
     create_tables(database, bulk=True)
     with database.transaction():
         for start in range(0, cases, len(histories)):
-            renamed = [f"case-{start + number:08}" for number in range(len(histories))]
-            database.load(CASE_STATUS, [(name, *row[1:]) for name, row in zip(renamed, rows, strict=True)])
-            database.load(
-                TIMELINE, [(name, *event[1:]) for name, one in zip(renamed, timeline, strict=True) for event in one]
-            )
-        write_form(database, log.name)
+            for table, some in ((CASE_STATUS, rows), (TIMELINE, timeline), (REFERRALS, referrals)):
+                database.load(table, [(renamed(row[0], start), *row[1:]) for row in some])
+        database.load(INTAKE, [(*where, count * (cases // len(histories))) for where, count in intake.items()])
+        write_form(database, path.stem)
     for table in BULK_TABLES:
         create_table_indexes(database, table, with_key=True)
     database.run("ANALYZE")
     database.close()
     (folder / f"queries-{cases}.db.views").symlink_to(file.name)
-    log.close()
     return path
 
 
-def _some_cases() -> tuple[list[History], list[tuple[object, ...]], list[list[tuple[object, ...]]]]:
-    """A thousand cases at every stage of their life: their rows, and those of their events."""
+def renamed(case_id: str, start: int) -> str:
+    """The id of the same case among the thousand that begin at ``start``."""
+    return f"case-{start + int(case_id.removeprefix('case-')):08}"
+
+
+def some_cases() -> tuple[list[History], list[Row]]:
+    """A thousand cases at every stage of their life, and the timeline of their events."""
     histories: dict[str, History] = {}
-    events: dict[str, list[tuple[object, ...]]] = {}
+    timeline: list[Row] = []
     for number, (case_id, value) in enumerate(actions(1000)):
         history = histories.setdefault(case_id, History.empty(case_id))
         if history.case.version > int(case_id[-3:]) % 10:  # cases stop at different points
             continue
-        twin = History(history.case, history.last_hash)
-        record = Record(0, number, 1_790_000_000_000, case_id.encode(), value)
-        other = History.empty(case_id)
-        assert dump_case(other.case)
-        made = answer(twin, record, "bench", 1)
-        history.last_hash = twin.last_hash
-        from casetrail.eventlog.codec import decode_event
-
-        stored = Record(0, number, 1_790_000_000_000, case_id.encode(), made)
-        events.setdefault(case_id, []).append(timeline_row(stored, decode_event(made)))
-    names = sorted(histories)
-    rows = [case_row(histories[name], 0) for name in names]
-    return [histories[name] for name in names], rows, [events[name] for name in names]
+        at = 1_790_000_000_000
+        made = answer(history, Record(0, number, at, case_id.encode(), value), "bench", 1)
+        timeline.append(timeline_row(Record(0, number, at, case_id.encode(), made), decode_event(made)))
+    return list(histories.values()), timeline
 
 
 def run(folder: Path, scale: float) -> Rows:
@@ -98,6 +93,3 @@ def run(folder: Path, scale: float) -> Rows:
                     raise RuntimeError(done.stderr)
             found.append((f"{name}, {cases:,} cases (s)", sorted(taken)[2], "to reach: under 0.4"))
     return found
-
-
-__all__ = ["follow", "run", "views_with"]

@@ -27,9 +27,11 @@ SORTS: Final = {
     "due": "due_at",
     "act": "last_act_at",
     "recorded": "last_recorded_at",
-    "case": "case_id",
+    "case": "case_id || ''",  # else the order of the key is followed, case by case, and the index is not used
 }
 OFTEN_MISSING: Final = frozenset({"due_at", "last_act_at"})
+OPEN: Final = "is_open + 0 = 1"
+"""Not ``is_open = 1``: that would bring in the index for ``holds``, which has only some of what is asked for here."""
 HELD_BY: Final = ("holder", "unit", "agency")
 
 Answer = list[dict[str, Any]]
@@ -71,9 +73,9 @@ class CaseFilter:
             if (value := getattr(self, name)) is not None:
                 found.append((f"{name} = ?", [value]))
         if self.nobody:
-            found.append(("holder IS NULL AND is_open = 1", []))
+            found.append((f"holder IS NULL AND {OPEN}", []))
         if self.open_only:
-            found.append(("is_open = 1", []))
+            found.append((OPEN, []))
         for name, sign, moment in (
             ("received_at", ">=", self.received_after),
             ("received_at", "<", self.received_before),
@@ -82,7 +84,7 @@ class CaseFilter:
             if moment is not None:
                 found.append((f"{name} {sign} ?", [_micros(moment)]))
         if self.quiet_since is not None:
-            quiet = "is_open = 1 AND (last_act_at < ? OR (last_act_at IS NULL AND received_at < ?))"
+            quiet = f"{OPEN} AND (last_act_at < ? OR (last_act_at IS NULL AND received_at < ?))"
             found.append((quiet, [_micros(self.quiet_since)] * 2))
         return found
 
@@ -112,7 +114,11 @@ def _typed(name: str, value: Any) -> Any:
 
 
 def cases(database: Database, which: CaseFilter) -> Answer:
-    """The cases that fit a filter."""
+    """The cases that fit a filter.
+
+    They are found in an index that has all that can be asked for, and only then read: so no filter and no order costs
+    more than going through that index once (a tenth of a second for a million cases).
+    """
     conditions = which.conditions()
     where = " AND ".join(text for text, _ in conditions)
     values = [value for _, some in conditions for value in some]
@@ -122,9 +128,10 @@ def cases(database: Database, which: CaseFilter) -> Answer:
         column in OFTEN_MISSING or which.asks_for_unreported
     ):  # the two databases differ; and elsewhere it costs an index
         order += " NULLS LAST"
+    found = f"SELECT case_id FROM case_status WHERE {where} ORDER BY {order}, case_id LIMIT ?"  # noqa: S608  (fixed names)
     statement = (
-        f"SELECT {', '.join(CASE_FIELDS)} FROM case_status WHERE {where} "  # noqa: S608  (fixed names)
-        f"ORDER BY {order}, case_id LIMIT ?"
+        f"SELECT {', '.join(CASE_FIELDS)} FROM case_status WHERE case_id IN ({found}) "  # noqa: S608
+        f"ORDER BY {order}, case_id"
     )
     return _rows(CASE_FIELDS, database.rows(statement, [*values, which.limit]))
 
@@ -155,10 +162,15 @@ def holds(database: Database, by: str, now: datetime) -> Answer:
     if by not in HELD_BY:
         raise ValueError(f"held by one of {', '.join(HELD_BY)}")
     names = (by, "open_cases", "suspended", "overdue", "next_due_at")
+    groups = (  # in the order of their index, so that nothing is sorted but the groups
+        f"SELECT {', '.join(HELD_BY)}, count(*) AS open_cases, "  # noqa: S608  (fixed names)
+        "sum(CASE WHEN status = 'suspended' THEN 1 ELSE 0 END) AS suspended, "
+        "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END) AS overdue, min(due_at) AS next_due_at "
+        f"FROM case_status WHERE is_open = 1 GROUP BY {', '.join(HELD_BY)}"
+    )
     rows = database.rows(
-        f"SELECT {by}, count(*), sum(CASE WHEN status = 'suspended' THEN 1 ELSE 0 END), "  # noqa: S608  (fixed names)
-        "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END), min(due_at) FROM case_status WHERE is_open = 1 "
-        f"GROUP BY {by} ORDER BY 2 DESC, {by} NULLS FIRST",
+        f"SELECT {by}, {', '.join(f'CAST(sum({name}) AS BIGINT)' for name in names[1:4])}, min(next_due_at) "  # noqa: S608
+        f"FROM ({groups}) AS held GROUP BY {by} ORDER BY 2 DESC, {by} NULLS FIRST",
         (_micros(now),),
     )
     return _rows(names, rows)
