@@ -1,6 +1,6 @@
 """Findings by comparison: with a person's or unit's own past, or with the others of the unit."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
@@ -134,6 +134,9 @@ def rubber_stamp(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
     Found in: Houston.
     """
     suspicions = []
+    units: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for (person, month), approvals in survey.approvals.items():
+        units[person.unit, month].update({asker: one.count for asker, one in approvals.by_asker.items()})
     for (person, month), approvals in survey.approvals.items():
         since = end_of_month(month)
         if since >= now:
@@ -144,7 +147,7 @@ def rubber_stamp(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
             tally, says = found
             yield of_person(person.id, person.unit, standard, since, tally.evidence, says, now, month=month)
         else:
-            suspicions += list(_same_asker(survey, person, month, approvals, standard))
+            suspicions += list(_same_asker(units[person.unit, month], person, month, approvals, standard))
     yield from _judged(suspicions, now)
 
 
@@ -158,15 +161,14 @@ def _stamped(approvals: Approvals, standard: Settings) -> tuple[Tally, str] | No
 
 
 def _same_asker(
-    survey: Survey, person: Person, month: str, approvals: Approvals, standard: Settings
+    unit: Counter[str], person: Person, month: str, approvals: Approvals, standard: Settings
 ) -> Iterator[Suspicion]:
-    unit = [one for (other, some), one in survey.approvals.items() if (other.unit, some) == (person.unit, month)]
+    """``unit``: for whom how many closures were approved in the unit in that month."""
     asker, most = max(approvals.by_asker.items(), key=lambda one: (one[1].count, one[0]))
     of = approvals.all.count
     if of < standard.number("least"):
         return
-    all_of_asker = sum(one.by_asker[asker].count for one in unit if asker in one.by_asker)
-    chance = chance_of_same(most.count, of, all_of_asker, sum(one.all.count for one in unit))
+    chance = chance_of_same(most.count, of, unit[asker], unit.total())
     says = f"approved {of} closures, {most.count} of them for {asker}"
     yield Suspicion(chance, person, month, most.evidence, says, standard, most.count >= standard.share("same") * of)
 
@@ -193,16 +195,19 @@ def late_entries(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
 
     Found in: Kansas City, where there was deception to cover the tracks.
     """
+    totals: defaultdict[Person, Counter[tuple[str, bool]]] = defaultdict(Counter)
+    for (person, month), entries in survey.entries.items():
+        for one in (person, Person(person.unit, "")):
+            totals[one].update({(month, True): entries.late.count, (month, False): entries.count})
     suspicions = []
     for (person, month), entries in survey.entries.items():
         since = end_of_month(month)
         standard = settings(since)
         if since >= now:
             continue
-        first = months_before(month, standard.number("months"))
-        others = [one for (other, some), one in survey.entries.items()
-                  if other.unit == person.unit and other.id != person.id and first <= some <= month]  # fmt: skip
-        before, of_before = sum(one.late.count for one in others), sum(one.count for one in others)
+        months = [months_before(month, number) for number in range(standard.number("months") + 1)]
+        own, unit = totals[person], totals[Person(person.unit, "")]
+        before, of_before = (sum(unit[one, late] - own[one, late] for one in months) for late in (True, False))
         chance = chance_of(entries.late.count, entries.count, before, of_before)
         says = f"entered {entries.late.count} of {entries.count} acts late, the others {before} of {of_before}"
         is_enough = entries.late.count >= standard.number("least")

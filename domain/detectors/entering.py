@@ -35,13 +35,7 @@ def entered_late(history: History, settings: SettingsAt, now: datetime) -> Itera
 
     Found in: Kansas City, where there was deception to cover the tracks.
     """
-    late = [
-        step
-        for step in history.steps
-        if (step.is_act or step.is_any(Happening.REVIEWED))
-        and step.action.imported is None
-        and step.known_at - step.at > settings(step.known_at).span("late")
-    ]
+    late = [step for step in history.steps if _is_work(step) and step.known_at - step.at > _late(step, settings)]
     while late:
         standard = settings(late[0].known_at)
         until = late[0].known_at + standard.span("within")
@@ -54,6 +48,14 @@ def entered_late(history: History, settings: SettingsAt, now: datetime) -> Itera
             known = [step for step in together if step.known_at <= since]
             says = f"{len(known)} late entries of work, the latest after {_longest(known).days} days"
             yield of_case(history, standard, since, [*known, *seen_with], says, None, now)
+
+
+def _is_work(step: Step) -> bool:
+    return (step.is_act or Happening.REVIEWED in step.what) and step.action.imported is None
+
+
+def _late(step: Step, settings: SettingsAt) -> timedelta:
+    return settings(step.known_at).span("late")
 
 
 def _triggers(together: Sequence[Step], steps: Sequence[Step], standard: Settings) -> Iterator[tuple[datetime, Step]]:

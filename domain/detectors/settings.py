@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 from casetrail.domain.business_time import Span, due_after
@@ -14,6 +15,8 @@ from casetrail.domain.policy import ClockRule, Condition, Escalation, InForce, L
 from casetrail.domain.policy_file import PolicyFileInvalid
 from casetrail.domain.tables import Problem, Table, nearest
 
+NEAR: Final = range(2, 9000)
+"""Years from which a limit leads to no end of the calendar."""
 USUAL: Final = "usual"
 NOBODY: Final = Escalation("nobody", (), "")
 COMMON: Final = ("off", "escalation")
@@ -86,6 +89,8 @@ class Settings:
         """When a limit is over that began at ``start``, in a case of these kinds, not counting ``rests``."""
         clock = self.clocks.get(name)
         calendar = clock.calendar if clock else None
+        if calendar is None and not rests and start.year in NEAR and not (clock and clock.instead):
+            return start + self.spans[name]  # what most are, in less time
         return due_after(start, self.limit(name, conditions).length(calendar), calendar, rests)
 
     def limit(self, name: str, conditions: frozenset[Condition] = frozenset()) -> Limit:
@@ -98,7 +103,13 @@ class Settings:
 
     def span(self, name: str) -> timedelta:
         """A limit on the wall clock."""
-        return self.limit(name).length(None)
+        return self.spans[name]
+
+    @cached_property
+    def spans(self) -> dict[str, timedelta]:
+        """All limits on the wall clock."""
+        limits = [name for name, value in self.values.items() if value is None or isinstance(value, Limit)]
+        return {name: self.limit(name).length(None) for name in limits}
 
     def number(self, name: str) -> int:
         """A whole number."""
