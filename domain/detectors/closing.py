@@ -43,7 +43,8 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
 
     Settled by: reopening the case.
 
-    May be wrong: where the victim could not be found in spite of all attempts, or a suspect has died.
+    May be wrong: where the victim could not be found in spite of all attempts, or a suspect has died; and in histories that
+    were imported from a system that kept no contacts or steps.
 
     Found in: Kansas City, where cases were closed without ever interviewing a named suspect.
     """
