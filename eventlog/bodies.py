@@ -5,7 +5,8 @@ Avro libraries write, which can be read in one way alone, and build the body as 
 which is slower and decides what is readable at all. A test holds the two equal.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +21,7 @@ from casetrail.domain.kinds import KIND_BY_NAME
 from casetrail.domain.shapes import field_types, item_of, marks, optional, to_plain
 from casetrail.domain.values import EPOCH, Fixed
 from casetrail.eventlog.binary import NULL, PRESENT, NotAvro, long_bytes, read_long, text_bytes
-from casetrail.eventlog.schemas import current_ids, parsed
+from casetrail.eventlog.schemas import current_ids, parsed, published, schema_id
 
 Read = Callable[[bytes, int], tuple[Any, int]]
 """Reads a value at a position, and gives it with the position after it."""
@@ -63,6 +64,25 @@ def branch_of(name: str, kind: Any) -> tuple[bytes, Any]:
     """The number of a kind's branch, as bytes, and its schema."""
     number = branches(name).index(kind)
     return long_bytes(number), _branch_schemas(name)[number]
+
+
+@cache
+def kinds_of(name: str) -> Mapping[int, int]:
+    """The schemas whose values are read just as the current one's are, by id, each with how many kinds of body it has.
+
+    That is the current one, and the earlier ones that it only added kinds to: their branches have the same numbers.
+    """
+    current = json.loads(published()[current_ids()[name]])
+    *envelope, body = current["fields"]
+    found = {current_ids()[name]: len(body["type"])}
+    for known, text in published().items():
+        schema = json.loads(text)
+        if schema["name"] == current["name"] and known not in found:
+            number = len(schema["fields"][-1]["type"])
+            shorter = {**body, "type": body["type"][:number]}
+            if schema_id({**current, "fields": [*envelope, shorter]}) == known:
+                found[known] = number
+    return found
 
 
 def read_plain(name: str, value: bytes, at: int) -> tuple[type[Body], dict[str, Any], int]:

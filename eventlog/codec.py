@@ -29,7 +29,7 @@ from casetrail.eventlog.binary import (
     read_text,
     text_bytes,
 )
-from casetrail.eventlog.bodies import body_bytes, branch_of, read_plain, read_strictly
+from casetrail.eventlog.bodies import body_bytes, branch_of, kinds_of, read_plain, read_strictly
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.schemas import UnknownSchema, current_ids, parsed
 
@@ -116,7 +116,7 @@ def decode_action(value: bytes | None) -> Action:
 
 
 def read_action(value: bytes | None) -> tuple[Action, bytes | None]:
-    """The action, and the bytes of its body for the event (None where they are of another schema than the current).
+    """The action, and the bytes of its body for the event (None where those are not the submitter's own).
 
     Raises ``Unreadable``.
     """
@@ -124,7 +124,8 @@ def read_action(value: bytes | None) -> tuple[Action, bytes | None]:
         raise Unreadable("no-value")
     if len(value) > ACTION_BYTES:
         raise Unreadable("too-large")
-    if value[:PREFIX] != _frame("action"):
+    kinds = _frames("action").get(value[:PREFIX])
+    if kinds is None:
         return _older_action(value, _schema_of(value, "action")), None
     try:
         action_id, at = value[PREFIX : PREFIX + 16], PREFIX + 16
@@ -133,6 +134,7 @@ def read_action(value: bytes | None) -> tuple[Action, bytes | None]:
         actor, at = _read_actor(value, at)
         imported, at = _read_imported(value, at)
         occurred_at = EPOCH + occurred * MICROSECOND
+        _check_kind(value, at, kinds)
         body, own = _read_body(value, at)
     except (NotAvro, OverflowError, IndexError) as error:
         raise Unreadable("not-decodable") from error
@@ -199,15 +201,16 @@ def decode_event(value: bytes | None) -> Event:
     """The event that is stored. Raises ``Unreadable``: then it was not written by a recorder, or was altered."""
     if value is None:
         raise Unreadable("no-value")
-    if value[:PREFIX] != _frame("event"):
+    kinds = _frames("event").get(value[:PREFIX])
+    if kinds is None:
         return _older_event(value, _schema_of(value, "event"))
     try:
-        return _read_event(value)
+        return _read_event(value, kinds)
     except (NotAvro, OverflowError, Refused, IndexError) as error:
         raise Unreadable("not-decodable") from error
 
 
-def _read_event(value: bytes) -> Event:
+def _read_event(value: bytes, kinds: int) -> Event:
     number, at = read_long(value, PREFIX + 80)
     partition, at = read_long(value, at)
     offset, at = read_long(value, at)
@@ -226,6 +229,7 @@ def _read_event(value: bytes) -> Event:
         imported, at = _read_imported(value, at)
     else:
         at += 1
+    _check_kind(value, at, kinds)
     body = read_strictly("event", value, at)
     if body is None:
         kind, fields, _ = read_plain("event", value, at)
@@ -287,6 +291,18 @@ def _resolved(value: bytes, schema_id: int, name: str) -> dict[str, Any]:
 @cache
 def _frame(name: str) -> bytes:
     return MAGIC + current_ids()[name].to_bytes(4)
+
+
+@cache
+def _frames(name: str) -> dict[bytes, int]:
+    """How values begin that are read as the current schema's are, each with how many kinds of body its schema has."""
+    return {MAGIC + schema_id.to_bytes(4): kinds for schema_id, kinds in kinds_of(name).items()}
+
+
+def _check_kind(value: bytes, at: int, kinds: int) -> None:
+    """Raise ``NotAvro`` where a value has a kind of body that its own schema did not have yet."""
+    if value[at] >= 2 * kinds and read_long(value, at)[0] >= kinds:
+        raise NotAvro("no such kind")
 
 
 @lru_cache(1024)
