@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from casetrail.audit.believed import NotWitnessed, believed
-from casetrail.audit.leaves import Cursor
+from casetrail.audit.publication.leaves import Cursor
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash

@@ -8,7 +8,7 @@ from sys import intern
 from time import monotonic
 from typing import Final, NamedTuple
 
-from casetrail.audit.witness_state import WitnessState
+from casetrail.audit.witnessing.state import WitnessState
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError, LogUnreachable

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from casetrail.audit.believed import first_believed, witnessed_at
 from casetrail.audit.export import events_of
-from casetrail.audit.leaves import Cursor
+from casetrail.audit.publication.leaves import Cursor
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
 from casetrail.domain.case import Case
 from casetrail.domain.values import at_millis, iso

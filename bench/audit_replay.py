@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.data import actions
 from bench.servers import Memory
-from casetrail.audit.replay import replay
+from casetrail.audit.replaying.replay import replay
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.outcome import History, answer, case_of
 from casetrail.eventlog.partitioner import partition_for

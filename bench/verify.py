@@ -15,7 +15,7 @@ from bench.audit_replay import fill
 from bench.notary import notarised
 from bench.peers import raw_consume
 from bench.servers import Memory
-from casetrail.audit.verify import Asked, verify
+from casetrail.audit.verification.verify import Asked, verify
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Topic
 

@@ -33,7 +33,7 @@ def publish(config: Config, directory: Path, hashes_only: bool, unwitnessed: boo
     Exit code 8 where DIR publishes another history than the log has now.
     """
     from casetrail.audit.believed import newest_believed
-    from casetrail.audit.publish import publish as published
+    from casetrail.audit.publication.publish import publish as published
     from casetrail.proofs.note import parse_note
 
     policy = loaded_policy(config) if unwitnessed else required_policy(config)

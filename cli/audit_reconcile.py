@@ -15,7 +15,7 @@ from casetrail.cli.render import emit
 from casetrail.eventlog.port import Topic
 
 if TYPE_CHECKING:
-    from casetrail.audit.ledger import Persons, TokensOf
+    from casetrail.audit.reconciliation.ledger import Persons, TokensOf
     from casetrail.domain.sealed import Token
 
 IN_TABLE: Final = ("verdict", "line", "report_number", "case_id", "matched_by", "differences", "late_hours", "reason",
@@ -35,10 +35,10 @@ def reconcile(config: Config, ledger: Path, mapping: Path, form: str) -> None:
     late, different, missing or ambiguous; what only the log has is listed too. The rows name no person. Exit code 0
     only where every line is matched and nothing else is in the log.
     """
-    from casetrail.audit.ledger import Ledger
-    from casetrail.audit.ledger_mapping import read_settings
-    from casetrail.audit.reconcile import COLUMNS
-    from casetrail.audit.reconcile import reconcile as reconciled
+    from casetrail.audit.reconciliation.ledger import Ledger
+    from casetrail.audit.reconciliation.mapping import read_settings
+    from casetrail.audit.reconciliation.reconcile import COLUMNS
+    from casetrail.audit.reconciliation.reconcile import reconcile as reconciled
 
     for file in (ledger, mapping):
         if not file.is_file():

@@ -15,7 +15,7 @@ from casetrail.cli.render import emit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from casetrail.audit.replay_findings import Finding, Verdict
+    from casetrail.audit.replaying.findings import Finding, Verdict
 
 COLUMNS: Final = ("kind", "partition", "case_id", "action", "action_offset", "event_offset", "first", "follows",
                   "followers", "expected", "recorded", "meaning")  # fmt: skip
@@ -38,8 +38,8 @@ def replay(config: Config, case_id: str | None, form: str) -> None:
     backdated: the first event of each case that differs, and later ones that do not just follow from it. Exit code 8
     where anything differs. Actions that have no event yet are counted, and are no fault.
     """
-    from casetrail.audit.replay import extents_of
-    from casetrail.audit.replay import replay as replayed
+    from casetrail.audit.replaying.replay import extents_of
+    from casetrail.audit.replaying.replay import replay as replayed
 
     if case_id is not None and not STRAY.fullmatch(case_id):
         an_id(case_id)

@@ -16,8 +16,8 @@ from casetrail.cli.render import emit, harmless, plain
 
 if TYPE_CHECKING:
     from casetrail.audit.faults import Fault, Faults
-    from casetrail.audit.published import PublishedReport
-    from casetrail.audit.verify import Report
+    from casetrail.audit.publication.published import PublishedReport
+    from casetrail.audit.verification.verify import Report
     from casetrail.proofs.treefile import Sealed
 
 CHECKED: Final = ("checked", "count")
@@ -53,8 +53,8 @@ def verify(config: Config, state: Path | None, promised: float, published: Path 
     if published is not None:
         _published(config, published, form)
         return
-    from casetrail.audit.verify import Asked
-    from casetrail.audit.verify import verify as verified
+    from casetrail.audit.verification.verify import Asked
+    from casetrail.audit.verification.verify import verify as verified
     from casetrail.eventlog.port import Topic
 
     asked = Asked(now(), timedelta(seconds=promised), loaded_policy(config), state)
@@ -68,7 +68,7 @@ def verify(config: Config, state: Path | None, promised: float, published: Path 
 
 
 def _published(config: Config, directory: Path, form: str) -> None:
-    from casetrail.audit.published import verify_published
+    from casetrail.audit.publication.published import verify_published
 
     with progress_bar("verifying", None) as progress:
         report = verify_published(directory, loaded_policy(config), progress)

@@ -19,7 +19,7 @@ from casetrail.cli.render import emit, fields
 
 if TYPE_CHECKING:
     from casetrail.domain.detectors.finding import Evidence, Finding
-    from casetrail.domain.detectors.history import History
+    from casetrail.domain.detectors.history import Departures, History
 
 Row = dict[str, Any]
 
@@ -145,7 +145,8 @@ def _found(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding
     events = hashed_history_of(config, wanted.case, question.until)
     if not events:
         raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
-    yield from Judge(question.policies, wanted.detectors or None).case(_history(wanted.case, events), question.at)
+    history = _history(wanted.case, events, _departures(config, question))
+    yield from Judge(question.policies, wanted.detectors or None).case(history, question.at)
 
 
 def _found_in_all(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding]":
@@ -155,10 +156,10 @@ def _found_in_all(config: Config, question: Asked, wanted: Wanted) -> "Iterator[
     from casetrail.domain.detectors.statistics import EXTRA
 
     with tempfile.TemporaryDirectory(prefix="casetrail-") as folder, closing(TracesOnDisk(Path(folder))) as traces:
-        judge = Judge(question.policies, wanted.detectors or None, traces)
+        judge, left = Judge(question.policies, wanted.detectors or None, traces), _departures(config, question)
         with progress_bar("reading", count_events(config)) as progress:
             for case_id, events in hashed_histories(config, question.until, progress):
-                history = _history(case_id, events)
+                history = _history(case_id, events, left)
                 yield from judge.case(history, question.at)
                 judge.count(history)
         yield from judge.many(question.at)
@@ -166,10 +167,19 @@ def _found_in_all(config: Config, question: Asked, wanted: Wanted) -> "Iterator[
         click.echo(f"not judged: {', '.join(judge.left_out)}: they need SciPy, the extra casetrail[{EXTRA}]", err=True)
 
 
-def _history(case_id: str, events: Any) -> "History":
+def _departures(config: Config, question: Asked) -> "Departures":
+    """Who has left, by the registry."""
+    from casetrail.cli.case_histories import hashed_history_of
+    from casetrail.domain.detectors.leaving import departures
+    from casetrail.domain.registry import REGISTRY
+
+    return departures(hashed_history_of(config, REGISTRY, question.until))
+
+
+def _history(case_id: str, events: Any, left: "Departures") -> "History":
     from casetrail.domain.detectors.history import History
 
-    history = History(case_id)
+    history = History(case_id, left)
     for event, leaf in events:
         history.follow(event, leaf)
     return history

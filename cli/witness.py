@@ -15,8 +15,8 @@ from casetrail.cli.render import emit
 from casetrail.cli.trust import believed_logs, log_key_option
 
 if TYPE_CHECKING:
-    from casetrail.audit.witness import Cosigner
-    from casetrail.audit.witness_state import Seen
+    from casetrail.audit.witnessing.state import Seen
+    from casetrail.audit.witnessing.witness import Cosigner
     from casetrail.proofs.addcheckpoint import AddCheckpoint
 
 SEEN: Final = ("seen_at", "origin", "size", "root", "result", "contradicts")
@@ -67,7 +67,7 @@ def serve(
     import sys
     import threading
 
-    from casetrail.audit.witness_server import WitnessServer
+    from casetrail.audit.witnessing.server import WitnessServer
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stop = threading.Event()
@@ -113,7 +113,7 @@ def cosign(
     FILE is what 'casetrail witness request' has written, or a bare checkpoint where no proof is needed: the first one of a log,
     or one that was cosigned before; '-' reads standard input. Exit code 8 where the log contradicts itself.
     """
-    from casetrail.audit.witness import Contradiction, NotConsistent, SizeConflict
+    from casetrail.audit.witnessing.witness import Contradiction, NotConsistent, SizeConflict
     from casetrail.proofs.addcheckpoint import is_add_checkpoint, parse_add_checkpoint
     from casetrail.proofs.checkpoint import parse_checkpoint
     from casetrail.proofs.note import parse_note
@@ -199,7 +199,7 @@ def list_seen(state: Path, refused: bool, form: str) -> None:
 
     All formats but the table have each checkpoint's signed note. Exit code 8 where the log has signed two roots for one size.
     """
-    from casetrail.audit.witness_state import WitnessState
+    from casetrail.audit.witnessing.state import WitnessState
 
     if not state.exists():
         raise Failure(f"there is no state of a witness at {state}", exits.NOT_FOUND)
@@ -220,8 +220,8 @@ def list_seen(state: Path, refused: bool, form: str) -> None:
 def _cosigner(
     config: Config, key: Path, passphrase_file: Path | None, log_keys: Sequence[str], path: Path
 ) -> "Iterator[Cosigner]":
-    from casetrail.audit.witness import Cosigner
-    from casetrail.audit.witness_state import WitnessState
+    from casetrail.audit.witnessing.state import WitnessState
+    from casetrail.audit.witnessing.witness import Cosigner
     from casetrail.proofs.keys import load_key
 
     signer, logs = load_key(key, passphrase_in(passphrase_file)), believed_logs(config, log_keys)

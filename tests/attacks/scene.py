@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from click.testing import CliRunner, Result
 
-from casetrail.audit.witness import Cosigner
-from casetrail.audit.witness_server import WitnessServer
-from casetrail.audit.witness_state import WitnessState
+from casetrail.audit.witnessing.server import WitnessServer
+from casetrail.audit.witnessing.state import WitnessState
+from casetrail.audit.witnessing.witness import Cosigner
 from casetrail.cli import exits
 from casetrail.cli.main import cli
 from casetrail.consumers.notary import Notary

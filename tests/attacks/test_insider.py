@@ -1,6 +1,7 @@
 """Insiders: one who may write to the topics and bypasses the recorder, one with a role, and one who never submits."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ def test_a_submission_that_comes_where_an_invented_event_waited_for_it_is_no_ans
     record, event = embedded.events()[-1]
     end = embedded.log.end_offsets(Topic.ACTIONS)[record.partition]
     put(embedded, record, encode_event(next_of(record, event)._replace(action_offset=end)))
+    time.sleep(0.01)  # so that the log's milliseconds tell which came first
     (held,) = embedded.submit(life(VICTIM)[3])
     embedded.record()  # it takes the action for answered
     assert set(embedded.faults()) == {"action-differs", "time-differs", "event-before-action"}

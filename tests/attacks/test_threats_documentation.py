@@ -9,10 +9,10 @@ import pytest
 
 from casetrail.audit.compare import Verdict
 from casetrail.audit.faults import Kind as FaultKind
-from casetrail.audit.reconcile import Verdict as Reconciled
-from casetrail.audit.replay_findings import Kind as ReplayKind
-from casetrail.audit.verify_checkpoints import CLOCKS
-from casetrail.audit.verify_feed import KAFKA
+from casetrail.audit.reconciliation.reconcile import Verdict as Reconciled
+from casetrail.audit.replaying.findings import Kind as ReplayKind
+from casetrail.audit.verification.checkpoints import CLOCKS
+from casetrail.audit.verification.feed import KAFKA
 from casetrail.consumers.notary import Cadence
 from casetrail.domain.status import Status
 

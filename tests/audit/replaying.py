@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from casetrail.audit.replay import extents_of, replay, replay_partition
-from casetrail.audit.replay_findings import Finding, Kind, Verdict
+from casetrail.audit.replaying.findings import Finding, Kind, Verdict
+from casetrail.audit.replaying.replay import extents_of, replay, replay_partition
 from casetrail.domain.actions import Action, ActionRejected
 from casetrail.eventlog.codec import Event, decode_event, encode_action, encode_event
 from casetrail.eventlog.hashing import NO_HASH, leaf_hash

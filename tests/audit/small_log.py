@@ -5,8 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from casetrail.audit.witness import Cosigner
-from casetrail.audit.witness_state import WitnessState
+from casetrail.audit.witnessing.state import WitnessState
+from casetrail.audit.witnessing.witness import Cosigner
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.keys import Algorithm, SignerKey, create_key

@@ -7,7 +7,7 @@ import pytest
 
 from casetrail.audit.compare import Comparison, Finding, NothingToCompare, Verdict, evidence
 from casetrail.audit.held import Access, Held, SourceUnreadable, Tree, held, held_at, tree_of_folder
-from casetrail.audit.witness import Refused
+from casetrail.audit.witnessing.witness import Refused
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Log
 from casetrail.proofs.addcheckpoint import AddCheckpoint

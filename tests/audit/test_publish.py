@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 
 from casetrail.audit.believed import NotWitnessed, newest_believed
-from casetrail.audit.publish import FolderUnusable, PublicationContradicted, publish
+from casetrail.audit.publication.publish import FolderUnusable, PublicationContradicted, publish
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.opening import init_log, open_log

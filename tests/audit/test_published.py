@@ -10,8 +10,8 @@ import pytest
 
 from casetrail.audit.believed import newest_believed
 from casetrail.audit.faults import Kind
-from casetrail.audit.publish import publish
-from casetrail.audit.published import NotPublished, PublishedLog, PublishedReport, verify_published
+from casetrail.audit.publication.publish import publish
+from casetrail.audit.publication.published import NotPublished, PublishedLog, PublishedReport, verify_published
 from casetrail.domain.notarized import CheckpointPublished, OffsetRange
 from casetrail.eventlog.codec import decode_event, encode_event
 from casetrail.eventlog.hashing import leaf_hash

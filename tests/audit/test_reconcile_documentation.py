@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from casetrail.audit.ledger_mapping import GROUPS, SCOPED, SETTINGS
-from casetrail.audit.matching import MOST_ALIKE
-from casetrail.audit.reconcile import Verdict
+from casetrail.audit.reconciliation.mapping import GROUPS, SCOPED, SETTINGS
+from casetrail.audit.reconciliation.matching import MOST_ALIKE
+from casetrail.audit.reconciliation.reconcile import Verdict
 from casetrail.cli import exits
 from casetrail.domain.codes import Channel, Offence
 from tests.actions import CLINIC as CLINIC_STAFF

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.audit.ledger import MOST_FIELD, MOST_LINE, row_hash
+from casetrail.audit.reconciliation.ledger import MOST_FIELD, MOST_LINE, row_hash
 from casetrail.cli import exits
 from tests.audit.reconciling import HOTLINE, Book, verdicts
 from tests.cli.test_hostile_strings import HOSTILE, assert_harmless, assert_no_formula

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casetrail.audit.ledger import Ledger, Persons
-from casetrail.audit.reconcile import Row, Verdict, reconcile
+from casetrail.audit.reconciliation.ledger import Ledger, Persons
+from casetrail.audit.reconciliation.reconcile import Row, Verdict, reconcile
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.codes import MergeReason, Offence, TokenKind
 from casetrail.domain.intake import OffenceAlleged, ReportReceived

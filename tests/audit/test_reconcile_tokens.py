@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from casetrail.audit.matching import MOST_ALIKE
+from casetrail.audit.reconciliation.matching import MOST_ALIKE
 from casetrail.cli import exits
 from casetrail.domain.codes import MergeReason
 from casetrail.domain.linking import Merged

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casetrail.audit import replay as replaying
-from casetrail.audit import replay_findings, replay_judging
-from casetrail.audit.replay import replay
-from casetrail.audit.replay_cases import Trials
-from casetrail.audit.replay_findings import MEANINGS, Kind
+from casetrail.audit.replaying import findings as replay_findings
+from casetrail.audit.replaying import judging as replay_judging
+from casetrail.audit.replaying import replay as replaying
+from casetrail.audit.replaying.cases import Trials
+from casetrail.audit.replaying.findings import MEANINGS, Kind
+from casetrail.audit.replaying.replay import replay
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
 from casetrail.domain.codes import ReviewResult, Step
 from casetrail.domain.intake import ReportReceived

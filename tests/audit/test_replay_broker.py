@@ -2,8 +2,8 @@
 
 import pytest
 
-from casetrail.audit.replay import replay
-from casetrail.audit.replay_findings import Kind
+from casetrail.audit.replaying.findings import Kind
+from casetrail.audit.replaying.replay import replay
 from casetrail.consumers.recorder import OwnedPartition
 from casetrail.eventlog.codec import decode_event, encode_action, encode_event
 from casetrail.eventlog.opening import init_log

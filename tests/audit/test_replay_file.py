@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casetrail.audit.replay_cases import copy_of, take_in
-from casetrail.audit.replay_findings import Kind
+from casetrail.audit.replaying.cases import copy_of, take_in
+from casetrail.audit.replaying.findings import Kind
 from casetrail.domain.actions import ActionRejected, Actor
 from casetrail.domain.codes import ConcernAnswer, Role, Step
 from casetrail.domain.concern import ConcernAnswered

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casetrail.audit.replay_order import answered_action, longest_growing
+from casetrail.audit.replaying.order import answered_action, longest_growing
 from casetrail.eventlog import stream
 from casetrail.eventlog.codec import encode_event
 from casetrail.eventlog.errors import LogUnreachable

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fastavro import schemaless_writer
 
-from casetrail.audit import replay_judging
-from casetrail.audit.replay_findings import Kind
+from casetrail.audit.replaying import judging as replay_judging
+from casetrail.audit.replaying.findings import Kind
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role

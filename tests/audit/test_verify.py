@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from casetrail.audit import verify_partition, verify_plan
 from casetrail.audit.faults import Faults, Kind
-from casetrail.audit.verify import Asked, Report, verify
-from casetrail.audit.verify_copy import CopyUnusable
-from casetrail.audit.verify_outline import Writer
-from casetrail.audit.verify_outline import _pairs as known_pairs
+from casetrail.audit.verification import partition as verify_partition
+from casetrail.audit.verification import plan as verify_plan
+from casetrail.audit.verification.copy import CopyUnusable
+from casetrail.audit.verification.outline import Writer
+from casetrail.audit.verification.outline import _pairs as known_pairs
+from casetrail.audit.verification.verify import Asked, Report, verify
 from casetrail.eventlog.codec import decode_event, encode_event
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Entry, Topic
@@ -102,7 +103,7 @@ def test_what_older_versions_have_written_is_verified_in_the_same_way(tmp_path: 
 def test_several_processes_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     story = told(tmp_path, 6, 3)
     alone = story.report()
-    monkeypatch.setattr("casetrail.audit.verify.FEW", 0)
+    monkeypatch.setattr("casetrail.audit.verification.verify.FEW", 0)
     assert said(story.report()) == said(alone)
 
 

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from casetrail.audit.faults import Fault, Kind
-from casetrail.audit.verify import Asked, Report, verify
+from casetrail.audit.verification.verify import Asked, Report, verify
 from casetrail.eventlog.codec import decode_event, encode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import init_log

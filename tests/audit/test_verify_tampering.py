@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from casetrail.audit import verify_partition, verify_plan
 from casetrail.audit.faults import Fault, Kind
-from casetrail.audit.verify_outline import Writer
+from casetrail.audit.verification import partition as verify_partition
+from casetrail.audit.verification import plan as verify_plan
+from casetrail.audit.verification.outline import Writer
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
 from casetrail.eventlog.codec import Event, decode_event, encode_event

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casetrail.audit.witness import (
+from casetrail.audit.witnessing.state import Seen, StateUnusable, WitnessState
+from casetrail.audit.witnessing.witness import (
     Contradiction,
     Cosigner,
     NotConsistent,
@@ -21,7 +22,6 @@ from casetrail.audit.witness import (
     Refused,
     SizeConflict,
 )
-from casetrail.audit.witness_state import Seen, StateUnusable, WitnessState
 from casetrail.proofs.addcheckpoint import AddCheckpoint, parse_add_checkpoint
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.errors import KeyUnusable, NoteInvalid, ProofInvalid

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.audit.witness import Cosigner
-from casetrail.audit.witness_server import Limits, WitnessServer
-from casetrail.audit.witness_state import WitnessState
+from casetrail.audit.witnessing.server import Limits, WitnessServer
+from casetrail.audit.witnessing.state import WitnessState
+from casetrail.audit.witnessing.witness import Cosigner
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.keys import Algorithm, create_key, save_key
 from casetrail.proofs.note import parse_note, verify_note

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from casetrail.audit.faults import Fault, Kind
-from casetrail.audit.verify import Asked, Report, verify
+from casetrail.audit.verification.verify import Asked, Report, verify
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.embedded_file import GUARDS
 from casetrail.eventlog.port import Entry, Log, Topic

@@ -115,3 +115,21 @@ def test_what_is_not_understood_is_said(shell: Shell) -> None:
     assert "write untouched" in shell.run("findings", "--detector", "untuched", code=2).stderr
     shell.report("C-1")
     assert "know no case" in shell.run("findings", "--case", "C-9", code=6).stderr
+
+
+def test_a_case_of_somebody_who_has_left_by_the_registry_is_found(shell: Shell) -> None:
+    commander = ("--person", "cmd.1", "--agency", "metro-pd", "--role", "commander")
+    shell.report("C-1")
+    shell.run(*INTAKE, "act", "screened-in", "C-1", "--reason", "alleges_crime")
+    shell.run(*SERGEANT, "act", "assigned", "C-1", "--holder", "det.01")
+    shell.run(
+        *commander, "act", "agency-registered", "registry", "--agency", "metro-pd", "--agency-kind", "law_enforcement"
+    )
+    joined = ("--person", "det.01", "--agency", "metro-pd", "--role", "investigator", "--unit", "child-crimes")
+    shell.run(*commander, "act", "person-joined", "registry", *joined)
+    assert listed(shell, "--detector", "holder-left", code=0) == []
+    shell.run(*commander, "act", "person-left", "registry", "--person", "det.01")
+    (one,) = listed(shell, "--detector", "holder-left")
+    assert [event.split(":")[0] for event in one["evidence"]] == ["registry#3", "C-1#3"]
+    (row,) = shell.rows("findings", "explain", one["finding"], "--now", IN_TEN_DAYS, "--case", "C-1")
+    assert [event["kind"] for event in row["evidence"]] == ["PersonLeft", "Assigned"]

@@ -5,10 +5,10 @@ import shlex
 from pathlib import Path
 from typing import Final
 
-from casetrail.audit import witness
 from casetrail.audit.compare import Verdict
-from casetrail.audit.witness import Refused
-from casetrail.audit.witness_server import STATUS, Limits
+from casetrail.audit.witnessing import witness
+from casetrail.audit.witnessing.server import STATUS, Limits
+from casetrail.audit.witnessing.witness import Refused
 from casetrail.cli import exits
 from casetrail.consumers.witnesses import PATIENCE, REST, ROUNDS
 from tests.cli.shell import Shell

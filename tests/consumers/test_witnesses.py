@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.audit.witness import Cosigner
-from casetrail.audit.witness_server import WitnessServer
-from casetrail.audit.witness_state import WitnessState
+from casetrail.audit.witnessing.server import WitnessServer
+from casetrail.audit.witnessing.state import WitnessState
+from casetrail.audit.witnessing.witness import Cosigner
 from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.notary import Notary
 from casetrail.consumers.witnesses import Answer, Witness, Witnesses, exchange

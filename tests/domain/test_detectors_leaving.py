@@ -2,12 +2,17 @@
 
 from datetime import datetime
 
+from casetrail.domain.actions import Body
 from casetrail.domain.assignment import Assigned, Reassigned, Released
-from casetrail.domain.codes import ConcernAnswer, ConcernKind, HandoverReason
+from casetrail.domain.case import Case, Recorded
+from casetrail.domain.codes import AgencyKind, ConcernAnswer, ConcernKind, HandoverReason, Role
 from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import Departure, Departures, History
-from tests.actions import CLINIC, DETECTIVE, OTHER_DETECTIVE
+from casetrail.domain.detectors.leaving import departures
+from casetrail.domain.registry import AgencyRegistered, PersonJoined, PersonLeft, PersonMoved
+from tests.actions import CLINIC, DETECTIVE, OTHER_DETECTIVE, REGISTRAR, action
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import WORKLOAD, approved, held
 from tests.domain.detecting import SECOND, found, judge, leaf, numbers, only, seen
@@ -79,3 +84,50 @@ def test_only_an_answer_to_the_same_concern_settles_it() -> None:
     assert only(ended, "ignored_alarm", day(99)).is_open
     other = held().tell(day(0), ConcernRaised("c2", ConcernKind.NO_RESPONSE), CLINIC).tell(day(0), RAISED, CLINIC)
     assert only(other.tell(day(3), answer), "ignored_alarm", day(99)).evidence[0].number == 5
+
+
+# --- the registry ---
+
+
+def registry(*doings: tuple[float, Body]) -> Departures:
+    """What a registry knows of departures, from what was recorded in it."""
+    case = Case.unreported("registry")
+    begin = [(0.0, AgencyRegistered("metro-pd", AgencyKind.LAW_ENFORCEMENT))]
+    for at, body in [*begin, *doings]:
+        asked = action(body, REGISTRAR, "registry", day(at))
+        made = decide(case, asked, day(at))
+        assert made is body, made
+        case.record(asked, made, day(at))
+    return departures([(event, leaf(event)) for event in case.collect_events() if isinstance(event, Recorded)])
+
+
+JOINED = PersonJoined(DETECTIVE.id, "metro-pd", Role.INVESTIGATOR, "child-crimes")
+
+
+def moved(unit: str) -> PersonMoved:
+    return PersonMoved(DETECTIVE.id, Role.INVESTIGATOR, unit)
+
+
+def test_who_leaves_the_agency_or_goes_to_another_unit_has_left_the_unit() -> None:
+    for at, body in ((4.0, PersonLeft(DETECTIVE.id)), (4.0, moved("burglary"))):
+        (one,) = registry((0, JOINED), (at, body))[DETECTIVE.id]
+        assert (one.unit, one.at, one.number, one.back_at) == ("child-crimes", day(4), 3, None)
+        (found,) = found_of(held(), registry((0, JOINED), (at, body)), day(99))
+        assert found.since == day(7), "the weekend does not count"
+    assert registry((0, JOINED)) == {}
+    promoted = PersonMoved(DETECTIVE.id, Role.SUPERVISOR, "child-crimes")
+    assert registry((0, JOINED), (5, promoted)) == {}
+
+
+def test_who_comes_back_to_the_unit_is_back() -> None:
+    back = registry((0, JOINED), (5, PersonLeft(DETECTIVE.id)), (9, JOINED))
+    assert [(one.at, one.back_at) for one in back[DETECTIVE.id]] == [(day(5), day(9))]
+    there_and_back = registry((0, JOINED), (5, moved("burglary")), (9, moved("child-crimes")))
+    units = [(one.unit, one.back_at) for one in there_and_back[DETECTIVE.id]]
+    assert units == [("child-crimes", day(9)), ("burglary", None)]
+    elsewhere = registry(
+        (0, JOINED),
+        (5, PersonLeft(DETECTIVE.id)),
+        (9, PersonJoined(DETECTIVE.id, "metro-pd", Role.INVESTIGATOR, "burglary")),
+    )
+    assert [one.back_at for one in elsewhere[DETECTIVE.id]] == [None]

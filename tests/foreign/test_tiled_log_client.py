@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from casetrail.audit.believed import newest_believed
-from casetrail.audit.publish import publish
-from casetrail.audit.published import PublishedLog
+from casetrail.audit.publication.publish import publish
+from casetrail.audit.publication.published import PublishedLog
 from casetrail.eventlog.opening import init_log
 from casetrail.proofs.logtree import LogTree
 from tests.audit.witnessing import POLICY, witnesses

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
-from casetrail.audit.verify_outline import Writer
+from casetrail.audit.verification.outline import Writer
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable, kind_of
 from casetrail.domain.values import is_id
 from casetrail.eventlog.binary import NotAvro, read_long

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from casetrail.audit.faults import Fault, Faults, Kind
-from casetrail.audit.verify_feed import Feed, Promises, read_all
+from casetrail.audit.verification.feed import Feed, Promises, read_all
 from casetrail.eventlog.embedded_file import GUARDS
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.eventlog.schemas import schema_id

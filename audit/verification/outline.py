@@ -1,7 +1,7 @@
 """What a recorder would have written: an event as it follows, byte for byte, from the action and from the case so far.
 
 Almost every event in a log is its action with a new head. So the whole event can be checked by writing it again and
-comparing, which is several times faster than decoding it. What is not the same goes to ``verify_events``, which knows
+comparing, which is several times faster than decoding it. What is not the same goes to ``events``, which knows
 the exceptions and finds out what is wrong.
 """
 

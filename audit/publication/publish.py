@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from casetrail.audit.believed import Believed
-from casetrail.audit.leaves import Leaves
+from casetrail.audit.publication.leaves import Leaves
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Log

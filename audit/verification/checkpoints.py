@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
-from casetrail.audit.verify_copy import Copy
-from casetrail.audit.verify_feed import Feed
-from casetrail.audit.verify_partition import Extent
-from casetrail.audit.verify_signatures import Signatures
+from casetrail.audit.verification.copy import Copy
+from casetrail.audit.verification.feed import Feed
+from casetrail.audit.verification.partition import Extent
+from casetrail.audit.verification.signatures import Signatures
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
 from casetrail.domain.values import at_millis
 from casetrail.eventlog.codec import PREFIX, Unreadable

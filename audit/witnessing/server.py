@@ -17,8 +17,15 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, NamedTuple
 
-from casetrail.audit.witness import Cosigner, NotConsistent, NotSigned, OldSizeTooLarge, OriginUnknown, SizeConflict
-from casetrail.audit.witness_state import StateUnusable
+from casetrail.audit.witnessing.state import StateUnusable
+from casetrail.audit.witnessing.witness import (
+    Cosigner,
+    NotConsistent,
+    NotSigned,
+    OldSizeTooLarge,
+    OriginUnknown,
+    SizeConflict,
+)
 from casetrail.domain.values import iso
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.addcheckpoint import SIZE_TYPE, parse_add_checkpoint

@@ -9,10 +9,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from casetrail.audit.ledger import Ledger, LedgerLine, TokensOf
-from casetrail.audit.ledger_mapping import LedgerMapping
-from casetrail.audit.matching import ACCEPTED, MOST_ALIKE, Later, Place, Report, Workspace, micros
-from casetrail.audit.reported import Reported
+from casetrail.audit.reconciliation.ledger import Ledger, LedgerLine, TokensOf
+from casetrail.audit.reconciliation.mapping import LedgerMapping
+from casetrail.audit.reconciliation.matching import ACCEPTED, MOST_ALIKE, Later, Place, Report, Workspace, micros
+from casetrail.audit.reconciliation.reported import Reported
 from casetrail.domain.values import EPOCH, iso
 from casetrail.eventlog.port import Log
 

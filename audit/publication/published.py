@@ -1,7 +1,7 @@
 """Verifying a published log (c2sp.org/tlog-tiles) from its files alone: without the log, without its operator.
 
 Every hash is computed again from the entries, up to the root that the published checkpoint states; then the entries are
-judged as events (``published_entries``). A folder that was published without entries still shows that its tree is whole.
+judged as events (``entries``). A folder that was published without entries still shows that its tree is whole.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from casetrail.audit.faults import Fault, Faults, Kind
-from casetrail.audit.published_entries import Entries
+from casetrail.audit.publication.entries import Entries
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint

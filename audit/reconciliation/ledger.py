@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
-from casetrail.audit.ledger_mapping import (
+from casetrail.audit.reconciliation.mapping import (
     BadMapping,
     CellRefused,
     LedgerMapping,

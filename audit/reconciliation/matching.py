@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from casetrail.audit.ledger import LedgerLine
+from casetrail.audit.reconciliation.ledger import LedgerLine
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.sealed import Token
 from casetrail.domain.values import EPOCH

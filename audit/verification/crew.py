@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from casetrail.audit.verify_partition import Checked, Job, Piece, Source, begin, check, pieces_in, work
+from casetrail.audit.verification.partition import Checked, Job, Piece, Source, begin, check, pieces_in, work
 
 Progress = Callable[[int], None]
 

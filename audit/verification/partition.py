@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Faults, Kind
-from casetrail.audit.replay_order import longest_growing
-from casetrail.audit.verify_events import First, Judge, Place, State
-from casetrail.audit.verify_feed import Feed, Promises
+from casetrail.audit.replaying.order import longest_growing
+from casetrail.audit.verification.events import First, Judge, Place, State
+from casetrail.audit.verification.feed import Feed, Promises
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.headers import read_header

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault
-from casetrail.audit.verify_events import State, named, what_breaks
-from casetrail.audit.verify_partition import Piece, Seen
+from casetrail.audit.verification.events import State, named, what_breaks
+from casetrail.audit.verification.partition import Piece, Seen
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.port import Topic
 from casetrail.proofs.casemap import CaseMap

@@ -1,6 +1,6 @@
 """Verification of a whole log: it is read once, in parallel, and everything that it promises is checked, trusting nobody.
 
-The processes of ``verify_partition`` check events beside the actions that they answer; ``verify_merge`` puts together what
+The processes of ``partition`` check events beside the actions that they answer; ``merge`` puts together what
 they found, with what the checkpoints state of it. Memory does not grow with the number of events.
 """
 
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
-from casetrail.audit.verify_checkpoints import Checkpoints
-from casetrail.audit.verify_copy import Copy
-from casetrail.audit.verify_crew import Crew, Progress
-from casetrail.audit.verify_feed import EMBEDDED, KAFKA, Feed, Promises
-from casetrail.audit.verify_merge import Merge
-from casetrail.audit.verify_partition import Extent, Source
-from casetrail.audit.verify_plan import Plan
-from casetrail.audit.verify_settings import carried_schemas, check_settings, check_starts
-from casetrail.audit.verify_signatures import Signatures
+from casetrail.audit.verification.checkpoints import Checkpoints
+from casetrail.audit.verification.copy import Copy
+from casetrail.audit.verification.crew import Crew, Progress
+from casetrail.audit.verification.feed import EMBEDDED, KAFKA, Feed, Promises
+from casetrail.audit.verification.merge import Merge
+from casetrail.audit.verification.partition import Extent, Source
+from casetrail.audit.verification.plan import Plan
+from casetrail.audit.verification.settings import carried_schemas, check_settings, check_starts
+from casetrail.audit.verification.signatures import Signatures
 from casetrail.domain.values import at_millis, iso
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log, parse_address

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
-from casetrail.audit.verify_checkpoints import Group, Stated
-from casetrail.audit.verify_copy import At, Computed, Copy
-from casetrail.audit.verify_crew import Crew, Pieces, Task
-from casetrail.audit.verify_feed import NEVER
-from casetrail.audit.verify_partition import Checked, Seen
-from casetrail.audit.verify_plan import Batch
+from casetrail.audit.verification.checkpoints import Group, Stated
+from casetrail.audit.verification.copy import At, Computed, Copy
+from casetrail.audit.verification.crew import Crew, Pieces, Task
+from casetrail.audit.verification.feed import NEVER
+from casetrail.audit.verification.partition import Checked, Seen
+from casetrail.audit.verification.plan import Batch
 from casetrail.eventlog.port import Topic
 
 

@@ -11,8 +11,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
-from casetrail.audit.replay_findings import Kind
-from casetrail.audit.replay_order import Answer
+from casetrail.audit.replaying.findings import Kind
+from casetrail.audit.replaying.order import Answer
 from casetrail.domain.actions import (
     ActionRejected,
     Body,

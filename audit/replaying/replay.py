@@ -14,9 +14,9 @@ from queue import Empty
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from casetrail.audit.replay_findings import Finding, Kind, Verdict
-from casetrail.audit.replay_judging import Judge
-from casetrail.audit.replay_order import Answers
+from casetrail.audit.replaying.findings import Finding, Kind, Verdict
+from casetrail.audit.replaying.judging import Judge
+from casetrail.audit.replaying.order import Answers
 from casetrail.domain.values import is_id
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.partitioner import partition_for

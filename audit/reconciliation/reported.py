@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from casetrail.audit.ledger_mapping import Scope
-from casetrail.audit.matching import ACCEPTED, Later, Place, Report, micros
+from casetrail.audit.reconciliation.mapping import Scope
+from casetrail.audit.reconciliation.matching import ACCEPTED, Later, Place, Report, micros
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
 from casetrail.domain.closure import Reopened
 from casetrail.domain.codes import TokenKind

@@ -5,8 +5,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from casetrail.audit.verify_checkpoints import Checkpoints, Group
-from casetrail.audit.verify_partition import Extent, Job
+from casetrail.audit.verification.checkpoints import Checkpoints, Group
+from casetrail.audit.verification.partition import Extent, Job
 from casetrail.domain.notarized import OffsetRange
 
 EVENTS: Final = 60_000

@@ -18,8 +18,8 @@ outcomes, both of which follow from what he was convicted of already.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from casetrail.audit.replay_cases import NOT_LISTED, Trial, Trials, copy_of, take_in
-from casetrail.audit.replay_comparing import (
+from casetrail.audit.replaying.cases import NOT_LISTED, Trial, Trials, copy_of, take_in
+from casetrail.audit.replaying.comparing import (
     CHAIN,
     Differences,
     Fields,
@@ -38,8 +38,8 @@ from casetrail.audit.replay_comparing import (
     unread,
     weight,
 )
-from casetrail.audit.replay_findings import Finding, Kind, Verdict
-from casetrail.audit.replay_order import Answer, rules_named
+from casetrail.audit.replaying.findings import Finding, Kind, Verdict
+from casetrail.audit.replaying.order import Answer, rules_named
 from casetrail.domain.deciding import RULE_SETS
 from casetrail.domain.rules import RULE_SET
 from casetrail.domain.values import at_millis

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from casetrail.audit.witness_state import MOST_LEAVES, Seen, WitnessState
+from casetrail.audit.witnessing.state import MOST_LEAVES, Seen, WitnessState
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint

@@ -1,0 +1,1 @@
+"""Somebody else's list of reports, held against the log."""
