@@ -21,6 +21,7 @@ from casetrail.domain.closure import ExceptionalConditions
 from casetrail.domain.codes import Channel, Offence, ReporterKind, Role
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.kinds import ACTION_KINDS
+from casetrail.domain.registry import PolicyAdopted
 from casetrail.domain.rules import RULES
 from casetrail.domain.sealed import SealedField
 from casetrail.domain.shapes import field_types, item_of, optional
@@ -29,10 +30,14 @@ from casetrail.publishing import Outcome, OutcomePending, Receipt, connect
 from casetrail.publishing.receipt import PROMISED_WITHIN
 
 SEALING: Final = "sealed"
+WITH_COMMANDS_OF_THEIR_OWN: Final = (ReportReceived, PolicyAdopted)
 CONDITIONS: Final = "conditions"
 EXIT_BY_RESULT: Final = {"accepted": exits.OK, "rejected": exits.REJECTED, "unreadable": exits.UNREADABLE}
 
 HELP: Final = {
+    "person": "person",
+    "agency": "agency",
+    "unit": "unit, where the agency has units",
     "holder": "person who holds the case from now on",
     "referral": "referral, one in this case",
     "concern": "concern, one in this case",
@@ -271,7 +276,7 @@ def _add(kind: Any) -> None:
 
 
 for _kind in ACTION_KINDS:
-    if _kind is not ReportReceived:
+    if _kind not in WITH_COMMANDS_OF_THEIR_OWN:
         _add(_kind)
 
 

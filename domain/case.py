@@ -22,6 +22,7 @@ from eventsourcing.domain import BaseAggregate, CanMutateAggregate
 
 from casetrail.domain.actions import Action, ActionRejected, Body, SubmissionUnreadable, Unaccepted
 from casetrail.domain.codes import SEXUAL_OFFENCES, Channel, Clearance, Disposition, Offence, ReporterKind, Service
+from casetrail.domain.registry_facts import RegistryFacts
 from casetrail.domain.status import OPEN, Status
 from casetrail.domain.values import EPOCH
 
@@ -121,6 +122,8 @@ class Facts:
 
     referrals: dict[str, Referral] = field(default_factory=dict)
     concerns: dict[str, Concern] = field(default_factory=dict)
+
+    registry: RegistryFacts | None = None  # only in the history of the registry itself
 
     imported: bool = False  # some events were imported
     live: bool = False  # some events were not

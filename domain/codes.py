@@ -281,6 +281,17 @@ class Relation(StrEnum):
     OTHER = "other"
 
 
+class ExtensionReason(StrEnum):
+    """Why a decision takes longer: good cause (RSMo 210.183)."""
+
+    AWAITING_LAB = "awaiting_lab"
+    AWAITING_RECORDS = "awaiting_records"
+    AWAITING_PARTNER = "awaiting_partner"
+    VICTIM_NOT_READY = "victim_not_ready"
+    NEW_INFORMATION = "new_information"
+    OTHER = "other"
+
+
 class CorrectionReason(StrEnum):
     """Why a recorded fact is corrected."""
 

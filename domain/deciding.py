@@ -12,12 +12,13 @@ from casetrail.domain.actions import Action, ActionRejected, Body, Malformed, ki
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
 from casetrail.domain.intake import CASE_EXISTS
+from casetrail.domain.registry import REGISTRY, REGISTRY_KINDS, REGISTRY_ONLY
 from casetrail.domain.rules import Refused, Rule, UnknownRuleSet, rule
 from casetrail.domain.shapes import check_shape
 from casetrail.domain.status import Status
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-RESERVED_CASE_IDS: Final = frozenset({"registry"})
+RESERVED_CASE_IDS: Final = frozenset({REGISTRY})
 
 DUPLICATE_ACTION: Final = rule(
     "duplicate-action", "This action id has been answered in this case already; nothing was doubled.",
@@ -95,7 +96,9 @@ def _check(case: Case, action: Action, recorded_at: datetime, key: str) -> None:
     if isinstance(body, Malformed):
         raise body.refusal
     check_shape(action)
-    RESERVED_CASE_ID.require(action.case_id not in RESERVED_CASE_IDS, action)
+    of_registry = isinstance(body, REGISTRY_KINDS)
+    RESERVED_CASE_ID.require(of_registry or action.case_id not in RESERVED_CASE_IDS, action)
+    REGISTRY_ONLY.require(not of_registry or action.case_id == REGISTRY, action)
     IN_THE_FUTURE.require(action.occurred_at <= recorded_at + CLOCK_TOLERANCE, action)
     if action.imported is not None:
         IMPORT_BY_REGISTRAR.require(action.actor.role is Role.REGISTRAR, action)

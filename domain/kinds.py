@@ -7,6 +7,7 @@ from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Rele
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, Reopened
 from casetrail.domain.concern import ConcernAnswered, ConcernRaised
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.intake import ReportReceived, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded, SupervisorReviewed
 from casetrail.domain.linking import FactCorrected, Linked, Merged
@@ -17,6 +18,7 @@ from casetrail.domain.referral import (
     ReferralMade,
     ReferralWithdrawn,
 )
+from casetrail.domain.registry import AgencyRegistered, PersonJoined, PersonLeft, PersonMoved, PolicyAdopted
 from casetrail.domain.suspension import Resumed, Suspended
 
 ACTION_KINDS: Final[tuple[type[Body], ...]] = (
@@ -48,6 +50,12 @@ ACTION_KINDS: Final[tuple[type[Body], ...]] = (
     FactCorrected,
     ConcernRaised,
     ConcernAnswered,
+    DecisionExtended,
+    AgencyRegistered,
+    PersonJoined,
+    PersonMoved,
+    PersonLeft,
+    PolicyAdopted,
 )
 """What can be asked for. Accepted, the same body stands in the event."""
 

@@ -19,10 +19,12 @@ from casetrail.domain import (
     concern,
     contact,
     deciding,
+    extension,
     intake,
     investigation,
     linking,
     referral,
+    registry,
     shapes,
     suspension,
 )
@@ -46,7 +48,19 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 MADE: Final = "<!-- Written by tools/write_docs.py from the code: change the code, then run `make docs`. -->"
 CLI_WIDTH: Final = 100
 
-LIFE: Final = (intake, assignment, contact, referral, investigation, suspension, closure, linking, concern)
+LIFE: Final = (
+    intake,
+    assignment,
+    contact,
+    referral,
+    investigation,
+    suspension,
+    extension,
+    closure,
+    linking,
+    concern,
+    registry,
+)
 """The files of a case's life, in its order."""
 PARTS: Final = (Actor, Imported, OffenceAlleged, Token, SealedField, ExceptionalConditions)
 """What bodies are made of."""

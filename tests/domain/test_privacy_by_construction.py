@@ -16,6 +16,7 @@ OPAQUE = {
     ("SealedField", "ciphertext"),  # encrypted
     ("SubmissionUnreadable", "key"),  # as it was submitted: it cannot be known what is in it
     ("SubmissionUnreadable", "value"),
+    ("PolicyAdopted", "text"),  # a policy is public, and names nobody
 }
 """The only fields that hold bytes of any length."""
 

@@ -54,6 +54,7 @@ from tests.actions import (
     action,
     report,
 )
+from tests.domain.registry_examples import REGISTRY_EXAMPLES
 
 RECORDED = HAPPENED + timedelta(hours=1)
 OLD = Imported(bytes(32), 7, "old-rms")
@@ -308,6 +309,8 @@ EXAMPLES = (
     ),
     Example("no-such-concern", HELD, ANSWERED, ANSWERED, instead=(*HELD, RAISED)),
     Example("concern-answered", (*HELD, RAISED, ANSWERED), action(ANSWERED.body), ANSWERED, instead=(*HELD, RAISED)),
+    # registry, extension
+    *(Example(*row) for row in REGISTRY_EXAMPLES),
 )
 BY_CODE = {example.code: example for example in EXAMPLES}
 OF_IMPORTS = {"import-by-registrar", "import-after-live"}

@@ -11,6 +11,7 @@ from casetrail.domain.actions import Action, ActionRejected, Actor, Body, Import
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, ExceptionalConditions, Reopened
 from casetrail.domain.codes import (
+    AgencyKind,
     Channel,
     Clearance,
     ClosureRefusal,
@@ -20,6 +21,7 @@ from casetrail.domain.codes import (
     ContactMethod,
     CorrectionReason,
     Disposition,
+    ExtensionReason,
     HandoverReason,
     MergeReason,
     Offence,
@@ -39,6 +41,7 @@ from casetrail.domain.codes import (
 )
 from casetrail.domain.concern import ConcernAnswered, ConcernRaised
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded, SupervisorReviewed
 from casetrail.domain.linking import FactCorrected, Linked, Merged
@@ -49,6 +52,7 @@ from casetrail.domain.referral import (
     ReferralMade,
     ReferralWithdrawn,
 )
+from casetrail.domain.registry import AgencyRegistered, PersonJoined, PersonLeft, PersonMoved, PolicyAdopted
 from casetrail.domain.sealed import SealedField, Token
 from casetrail.domain.shapes import to_plain
 from casetrail.domain.suspension import Resumed, Suspended
@@ -111,6 +115,12 @@ BODIES: tuple[Body, ...] = (
     ),
     ConcernRaised("con-1", ConcernKind.NO_INVESTIGATOR, NARRATIVE),
     ConcernAnswered("con-1", ConcernAnswer.INVESTIGATOR_ASSIGNED, NARRATIVE),
+    DecisionExtended(THEN + timedelta(days=45), ExtensionReason.AWAITING_LAB, NARRATIVE),
+    AgencyRegistered("clinic", AgencyKind.MEDICAL),
+    PersonJoined("det.04", "metro-pd", Role.INVESTIGATOR, "child-crimes"),
+    PersonMoved("det.04", Role.SUPERVISOR, "homicide"),
+    PersonLeft("det.04"),
+    PolicyAdopted(THEN + timedelta(days=1), b'name = "generic"\n'),
 )  # fmt: skip
 """One body of each kind of event, every field filled."""
 
