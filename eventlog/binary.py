@@ -35,6 +35,9 @@ def _written(number: int) -> bytes:
     return bytes(out)
 
 
+MOST_OF_LONG: Final = 10
+"""Bytes, of seven bits each, that 64 bits take."""
+
 SMALL: Final = 2048
 KNOWN: Final = tuple(_written(number) for number in range(SMALL))
 """The numbers that come most."""
@@ -50,24 +53,20 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
     """The long at position ``at``, and the position after it. Raises ``NotAvro``."""
     try:
         byte = data[at]
-        if byte < 0x80:  # most numbers are small
-            return (byte >> 1) ^ -(byte & 1), at + 1
-        number = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            if byte < 0x80:
-                break
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if shift > 63:
-                raise NotAvro("a varint is longer than 64 bits")
     except IndexError as error:
-        raise NotAvro("the bytes end within a number") from error
-    number |= byte << shift
-    if number >> 64:
-        raise NotAvro("a varint is longer than 64 bits")
-    return (number >> 1) ^ -(number & 1), at
+        raise NotAvro("the bytes end before a number") from error
+    if byte < 0x80:  # most numbers are small
+        return (byte >> 1) ^ -(byte & 1), at + 1
+    number, shift = byte & 0x7F, 7
+    for byte in data[at + 1 : at + MOST_OF_LONG]:
+        if byte < 0x80:
+            number |= byte << shift
+            if number >> 64:
+                break
+            return (number >> 1) ^ -(number & 1), at + 1 + shift // 7
+        number |= (byte & 0x7F) << shift
+        shift += 7
+    raise NotAvro("the bytes end within a number, or it is longer than 64 bits")
 
 
 def read_text(data: bytes, at: int) -> tuple[str, int]:

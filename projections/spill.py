@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from casetrail.eventlog.port import Record
 
 EVENTS_A_FILE: Final = 10_000
+LENGTH: Final = 8
+"""Bytes before each part of a file, that say how long it is."""
 KEPT_BYTES: Final = 16 * 1024 * 1024
 RECORD_OVERHEAD: Final = 300
 """What a record takes in memory besides its value, roughly, in bytes."""
@@ -47,8 +49,9 @@ class Spill:
     def _write(self) -> None:
         for path, kept in zip(self._paths, self._kept, strict=True):
             if kept:
+                part = marshal.dumps(kept)
                 with path.open("ab") as file:
-                    marshal.dump(kept, file)
+                    file.write(len(part).to_bytes(LENGTH) + part)
                 kept.clear()
         self._bytes = 0
 
@@ -64,11 +67,18 @@ def spilled(path: Path) -> Iterator[tuple[bytes, list[Record]]]:
     A key comes again, with its later events, only where its file is larger than what is kept in memory.
     """
     with path.open("rb") as file:
-        while file.peek(1):
-            until = file.tell() + KEPT_BYTES
-            found: list[Kept] = marshal.load(file)  # noqa: S302  (this rebuild's own file)
-            while file.peek(1) and file.tell() < until:
-                found += marshal.load(file)  # noqa: S302
+        while found := _next(file):
             found.sort()
             for key, some in groupby(found, itemgetter(0)):
                 yield key, [Record(partition, offset, at, key, value) for _, partition, offset, at, value in some]
+
+
+def _next(file: BinaryIO) -> list[Kept]:
+    """The next events of a file, as many as are kept in memory, but one part at least; none at the end."""
+    found: list[Kept] = []
+    size = 0
+    while (size < KEPT_BYTES or not found) and (length := file.read(LENGTH)):
+        part = file.read(int.from_bytes(length))
+        found += marshal.loads(part)  # noqa: S302  (this rebuild's own file, in a folder that only it can enter)
+        size += len(part)
+    return found
