@@ -42,7 +42,9 @@ def months(count: int, first: str = "2020-01") -> Iterator[str]:
 def step(number: int, month: str, late: timedelta = timedelta()) -> Step:
     at = datetime(int(month[:4]), int(month[5:]), 1 + number % 28, 12, number % 60, tzinfo=UTC)
     leaf = sha256(f"{number}{month}".encode()).digest()
-    return Step(number, leaf, at - late, at, frozenset(), action(STEP, SERGEANT), Status.ASSIGNED, None, None, True, True)
+    return Step(
+        number, leaf, at - late, at, frozenset(), action(STEP, SERGEANT), Status.ASSIGNED, None, None, True, True
+    )
 
 
 class Counted:
