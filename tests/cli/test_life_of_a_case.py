@@ -11,6 +11,7 @@ def test_a_case_can_be_led_from_report_to_reopening_with_every_action(shell: She
     shell.report("C-1", "--danger", "--child-name", "Ada Lovelace")
     shell.report("C-2")
     shell.report("C-3")
+    register, det = (*SERGEANT, "act"), ("registry", "--person", "det.02")
     refer = ("act", "referral-made", "C-1", "--to-agency", "clinic", "--service", "medical_evaluation", "--referral")
     story: list[tuple[tuple[str, ...], int]] = [
         ((*INTAKE, "act", "screened-in", "C-1", "--reason", "alleges_crime"), 0),
@@ -32,6 +33,7 @@ def test_a_case_can_be_led_from_report_to_reopening_with_every_action(shell: She
         ((*SERGEANT, "act", "concern-answered", "C-1", "--concern", "c1", "--answer", "contact_made"), 0),
         ((*SERGEANT, "act", "suspended", "C-1", "--reason", "awaiting_lab", "--review-at", soon), 0),
         ((*SERGEANT, "act", "resumed", "C-1", "--reason", "awaited_arrived"), 0),
+        ((*SERGEANT, "act", "decision-extended", "C-1", "--until", soon, "--reason", "awaiting_lab"), 0),
         ((*DETECTIVE, "act", "released", "C-1", "--reason", "left_agency"), 0),
         ((*SERGEANT, "act", "assigned", "C-1", "--holder", "det.01"), 0),
         ((*SERGEANT, "act", "reassigned", "C-1", "--holder", "det.02", "--reason", "workload"), 0),
@@ -53,6 +55,10 @@ def test_a_case_can_be_led_from_report_to_reopening_with_every_action(shell: She
         ((*SERGEANT, "act", "reopened", "C-1", "--reason", "new_information"), 0),
         ((*INTAKE, "act", "screened-out", "C-2", "--reason", "outside_jurisdiction", "--referred-to", "state-pd"), 0),
         ((*SERGEANT, "act", "merged", "C-3", "--into", "C-1", "--reason", "same_incident"), 0),
+        ((*register, "agency-registered", "registry", "--agency", "metro-pd", "--agency-kind", "law_enforcement"), 0),
+        ((*register, "person-joined", *det, "--agency", "metro-pd", "--role", "investigator", "--unit", "fraud"), 0),
+        ((*register, "person-moved", *det, "--role", "investigator", "--unit", "child-crimes"), 0),
+        ((*register, "person-left", *det), 0),
     ]  # fmt: skip
     played = set()
     for words, code in story:
