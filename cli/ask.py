@@ -136,13 +136,23 @@ def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
 @click.command()
 @click.option("--by", type=click.Choice(queries.HELD_BY), default="holder", show_default=True, help="Count by what.")
 @click.option("--now", "moment_text", metavar="TIME", help="Judge what is overdue as of this time instead of now.")
+@click.option("--left", is_flag=True, help="List the open cases whose holder has left: they are held by nobody.")
 @format_option
 @pass_config
 @guarded
-def holds(config: Config, by: str, moment_text: str | None, form: str) -> None:
-    """Show who holds how many open cases. An empty holder means: nobody."""
+def holds(config: Config, by: str, moment_text: str | None, left: bool, form: str) -> None:
+    """Show who holds how many open cases. An empty holder means: nobody.
+
+    With --left: the cases that somebody held who has left the agency or the unit by the registry, until they are handed
+    over.
+    """
     at = moment(config, moment_text) if moment_text else now()
     with opened_views(config) as database:
+        if left:
+            from casetrail.cli.left import LEFT, left_behind
+
+            emit(left_behind(database, at), LEFT, form, "held by somebody who has left")
+            return
         rows = queries.holds(database, by, at)
     emit(rows, (by, "open_cases", "suspended", "overdue", "next_due_at"), form, f"open cases by {by}")
 

@@ -92,5 +92,24 @@ def hashed_history_of(config: Config, case_id: str, until: datetime | None = Non
     return [(event.recorded(), leaf) for event, leaf in events if until is None or event.recorded_at <= until]
 
 
+def hashed_history_in_log(config: Config, case_id: str, until: datetime | None = None) -> "list[Hashed]":
+    """The same from the log alone: the case's partition is gone through. Raises ``ChainBroken``."""
+    from casetrail.eventlog.outcome import History, follow
+    from casetrail.eventlog.partitioner import partition_for
+    from casetrail.eventlog.port import Topic
+    from casetrail.eventlog.stream import Stream
+
+    key, history = case_id.encode(), History.empty(case_id)
+    found: list[Hashed] = []
+    with opened_log(config) as log:
+        home = partition_for(key, log.partitions)
+        end = log.end_offsets(Topic.EVENTS)[home]
+        with log.reader(Topic.EVENTS, {home: 0}) as reader:
+            for record in Stream(reader, home, end):
+                if record.key == key:
+                    found.append((follow(history, record).recorded(), history.last_hash))
+    return [(event, leaf) for event, leaf in found if until is None or event.timestamp <= until]
+
+
 def _nobody(_: int) -> None:
     """Is told how much is done, and tells nobody."""

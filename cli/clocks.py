@@ -1,7 +1,7 @@
 """``casetrail due``, ``overdue`` and ``clock``: what is owed, by whom and by when, computed from the events."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -10,12 +10,12 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import DAYS, Failure, format_option, guarded, moment, now, pass_config
-from casetrail.cli.policies import DEFAULT, read_policy
+from casetrail.cli.policies import adopted, read_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
 
 if TYPE_CHECKING:
-    from casetrail.domain.clock_runs import Runs
+    from casetrail.domain.clock_runs import Departures, Runs
     from casetrail.domain.clocks import Clock
     from casetrail.domain.policy import InForce
 
@@ -32,11 +32,12 @@ HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Asked:
-    """As of which moment, and by which policies. ``until``: only what had been recorded by then counts."""
+    """As of which moment, by which policies, and who has left. ``until``: only what had been recorded by then counts."""
 
     until: datetime | None
     at: datetime
     policies: "InForce"
+    departures: "Departures" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ def asking_options(command: Callable[P, R]) -> Callable[P, R]:
         click.option(
             "--judge-by",
             metavar="PRESET|FILE",
-            default=DEFAULT,
-            show_default=True,
-            help="The policy to judge by: a preset, or a file.",
+            help="Judge by this policy alone; else by what each agency has adopted, and by the generic one before.",
         ),
         click.option("--now", "moment_text", metavar="TIME", help="Judge as of this time instead of now."),
         click.option(
@@ -80,14 +79,20 @@ def listing_options(command: Callable[P, R]) -> Callable[P, R]:
     return asking_options(command)
 
 
-def asked(config: Config, until_text: str | None, moment_text: str | None, judge_by: str) -> Asked:
-    """What the options of ``asking_options`` say."""
+def asked(config: Config, until_text: str | None, moment_text: str | None, judge_by: str | None) -> Asked:
+    """What the options of ``asking_options`` say, and what the registry does."""
+    from casetrail.cli.case_histories import hashed_history_in_log
+    from casetrail.domain.detectors.leaving import departures
     from casetrail.domain.policy import InForce
+    from casetrail.domain.registry import REGISTRY
     from casetrail.domain.values import EPOCH
 
     until = moment(config, until_text, "--as-of") if until_text else None
     at = moment(config, moment_text, "--now") if moment_text else until or now()
-    return Asked(until, at, InForce([(EPOCH, read_policy(judge_by))]))
+    given = None if judge_by is None else InForce([(EPOCH, read_policy(judge_by))])
+    registry = hashed_history_in_log(config, REGISTRY, until)
+    policies = given or adopted([event for event, _ in registry], config.agency)
+    return Asked(until, at, policies, departures(registry))
 
 
 @click.command()
@@ -162,7 +167,7 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
             "calendar": one.rule.calendar.name if one.rule.calendar else "wall",
             "source": one.rule.source,
         }
-        for one in clocks(case_id, events, question.policies, question.at)
+        for one in clocks(case_id, events, question.policies, question.at, question.departures)
     ]
     emit(rows, CLOCK, form, f"clocks of case {case_id}")
 
@@ -192,7 +197,7 @@ def _owed(
     from casetrail.domain.clocks import judged
 
     for case_id, events in histories(config, question.until, progress):
-        runs = fold(case_id, events, question.policies)
+        runs = fold(case_id, events, question.policies, question.at, question.departures)
         if wanted.unit is not None and runs.case.facts.unit != wanted.unit:
             continue
         for one in judged(runs, question.at):

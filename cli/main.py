@@ -72,7 +72,7 @@ SHORT: Final = {
     "keys": "Destroy a case's key (expunge), disclose one sealed field, make keys that sign.",
     "import": "Import an export of a records system.",
     "demo": "Play the 149 reports on an embedded log.",
-    "policy": "Check, show and compare the limits that cases are judged by.",
+    "policy": "Check, show, compare and adopt the limits that cases are judged by.",
     "doctor": "Check configuration, log, views and keyring.",
 }
 

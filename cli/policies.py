@@ -1,15 +1,20 @@
-"""The policies that commands judge by: a preset that comes with the program, or a file."""
+"""The policies that commands judge by: what agencies have adopted, a preset that comes with the program, or a file."""
 
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import click
 
 from casetrail.cli import exits
 from casetrail.cli.context import Failure
 from casetrail.cli.documents import read_document
 
 if TYPE_CHECKING:
-    from casetrail.domain.policy import Policy
+    from casetrail.domain.case import Recorded
+    from casetrail.domain.policy import Adopted, Policy
+    from casetrail.domain.registry import Adoption
 
 PRESETS: Final = ("generic", "missouri")
 DEFAULT: Final = "generic"
@@ -36,3 +41,28 @@ def read_policy(source: str) -> "Policy":
     from casetrail.domain.policy_file import parse_policy
 
     return parse_policy(policy_text(source))
+
+
+def adopted(registry: "Iterable[Recorded]", agency: str | None) -> "Adopted":
+    """What each agency has adopted, by the registry's events; ``agency``: whose policies they are by themselves.
+
+    Where it is None, that is the agency that has adopted one first. The default preset is in force until then.
+    """
+    from casetrail.domain.policy import Adopted
+
+    found = [(one.actor.agency, one.since, policy) for one, policy in readable(registry)]
+    return Adopted(read_policy(DEFAULT), found, agency or next((one for one, _, _ in found), None))
+
+
+def readable(registry: "Iterable[Recorded]") -> "Iterator[tuple[Adoption, Policy]]":
+    """The policies that were adopted, in order. One that cannot be read is named, and changes nothing."""
+    from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
+    from casetrail.domain.registry import adoptions
+
+    for one in adoptions(registry):
+        try:
+            yield one, parse_policy(one.text)
+        except PolicyFileInvalid as error:
+            number, count = one.number, len(error.problems)
+            click.echo(f"the policy that event {number} of the registry adopts has {count} problem(s)", err=True)
+            click.echo("and is in force nowhere; the one before it still is", err=True)

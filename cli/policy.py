@@ -1,7 +1,9 @@
-"""``casetrail policy``: the file that says which clocks run and how long, who is told, and what one person may hold."""
+"""``casetrail policy``: the file that says which clocks run and how long, who is told, and what one person may hold.
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+``show`` has its rows in ``policy_rows``, ``adopt`` and ``history`` stand in ``policy_adopting``.
+"""
+
+from typing import Final
 
 import click
 
@@ -9,12 +11,9 @@ from casetrail.cli import exits
 from casetrail.cli.context import format_option, guarded
 from casetrail.cli.documents import write_document
 from casetrail.cli.policies import DEFAULT, policy_text, read_policy
+from casetrail.cli.policy_adopting import adopt, history
+from casetrail.cli.policy_rows import PARTS
 from casetrail.cli.render import emit
-
-if TYPE_CHECKING:
-    from casetrail.domain.policy import ClockRule, Policy
-
-Row = dict[str, Any]
 
 PROBLEM: Final = ("key", "problem", "advice")
 DIFFERENCE: Final = ("key", "change", "before", "after")
@@ -22,7 +21,7 @@ DIFFERENCE: Final = ("key", "change", "before", "after")
 
 @click.group()
 def policy() -> None:
-    """Check, show and compare the limits that cases are judged by.
+    """Check, show, compare and adopt the limits that cases are judged by.
 
     A policy is a TOML file, or a preset: generic, missouri. It is not the trust policy that --policy names.
     """
@@ -86,87 +85,5 @@ def diff(before: str, after: str, form: str) -> None:
     emit(rows, DIFFERENCE, form, "differences")
 
 
-# --- a policy as rows ---
-
-
-def _clocks(found: "Policy") -> list[Row]:
-    return [_clock(rule) for rule in found.clocks]
-
-
-def _clock(rule: "ClockRule") -> Row:
-    return {
-        "clock": rule.name,
-        "start": list(rule.start),
-        "stop": list(rule.stop),
-        "void": list(rule.void),
-        "limit": str(rule.limit),
-        "instead": [f"{condition}: {limit}" for condition, limit in rule.instead],
-        "calendar": rule.calendar.name if rule.calendar else "wall",
-        "where": rule.where,
-        "service": rule.service,
-        "acute": rule.acute,
-        "pausable": rule.pausable,
-        "stated_date": rule.stated_date,
-        "owed_by": rule.owed_by,
-        "escalation": rule.escalation.name,
-        "source": rule.source,
-    }
-
-
-def _escalations(found: "Policy") -> list[Row]:
-    return [
-        {"escalation": one.name, "tells": step.level, "after": str(step.after), "source": one.source}
-        for one in found.escalations
-        for step in one.steps
-    ]
-
-
-def _calendars(found: "Policy") -> list[Row]:
-    from casetrail.domain.calendars import WEEKDAYS, clock_time
-
-    return [
-        {
-            "calendar": one.name,
-            "time_zone": one.time_zone,
-            "weekdays": [WEEKDAYS[day] for day in sorted(one.weekdays)],
-            "opens": clock_time(one.opens),
-            "closes": clock_time(one.closes),
-            "holidays": [*map(str, one.yearly), *map(str, sorted(one.holidays))],
-            "saturday_to_friday": one.saturday_to_friday,
-            "sunday_to_monday": one.sunday_to_monday,
-        }
-        for one in found.calendars
-    ]
-
-
-def _workload(found: "Policy") -> list[Row]:
-    return [one._asdict() for one in found.workload]
-
-
-def _withdrawn(found: "Policy") -> list[Row]:
-    return [one._asdict() for one in found.withdrawn]
-
-
-def _detectors(found: "Policy") -> list[Row]:
-    return [
-        {"detector": name, "setting": key, "value": str(value)}
-        for name, settings in found.detectors.items()
-        for key, value in settings.items()
-    ]
-
-
-PARTS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], list[Row]]]]] = {
-    "clocks": (
-        ("clock", "start", "stop", "void", "limit", "instead", "calendar", "where", "service", "acute", "pausable",
-         "stated_date", "owed_by", "escalation", "source"),
-        _clocks,
-    ),
-    "escalations": (("escalation", "tells", "after", "source"), _escalations),
-    "calendars": (
-        ("calendar", "time_zone", "weekdays", "opens", "closes", "holidays", "saturday_to_friday", "sunday_to_monday"),
-        _calendars,
-    ),
-    "workload": (("measure", "most", "source"), _workload),
-    "withdrawn": (("vocabulary", "code", "since", "source"), _withdrawn),
-    "detectors": (("detector", "setting", "value"), _detectors),
-}  # fmt: skip
+policy.add_command(adopt)
+policy.add_command(history)

@@ -7,14 +7,16 @@ report was written has answered it. But what only follows from another happening
 acknowledgement that is said to be older than its assignment stops the clock at its start.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
-from casetrail.domain.actions import Action, Unaccepted
-from casetrail.domain.business_time import FIRST, Span
+from casetrail.domain.actions import Action, Body, Unaccepted
+from casetrail.domain.assignment import Assigned, Reassigned
+from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
+from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Before, Happened, Happening, happened
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.linking import FactCorrected
@@ -27,11 +29,28 @@ ACTS: Final = frozenset(
 """What may be done at any time, and follows from nothing."""
 
 
+class Departure(Protocol):
+    """Somebody left a unit (None: the agency with all its units) at a moment, and may have come back to it. UTC."""
+
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def back_at(self) -> datetime | None: ...
+
+
+Departures = Mapping[str, Sequence[Departure]]
+"""Who has left, by person, each person's departures in their order."""
+NOBODY_LEFT: Final[Departures] = {}
+
+
 @dataclass
 class Run:
     """One run of a clock. ``subject``: the referral or concern that it runs for. Moments are UTC.
 
-    ``start``: what started it. ``started_by`` and ``ended_by`` are numbers of events in the case. ``met`` says whether what ended it is what it waited
+    ``start``: what started it. ``started_by`` and ``ended_by`` are numbers of events in the case; None where the registry
+    says that the holder has left. ``met`` says whether what ended it is what it waited
     for. ``holder`` is who held the case then. ``stated`` is the date that the starting event names.
     """
 
@@ -39,14 +58,14 @@ class Run:
     subject: str | None
     start: Happening
     started_at: datetime
-    started_by: int
+    started_by: int | None
     stated: datetime | None = None
     ended_at: datetime | None = None
     ended_by: int | None = None
     met: bool = False
     holder: str | None = None
 
-    def end(self, at: datetime, by: int, met: bool, holder: str | None) -> None:
+    def end(self, at: datetime, by: int | None, met: bool, holder: str | None) -> None:
         """Note what ended it. It cannot have ended before it started."""
         self.ended_at, self.ended_by, self.met, self.holder = max(at, self.started_at), by, met, holder
 
@@ -80,11 +99,14 @@ class Run:
 class Runs:
     """The runs of a case's clocks, folded event by event; with the case, and the spans in which it was suspended."""
 
-    def __init__(self, case_id: str, policies: InForce) -> None:
+    def __init__(self, case_id: str, policies: InForce, departures: Departures = NOBODY_LEFT) -> None:
         self.case = Case.unreported(case_id)
         self.offences: tuple[OffenceAlleged, ...] = ()
         self.suspended: list[Span] = []
+        self.holder_left = False
         self._policies = policies
+        self._departures = departures
+        self._noted: set[tuple[str, datetime, Happening]] = set()
         self._running: dict[tuple[str, str | None], Run] = {}
         self._ended: list[Run] = []
         self._ends: dict[tuple[str, str | None], datetime] = {}
@@ -104,14 +126,17 @@ class Runs:
     def follow(self, event: Recorded, happened_at: datetime | None = None) -> None:
         """Fold the next event of the case. ``happened_at``: when it happened, where that was corrected later on."""
         case, action, body = self.case, event.action, event.body
+        at = happened_at or (event.timestamp if action is None else action.occurred_at)
+        self.leave(at)
         before = Before.of(case)
         event.mutate(case)
         if action is None or isinstance(body, Unaccepted):
             return
         if isinstance(body, ReportReceived | FactCorrected) and body.offences:
             self.offences = body.offences
-        at = happened_at or action.occurred_at
         found = happened(before, action, case)
+        if before.holder != case.facts.holder or isinstance(body, Assigned | Reassigned):
+            self.holder_left = False
         number = event.originator_version
         for one in found:
             self._stop(one, at, number, before.holder)
@@ -125,12 +150,32 @@ class Runs:
             self._merged = at, number
         for one in found:
             others = {other.what for other in found} - {one.what}
-            self._start(one, others, at, number, action)
+            self._start(one, others, at, number, _stated(body))
         self._suspend(event, action, at)
+
+    def leave(self, until: datetime) -> None:
+        """Note what the registry says of the holder up to a moment: gone from the unit, or back in it."""
+        facts = self.case.facts
+        if not self._departures or facts.holder is None or facts.assigned_at is None or not self.case.is_open:
+            return
+        for one in self._departures.get(facts.holder, ()):
+            if one.unit in (None, facts.unit) and one.at >= facts.assigned_at:
+                self._note(Happening.HOLDER_LEFT, one.at, until)
+                self._note(Happening.HOLDER_BACK, one.back_at or LAST, until)
+
+    def _note(self, what: Happening, at: datetime, until: datetime) -> None:
+        key = (self.case.facts.holder or "", at, what)
+        if at > until or key in self._noted:
+            return
+        self._noted.add(key)
+        self.holder_left = what is Happening.HOLDER_LEFT
+        self._stop(Happened(what), at, None, self.case.facts.holder)
+        self._void(Happened(what), at, None, self.case.facts.holder)
+        self._start(Happened(what), frozenset(), at, None, None)
 
     # --- starting and stopping ---
 
-    def _stop(self, one: Happened, at: datetime, number: int, holder: str | None) -> None:
+    def _stop(self, one: Happened, at: datetime, number: int | None, holder: str | None) -> None:
         stopped = set()
         for key, run in list(self._running.items()):
             if run.stops(one) and run.may_be_stopped(one.what, at):
@@ -141,13 +186,15 @@ class Runs:
                 if (run.rule.name, run.subject) not in stopped and run.stops(one) and run.lasted(at):
                     self._enter_late(run, one.what, at, number)
 
-    def _enter_late(self, run: Run, what: Happening, at: datetime, number: int) -> None:
+    def _enter_late(self, run: Run, what: Happening, at: datetime, number: int | None) -> None:
         """Let a run that has ended be stopped earlier, by what was entered only now; what goes on from there is a new run."""
         if what in run.rule.start:
             self._ended.append(replace(run, start=what, started_at=at, started_by=number))
         run.end(at, number, True, run.holder)
 
-    def _end(self, key: tuple[str, str | None], at: datetime, number: int, met: bool, holder: str | None) -> None:
+    def _end(
+        self, key: tuple[str, str | None], at: datetime, number: int | None, met: bool, holder: str | None
+    ) -> None:
         run = self._running.pop(key)
         run.end(at, number, met, holder)
         self._ended.append(run)
@@ -155,7 +202,7 @@ class Runs:
         self._ends[key] = max(self._ends.get(key, ended_at), ended_at)
         self._last_end = max(self._last_end, ended_at)
 
-    def _void(self, one: Happened, at: datetime, number: int, holder: str | None) -> None:
+    def _void(self, one: Happened, at: datetime, number: int | None, holder: str | None) -> None:
         for key, run in list(self._running.items()):
             if run.voids(one):
                 self._end(key, at, number, False, holder)
@@ -166,14 +213,15 @@ class Runs:
             if not run.rule.has_subject:
                 self._end(key, at, number, False, holder)
 
-    def _start(self, one: Happened, others: Set[Happening], at: datetime, number: int, action: Action) -> None:
+    def _start(
+        self, one: Happened, others: Set[Happening], at: datetime, number: int | None, stated: datetime | None
+    ) -> None:
         """Start what a happening starts, unless one of the ``others`` of the same event stops it at once."""
         about = one.what in ABOUT_A_REFERRAL or one.what in ABOUT_A_CONCERN
         if not (about or self.case.is_open):
             return
         subject = one.subject if about else None
-        stated = action.body.review_at if isinstance(action.body, Suspended) else None
-        for rule in self._policies.at(at).starting[one.what]:
+        for rule in self._policies.of(self.case.facts.agency).at(at).starting[one.what]:
             unfit = about and ((rule.service or one.service) is not one.service or (rule.acute and not one.acute))
             key = rule.name, subject
             if unfit or key in self._running or not others.isdisjoint(rule.stop):
@@ -204,14 +252,24 @@ class Runs:
                 self.suspended.append((begins, at))
 
 
-def fold(case_id: str, events: Iterable[Recorded], policies: InForce) -> Runs:
-    """The runs of a case's clocks, from all of its events in their order."""
+def fold(
+    case_id: str, events: Iterable[Recorded], policies: InForce, now: datetime, departures: Departures = NOBODY_LEFT
+) -> Runs:
+    """The runs of a case's clocks, from all of its events in their order, and from the departures up to ``now``."""
     history = list(events)
     received_at = _received_at(history)
-    runs = Runs(case_id, policies)
+    runs = Runs(case_id, policies, departures)
     for event in history:
         runs.follow(event, received_at if isinstance(event.body, ReportReceived) else None)
+    runs.leave(now)
     return runs
+
+
+def _stated(body: Body) -> datetime | None:
+    """The date that an event states itself."""
+    if isinstance(body, Suspended):
+        return body.review_at
+    return body.until if isinstance(body, DecisionExtended) else None
 
 
 def _received_at(history: Sequence[Recorded]) -> datetime | None:

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from casetrail.domain.business_time import due_after
-from casetrail.domain.case import Case, Facts, Recorded
-from casetrail.domain.clock_runs import Run, Runs, fold
+from casetrail.domain.case import Facts, Recorded
+from casetrail.domain.clock_runs import NOBODY_LEFT, Departures, Run, Runs, fold
 from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
 from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Limit, Owes
@@ -37,7 +37,8 @@ class Clock(NamedTuple):
 
     ``limit``: the one that the policy has for this kind of case.
     ``subject``: the referral or concern that it runs for. ``owed_by``: a person, a desk of the unit (``UNIT/intake``) or
-    an agency. ``started_by`` and ``ended_by`` are numbers of events in the case. While it is paused, ``due_at`` counts on
+    an agency. ``started_by`` and ``ended_by`` are numbers of events in the case; None where the registry says that the
+    holder has left. While it is paused, ``due_at`` counts on
     the suspension's lasting until its review date.
     """
 
@@ -48,7 +49,7 @@ class Clock(NamedTuple):
     state: ClockState
     owed_by: str
     started_at: datetime
-    started_by: int
+    started_by: int | None
     due_at: datetime
     ended_at: datetime | None
     ended_by: int | None
@@ -73,9 +74,14 @@ class Clock(NamedTuple):
         return [(step.level, self.due_at + step.after.length(None)) for step in self.rule.escalation.steps]
 
 
-def clocks(case_id: str, events: Iterable[Recorded], policies: InForce, now: datetime) -> list[Clock]:
-    """Every clock of a case, as it stands ``now`` by what ``events`` (all of its events, in order) say; by due time."""
-    return judged(fold(case_id, events, policies), now)
+def clocks(
+    case_id: str, events: Iterable[Recorded], policies: InForce, now: datetime, departures: Departures = NOBODY_LEFT
+) -> list[Clock]:
+    """Every clock of a case, as it stands ``now`` by what ``events`` (all of its events, in order) say; by due time.
+
+    ``departures``: what the registry knows of people who have left: what they hold is held by nobody.
+    """
+    return judged(fold(case_id, events, policies, now, departures), now)
 
 
 def judged(runs: Runs, now: datetime) -> list[Clock]:
@@ -100,7 +106,7 @@ def _judged(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetime) 
     else:
         state = ClockState.MET_LATE if run.met else ClockState.MISSED
     return Clock(
-        runs.case.id, rule, limit, run.subject, state, _owed_by(runs.case, run), run.started_at, run.started_by, due,
+        runs.case.id, rule, limit, run.subject, state, _owed_by(runs, run), run.started_at, run.started_by, due,
         run.ended_at, run.ended_by,
     )  # fmt: skip
 
@@ -118,11 +124,12 @@ def conditions(runs: Runs) -> frozenset[Condition]:
     return frozenset(condition for condition, holds in found.items() if holds)
 
 
-def _owed_by(case: Case, run: Run) -> str:
-    facts, unit = case.facts, case.facts.unit
+def _owed_by(runs: Runs, run: Run) -> str:
+    facts, unit = runs.case.facts, runs.case.facts.unit
     match run.rule.owed_by:
         case Owes.HOLDER:
-            return (facts.holder if run.ended_at is None else run.holder) or intake_desk(unit)
+            holder = None if runs.holder_left else facts.holder
+            return (holder if run.ended_at is None else run.holder) or intake_desk(unit)
         case Owes.INTAKE:
             return intake_desk(unit)
         case Owes.SUPERVISOR:

@@ -15,6 +15,7 @@ from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureReq
 from casetrail.domain.codes import Service
 from casetrail.domain.concern import ConcernAnswered, ConcernRaised
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.intake import ReportReceived, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, SupervisorReviewed
 from casetrail.domain.referral import (
@@ -36,6 +37,8 @@ class Happening(StrEnum):
     ASSIGNED = "assigned"  # to somebody, while nobody held the case
     REASSIGNED = "reassigned"  # from one to another
     RELEASED = "released"
+    HOLDER_LEFT = "holder_left"  # by the registry: nobody holds the case, until it is handed over
+    HOLDER_BACK = "holder_back"  # by the registry: in the unit again, the case not having been handed over
     ACKNOWLEDGED = "acknowledged"
     CONTACT_ATTEMPTED = "contact_attempted"
     VICTIM_CONTACT = "victim_contact"
@@ -48,6 +51,7 @@ class Happening(StrEnum):
     REFERRAL_DECLINED = "referral_declined"
     REFERRAL_WITHDRAWN = "referral_withdrawn"
     CHARGED = "charged"  # the prosecutor has completed a referral
+    EXTENDED = "extended"  # the decision, for good cause
     SUSPENDED = "suspended"  # or renewed
     RESUMED = "resumed"
     CLOSURE_REQUESTED = "closure_requested"
@@ -93,6 +97,7 @@ PLAIN: Final[dict[type[Body], Happening]] = {
     SupervisorReviewed: Happening.REVIEWED,
     Suspended: Happening.SUSPENDED,
     Resumed: Happening.RESUMED,
+    DecisionExtended: Happening.EXTENDED,
     ClosureRequested: Happening.CLOSURE_REQUESTED,
     ClosureApproved: Happening.CLOSED,
     ClosureRefused: Happening.CLOSURE_REFUSED,

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from casetrail.domain.calendars import Calendar
 from casetrail.domain.codes import Service
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Happening
+from casetrail.domain.values import EPOCH
 
 ONE: Final = {"minutes": timedelta(minutes=1), "hours": timedelta(hours=1), "days": timedelta(days=1)}
 
@@ -179,3 +180,26 @@ class InForce:
     def at(self, moment: datetime) -> Policy:
         """The policy that was in force at a moment."""
         return self._policies[max(bisect_right(self._since, moment) - 1, 0)]
+
+    def of(self, agency: str) -> "InForce":
+        """The policies that an agency is held to: here the same for all."""
+        return self
+
+
+class Adopted(InForce):
+    """What each agency has adopted. Until then, and for one that has adopted nothing, ``default`` is in force.
+
+    By itself it is what ``agency`` is held to.
+    """
+
+    def __init__(self, default: Policy, adopted: Iterable[tuple[str, datetime, Policy]], agency: str | None) -> None:
+        """``adopted``: by which agency, from when on (UTC), and what; in the order in which it was adopted."""
+        by_agency: dict[str, list[tuple[datetime, Policy]]] = {}
+        for one, since, policy in adopted:
+            by_agency.setdefault(one, [(EPOCH, default)]).append((since, policy))
+        self._default = InForce([(EPOCH, default)])
+        self._agencies = {one: InForce(some) for one, some in by_agency.items()}
+        super().__init__(by_agency.get(agency or "", [(EPOCH, default)]))
+
+    def of(self, agency: str) -> InForce:
+        return self._agencies.get(agency, self._default)

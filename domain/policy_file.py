@@ -31,6 +31,7 @@ MOST_BYTES: Final = 24 * 1024
 
 SOURCE: Final = 'where it comes from, such as "RSMo 210.145" or "practice"'
 WALL: Final = "wall"
+STATE_A_DATE: Final = frozenset({Happening.SUSPENDED, Happening.EXTENDED})
 A_YEAR: Final = [date(2028, 1, 1) + timedelta(days=day) for day in range(366)]
 TIMES: Final = {clock_time(minutes): minutes for minutes in range(MINUTES_A_DAY + 1)}
 VOCABULARIES: Final = {
@@ -224,8 +225,9 @@ def _check_clock(rule: ClockRule, table: Table) -> None:
         table.note(
             "owed_by", "is 'partner', but no referral starts this clock", f"write {nearest('', list(Owes)[:-1])}"
         )
-    if rule.stated_date and rule.start != (Happening.SUSPENDED,):
-        table.note("stated_date", "fits only a clock that a suspension starts: only that states a date", "remove it")
+    if rule.stated_date and not STATE_A_DATE.issuperset(rule.start):
+        advice = f"remove it, or let it start with {' or '.join(sorted(STATE_A_DATE))} alone"
+        table.note("stated_date", "does not fit: what starts this clock states no date", advice)
 
 
 # --- workload, withdrawn codes ---

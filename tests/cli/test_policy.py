@@ -17,7 +17,7 @@ def written(folder: Path, text: str, name: str = "ours.toml") -> str:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_a_policy(shell: Shell, name: str) -> None:
-    assert "this is a policy, with 16 clock(s)" in shell.run("policy", "check", name).stdout
+    assert "this is a policy, with 17 clock(s)" in shell.run("policy", "check", name).stdout
     assert shell.rows("policy", "check", name) == []
 
 
@@ -112,7 +112,7 @@ def test_the_commands_of_the_documentation_run(tmp_path: Path, monkeypatch: pyte
 
     page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
     lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
-    assert len(lines) == 7
+    assert len(lines) == 15
     monkeypatch.chdir(tmp_path)
     shell = Shell(tmp_path)
     shell.run("log", "init")

@@ -13,6 +13,7 @@ from casetrail.domain.codes import (
     ContactFailure,
     ContactMethod,
     Disposition,
+    ExtensionReason,
     HandoverReason,
     Offence,
     ReopeningReason,
@@ -26,6 +27,7 @@ from casetrail.domain.codes import (
     SuspensionReason,
 )
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.intake import OffenceAlleged, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, SupervisorReviewed
 from casetrail.domain.referral import ReferralMade
@@ -61,6 +63,10 @@ WORKLOAD: Final = HandoverReason.WORKLOAD
 
 def suspended(until: datetime) -> Suspended:
     return Suspended(SuspensionReason.AWAITING_LAB, until)
+
+
+def extended(until: datetime) -> DecisionExtended:
+    return DecisionExtended(until, ExtensionReason.AWAITING_LAB)
 
 
 def received(**changes: Any) -> Story:

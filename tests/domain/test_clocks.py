@@ -25,7 +25,7 @@ from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralMade
 from casetrail.domain.sealed import SealedField
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, SERGEANT
-from tests.domain.clock_histories import HOUR, Story, day
+from tests.domain.clock_histories import DAY, HOUR, Story, day
 from tests.domain.clock_stories import (
     ASKED,
     ATTEMPT,
@@ -54,6 +54,7 @@ from tests.domain.clock_stories import (
     answered,
     approved,
     assistance_asked,
+    extended,
     held,
     received,
     referred,
@@ -96,6 +97,9 @@ TABLE: Final = [
     Row("decision", lambda: held(offences=SIMPLE), approved, day(45), HOLDER),
     Row("decision", lambda: held(offences=FONDLING), approved, day(120), HOLDER),
     Row("decision", lambda: held(offences=SIMPLE).tell(day(0), ReferralMade("r1", Service.PROSECUTOR, "prosecutor"), DETECTIVE), answered(ReferralCompleted("r1"), PROSECUTOR), day(45), HOLDER),
+    Row("extended_decision", lambda: held().tell(day(0), extended(day(20))), approved, day(20), HOLDER),
+    Row("extended_decision", lambda: held().tell(day(0), extended(day(45))), answered(extended(day(60)), SERGEANT), day(45), HOLDER),
+    Row("decision", lambda: held(offences=SIMPLE), lambda story, at: story.tell(at, extended(at + DAY)), day(45), HOLDER),
     Row("suspension_review", lambda: held().tell(day(0), suspended(day(9))), answered(RESUMED, SERGEANT), day(9), LEADER),
     Row("suspension_review", lambda: held().tell(day(0), suspended(day(30))), approved, day(30), LEADER),
 ]  # fmt: skip
@@ -118,9 +122,10 @@ def test_a_clock_of_the_table_is_due_when_the_table_says(row: Row) -> None:
 def test_a_clock_of_the_table_is_stopped_in_time_or_late(row: Row, after: timedelta, state: ClockState) -> None:
     story = row.begin()
     started = len(story.events)
-    found = row.stop(story, row.due + after).only(row.clock, day(500))
+    found = row.stop(story, row.due + after).runs(row.clock, day(500))[0]
     assert (found.state, found.ended_at, found.is_owed) == (state, row.due + after, False)
-    assert found.ended_by is not None and found.ended_by > started >= found.started_by
+    assert found.ended_by is not None and found.started_by is not None
+    assert found.ended_by > started >= found.started_by
 
 
 def test_each_clock_of_the_policy_is_in_the_table_or_repeats() -> None:
