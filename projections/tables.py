@@ -134,7 +134,10 @@ CASE_STATUS: Final = Table(
 )
 TIMELINE: Final = Table("timeline", TIMELINE_COLUMNS, ("case_id", "number"))
 REFERRALS: Final = Table(
-    "referral", REFERRAL_COLUMNS, ("case_id", "referral"), (("referral_by_agency", "to_agency, state, made_at", ""),)
+    "referral",
+    REFERRAL_COLUMNS,
+    ("case_id", "referral"),
+    (("referral_by_time", "made_at, case_id, referral, to_agency, state", ""),),
 )
 INTAKE: Final = Table("intake", INTAKE_COLUMNS, ("month", "unit", "offence", "measure"))
 OUTCOMES: Final = Table("outcome", OUTCOME_COLUMNS, ("partition", "outcome"))
