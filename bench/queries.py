@@ -23,11 +23,18 @@ QUERIES = {
     "cases, filtered": ["cases", "--status", "assigned", "--offence", "11A", "--unit", "unit-3", "--sort", "due"],
     "cases, quiet": ["cases", "--quiet-for", "30", "--limit", "20"],
     "cases, of a holder": ["cases", "--holder", "det.007", "--open"],
+    "cases, by act": ["cases", "--sort", "act"],
+    "cases, by id": ["cases", "--sort", "case", "--descending"],
+    "cases, recorded last": ["cases", "--sort", "recorded", "--descending", "--agency", "metro-pd"],
+    "cases, held by nobody": ["cases", "--nobody", "--unit", "unit-3", "--sort", "due"],
     "show": ["show", "case-00000042"],
     "history": ["history", "case-00000042"],
     "holds": ["holds"],
+    "holds, by unit": ["holds", "--by", "unit"],
+    "referrals, of an agency": ["referrals", "--agency", "advocacy-center"],
     "referrals": ["referrals", "--state", "made", "--limit", "20"],
     "intake": ["intake"],
+    "views info": ["views", "info"],
     "--help": ["--help"],
 }
 
@@ -78,7 +85,7 @@ def some_cases() -> tuple[list[History], list[Row]]:
 
 
 def run(folder: Path, scale: float) -> Rows:
-    """All queries, best of five."""
+    """All queries, the median of five."""
     found: Rows = []
     for cases in (int(100_000 * scale), int(1_000_000 * scale)):
         path = views_with(folder, cases)
@@ -91,5 +98,6 @@ def run(folder: Path, scale: float) -> Rows:
                 taken.append(time.perf_counter() - started)
                 if done.returncode != 0:
                     raise RuntimeError(done.stderr)
-            found.append((f"{name}, {cases:,} cases (s)", sorted(taken)[2], "to reach: under 0.4"))
+            bar = "0.15" if name == "--help" else "0.3"
+            found.append((f"{name}, {cases:,} cases (s)", sorted(taken)[2], f"to reach: under {bar}"))
     return found

@@ -28,10 +28,13 @@ def servers() -> Iterator[tuple[Broker, Postgres, Path]]:
 
 
 class Memory:
-    """The most resident memory, in MB, of any single child process of this one while it is watched."""
+    """The most resident memory, in MB, of the child processes of this one while they are watched.
+
+    ``most`` is that of any single one, ``together`` that of all at the same moment: pages that they share count twice.
+    """
 
     def __init__(self) -> None:
-        self.most = 0.0
+        self.most = self.together = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -45,6 +48,7 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._stop.is_set():
+            sizes = [0.0]
             for status in Path("/proc").glob("[0-9]*/status"):
                 try:
                     text = status.read_text()
@@ -52,7 +56,8 @@ class Memory:
                     continue
                 fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
                 if _descends(fields) and "python" in fields["Name"]:
-                    self.most = max(self.most, int(fields.get("VmRSS", "0 kB").split()[0]) / 1024)
+                    sizes.append(int(fields.get("VmRSS", "0 kB").split()[0]) / 1024)
+            self.most, self.together = max(self.most, *sizes), max(self.together, sum(sizes))
             time.sleep(0.2)
 
 
