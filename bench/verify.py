@@ -34,18 +34,18 @@ def made(url: str, partitions: int, cases: int, folder: Path) -> int:
 
 
 def verified(url: str, count: int) -> tuple[float, float]:
-    """Events a second, and the most memory of a process in MB."""
+    """Events a second, the best of three times, and the most memory of a process in MB."""
+    rates = []
     with Memory() as watched:
-        started = time.perf_counter()
-        report = verify(url, None, Asked(datetime.now(UTC)))
-        rate = count / (time.perf_counter() - started)
-    if (
-        report.checked["events"] != count
-        or not report.holds
-        or report.checked["roots"] != report.checked["checkpoints"]
-    ):
-        raise RuntimeError(f"an honest log does not hold: {dict(report.faults.counts)}")
-    return rate, watched.most
+        for _ in range(3):
+            started = time.perf_counter()
+            report = verify(url, None, Asked(datetime.now(UTC)))
+            rates.append(count / (time.perf_counter() - started))
+            if report.checked["events"] != count or report.checked["roots"] != report.checked["checkpoints"]:
+                raise RuntimeError("not all of an honest log was verified")
+            if not report.holds:
+                raise RuntimeError(f"an honest log does not hold: {dict(report.faults.counts)}")
+    return max(rates), watched.most
 
 
 def values(url: str) -> list[bytes]:
