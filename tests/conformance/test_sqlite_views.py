@@ -56,6 +56,16 @@ class TestSqliteViews(ViewsKit):
         rebuild.rebuild(log, f"sqlite:{log.path}", url)
         assert len(all_rows(url)["timeline"]) == 400
 
+    def test_what_a_killed_rebuild_left_behind_is_cleared_away(self, fresh: Fresh, log: EmbeddedLog) -> None:
+        url = fresh()
+        rebuild.rebuild(log, f"sqlite:{log.path}", url)
+        serving = Path(url.removeprefix("sqlite:"))
+        (serving.parent / "views.7-part1").write_bytes(b"half a table")
+        (serving.parent / "views.7-events-abc").mkdir()
+        (serving.parent / "views.7-events-abc" / "events-0-0").write_bytes(b"some events")
+        rebuild.rebuild(log, f"sqlite:{log.path}", url)
+        assert self.places(url) == ["views", "views.8"]
+
     def test_views_without_a_link_can_be_rebuilt_too(self, fresh: Fresh, log: EmbeddedLog) -> None:
         url = fresh()
         make_views(url, log)  # a plain file where the link to the newest build will be

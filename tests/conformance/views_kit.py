@@ -280,6 +280,16 @@ class ViewsKit:
         assert rebuild.rebuild(log, f"sqlite:{log.path}", url, processes=2) == 400
         assert_same(all_rows(url), expected)
 
+    def test_a_log_of_one_partition_is_folded_by_several_processes(
+        self, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with recorded_log(tmp_path / "one", 150, actions=400, cases=30, partitions=1) as log:
+            expected = rebuilt_rows(fresh, log)
+            monkeypatch.setattr(rebuild, "FEW", 1)
+            url = fresh()
+            assert rebuild.rebuild(log, f"sqlite:{log.path}", url, processes=2) == 400
+            assert_same(all_rows(url), expected)
+
     def test_a_rebuild_that_sets_little_aside_at_a_time_gives_the_same_rows(
         self, fresh: Fresh, log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
