@@ -45,7 +45,7 @@ def rows() -> list[Row]:
     return found
 
 
-def tests_by_file() -> dict[Path, list[str]]:
+def files_with_tests() -> dict[Path, list[str]]:
     """The tests of this room, but for those of this page."""
     return {
         path: [one.name for one in ast.parse(path.read_text("utf-8")).body
@@ -55,7 +55,7 @@ def tests_by_file() -> dict[Path, list[str]]:
 
 
 ROWS: Final = rows()
-FILES: Final = tests_by_file()
+FILES: Final = files_with_tests()
 
 
 def test_the_page_has_all_its_rows() -> None:

@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 
-from tests.servers.kafka import ROOT, Broker, start_cluster
+from tests.servers.kafka import ROOT, Broker, new_cluster_id, start_cluster
 from tests.servers.postgres import Postgres
 
 STARTED_AND_FORGOTTEN = """
@@ -40,6 +40,10 @@ def consume(broker: Broker, topic: str) -> bytes:
         return bytes(next(iter(consumer)).value)
     finally:
         consumer.close()
+
+
+def test_no_cluster_id_reads_as_an_option() -> None:
+    assert not [one for one in (new_cluster_id() for _ in range(2_000)) if one.startswith("-") or len(one) != 22]
 
 
 @pytest.mark.broker
