@@ -5,15 +5,16 @@ from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from sys import intern
-from time import monotonic
 from typing import Final, NamedTuple
 
+from casetrail.audit.publication.published import PublishedLog
 from casetrail.audit.witnessing.state import WitnessState
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
-from casetrail.eventlog.errors import LogError, LogUnreachable
+from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.stream import batches
 from casetrail.proofs.addcheckpoint import is_add_checkpoint, parse_add_checkpoint
 from casetrail.proofs.checkpoint import HASH_BYTES, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid, ProofInvalid
@@ -22,11 +23,10 @@ from casetrail.proofs.logtree import LogTree
 from casetrail.proofs.note import MOST_BYTES, format_note, parse_note
 from casetrail.proofs.prooffile import VERSION, parse_proof
 from casetrail.proofs.tiles import CHECKPOINT, Tile
-from casetrail.proofs.tree import HashAt, parents
+from casetrail.proofs.tree import HashAt, hashes_in, parents
 
 SQLITE: Final = b"SQLite format 3\x00"
 CACHED_TILES: Final = 256
-WAIT: Final = 30.0
 
 
 class SourceUnreadable(LogError):
@@ -115,11 +115,10 @@ def _note_in(where: str, content: bytes) -> bytes:
 
 
 def _of_log(where: str, log: Log) -> Iterator[Held]:
-    end, until = log.end_offsets(Topic.CHECKPOINTS)[0], monotonic() + WAIT
-    with log.reader(Topic.CHECKPOINTS, {0: 0}) as reader:
-        while reader.position(0) < end:
-            for record in reader.poll(0.05):
-                until = monotonic() + WAIT
+    ends = log.end_offsets(Topic.CHECKPOINTS)
+    with log.reader(Topic.CHECKPOINTS, dict.fromkeys(ends, 0)) as reader:
+        for records in batches(reader, ends):
+            for record in records:
                 try:
                     stored = decode_notarized(record.value)
                 except Unreadable as error:
@@ -128,8 +127,6 @@ def _of_log(where: str, log: Log) -> Iterator[Held]:
                     ) from error
                 if isinstance(stored, CheckpointPublished):
                     yield held(where, stored.note)
-            if monotonic() > until:
-                raise LogUnreachable(f"no checkpoint came in {WAIT:.0f} s though the log has more; check the brokers")
 
 
 def tree_of_log(where: str, tree: LogTree) -> Tree | None:
@@ -141,21 +138,21 @@ def tree_of_log(where: str, tree: LogTree) -> Tree | None:
 def tree_of_folder(directory: Path) -> Tree:
     """The tree that a published folder has. Raises ``SourceUnreadable``, also later, for tiles that are not there."""
     found = next(_of_file(str(directory), directory / CHECKPOINT))
+    published = PublishedLog(directory)
 
     @lru_cache(CACHED_TILES)
     def tile(level: int, number: int) -> bytes:
         width = min((found.size >> TILE_LEVELS * level) - number * TILE, TILE)
         one = Tile(level, number, width)
-        for path in (directory / one.path, directory / one.whole_path):
-            if path.is_file():
-                return path.read_bytes()
-        raise SourceUnreadable(f"{directory} has no {one.path}: what is published is not whole")
+        if (content := published.hashes(one)) is None:
+            raise SourceUnreadable(f"{directory} has no {one.path}: what is published is not whole")
+        return content
 
     def hash_at(level: int, index: int) -> bytes:
         above, within = divmod(level, TILE_LEVELS)
         number, at = divmod(index << within, TILE)
         stored = tile(above, number)[at * HASH_BYTES : (at + (1 << within)) * HASH_BYTES]
-        nodes = [stored[place : place + HASH_BYTES] for place in range(0, len(stored), HASH_BYTES)]
+        nodes = hashes_in(stored)
         while len(nodes) > 1:
             nodes = parents(nodes)
         return b"".join(nodes)

@@ -54,11 +54,7 @@ class Notary:
         self.tree = LogTree(log, directory, self._check)
         self.tree.follow()
         self._published_at = monotonic() - cadence.every  # what waits already has waited long enough
-        self.covered = self._covered()
-
-    def _covered(self) -> dict[int, int]:
-        """For each partition, the offset behind the last event that a checkpoint covers."""
-        return dict.fromkeys(range(self._log.partitions), 0) | self.tree.file.included()
+        self.covered = self.tree.covered()  # kept, for whoever asks from another thread
 
     def _check(self, note: bytes) -> None:
         verify_note(parse_note(note), [self._key.verifier_key])
@@ -85,7 +81,7 @@ class Notary:
         if draft is not None:
             self._writer.append([Entry(None, encode_notarized(self._signed(draft)))])
             self.tree.follow()
-            self.covered = self._covered()
+            self.covered = self.tree.covered()
             LOG.info("checkpoint of %d leaves published (%d events new)", draft.size, draft.events)
         newest = self.tree.newest()
         if newest is not None and self._witnesses is not None:

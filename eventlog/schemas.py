@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastavro.schema import parse_schema, to_parsing_canonical_form
 
 from casetrail.eventlog.port import Entry, Log, Topic
+from casetrail.eventlog.stream import batches
 
 PUBLISHED: Final = files("casetrail.domain") / "schemas" / "published"
 
@@ -63,9 +64,8 @@ def register_in_log(log: Log) -> int:
     """
     carried: set[bytes | None] = set()
     with log.reader(Topic.SCHEMAS, dict.fromkeys(log.end_offsets(Topic.SCHEMAS), 0)) as reader:
-        ends = log.end_offsets(Topic.SCHEMAS)
-        while any(reader.position(partition) < end for partition, end in ends.items()):
-            carried.update(record.key for record in reader.poll(1.0))
+        for records in batches(reader, log.end_offsets(Topic.SCHEMAS)):
+            carried.update(record.key for record in records)
     missing = [
         Entry(key, text.encode())
         for schema_id, text in published().items()

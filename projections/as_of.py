@@ -14,9 +14,9 @@ from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.eventlog.stream import batches
 from casetrail.projections.case_store import CaseStore
 
-POLL: Final = 5000
 SAVE_EVERY: Final = 20_000
 
 Progress = Callable[[int], None]
@@ -50,8 +50,7 @@ def _until(
     """The events of a partition, as far as they count. An event counts from its action's append time on."""
     end = log.end_offsets(Topic.EVENTS)[partition]
     with log.reader(Topic.EVENTS, {partition: 0}) as reader:
-        while reader.position(partition) < end:
-            records = reader.poll(1.0, POLL)
+        for records in batches(reader, {partition: end}):
             for record in records:
                 if offset is not None and record.offset >= offset:
                     return

@@ -8,20 +8,18 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.port import Topic
+from casetrail.eventlog.stream import batches
 from casetrail.projections.crew import Told
 from casetrail.projections.database import Database
 from casetrail.projections.rows import Row, case_row, intake_measures, outcomes_of, referral_rows, timeline_row
 from casetrail.projections.spill import Spill, spilled
 from casetrail.projections.tables import CASE_STATUS, REFERRALS, TIMELINE
 from casetrail.projections.targets import Part, part_database
-
-POLL: Final = 5_000
-WAIT: Final = 30.0
 
 
 class Share(NamedTuple):
@@ -64,10 +62,7 @@ def set_aside(share: Share, told: Told) -> SetAside:
         open_log(share.log_url, share.log_options) as log,
         log.reader(Topic.EVENTS, dict.fromkeys(share.ends, 0)) as reader,
     ):
-        while any(reader.position(partition) < end for partition, end in share.ends.items()):
-            records = reader.poll(WAIT, POLL)
-            if not records and any(reader.position(partition) < end for partition, end in share.ends.items()):
-                raise TimeoutError(f"no event came within {WAIT:.0f} s though the log has more; check the brokers")
+        for records in batches(reader, share.ends):
             spill.add(records)
             told(len(records))
         positions = {partition: reader.position(partition) for partition in share.ends}

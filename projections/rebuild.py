@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.stream import batches
 from casetrail.projections import building
 from casetrail.projections.building import Built, Job, SetAside, Share
 from casetrail.projections.crew import Crew
@@ -19,7 +20,6 @@ from casetrail.projections.tables import INTAKE, OUTCOMES, application_name
 from casetrail.projections.targets import Target, target_at
 from casetrail.projections.views import Views, write_form
 
-POLL: Final = 5_000
 FEW: Final = 20_000
 """Events that are folded in this process: starting others would take longer."""
 PASSES: Final = 2
@@ -72,14 +72,12 @@ def catch_up(log: Log, views: Views) -> int:
     ends = log.end_offsets(Topic.EVENTS)
     at = {partition: views.next_offset(partition) for partition in ends}
     with log.reader(Topic.EVENTS, at) as reader:
-        while any(reader.position(partition) < end for partition, end in ends.items()):
-            records = reader.poll(1.0, POLL)
+        for records in batches(reader, ends):
             moved = {record.partition for record in records}
             after = {partition: reader.position(partition) for partition in moved}
-            if records:
-                views.apply(records, {partition: (at[partition], after[partition]) for partition in moved})
-                at |= after
-                count += len(records)
+            views.apply(records, {partition: (at[partition], after[partition]) for partition in moved})
+            at |= after
+            count += len(records)
     return count
 
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from casetrail.eventlog.errors import LogError
-from casetrail.proofs.tree import HASH_BYTES, parents
+from casetrail.proofs.tree import HASH_BYTES, hashes_in, parents
 
 TILE_LEVELS: Final = 8
 TILE: Final = 1 << TILE_LEVELS
@@ -30,10 +30,6 @@ class HashMissing(LogError):
     """The hash of a subtree was asked for that the stored tree does not have, or not yet in full."""
 
     code = "hash-missing"
-
-
-def _hashes_in(data: bytes | bytearray) -> list[bytes]:
-    return [bytes(data[at : at + HASH_BYTES]) for at in range(0, len(data), HASH_BYTES)]
 
 
 def _levels_above(hashes: list[bytes]) -> Iterator[list[bytes]]:
@@ -58,7 +54,7 @@ class _Level:
         self.count += len(data) // HASH_BYTES
         self.tail += data
         finished = len(self.tail) // TILE_BYTES * TILE_BYTES
-        hashes = _hashes_in(self.tail[:finished])
+        hashes = hashes_in(self.tail[:finished])
         del self.tail[:finished]
         for _ in range(TILE_LEVELS):
             hashes = parents(hashes)
@@ -114,7 +110,7 @@ class HashStore:
         below, level = self._levels[stored - 1], self._levels[stored]
         level.truncate(min(level.count, below.count // TILE))
         while level.count < below.count // TILE:
-            *_, halves = _levels_above(_hashes_in(below.read(level.count * TILE, (level.count + 1) * TILE)))
+            *_, halves = _levels_above(hashes_in(below.read(level.count * TILE, (level.count + 1) * TILE)))
             level.append(parents(halves)[0])
 
     @property
@@ -148,7 +144,7 @@ class HashStore:
         if tile < self._levels[stored].count // TILE:
             at = (first >> within) * HASH_BYTES
             return self._tile(stored, tile)[within][at : at + HASH_BYTES]
-        hashes = _hashes_in(self._levels[stored].tail[first * HASH_BYTES : (first + (1 << within)) * HASH_BYTES])
+        hashes = hashes_in(self._levels[stored].tail[first * HASH_BYTES : (first + (1 << within)) * HASH_BYTES])
         for _ in range(within):
             hashes = parents(hashes)
         return hashes[0]
@@ -156,7 +152,7 @@ class HashStore:
     def _read_tile(self, stored: int, tile: int) -> list[bytes]:
         """All levels of a complete tile, each as one run of hashes."""
         data = self._levels[stored].read(tile * TILE, (tile + 1) * TILE)
-        return [b"".join(hashes) for hashes in _levels_above(_hashes_in(data))]
+        return [b"".join(hashes) for hashes in _levels_above(hashes_in(data))]
 
     def leaves(self, start: int, end: int) -> bytes:
         """The hashes of leaves ``start`` to ``end``, 32 bytes each. Raises ``HashMissing`` past the size."""

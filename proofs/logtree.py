@@ -8,15 +8,15 @@ made again from the log), but with it goes what it had seen: a log that was repl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
 from casetrail.eventlog.codec import Unreadable
-from casetrail.eventlog.errors import LogError, LogUnreachable
+from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Log, Reader, Record, Topic
+from casetrail.eventlog.stream import batches
 from casetrail.proofs.casemap import CaseMap, MapProof, case_key
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
@@ -26,10 +26,6 @@ from casetrail.proofs.note import Signature, parse_note, parse_signatures
 from casetrail.proofs.pending import Part, Pending
 from casetrail.proofs.tree import consistency_proof, inclusion_proof, root_of
 from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile
-
-WAIT: Final = 30.0
-POLL: Final = 0.05
-"""Short, because the last offsets of a range may hold no records: they are passed without waking anybody."""
 
 NoteCheck = Callable[[bytes], None]
 """Raises ``NoteInvalid`` where a checkpoint's note is not signed as it must be."""
@@ -69,7 +65,7 @@ class LogTree:
             self._check_copy(directory)
             newest = self.file.newest()
             self._reader: Reader = log.reader(Topic.CHECKPOINTS, {0: 0 if newest is None else newest.offset})
-            self.pending = Pending(log, self._starts())
+            self.pending = Pending(log, self.covered())
         except BaseException:
             self.file.close()
             self.hashes.close()
@@ -106,6 +102,10 @@ class LogTree:
         """Of the tree, as of the newest checkpoint."""
         newest = self.newest()
         return 0 if newest is None else newest.size
+
+    def covered(self) -> dict[int, int]:
+        """For each partition, the offset behind the last event that a checkpoint covers."""
+        return dict.fromkeys(range(self._log.partitions), 0) | self.file.included()
 
     def newest(self) -> Sealed | None:
         """The newest checkpoint that was taken in."""
@@ -185,17 +185,14 @@ class LogTree:
 
         Raises ``TreeContradicted`` where a checkpoint does not follow; what came before it stays taken in.
         """
-        count, until = 0, monotonic() + WAIT
-        end = self._log.end_offsets(Topic.CHECKPOINTS)[0]
-        while self._reader.position(0) < end:
-            for record in self._reader.poll(POLL):
+        count = 0
+        for records in batches(self._reader, self._log.end_offsets(Topic.CHECKPOINTS)):
+            for record in records:
                 before = self.size
                 self._take(record)
-                count, until = count + 1, monotonic() + WAIT
+                count += 1
                 if progress is not None:
                     progress(self.size - before)
-            if monotonic() > until:
-                raise LogUnreachable(f"no checkpoint came in {WAIT:.0f} s though the log has more; check the brokers")
         return count
 
     def _take(self, record: Record) -> None:
@@ -251,12 +248,7 @@ class LogTree:
                     f"a checkpoint covers events of partition {one.partition} up to offset {one.end}, but the log has "
                     f"them only up to {ends[one.partition]}: its end was cut off"
                 )
-            until = monotonic() + WAIT
-            while self.pending.position(one.partition) < one.end:
-                if self.pending.poll(POLL):
-                    until = monotonic() + WAIT
-                if monotonic() > until:
-                    raise LogUnreachable(f"partition {one.partition}: no event came in {WAIT:.0f} s; check the brokers")
+        self.pending.read_to({one.partition: one.end for one in ranges})
 
     # --- making checkpoints ---
 
@@ -268,7 +260,7 @@ class LogTree:
         """
         ranges = tuple(
             OffsetRange(partition, start, end)
-            for partition, start in sorted(self._starts().items())
+            for partition, start in sorted(self.covered().items())
             if (end := self.pending.position(partition)) > start
         )
         if not self.pending.count and not self._is_uncovered():
@@ -276,9 +268,6 @@ class LogTree:
         self.abandon()
         self._draft = self._advance(ranges)
         return self._draft
-
-    def _starts(self) -> dict[int, int]:
-        return dict.fromkeys(range(self._log.partitions), 0) | self.file.included()
 
     def _is_uncovered(self) -> bool:
         """Whether the newest checkpoint says something that no later one covers."""

@@ -1,15 +1,14 @@
 """Events that no checkpoint covers yet: read as they come, kept by partition until a checkpoint takes them in."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.headers import read_case
 from casetrail.eventlog.port import Log, Record, Topic
-
-POLL: Final = 5000
+from casetrail.eventlog.stream import POLL, batches
 
 Change = tuple[int, bytes]
 """How many events a case has, and the leaf hash of the last one."""
@@ -41,7 +40,14 @@ class Pending:
 
     def poll(self, timeout: float) -> int:
         """Read on, waiting up to ``timeout`` seconds for the first event; how many have come."""
-        records = self._reader.poll(timeout, POLL)
+        return self._keep(self._reader.poll(timeout, POLL))
+
+    def read_to(self, ends: Mapping[int, int]) -> None:
+        """Read on until these partitions are read up to their ends. Raises ``LogUnreachable`` where nothing comes."""
+        for records in batches(self._reader, ends):
+            self._keep(records)
+
+    def _keep(self, records: Sequence[Record]) -> int:
         for record in records:
             self._read[record.partition].append(_leaf(record))
         return len(records)

@@ -24,6 +24,11 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+def hashes_in(data: bytes | bytearray) -> list[bytes]:
+    """The hashes that stand one after the other in these bytes."""
+    return [bytes(data[at : at + HASH_BYTES]) for at in range(0, len(data), HASH_BYTES)]
+
+
 def parents(hashes: Iterable[bytes]) -> list[bytes]:
     """The level above: the node hash of each pair. A last hash without a partner is left out."""
     pairs = iter(hashes)

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -79,17 +78,6 @@ class TreeFile:
         """The format of the file, and the log that it is of."""
         form, log = self.database.execute("SELECT format, log FROM tree").fetchone()
         return form, log
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit at the end, roll back where an error comes out."""
-        self.database.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self.database.execute("ROLLBACK")
-            raise
-        self.database.execute("COMMIT")
 
     def included(self) -> dict[int, int]:
         """For each partition, the offset behind the last event that a checkpoint covers."""

@@ -2,16 +2,10 @@
 
 from collections import deque
 from collections.abc import Iterator
-from time import monotonic
-from typing import Final
 
-from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.eventlog.stream import batches
 from casetrail.proofs.logtree import LogTree, TreeContradicted
-
-POLL: Final = 5000
-TURN: Final = 0.05
-WAIT: Final = 30.0
 
 
 class Cursor:
@@ -24,18 +18,15 @@ class Cursor:
 
     def until(self, end: int) -> Iterator[Record]:
         """The records that come before offset ``end``; take them all. Raises ``LogUnreachable``, ``OffsetGone``."""
-        until = monotonic() + WAIT
-        while True:
-            while self._ahead and self._ahead[0].offset < end:
-                yield self._ahead.popleft()
-                until = monotonic() + WAIT
-            if self._ahead or self._reader.position(self._partition) >= end:
-                return
-            self._ahead.extend(self._reader.poll(TURN, POLL))
-            if not self._ahead and monotonic() > until:
-                raise LogUnreachable(
-                    f"partition {self._partition}: nothing came in {WAIT:.0f} s before offset {end}; check the brokers"
-                )
+        yield from self._before(end)
+        if not self._ahead:
+            for records in batches(self._reader, {self._partition: end}):
+                self._ahead.extend(records)
+                yield from self._before(end)
+
+    def _before(self, end: int) -> Iterator[Record]:
+        while self._ahead and self._ahead[0].offset < end:
+            yield self._ahead.popleft()
 
     def close(self) -> None:
         """Stop reading."""

@@ -31,7 +31,7 @@ from casetrail.proofs.tiles import (
     tiles_at,
     unpack_entries,
 )
-from casetrail.proofs.tree import HASH_BYTES, Frontier, parents
+from casetrail.proofs.tree import HASH_BYTES, Frontier, hashes_in, parents
 
 MOST_BUNDLE_BYTES: Final = TILE * (MOST_ENTRY_BYTES + 2)
 
@@ -205,7 +205,7 @@ class _Levels:
         if content is None:
             _fault(self._found, Kind.FILE_MISSING, tile.path, tile.number * TILE << TILE_LEVELS * (tile.level or 0))
             content = bytes(tile.width * HASH_BYTES)
-        return [content[at : at + HASH_BYTES] for at in range(0, len(content), HASH_BYTES)]
+        return hashes_in(content)
 
     def compare(self, tile: Tile, hashes: list[bytes]) -> None:
         """Compare a tile's file with what it must hold."""

@@ -18,18 +18,18 @@ from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.sealed import Token
 from casetrail.domain.values import at_millis
 from casetrail.eventlog.binary import NotAvro, read_long
-from casetrail.eventlog.codec import MAGIC, PREFIX, Event, Unreadable, decode_action, decode_event
+from casetrail.eventlog.codec import MAGIC, Event, Unreadable, decode_action, decode_event
 from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.headers import NUMBER_AT
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.eventlog.schemas import current_ids
+from casetrail.eventlog.stream import batches
 
-POLL: Final = 5000
 PENDING: Final = "pending"
 SENT_TWICE: Final = "duplicate-action"  # the very same submission was accepted before
 WANTED: Final = frozenset({ActionRejected, SubmissionUnreadable, ReportReceived, FactCorrected, Merged, Reopened})
 SKIPPED: Final = frozenset(number for number, kind in enumerate(EVENT_KINDS) if kind not in WANTED)
 """Branches of the event's union that say nothing of reports."""
-FIXED: Final = PREFIX + 80  # before the first number: the frame, two hashes, the action id
 
 
 class Batch(NamedTuple):
@@ -141,7 +141,7 @@ def glance(value: bytes) -> tuple[int, int]:
     The branch is -1 where the bytes end too early.
     """
     try:
-        _, at = read_long(value, FIXED)  # number
+        _, at = read_long(value, NUMBER_AT)  # number
         _, at = read_long(value, at)  # partition
         action_offset, at = read_long(value, at)
         at = _past_long(value, at)  # recorded_at
@@ -170,8 +170,8 @@ def _read(log: Log, topic: Topic, starts: Mapping[int, int]) -> Iterator[list[Re
     """The records of a topic as it stands now."""
     ends = log.end_offsets(topic)
     with log.reader(topic, starts) as reader:
-        while any(reader.position(partition) < end for partition, end in ends.items()):
-            yield [record for record in reader.poll(1.0, POLL) if record.offset < ends[record.partition]]
+        for records in batches(reader, ends):
+            yield [record for record in records if record.offset < ends[record.partition]]
 
 
 def _place(record: Record, event: Event) -> Place:

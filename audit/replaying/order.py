@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from casetrail.eventlog.binary import NotAvro, read_long, read_text
 from casetrail.eventlog.codec import Event, Unreadable, decode_event, schema_of
+from casetrail.eventlog.headers import NUMBER_AT
 from casetrail.eventlog.port import Record
 from casetrail.eventlog.schemas import current_ids
 from casetrail.eventlog.stream import Stream
@@ -21,9 +22,6 @@ AHEAD: Final = 512
 """So many answers are looked at ahead of the action whose turn it is."""
 MOST_OVERDUE: Final = 5_000
 NOTHING: Final = -1
-
-NUMBER_AT: Final = 85
-"""Where an event's number begins: after the frame (5 bytes), two hashes (32 each) and the action's id (16)."""
 
 
 class Answer(NamedTuple):
