@@ -15,8 +15,9 @@ from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
 
 if TYPE_CHECKING:
-    from casetrail.domain.clock_runs import Departures, Runs
+    from casetrail.domain.clock_runs import Runs
     from casetrail.domain.clocks import Clock
+    from casetrail.domain.leaving import Departures
     from casetrail.domain.policy import InForce
 
 P = ParamSpec("P")
@@ -82,7 +83,7 @@ def listing_options(command: Callable[P, R]) -> Callable[P, R]:
 def asked(config: Config, until_text: str | None, moment_text: str | None, judge_by: str | None) -> Asked:
     """What the options of ``asking_options`` say, and what the registry does."""
     from casetrail.cli.case_histories import hashed_history_in_log
-    from casetrail.domain.detectors.leaving import departures
+    from casetrail.domain.leaving import departures
     from casetrail.domain.policy import InForce
     from casetrail.domain.registry import REGISTRY
     from casetrail.domain.values import EPOCH

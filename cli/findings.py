@@ -19,7 +19,8 @@ from casetrail.cli.render import emit, fields
 
 if TYPE_CHECKING:
     from casetrail.domain.detectors.finding import Evidence, Finding
-    from casetrail.domain.detectors.history import Departures, History
+    from casetrail.domain.detectors.history import History
+    from casetrail.domain.leaving import Departures
 
 Row = dict[str, Any]
 
@@ -145,7 +146,7 @@ def _found(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding
     events = hashed_history_of(config, wanted.case, question.until)
     if not events:
         raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
-    history = _history(wanted.case, events, _departures(config, question))
+    history = _history(wanted.case, events, question.departures)
     yield from Judge(question.policies, wanted.detectors or None).case(history, question.at)
 
 
@@ -156,24 +157,15 @@ def _found_in_all(config: Config, question: Asked, wanted: Wanted) -> "Iterator[
     from casetrail.domain.detectors.statistics import EXTRA
 
     with tempfile.TemporaryDirectory(prefix="casetrail-") as folder, closing(TracesOnDisk(Path(folder))) as traces:
-        judge, left = Judge(question.policies, wanted.detectors or None, traces), _departures(config, question)
+        judge = Judge(question.policies, wanted.detectors or None, traces)
         with progress_bar("reading", count_events(config)) as progress:
             for case_id, events in hashed_histories(config, question.until, progress):
-                history = _history(case_id, events, left)
+                history = _history(case_id, events, question.departures)
                 yield from judge.case(history, question.at)
                 judge.count(history)
         yield from judge.many(question.at)
     if judge.left_out:
         click.echo(f"not judged: {', '.join(judge.left_out)}: they need SciPy, the extra casetrail[{EXTRA}]", err=True)
-
-
-def _departures(config: Config, question: Asked) -> "Departures":
-    """Who has left, by the registry."""
-    from casetrail.cli.case_histories import hashed_history_of
-    from casetrail.domain.detectors.leaving import departures
-    from casetrail.domain.registry import REGISTRY
-
-    return departures(hashed_history_of(config, REGISTRY, question.until))
 
 
 def _history(case_id: str, events: Any, left: "Departures") -> "History":

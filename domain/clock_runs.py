@@ -7,10 +7,10 @@ report was written has answered it. But what only follows from another happening
 acknowledgement that is said to be older than its assignment stops the clock at its start.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from casetrail.domain.actions import Action, Body, Unaccepted
 from casetrail.domain.assignment import Assigned, Reassigned
@@ -19,6 +19,7 @@ from casetrail.domain.case import Case, Recorded
 from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Before, Happened, Happening, happened
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
+from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import ClockRule, InForce
 from casetrail.domain.suspension import Suspended
@@ -27,22 +28,6 @@ ACTS: Final = frozenset(
     {Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.REVIEWED}
 )
 """What may be done at any time, and follows from nothing."""
-
-
-class Departure(Protocol):
-    """Somebody left a unit (None: the agency with all its units) at a moment, and may have come back to it. UTC."""
-
-    @property
-    def unit(self) -> str | None: ...
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def back_at(self) -> datetime | None: ...
-
-
-Departures = Mapping[str, Sequence[Departure]]
-"""Who has left, by person, each person's departures in their order."""
-NOBODY_LEFT: Final[Departures] = {}
 
 
 @dataclass

@@ -4,15 +4,17 @@ Anybody who has the events, the policies and a moment gets the same clocks; so s
 nothing. A clock is judged by the policy that was in force when it started.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from casetrail.domain.business_time import due_after
 from casetrail.domain.case import Facts, Recorded
-from casetrail.domain.clock_runs import NOBODY_LEFT, Departures, Run, Runs, fold
+from casetrail.domain.clock_runs import Run, Runs, fold
 from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
+from casetrail.domain.intake import OffenceAlleged
+from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
 from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Limit, Owes
 
@@ -86,7 +88,7 @@ def clocks(
 
 def judged(runs: Runs, now: datetime) -> list[Clock]:
     """The same of a case that is folded already."""
-    fitting = conditions(runs)
+    fitting = conditions_of(runs.case.facts.immediate_danger, runs.offences)
     found = [_judged(runs, run, fitting, now) for run in runs.all() if run.rule.where in (None, *fitting)]
     return sorted(found, key=lambda one: (one.due_at, one.started_at, one.name, one.subject or ""))
 
@@ -111,15 +113,15 @@ def _judged(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetime) 
     )  # fmt: skip
 
 
-def conditions(runs: Runs) -> frozenset[Condition]:
-    """The kinds of case that this one is, by its facts as they have been corrected."""
-    facts = runs.case.facts
+def conditions_of(immediate_danger: bool, offences: Collection[OffenceAlleged]) -> frozenset[Condition]:
+    """The kinds of case that a report makes, or that its corrected facts make."""
+    codes = {one.code for one in offences}
+    neglect = (one.code is Offence.FAMILY_NONVIOLENT and one.statute in EDUCATIONAL_NEGLECT for one in offences)
     found = {
-        Condition.IMMEDIATE_DANGER: facts.immediate_danger,
-        Condition.SEXUAL_ABUSE: runs.case.alleges_sexual_abuse,
-        Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: not SERIOUS.isdisjoint(facts.offences),
-        Condition.ONLY_EDUCATIONAL_NEGLECT: bool(runs.offences)
-        and all(one.code is Offence.FAMILY_NONVIOLENT and one.statute in EDUCATIONAL_NEGLECT for one in runs.offences),
+        Condition.IMMEDIATE_DANGER: immediate_danger,
+        Condition.SEXUAL_ABUSE: not SEXUAL_OFFENCES.isdisjoint(codes),
+        Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: not SERIOUS.isdisjoint(codes),
+        Condition.ONLY_EDUCATIONAL_NEGLECT: bool(codes) and all(neglect),
     }
     return frozenset(condition for condition, holds in found.items() if holds)
 

@@ -4,18 +4,18 @@ A detector judges what the log held at each moment. What is entered late settles
 was entered, nobody could have seen it. Limits count from when things happened, so entering late gains no time.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, Body, Unaccepted
 from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Case, Recorded
-from casetrail.domain.clocks import EDUCATIONAL_NEGLECT, SERIOUS
-from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
+from casetrail.domain.clocks import conditions_of
 from casetrail.domain.detectors.settings import Settings
 from casetrail.domain.happenings import Before, Happening, happened
 from casetrail.domain.intake import ReportReceived
+from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition
 from casetrail.domain.status import OPEN, Status
@@ -61,25 +61,6 @@ class Step(NamedTuple):
         return not self.what.isdisjoint(what)
 
 
-class Departure(NamedTuple):
-    """Somebody left a unit, or the agency with all its units (``unit`` is None).
-
-    ``number`` and ``hash`` are those of the event in the registry. ``back_at``: when it was recorded that they are back.
-    """
-
-    unit: str | None
-    at: datetime
-    known_at: datetime
-    number: int
-    hash: bytes
-    back_at: datetime | None = None
-
-
-Departures = Mapping[str, Sequence[Departure]]
-"""Who left, by person."""
-NOBODY_LEFT: Final[Departures] = {}
-
-
 class History:
     """The facts of one case, folded from its events in their order. Refused submissions are no facts."""
 
@@ -119,7 +100,7 @@ class History:
         body = step.body
         if isinstance(body, ReportReceived):
             self.receipts.append((step.at, step.known_at))
-            self.conditions = conditions_of(body)
+            self.conditions = conditions_of(body.immediate_danger, body.offences)
         elif isinstance(body, FactCorrected) and body.happened_at is not None and self._is_report(body.corrects):
             self.receipts.append((body.happened_at, step.known_at))
 
@@ -151,16 +132,3 @@ class History:
     def place_of(self, step: Step | None) -> int:
         """The place of a step in ``steps``; beyond the last one for None."""
         return len(self.steps) if step is None else self.steps.index(step)
-
-
-def conditions_of(report: ReportReceived) -> frozenset[Condition]:
-    """The kinds of case that a report makes."""
-    offences = {one.code for one in report.offences}
-    neglect = (one.code is Offence.FAMILY_NONVIOLENT and one.statute in EDUCATIONAL_NEGLECT for one in report.offences)
-    found = {
-        Condition.IMMEDIATE_DANGER: report.immediate_danger,
-        Condition.SEXUAL_ABUSE: not SEXUAL_OFFENCES.isdisjoint(offences),
-        Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: not SERIOUS.isdisjoint(offences),
-        Condition.ONLY_EDUCATIONAL_NEGLECT: bool(offences) and all(neglect),
-    }
-    return frozenset(condition for condition, holds in found.items() if holds)

@@ -7,9 +7,10 @@ from typing import Final
 
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Evidence, Finding, of_case
-from casetrail.domain.detectors.history import Departure, History, Step
+from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, days
 from casetrail.domain.happenings import Happening
+from casetrail.domain.leaving import Departure
 
 REGISTRY: Final = "registry"
 """The id under which it is recorded who works where."""

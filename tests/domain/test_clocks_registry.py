@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from casetrail.domain.assignment import Reassigned, Released
 from casetrail.domain.clocks import Clock, ClockState, clocks
 from casetrail.domain.codes import HandoverReason
+from casetrail.domain.leaving import Departure
 from casetrail.domain.policy import Adopted, InForce
 from casetrail.domain.policy_file import parse_policy
 from tests.actions import DETECTIVE, HAPPENED, OTHER_DETECTIVE
@@ -17,32 +17,29 @@ from tests.domain.policies import preset, within
 POLICIES = InForce([(HAPPENED, preset())])
 
 
-class Left(NamedTuple):
+def left(at: datetime, unit: str | None = "child-crimes", back_at: datetime | None = None) -> Departure:
     """The detective left a unit (None: the agency)."""
-
-    at: datetime
-    unit: str | None = "child-crimes"
-    back_at: datetime | None = None
+    return Departure(unit, at, at, 7, bytes(32), back_at)
 
 
-def judged(story: Story, now: datetime, *left: Left, person: str = DETECTIVE.id) -> Mapping[str, Sequence[Clock]]:
+def judged(story: Story, now: datetime, *gone: Departure, person: str = DETECTIVE.id) -> Mapping[str, Sequence[Clock]]:
     """The clocks of a case by their names, each one's runs in order."""
     found: dict[str, list[Clock]] = {}
-    for one in clocks(CASE_ID, story.events, POLICIES, now, {person: left}):
+    for one in clocks(CASE_ID, story.events, POLICIES, now, {person: gone}):
         found.setdefault(one.name, []).append(one)
     return {name: sorted(runs, key=lambda one: one.started_at) for name, runs in found.items()}
 
 
 def test_what_somebody_held_who_left_waits_for_an_assignment() -> None:
     for unit in ("child-crimes", None):
-        run = judged(held(), day(5), Left(day(2), unit))["assignment"][-1]
+        run = judged(held(), day(5), left(day(2), unit))["assignment"][-1]
         assert (run.started_at, run.due_at, run.state, run.owed_by) == (day(2), day(3), ClockState.MISSED, DESK)
         assert run.started_by is None and run.is_overdue
 
 
 def test_what_the_holder_owed_who_left_is_owed_by_the_intake_desk() -> None:
-    assert judged(held(), day(2), Left(day(3)))["decision"][0].owed_by == DETECTIVE.id
-    assert judged(held(), day(3), Left(day(3)))["decision"][0].owed_by == DESK
+    assert judged(held(), day(2), left(day(3)))["decision"][0].owed_by == DETECTIVE.id
+    assert judged(held(), day(3), left(day(3)))["decision"][0].owed_by == DESK
 
 
 def test_who_left_owes_no_acknowledgement() -> None:
@@ -52,50 +49,50 @@ def test_who_left_owes_no_acknowledgement() -> None:
     from tests.domain.clock_stories import IN
 
     story.tell(day(0), IN, INTAKE).tell(day(0), Assigned(DETECTIVE.id))
-    assert judged(story, day(1), Left(day(0.5)))["acknowledgement"][0].state is ClockState.LAPSED
+    assert judged(story, day(1), left(day(0.5)))["acknowledgement"][0].state is ClockState.LAPSED
 
 
 def test_a_handover_answers_it() -> None:
     story = held().tell(day(2.5), Reassigned(OTHER_DETECTIVE.id, WORKLOAD))
-    found = judged(story, day(9), Left(day(2)))
+    found = judged(story, day(9), left(day(2)))
     assert (found["assignment"][-1].state, found["assignment"][-1].ended_at) == (ClockState.MET, day(2.5))
     assert found["decision"][0].owed_by == OTHER_DETECTIVE.id
 
 
 def test_letting_the_case_go_gains_no_time_for_the_assignment() -> None:
     story = held().tell(day(6), Released(HandoverReason.LEFT_AGENCY))
-    assert judged(story, day(6), Left(day(2)))["assignment"][-1].due_at == day(3)
+    assert judged(story, day(6), left(day(2)))["assignment"][-1].due_at == day(3)
 
 
 def test_who_comes_back_before_it_was_handed_over_holds_it_again() -> None:
-    found = judged(held(), day(9), Left(day(2), back_at=day(2.5)))
+    found = judged(held(), day(9), left(day(2), back_at=day(2.5)))
     assert (found["assignment"][-1].state, found["decision"][0].owed_by) == (ClockState.LAPSED, DETECTIVE.id)
-    assert judged(held(), day(9), Left(day(2), back_at=day(8)))["assignment"][-1].state is ClockState.MISSED
+    assert judged(held(), day(9), left(day(2), back_at=day(8)))["assignment"][-1].state is ClockState.MISSED
 
 
 def test_whoever_leaves_twice_leaves_it_twice() -> None:
-    found = judged(held(), day(20), Left(day(2), back_at=day(2.5)), Left(day(10)))
+    found = judged(held(), day(20), left(day(2), back_at=day(2.5)), left(day(10)))
     assert [run.started_at for run in found["assignment"]] == [day(0), day(2), day(10)]
     assert found["decision"][0].owed_by == DESK
 
 
 def test_another_unit_or_an_earlier_departure_or_another_person_is_no_matter() -> None:
-    for left, person in (
-        (Left(day(2), "homicide"), DETECTIVE.id),
-        (Left(day(-2)), DETECTIVE.id),
-        (Left(day(2)), "det.99"),
+    for gone, person in (
+        (left(day(2), "homicide"), DETECTIVE.id),
+        (left(day(-2)), DETECTIVE.id),
+        (left(day(2)), "det.99"),
     ):
-        assert len(judged(held(), day(9), left, person=person)["assignment"]) == 1
+        assert len(judged(held(), day(9), gone, person=person)["assignment"]) == 1
 
 
 def test_of_a_case_that_had_ended_nothing_is_owed_when_its_holder_leaves() -> None:
-    found = judged(approved(held(), day(1)), day(9), Left(day(2)))
+    found = judged(approved(held(), day(1)), day(9), left(day(2)))
     assert len(found["assignment"]) == 1 and not any(run.is_owed for runs in found.values() for run in runs)
 
 
 def test_an_act_after_the_departure_changes_nothing() -> None:
     story = held().tell(day(4), STEP, DETECTIVE)
-    assert judged(story, day(5), Left(day(2)))["assignment"][-1].state is ClockState.MISSED
+    assert judged(story, day(5), left(day(2)))["assignment"][-1].state is ClockState.MISSED
 
 
 # --- adopted policies ---

@@ -9,8 +9,8 @@ from casetrail.domain.codes import AgencyKind, ConcernAnswer, ConcernKind, Hando
 from casetrail.domain.concern import ConcernAnswered, ConcernRaised
 from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.finding import Finding
-from casetrail.domain.detectors.history import Departure, Departures, History
-from casetrail.domain.detectors.leaving import departures
+from casetrail.domain.detectors.history import History
+from casetrail.domain.leaving import Departure, Departures, departures
 from casetrail.domain.registry import AgencyRegistered, PersonJoined, PersonLeft, PersonMoved
 from tests.actions import CLINIC, DETECTIVE, OTHER_DETECTIVE, REGISTRAR, action
 from tests.domain.clock_histories import Story, day

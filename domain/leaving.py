@@ -1,14 +1,33 @@
 """Who has left which unit, by the registry."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from casetrail.domain.case import Recorded
-from casetrail.domain.detectors.history import Departure, Departures
 from casetrail.domain.registry import PersonJoined, PersonLeft, PersonMoved
 
 KINDS: Final = (PersonJoined, PersonMoved, PersonLeft)
+
+
+class Departure(NamedTuple):
+    """Somebody left a unit, or the agency with all its units (``unit`` is None), and may have come back to it. UTC.
+
+    ``number`` and ``hash`` are those of the event in the registry. ``back_at``: when it was recorded that they are back.
+    """
+
+    unit: str | None
+    at: datetime
+    known_at: datetime
+    number: int
+    hash: bytes
+    back_at: datetime | None = None
+
+
+Departures = Mapping[str, Sequence[Departure]]
+"""Who left, by person."""
+NOBODY_LEFT: Final[Departures] = {}
 
 
 def departures(registry: Iterable[tuple[Recorded, bytes]]) -> Departures:
