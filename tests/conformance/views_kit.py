@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casetrail.consumers.projector import Projector
+from casetrail.eventlog import stream
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
-from casetrail.projections import building, rebuild, spill
+from casetrail.projections import rebuild, spill
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.tables import TABLES, application_name
@@ -296,7 +297,7 @@ class ViewsKit:
         expected = rebuilt_rows(fresh, log)
         monkeypatch.setattr(spill, "EVENTS_A_FILE", 20)
         monkeypatch.setattr(spill, "KEPT_BYTES", 3000)
-        monkeypatch.setattr(building, "POLL", 7)
+        monkeypatch.setattr(stream, "POLL", 7)
         url = fresh()
         assert rebuild.rebuild(log, f"sqlite:{log.path}", url) == 400
         assert_same(all_rows(url), expected)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from casetrail.eventlog import stream
 from casetrail.eventlog.codec import Event, decode_event
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.outcome import ChainBroken, History, follow
@@ -72,7 +73,7 @@ def test_one_case_is_the_same_alone_as_among_all(log: EmbeddedLog) -> None:
 def test_memory_that_holds_almost_nothing_changes_nothing(log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = by_case(replay(log))
     monkeypatch.setattr(as_of, "SAVE_EVERY", 1)
-    monkeypatch.setattr(as_of, "POLL", 3)
+    monkeypatch.setattr(stream, "POLL", 3)
     assert by_case(replay(log)) == expected
 
 
