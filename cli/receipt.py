@@ -250,9 +250,9 @@ def _read(file: Path) -> bytes:
 
 
 def _write(file: Path, content: bytes) -> None:
-    beside = file.with_name(f".{file.name}.new")
+    from casetrail.proofs.files import put
+
     try:
-        beside.write_bytes(content)
-        beside.replace(file)
+        put(file, content)
     except OSError as error:
         raise Failure(f"{file} cannot be written ({error.strerror})") from error

@@ -1,7 +1,6 @@
 """Cosignatures that are brought by hand: from a witness that no network reaches, as files in a folder of the notary's."""
 
 import logging
-import secrets
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +10,7 @@ from casetrail.consumers.witnesses import Cosigned, cosignatures_by
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.checkpoint import parse_checkpoint
 from casetrail.proofs.errors import KeyUnusable, NoteInvalid
+from casetrail.proofs.files import put
 from casetrail.proofs.keys import VerifierKey
 from casetrail.proofs.logtree import LogTree
 from casetrail.proofs.note import MOST_BYTES, parse_note
@@ -47,11 +47,9 @@ class Inbox:
     def put(self, note: bytes) -> Path:
         """Put a note in, whole at once. Raises ``InboxUnusable``."""
         path = self._directory / f"{sha256(note).hexdigest()[:16]}{SUFFIX}"
-        beside = path.with_name(f".{secrets.token_hex(8)}")
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(note)
-            beside.replace(path)
+            put(path, note)
         except OSError as error:
             raise InboxUnusable(f"{self._directory} cannot be written ({error.strerror})") from error
         return path

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from casetrail.eventlog.crew import Told
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.port import Topic
 from casetrail.eventlog.stream import batches
-from casetrail.projections.crew import Told
 from casetrail.projections.database import Database
 from casetrail.projections.rows import Row, case_row, intake_measures, outcomes_of, referral_rows, timeline_row
 from casetrail.projections.spill import Spill, spilled

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from casetrail.eventlog.crew import Crew
 from casetrail.eventlog.port import Log, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections import building
 from casetrail.projections.building import Built, Job, SetAside, Share
-from casetrail.projections.crew import Crew
 from casetrail.projections.database import Database
 from casetrail.projections.tables import INTAKE, OUTCOMES, application_name
 from casetrail.projections.targets import Target, target_at

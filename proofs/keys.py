@@ -8,7 +8,6 @@ under its own name, as c2sp.org/tlog-checkpoint recommends.
 import base64
 import os
 import re
-import secrets
 import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from casetrail.proofs.checkpoint import parse_checkpoint
 from casetrail.proofs.errors import KeyUnusable, NoteInvalid
+from casetrail.proofs.files import place
 from casetrail.proofs.note import CONTROL, KEY_ID_BYTES, Signature, from_base64, is_key_name
 
 PrivateKey = Ed25519PrivateKey | MLDSA44PrivateKey
@@ -285,30 +285,12 @@ def _private_key(pem: bytes, path: Path, passphrase: bytes | None) -> PrivateKey
 
 
 def _place(path: Path, content: bytes, mode: int) -> None:
-    """Write beside and link into place: nobody sees half a file or one with a wider mode, and none is overwritten."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.link(beside, path)
-        _sync(path.parent)
+        place(path, content, mode)
     except FileExistsError:
         raise KeyUnusable(f"{path} exists already, and is left as it is: choose another file") from None
     except OSError as error:
         raise KeyUnusable(f"{path} cannot be written ({error.strerror})") from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path, *, secret: bool) -> bytes:

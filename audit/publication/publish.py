@@ -10,7 +10,6 @@ tiles are not there yet. What an earlier run has published is left as it is.
 
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Log
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
+from casetrail.proofs.files import put
 from casetrail.proofs.hashes import TILE, TILE_LEVELS
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import MOST_BYTES, parse_note
@@ -178,13 +178,10 @@ class _Folder:
     def put(self, place: str, content: bytes) -> None:
         """Bring a file into its place, whole."""
         path = self._directory / place
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(content)
-            beside.replace(path)
+            put(path, content)
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise FolderUnusable(f"{path} cannot be written ({error.strerror})") from error
         self.written += 1
 

@@ -5,19 +5,18 @@ names. So a report that was refused, altered or left out by whoever runs the rec
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from multiprocessing import get_context
-from queue import Empty
-from typing import Any, Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from casetrail.audit.replaying.findings import Finding, Kind, Verdict
 from casetrail.audit.replaying.judging import Judge
 from casetrail.audit.replaying.order import Answers
 from casetrail.domain.values import is_id
+from casetrail.eventlog.crew import Crew, Told
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
@@ -26,8 +25,6 @@ from casetrail.eventlog.stream import Stream
 REPORT_EVERY: Final = 2_000
 WORTH_A_PROCESS: Final = 20_000
 UNEVEN: Final = 1.2
-
-Progress = Callable[[int], None]
 
 
 class Extent(NamedTuple):
@@ -79,7 +76,7 @@ def replay(
     options: Mapping[str, object] | None = None,
     extents: Sequence[Extent] | None = None,
     case_id: str | None = None,
-    progress: Progress | None = None,
+    progress: Told | None = None,
     processes: int | None = None,
 ) -> list[Verdict]:
     """Replay a log as it stands now (or these ``extents`` of it); the verdict on each partition, in their order.
@@ -95,9 +92,10 @@ def replay(
     if case_id is not None or sum(extent.size for extent in extents) < WORTH_A_PROCESS:
         count = 1  # judging is what takes the time
     shares = [Share(log_url, settings, some, case_id) for some in _dealt(extents, count)]
-    judged = replay_share(shares[0], progress) if len(shares) == 1 else _in_processes(shares, progress)
+    with Crew(len(shares), 1, progress) as crew:
+        judged = crew.do(replay_share, shares)
     verdicts: dict[int, Verdict] = {}
-    for one in judged:
+    for one in chain.from_iterable(judged):
         verdicts[one.partition] = verdicts.get(one.partition, Verdict(one.partition)).join(one)
     return [verdicts[partition] for partition in sorted(verdicts)]
 
@@ -115,33 +113,13 @@ def _dealt(extents: Sequence[Extent], processes: int) -> list[list[Extent]]:
     return [share for share in shares if share] or [[]]
 
 
-def _in_processes(shares: Sequence[Share], progress: Progress | None) -> list[Verdict]:
-    with get_context("spawn").Manager() as manager:
-        done = manager.Queue()
-        with ProcessPoolExecutor(len(shares), get_context("spawn")) as pool:
-            futures = [pool.submit(replay_share, share, done.put) for share in shares]
-            _watch(futures, done, progress)
-            return [verdict for future in futures for verdict in future.result()]
-
-
-def _watch(futures: Sequence["Future[list[Verdict]]"], done: Any, progress: Progress | None) -> None:
-    """Hand on how much has been done, until all are."""
-    while not all(future.done() for future in futures):
-        try:
-            count = done.get(timeout=0.2)
-        except Empty:
-            continue
-        if progress is not None:
-            progress(count)
-
-
-def replay_share(share: Share, progress: Progress | None = None) -> list[Verdict]:
+def replay_share(share: Share, told: Told) -> list[Verdict]:
     """The verdicts on some partitions. Runs in a process of its own."""
     with open_log(share.log_url, share.log_options) as log:
-        return [replay_partition(log, extent, share.case_id, progress) for extent in share.extents]
+        return [replay_partition(log, extent, share.case_id, told) for extent in share.extents]
 
 
-def replay_partition(log: Log, extent: Extent, case_id: str | None = None, progress: Progress | None = None) -> Verdict:
+def replay_partition(log: Log, extent: Extent, case_id: str | None = None, progress: Told | None = None) -> Verdict:
     """The verdict on one partition. Memory does not grow with the number of events."""
     partition, (number, parts) = extent.partition, extent.part
     cases = extent.has if case_id is None else lambda one: one == case_id

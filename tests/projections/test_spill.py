@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from casetrail.eventlog.crew import Crew, Told
 from casetrail.eventlog.port import Record
 from casetrail.projections import spill
-from casetrail.projections.crew import Crew, Told
 from casetrail.projections.spill import Spill, spilled
 
 KEYS = st.sampled_from([b"case-1", b"case-2", b"case-3", b"~stray.0", b"\xff", b""])

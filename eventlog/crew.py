@@ -1,4 +1,4 @@
-"""The processes of a rebuild: they do one kind of job after another, and tell how far they are."""
+"""Processes that share the reading of a log: they do one kind of job after another, and tell how far they are."""
 
 import gc
 from collections.abc import Callable, Sequence

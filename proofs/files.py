@@ -1,0 +1,45 @@
+"""Files that come into their place whole: nobody who looks ever sees half of one."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def put(path: Path, content: bytes) -> None:
+    """Bring a file into its place, in place of what was there. Raises ``OSError``, and leaves nothing beside it."""
+    beside = _beside(path)
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def place(path: Path, content: bytes, mode: int) -> None:
+    """Bring a new file into its place and make it durable. It never has a wider ``mode``, and replaces none.
+
+    Raises ``FileExistsError`` and other ``OSError``.
+    """
+    beside = _beside(path)
+    try:
+        with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.link(beside, path)
+        _sync(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
