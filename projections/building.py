@@ -16,9 +16,10 @@ from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.port import Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections.database import Database
+from casetrail.projections.partner import ledger_rows
 from casetrail.projections.rows import Row, case_row, intake_measures, outcomes_of, referral_rows, timeline_row
 from casetrail.projections.spill import Spill, spilled
-from casetrail.projections.tables import CASE_STATUS, REFERRALS, TIMELINE
+from casetrail.projections.tables import CASE_STATUS, PARTNER_LEDGER, REFERRALS, TIMELINE
 from casetrail.projections.targets import Part, part_database
 
 
@@ -86,6 +87,7 @@ def _fold_file(path: Path, database: Database, built: Built, told: Told) -> None
         database.load(TIMELINE, _timeline(path, cases))
         database.load(CASE_STATUS, (case_row(history, partition) for partition, history in cases.values()))
         database.load(REFERRALS, (row for _, history in cases.values() for row in referral_rows(history.case)))
+        database.load(PARTNER_LEDGER, (row for _, history in cases.values() for row in ledger_rows(history.case)))
     events = 0
     for partition, history in cases.values():
         built.intake.update(intake_measures(history.case))

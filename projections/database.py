@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
-from casetrail.projections.tables import TABLES, Table
+from casetrail.projections.tables import BULK_TABLES, TABLES, Table
 
 if TYPE_CHECKING:
     pass
@@ -212,7 +212,7 @@ def create_table_indexes(database: Database, table: Table, *, with_key: bool = F
         database.run(statement)
 
 
-BULK: Final = frozenset({"case_status", "timeline", "referral"})
+BULK: Final = frozenset(table.name for table in BULK_TABLES)
 
 
 def open_database(url: str, *, create: bool = False) -> Database:

@@ -50,6 +50,11 @@ REFERRAL_COLUMNS: Final = (
     *_columns("made_at", "answered_at", "ended_at", type="BIGINT"),
 )
 
+PARTNER_LEDGER_COLUMNS: Final = (
+    *_columns("case_id", "part", "subject", "agency"),
+    *_columns("sent_at", "is_open", type="BIGINT"),
+)
+
 INTAKE_COLUMNS: Final = (
     *_columns("month", "unit", "offence", "measure"),
     *_columns("cases", type="BIGINT"),
@@ -61,7 +66,7 @@ OUTCOME_COLUMNS: Final = (
     *_columns("events", type="BIGINT"),
 )
 
-VIEW_FORM: Final = "2"
+VIEW_FORM: Final = "3"
 """Raise it when a table or an index changes: a view of another form is rebuilt."""
 
 
@@ -139,6 +144,15 @@ REFERRALS: Final = Table(
     ("case_id", "referral"),
     (("referral_by_time", "made_at, case_id, referral, to_agency, state", ""),),
 )
+PARTNER_LEDGER: Final = Table(
+    "partner_ledger",
+    PARTNER_LEDGER_COLUMNS,
+    ("case_id", "part", "subject"),
+    (
+        ("ledger_by_agency", "agency, sent_at, case_id, part, subject", ""),
+        ("ledger_open", "agency, sent_at, case_id, part, subject", "is_open = 1"),
+    ),
+)
 INTAKE: Final = Table("intake", INTAKE_COLUMNS, ("month", "unit", "offence", "measure"))
 OUTCOMES: Final = Table("outcome", OUTCOME_COLUMNS, ("partition", "outcome"))
 TRACKING: Final = Table(
@@ -146,8 +160,8 @@ TRACKING: Final = Table(
 )
 FORM: Final = Table("form", (Column("name"), Column("value")), ("name",))
 
-TABLES: Final[Sequence[Table]] = (CASE_STATUS, TIMELINE, REFERRALS, INTAKE, OUTCOMES, TRACKING, FORM)
-BULK_TABLES: Final[Sequence[Table]] = (CASE_STATUS, TIMELINE, REFERRALS)
+TABLES: Final[Sequence[Table]] = (CASE_STATUS, TIMELINE, REFERRALS, PARTNER_LEDGER, INTAKE, OUTCOMES, TRACKING, FORM)
+BULK_TABLES: Final[Sequence[Table]] = (CASE_STATUS, TIMELINE, REFERRALS, PARTNER_LEDGER)
 
 
 def application_name(log: str, partition: int) -> str:

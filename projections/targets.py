@@ -178,7 +178,7 @@ class PostgresTarget(Target):
         for table in BULK_TABLES:
             create_table_indexes(database, table, with_key=True)
         database.run(
-            "VACUUM (ANALYZE) case_status, referral"
+            "VACUUM (ANALYZE) case_status, referral, partner_ledger"
         )  # else indexes alone do not answer: rows are looked at, too
         database.run("ANALYZE timeline")
         return database

@@ -19,8 +19,18 @@ from casetrail.projections.cache import HistoryCache
 from casetrail.projections.database import Database, create_tables
 from casetrail.projections.errors import ViewMissing, ViewMoved
 from casetrail.projections.folding import Batch
+from casetrail.projections.partner import FORGOTTEN, ledger_rows
 from casetrail.projections.rows import case_row, referral_rows
-from casetrail.projections.tables import CASE_STATUS, INTAKE, OUTCOMES, REFERRALS, TIMELINE, VIEW_FORM, application_name
+from casetrail.projections.tables import (
+    CASE_STATUS,
+    INTAKE,
+    OUTCOMES,
+    PARTNER_LEDGER,
+    REFERRALS,
+    TIMELINE,
+    VIEW_FORM,
+    application_name,
+)
 
 MOST_VARIABLES: Final = 500
 POLL_INTERVAL: Final = 0.005
@@ -163,6 +173,8 @@ class Views(TrackingRecorder):
         run_many = self.database.run_many
         run_many(CASE_STATUS.upsert(), [case_row(history, partition) for partition, history in changes])
         run_many(REFERRALS.upsert(), [row for _, history in changes for row in referral_rows(history.case)])
+        run_many(FORGOTTEN, [(history.case.id,) for _, history in changes])
+        run_many(PARTNER_LEDGER.upsert(), [row for _, history in changes for row in ledger_rows(history.case)])
         run_many(TIMELINE.upsert(), batch.timeline)
         run_many(OUTCOMES.add("events"), [(*where, count) for where, count in sorted(batch.outcomes.items())])
         intake = batch.intake_changes(self._cache)
