@@ -1,6 +1,6 @@
 """``casetrail due``, ``overdue`` and ``clock``: what is owed, by whom and by when, computed from the events."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -15,6 +15,7 @@ from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
 
 if TYPE_CHECKING:
+    from casetrail.cli.case_histories import Hashed
     from casetrail.domain.clock_runs import Runs
     from casetrail.domain.clocks import Clock
     from casetrail.domain.leaving import Departures
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Row = dict[str, Any]
+Read = Callable[[Config, str, datetime | None], "Sequence[Hashed]"]
 
 DUE: Final = ("due_at", "case_id", "clock", "subject", "owed_by", "unit", "state", "started_at")
 OVERDUE: Final = ("due_at", "overdue_hours", "case_id", "clock", "subject", "owed_by", "unit", "told", "started_at")
@@ -80,8 +82,10 @@ def listing_options(command: Callable[P, R]) -> Callable[P, R]:
     return asking_options(command)
 
 
-def asked(config: Config, until_text: str | None, moment_text: str | None, judge_by: str | None) -> Asked:
-    """What the options of ``asking_options`` say, and what the registry does."""
+def asked(
+    config: Config, until_text: str | None, moment_text: str | None, judge_by: str | None, read: Read | None = None
+) -> Asked:
+    """What the options of ``asking_options`` say, and what the registry does: from the log, unless ``read`` reads it."""
     from casetrail.cli.case_histories import hashed_history_in_log
     from casetrail.domain.leaving import departures
     from casetrail.domain.policy import InForce
@@ -91,7 +95,7 @@ def asked(config: Config, until_text: str | None, moment_text: str | None, judge
     until = moment(config, until_text, "--as-of") if until_text else None
     at = moment(config, moment_text, "--now") if moment_text else until or now()
     given = None if judge_by is None else InForce([(EPOCH, read_policy(judge_by))])
-    registry = hashed_history_in_log(config, REGISTRY, until)
+    registry = (read or hashed_history_in_log)(config, REGISTRY, until)
     policies = given or adopted([event for event, _ in registry], config.agency)
     return Asked(until, at, policies, departures(registry))
 

@@ -26,6 +26,7 @@ COMMANDS: Final = {
         "holds": "casetrail.cli.ask:holds",
         "referrals": "casetrail.cli.ask:referrals",
         "intake": "casetrail.cli.ask:intake",
+        "partner": "casetrail.cli.partner:partner",
         "watch": "casetrail.cli.watch:watch",
     },
     "Auditors": {
@@ -59,6 +60,7 @@ SHORT: Final = {
     "holds": "Show who holds how many open cases.",
     "referrals": "List referrals by partner agency.",
     "intake": "Count reports by month, unit and offence.",
+    "partner": "Show a partner agency its cases, and what they wait for.",
     "findings": "List what the detectors find, and explain a finding.",
     "watch": "Follow the log as it grows.",
     "replay": "Show cases as they were, from the log alone.",

@@ -69,7 +69,7 @@ class Standing(NamedTuple):
     ``about``: the service that is asked for, or what the concern is about. ``answer``: the code of its answer.
     ``acknowledged_at``: when it was answered; a report: when the unit first did anything with it. ``last_act`` is the
     last investigative act of the unit, ``acts_since`` how many there were after it was sent. ``waits``: the clocks that
-    somebody owes, the most urgent first.
+    somebody owes: its own first, then those of the case; of each the most urgent first.
     """
 
     entry: Entry
@@ -149,7 +149,7 @@ def _standing(history: History, owed: Iterable[Clock], entry: Entry, now: dateti
         last and next(one.value for one in ACTS if one in last.what),
         last and last.at,
         sum(step.at >= entry.sent_at for step in acts),
-        tuple(sorted(waits, key=lambda one: (one.due_at, one.clock))),
+        tuple(sorted(waits, key=lambda one: (one.subject is None, one.due_at, one.clock))),
     )
 
 

@@ -27,6 +27,7 @@ from casetrail.domain.codes import (
 from casetrail.domain.intake import OffenceAlleged, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.memory import load_case
+from casetrail.domain.partner_ledger import Part
 from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralMade
 from casetrail.domain.sealed import SealedField
 from casetrail.domain.status import Status
@@ -34,7 +35,7 @@ from casetrail.domain.suspension import Suspended
 from casetrail.eventlog.codec import decode_event, encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
-from casetrail.projections import queries
+from casetrail.projections import partner, queries
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.database import Database, open_database
 from casetrail.projections.errors import ViewError
@@ -183,6 +184,9 @@ def ask_everything(database: Database, text: str) -> None:
         lambda: queries.timeline(database, text),
         lambda: queries.referrals(database, text, (), 9),
         lambda: queries.referrals(database, None, (text,), 9),
+        lambda: list(partner.pages(database, partner.Wanted(text))),
+        lambda: list(partner.pages(database, partner.Wanted("cac", case_id=text))),
+        lambda: list(partner.histories(database, [text])),
     )
     for ask in questions:
         try:
@@ -317,6 +321,31 @@ class QueriesKit:
         }  # fmt: skip
         assert [row["referral"] for row in queries.referrals(database, "cac", ("made", "accepted"), 10)] == ["r3"]
         assert len(queries.referrals(database, None, (), 2)) == 2
+
+    def test_a_partner_finds_its_entries_page_by_page(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        every = [("asked", Part.ASKED, "r1"), ("asked", Part.ASKED, "r3")]
+        for size in (1, 2, 200):
+            monkeypatch.setattr(partner, "PAGE", size)
+            found = partner.pages(database, partner.Wanted("cac"))
+            assert [key for page in found for key in page] == every
+        assert partner.count(database, "cac") == 2
+        asked = MONDAY + 35 * DAY
+        for wanted, count in (
+            ({"since": asked}, 2), ({"since": asked + DAY}, 0), ({"case_id": "asked"}, 2), ({"case_id": "free"}, 0),
+            ({"is_open": True}, 2),
+        ):  # fmt: skip
+            assert sum(map(len, partner.pages(database, partner.Wanted("cac", **wanted)))) == count, wanted
+        # the responsible agency is no partner of its own cases, but of those that it reported to another
+        assert list(partner.pages(database, partner.Wanted("metro-pd"))) == [[("free", Part.REPORTED, "R-1")]]
+
+    def test_histories_of_some_cases_are_read_at_once(self, database: Database) -> None:
+        found = partner.histories(database, ["worked", "no-such-case", "asked"])
+        assert {case_id: len(events) for case_id, events in found.items()} == {"worked": 5, "asked": 7}
+        assert [event.originator_version for event, _ in found["asked"]] == [1, 2, 3, 4, 5, 6, 7]
+        until = MONDAY + 35 * DAY + timedelta(hours=1)
+        assert len(partner.histories(database, ["asked"], until)["asked"]) == 4
 
     def test_intake_by_month_unit_and_first_offence(self, database: Database) -> None:
         found = queries.intake(database)

@@ -18,12 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casetrail.consumers.projector import Projector
+from casetrail.domain.memory import load_case
 from casetrail.eventlog import stream
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
 from casetrail.projections import rebuild, spill
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
+from casetrail.projections.partner import ledger_rows
 from casetrail.projections.tables import TABLES, application_name
 from casetrail.projections.views import Views
 from tests.histories import Recording, recorded_log
@@ -147,6 +149,18 @@ class ViewsKit:
             went_along = all_rows(url)
             assert_same(went_along, rebuilt_rows(fresh, recording.log))
             recording.log.close()
+
+    def test_the_partner_ledger_has_what_is_between_a_case_and_other_agencies(
+        self, fresh: Fresh, log: EmbeddedLog
+    ) -> None:
+        url = fresh()
+        make_views(url, log)
+        follow_to_end(url, log, 5)
+        with closing(open_database(url)) as database:
+            states = database.rows("SELECT case_id, state FROM case_status")
+        expected = [row for case_id, state in states for row in ledger_rows(load_case(case_id, state))]
+        assert {row[1] for row in expected} == {"reported", "asked", "asking", "concerned"}
+        assert all_rows(url)["partner_ledger"] == sorted(expected, key=repr)
 
     def test_every_partition_has_its_position(self, fresh: Fresh, log: EmbeddedLog) -> None:
         url = fresh()
