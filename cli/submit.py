@@ -19,6 +19,8 @@ from casetrail.cli.sealing import persons, read_sealed, seal_all
 from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.closure import ExceptionalConditions
 from casetrail.domain.codes import Channel, Offence, ReporterKind, Role
+from casetrail.domain.escalation import DeadlineMissed, Escalated
+from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.kinds import ACTION_KINDS
 from casetrail.domain.registry import PolicyAdopted
@@ -31,6 +33,8 @@ from casetrail.publishing.receipt import PROMISED_WITHIN
 
 SEALING: Final = "sealed"
 WITH_COMMANDS_OF_THEIR_OWN: Final = (ReportReceived, PolicyAdopted)
+OF_MACHINES: Final = (DeadlineMissed, Escalated, Heartbeat)
+"""What only 'casetrail serve' has recorded."""
 CONDITIONS: Final = "conditions"
 EXIT_BY_RESULT: Final = {"accepted": exits.OK, "rejected": exits.REJECTED, "unreadable": exits.UNREADABLE}
 
@@ -47,6 +51,10 @@ HELP: Final = {
     "acknowledgement": "other agency's acknowledgement",
     "into": "case that goes on",
     "other": "other case",
+    "clock": "clock, by its name in the policy",
+    "subject": "referral or concern that the clock runs for, if it runs for one",
+    "finding": "finding, as 'casetrail findings' lists it",
+    "detector": "detector, by its name",
 }
 
 Command = Callable[..., Any]
@@ -276,7 +284,7 @@ def _add(kind: Any) -> None:
 
 
 for _kind in ACTION_KINDS:
-    if _kind not in WITH_COMMANDS_OF_THEIR_OWN:
+    if _kind not in WITH_COMMANDS_OF_THEIR_OWN + OF_MACHINES:
         _add(_kind)
 
 

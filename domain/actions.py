@@ -43,6 +43,8 @@ class Body:
     """Who may have this recorded."""
     when: ClassVar[frozenset[Status]] = frozenset()
     """In which statuses of a case it may be recorded."""
+    makes_live: ClassVar[bool] = True
+    """Whether nothing can be imported into the case any more once it is recorded."""
 
     def check(self, case: "Case", action: "Action") -> None:
         """Raise ``Refused`` where a rule of this kind of action forbids it."""

@@ -21,7 +21,16 @@ from typing import Final
 from eventsourcing.domain import BaseAggregate, CanMutateAggregate
 
 from casetrail.domain.actions import Action, ActionRejected, Body, SubmissionUnreadable, Unaccepted
-from casetrail.domain.codes import SEXUAL_OFFENCES, Channel, Clearance, Disposition, Offence, ReporterKind, Service
+from casetrail.domain.codes import (
+    SEXUAL_OFFENCES,
+    Channel,
+    Clearance,
+    Disposition,
+    Level,
+    Offence,
+    ReporterKind,
+    Service,
+)
 from casetrail.domain.registry_facts import RegistryFacts
 from casetrail.domain.status import OPEN, Status
 from casetrail.domain.values import EPOCH
@@ -59,6 +68,18 @@ class Concern:
 
     agency: str
     raised_at: datetime
+    answered_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass
+class Deadline:
+    """A deadline that was missed, by the record: who has been told of it, and when somebody answered."""
+
+    clock: str
+    subject: str | None
+    due_at: datetime
+    told: tuple[Level, ...] = ()
     answered_at: datetime | None = None
 
 
@@ -122,6 +143,7 @@ class Facts:
 
     referrals: dict[str, Referral] = field(default_factory=dict)
     concerns: dict[str, Concern] = field(default_factory=dict)
+    deadlines: dict[str, Deadline] = field(default_factory=dict)  # that were missed; see ``escalation.deadline_key``
 
     registry: RegistryFacts | None = None  # only in the history of the registry itself
 
@@ -200,7 +222,7 @@ class Case(BaseAggregate[str]):
             return
         self.last_occurred_at = action.occurred_at
         if action.imported is None:
-            self.facts.live = True
+            self.facts.live |= body.makes_live
         else:
             self.facts.imported = True
         body.apply(self, action)

@@ -28,6 +28,8 @@ ACTS: Final = frozenset(
     {Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.REVIEWED}
 )
 """What may be done at any time, and follows from nothing."""
+WITHDRAWN: Final = frozenset({Happening.REFERRAL_WITHDRAWN, Happening.CONCERN_CLOSED})
+"""After these nobody owes anything for the referral or concern any longer."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Run:
 
     def voids(self, one: Happened) -> bool:
         """Whether after a happening nobody owes it any longer."""
-        withdrawn = one.what is Happening.REFERRAL_WITHDRAWN and self.subject is not None
+        withdrawn = one.what in WITHDRAWN and self.subject is not None
         return (withdrawn or one.what in self.rule.void) and self._concerns(one)
 
     def _concerns(self, one: Happened) -> bool:

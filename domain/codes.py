@@ -324,6 +324,66 @@ class ConcernAnswer(StrEnum):
     DISAGREED = "disagreed"
 
 
+class ConcernOutcome(StrEnum):
+    """How a concern ends, as those see it who raised it, or oversight."""
+
+    SETTLED = "settled"  # what was missing has been done
+    EXPLANATION_ACCEPTED = "explanation_accepted"
+    RAISED_IN_ERROR = "raised_in_error"
+    TAKEN_FURTHER = "taken_further"  # to a court, an inspector, another agency
+
+
+class Level(StrEnum):
+    """Who is told of a missed deadline, step by step."""
+
+    HOLDER = "holder"
+    SUPERVISOR = "supervisor"
+    COMMANDER = "commander"
+    PARTNERS = "partners"  # the other agencies of the case
+    OVERSIGHT = "oversight"
+
+
+class Desk(StrEnum):
+    """A desk of a unit: whoever sits there is told."""
+
+    INTAKE = "intake"
+    SUPERVISOR = "supervisor"
+    COMMANDER = "commander"
+
+
+class EscalationAnswer(StrEnum):
+    """What is said to a missed deadline by those who were told of it."""
+
+    BEING_WORKED_NOW = "being_worked_now"
+    HANDED_OVER = "handed_over"  # to somebody who sees to it
+    DONE_ENTERED_LATE = "done_entered_late"  # it had been done, and is entered now
+    WAITING_FOR_OTHERS = "waiting_for_others"
+    RESOURCES_ASKED_FOR = "resources_asked_for"  # it cannot be done with those who are there
+    NOTHING_OWED = "nothing_owed"
+
+
+class FindingAnswer(StrEnum):
+    """What is said to a finding of a detector. Being answered does not settle it: it is shown beside it."""
+
+    BEING_WORKED_NOW = "being_worked_now"
+    HANDED_OVER = "handed_over"
+    DONE_ENTERED_LATE = "done_entered_late"
+    EXPLAINED = "explained"  # in the sealed text
+    RESOURCES_ASKED_FOR = "resources_asked_for"
+    UNDER_REVIEW = "under_review"  # by somebody outside the unit
+    DISPUTED = "disputed"  # whoever answers does not see what the detector saw
+
+
+class MachineKind(StrEnum):
+    """What a machine of the log does."""
+
+    RECORDER = "recorder"
+    PROJECTOR = "projector"
+    NOTARY = "notary"
+    WATCHDOG = "watchdog"
+    OUTBOX = "outbox"
+
+
 class TokenKind(StrEnum):
     """Whom or what a blinded token stands for."""
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case, Concern
-from casetrail.domain.codes import ConcernAnswer, ConcernKind, Role
+from casetrail.domain.codes import ConcernAnswer, ConcernKind, ConcernOutcome, Role
 from casetrail.domain.parties import POLICE
 from casetrail.domain.rules import Refused, rule
 from casetrail.domain.sealed import SealedField
@@ -17,6 +17,12 @@ NO_SUCH_CONCERN: Final = rule(
     "no-such-concern", "No concern with this id has been raised in this case.", binds_imported=True
 )
 CONCERN_ANSWERED: Final = rule("concern-answered", "This concern has been answered already: raise it anew.")
+CONCERN_CLOSED: Final = rule("concern-closed", "This concern has been closed already: raise it anew.")
+CLOSED_BY_UNIT: Final = rule("concern-closed-by-unit", "A concern is never closed by the agency that it is about.")
+NOT_RAISED: Final = rule(
+    "agency-did-not-raise",
+    "Only the agency that raised a concern can close it, or an auditor for those with oversight.",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class ConcernRaised(Body):
 
 @dataclass(frozen=True)
 class ConcernAnswered(Body):
-    """The unit answers a concern."""
+    """The unit answers a concern. It stays open until those who raised it, or oversight, close it."""
 
     concern: Id
     answer: ConcernAnswer
@@ -49,10 +55,37 @@ class ConcernAnswered(Body):
     when: ClassVar = UNMERGED
 
     def check(self, case: Case, action: Action) -> None:
-        concern = case.facts.concerns.get(self.concern)
-        if concern is None:
-            raise Refused(NO_SUCH_CONCERN, "concern")
+        concern = raised(case, self.concern)
         CONCERN_ANSWERED.require(concern.answered_at is None, action)
 
     def apply(self, case: Case, action: Action) -> None:
         case.facts.concerns[self.concern].answered_at = action.occurred_at
+
+
+@dataclass(frozen=True)
+class ConcernClosed(Body):
+    """Those who raised a concern, or oversight, say how it ended. The agency that it is about cannot."""
+
+    concern: Id
+    outcome: ConcernOutcome
+    sealed: tuple[SealedField, ...] = ()
+
+    roles: ClassVar = frozenset({Role.PARTNER, Role.REPORTER, Role.AUDITOR})
+    when: ClassVar = UNMERGED
+
+    def check(self, case: Case, action: Action) -> None:
+        concern, actor = raised(case, self.concern), action.actor
+        CONCERN_CLOSED.require(concern.closed_at is None, action)
+        CLOSED_BY_UNIT.require(actor.agency != case.facts.agency, action)
+        NOT_RAISED.require(actor.role is Role.AUDITOR or actor.agency == concern.agency, action)
+
+    def apply(self, case: Case, action: Action) -> None:
+        case.facts.concerns[self.concern].closed_at = action.occurred_at
+
+
+def raised(case: Case, concern_id: str) -> Concern:
+    """The concern of that id. Raises ``Refused``."""
+    concern = case.facts.concerns.get(concern_id)
+    if concern is None:
+        raise Refused(NO_SUCH_CONCERN, "concern")
+    return concern

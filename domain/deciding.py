@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from casetrail.domain import kinds  # noqa: F401  (every rule is defined once all kinds are)
 from casetrail.domain.actions import Action, ActionRejected, Body, Malformed, kind_of
+from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
+from casetrail.domain.heartbeat import HEARTBEAT_KEY, Heartbeat, is_reserved
 from casetrail.domain.intake import CASE_EXISTS
 from casetrail.domain.registry import REGISTRY, REGISTRY_KINDS, REGISTRY_ONLY
 from casetrail.domain.rules import Refused, Rule, UnknownRuleSet, rule
@@ -18,7 +20,6 @@ from casetrail.domain.shapes import check_shape
 from casetrail.domain.status import Status
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-RESERVED_CASE_IDS: Final = frozenset({REGISTRY})
 
 DUPLICATE_ACTION: Final = rule(
     "duplicate-action", "This action id has been answered in this case already; nothing was doubled.",
@@ -96,17 +97,30 @@ def _check(case: Case, action: Action, recorded_at: datetime, key: str) -> None:
     if isinstance(body, Malformed):
         raise body.refusal
     check_shape(action)
-    of_registry = isinstance(body, REGISTRY_KINDS)
-    RESERVED_CASE_ID.require(of_registry or action.case_id not in RESERVED_CASE_IDS, action)
-    REGISTRY_ONLY.require(not of_registry or action.case_id == REGISTRY, action)
+    _check_place(body, action)
     IN_THE_FUTURE.require(action.occurred_at <= recorded_at + CLOCK_TOLERANCE, action)
     if action.imported is not None:
         IMPORT_BY_REGISTRAR.require(action.actor.role is Role.REGISTRAR, action)
         IMPORT_AFTER_LIVE.require(not case.facts.live, action)
     ROLE_MAY_NOT.require(action.actor.role in body.roles, action)
-    if case.status not in body.when:
+    if case.status not in body.when and not _answers_in_registry(body, action):
         _not_now(case.status, body).require(False, action)
     body.check(case, action)
+
+
+def _check_place(body: Body, action: Action) -> None:
+    """Cases have histories, and so have the registry and machines: each of these only its own kinds of action."""
+    if isinstance(body, REGISTRY_KINDS):
+        REGISTRY_ONLY.require(action.case_id == REGISTRY, action)
+    elif isinstance(body, Heartbeat):
+        HEARTBEAT_KEY.require(action.case_id != REGISTRY and is_reserved(action.case_id), action)
+    elif not _answers_in_registry(body, action):
+        RESERVED_CASE_ID.require(not is_reserved(action.case_id), action)
+
+
+def _answers_in_registry(body: Body, action: Action) -> bool:
+    """Whether a finding is answered that is about no case, but about people or units."""
+    return isinstance(body, FindingAnswered) and action.case_id == REGISTRY
 
 
 def _not_now(status: Status, body: Any) -> Rule:

@@ -78,7 +78,7 @@ def _dues(case: Case) -> Iterator[Due]:
     for referral in facts.referrals.values():
         yield from _owed_by_partner(referral)
     for concern in facts.concerns.values():
-        if concern.answered_at is None:
+        if concern.answered_at is None and concern.closed_at is None:
             limit = business_days_after(concern.raised_at, CONCERN_ANSWER_DAYS)
             yield Due(limit, DueKind.CONCERN_ANSWER, supervisor_desk(facts.unit), concern.raised_at)
 

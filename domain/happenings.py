@@ -13,7 +13,7 @@ from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Rele
 from casetrail.domain.case import Case
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested
 from casetrail.domain.codes import Service
-from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
 from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.intake import ReportReceived, ScreenedIn, ScreenedOut
@@ -61,6 +61,7 @@ class Happening(StrEnum):
     REOPENED_UNSCREENED = "reopened_unscreened"  # to be screened again
     CONCERN_RAISED = "concern_raised"
     CONCERN_ANSWERED = "concern_answered"
+    CONCERN_CLOSED = "concern_closed"  # by those who raised it, or oversight
 
 
 class Happened(NamedTuple):
@@ -109,6 +110,11 @@ OF_REFERRALS: Final[dict[type[Body], Happening]] = {
     ReferralDeclined: Happening.REFERRAL_DECLINED,
     ReferralWithdrawn: Happening.REFERRAL_WITHDRAWN,
 }
+OF_CONCERNS: Final[dict[type[Body], Happening]] = {
+    ConcernRaised: Happening.CONCERN_RAISED,
+    ConcernAnswered: Happening.CONCERN_ANSWERED,
+    ConcernClosed: Happening.CONCERN_CLOSED,
+}
 ABOUT_A_REFERRAL: Final = frozenset({Happening.REFERRAL_MADE, Happening.ASSISTANCE_ASKED})
 ABOUT_A_CONCERN: Final = frozenset({Happening.CONCERN_RAISED})
 
@@ -124,9 +130,8 @@ def _by_kind(before: Before, body: Body, case: Case) -> Iterator[Happened]:
         yield Happened(plain)
     elif isinstance(body, Assigned | Reassigned):
         yield Happened(Happening.ASSIGNED if before.holder is None else Happening.REASSIGNED)
-    elif isinstance(body, ConcernRaised | ConcernAnswered):
-        raised = isinstance(body, ConcernRaised)
-        yield Happened(Happening.CONCERN_RAISED if raised else Happening.CONCERN_ANSWERED, body.concern)
+    elif what := OF_CONCERNS.get(kind):
+        yield Happened(what, vars(body)["concern"])
     elif what := OF_REFERRALS.get(kind):
         yield from _of_referral(what, vars(body)["referral"], case)
 

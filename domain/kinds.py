@@ -3,11 +3,14 @@
 from typing import Final
 
 from casetrail.domain.actions import ActionRejected, Body, SubmissionUnreadable
+from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, Reopened
-from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered
 from casetrail.domain.extension import DecisionExtended
+from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.intake import ReportReceived, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded, SupervisorReviewed
 from casetrail.domain.linking import FactCorrected, Linked, Merged
@@ -56,6 +59,12 @@ ACTION_KINDS: Final[tuple[type[Body], ...]] = (
     PersonMoved,
     PersonLeft,
     PolicyAdopted,
+    DeadlineMissed,
+    Escalated,
+    EscalationAnswered,
+    ConcernClosed,
+    FindingAnswered,
+    Heartbeat,
 )
 """What can be asked for. Accepted, the same body stands in the event."""
 

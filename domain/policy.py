@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from casetrail.domain.calendars import Calendar
+from casetrail.domain.codes import Level as Level  # it is recorded, and known from here to all who judge
 from casetrail.domain.codes import Service
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Happening
 from casetrail.domain.values import EPOCH
@@ -60,16 +61,6 @@ class Owes(StrEnum):
     SUPERVISOR = "supervisor"
     COMMANDER = "commander"
     PARTNER = "partner"  # the agency that was asked
-
-
-class Level(StrEnum):
-    """Who is told of a missed clock, step by step."""
-
-    HOLDER = "holder"
-    SUPERVISOR = "supervisor"
-    COMMANDER = "commander"
-    PARTNERS = "partners"  # the other agencies of the case
-    OVERSIGHT = "oversight"
 
 
 class Step(NamedTuple):

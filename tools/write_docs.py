@@ -13,13 +13,16 @@ import click
 
 from casetrail.cli.main import cli
 from casetrail.domain import (
+    answering,
     assignment,
     closure,
     codes,
     concern,
     contact,
     deciding,
+    escalation,
     extension,
+    heartbeat,
     intake,
     investigation,
     linking,
@@ -34,6 +37,7 @@ from casetrail.domain.case import ReferralState
 from casetrail.domain.closure import ExceptionalConditions
 from casetrail.domain.codes import SEXUAL_OFFENCES, Role
 from casetrail.domain.due import DueKind
+from casetrail.domain.escalation import Recipient
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.kinds import ACTION_KINDS, EVENT_KINDS
 from casetrail.domain.parties import ANYBODY
@@ -59,10 +63,13 @@ LIFE: Final = (
     closure,
     linking,
     concern,
+    escalation,
+    answering,
     registry,
+    heartbeat,
 )
 """The files of a case's life, in its order."""
-PARTS: Final = (Actor, Imported, OffenceAlleged, Token, SealedField, ExceptionalConditions)
+PARTS: Final = (Actor, Imported, OffenceAlleged, Token, SealedField, ExceptionalConditions, Recipient)
 """What bodies are made of."""
 
 

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from casetrail.domain.actions import Action, ActionRejected, Malformed, SubmissionUnreadable, kind_of
 from casetrail.domain.codes import ScreeningReason
+from casetrail.domain.heartbeat import is_reserved
 from casetrail.domain.intake import ScreenedIn
-from casetrail.domain.registry import REGISTRY
 from casetrail.domain.values import EPOCH, MILLISECOND
 from casetrail.eventlog.codec import Event, encode_action
 from casetrail.eventlog.hashing import leaf_hash
@@ -162,7 +162,7 @@ def _life(example: Example, variant: str, actions: Iterable[Action], last_key: s
     *before, last = actions
     for action in (*before, last):
         action_id = ids.setdefault(action.action_id, len(ids).to_bytes(16))
-        if action.case_id == REGISTRY:  # where all examples stand in one history
+        if is_reserved(action.case_id):  # where several examples stand in one history
             action_id = sha256(case_id.encode() + action_id).digest()[:16]
         own = case_id if action.case_id == "C-1" else action.case_id
         moved = replace(action, case_id=own, action_id=action_id)

@@ -31,6 +31,15 @@ def test_a_case_can_be_led_from_report_to_reopening_with_every_action(shell: She
         ((*SERGEANT, "act", "supervisor-reviewed", "C-1", "--result", "continue"), 0),
         ((*CLINIC, "act", "concern-raised", "C-1", "--concern", "c1", "--about", "no_response"), 0),
         ((*SERGEANT, "act", "concern-answered", "C-1", "--concern", "c1", "--answer", "contact_made"), 0),
+        ((*CLINIC, "act", "concern-closed", "C-1", "--concern", "c1", "--outcome", "settled"), 0),
+        (
+            (*DETECTIVE, "act", "escalation-answered", "C-1", "--clock", "decision", "--due-at", soon, "--answer",
+             "nothing_owed"), exits.REJECTED,
+        ),
+        (
+            (*SERGEANT, "act", "finding-answered", "C-1", "--finding", "0123456789abcdef", "--detector", "untouched",
+             "--answer", "disputed"), 0,
+        ),
         ((*SERGEANT, "act", "suspended", "C-1", "--reason", "awaiting_lab", "--review-at", soon), 0),
         ((*SERGEANT, "act", "resumed", "C-1", "--reason", "awaited_arrived"), 0),
         ((*SERGEANT, "act", "decision-extended", "C-1", "--until", soon, "--reason", "awaiting_lab"), 0),
@@ -68,7 +77,8 @@ def test_a_case_can_be_led_from_report_to_reopening_with_every_action(shell: She
     assert [row["number"] for row in told] == list(range(1, len(told) + 1))
     refused = [row for row in told if row["result"] == "rejected"]
     assert [(row["kind"], row["detail"]["code"], row["actor"]) for row in refused] == [
-        ("ClosureApproved", "closing-takes-two", "sgt.archer")
+        ("EscalationAnswered", "no-such-deadline", "det.01"),
+        ("ClosureApproved", "closing-takes-two", "sgt.archer"),
     ]
     status = {row["case_id"]: row["status"] for row in shell.rows("cases")}
     assert status == {row["case_id"]: row["status"] for row in shell.rows("replay")}
@@ -76,11 +86,11 @@ def test_a_case_can_be_led_from_report_to_reopening_with_every_action(shell: She
     assert status["C-3"] == "merged"
     (shown,) = shell.rows("show", "C-1")
     assert shown["reopenings"] == 1
-    assert shown["refused"] == 1
+    assert shown["refused"] == 2
     assert shown["offences"] == ["11D"]
     assert shown["dues"], "an open case always has a next thing due"
     (count,) = shell.rows("count")
-    assert (count["accepted"], count["rejected"], count["pending"], count["faults"]) == (len(story) + 2, 1, 0, 0)
+    assert (count["accepted"], count["rejected"], count["pending"], count["faults"]) == (len(story) + 1, 2, 0, 0)
     from tests.cli.test_help import EVERY
 
     assert played == {path[1] for path in EVERY if path[0] == "act" and len(path) == 2}, "every action was played"

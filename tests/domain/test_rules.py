@@ -54,6 +54,7 @@ from tests.actions import (
     action,
     report,
 )
+from tests.domain.escalation_examples import ESCALATION_EXAMPLES
 from tests.domain.registry_examples import REGISTRY_EXAMPLES
 
 RECORDED = HAPPENED + timedelta(hours=1)
@@ -311,6 +312,8 @@ EXAMPLES = (
     Example("concern-answered", (*HELD, RAISED, ANSWERED), action(ANSWERED.body), ANSWERED, instead=(*HELD, RAISED)),
     # registry, extension
     *(Example(*row) for row in REGISTRY_EXAMPLES),
+    # escalation, findings, heartbeats
+    *(Example(*row) for row in ESCALATION_EXAMPLES),
 )
 BY_CODE = {example.code: example for example in EXAMPLES}
 OF_IMPORTS = {"import-by-registrar", "import-after-live"}

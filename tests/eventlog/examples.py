@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body, Imported, SubmissionUnreadable
+from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, ExceptionalConditions, Reopened
 from casetrail.domain.codes import (
@@ -17,12 +18,18 @@ from casetrail.domain.codes import (
     ClosureRefusal,
     ConcernAnswer,
     ConcernKind,
+    ConcernOutcome,
     ContactFailure,
     ContactMethod,
     CorrectionReason,
+    Desk,
     Disposition,
+    EscalationAnswer,
     ExtensionReason,
+    FindingAnswer,
     HandoverReason,
+    Level,
+    MachineKind,
     MergeReason,
     Offence,
     ReferralReason,
@@ -39,9 +46,11 @@ from casetrail.domain.codes import (
     SuspensionReason,
     TokenKind,
 )
-from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered, Recipient
 from casetrail.domain.extension import DecisionExtended
+from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded, SupervisorReviewed
 from casetrail.domain.linking import FactCorrected, Linked, Merged
@@ -121,6 +130,17 @@ BODIES: tuple[Body, ...] = (
     PersonMoved("det.04", Role.SUPERVISOR, "homicide"),
     PersonLeft("det.04"),
     PolicyAdopted(THEN + timedelta(days=1), b'name = "generic"\n'),
+    DeadlineMissed("referral_answer", THEN - timedelta(hours=2), "ref-1", 12),
+    Escalated(
+        "referral_answer", THEN - timedelta(hours=2), Level.SUPERVISOR,
+        (Recipient("child-crimes", Desk.SUPERVISOR), Recipient("clinic")), "ref-1",
+    ),
+    EscalationAnswered(
+        "referral_answer", THEN - timedelta(hours=2), EscalationAnswer.RESOURCES_ASKED_FOR, "ref-1", NARRATIVE
+    ),
+    ConcernClosed("con-1", ConcernOutcome.TAKEN_FURTHER, NARRATIVE),
+    FindingAnswered("0123456789abcdef", "untouched", FindingAnswer.EXPLAINED, NARRATIVE),
+    Heartbeat("watchdog-1", MachineKind.WATCHDOG, 600),
 )  # fmt: skip
 """One body of each kind of event, every field filled."""
 

@@ -1,0 +1,38 @@
+"""Answers to findings: what somebody says to what a detector saw. A finding is not settled by words: they stand beside it."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from casetrail.domain.actions import Action, Body
+from casetrail.domain.case import Case
+from casetrail.domain.codes import FindingAnswer, Role
+from casetrail.domain.parties import UNIT
+from casetrail.domain.rules import rule
+from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import REPORTED
+from casetrail.domain.values import Id
+
+FINDING_ID: Final = re.compile(r"[0-9a-f]{16}")
+
+NOT_A_FINDING: Final = rule(
+    "not-a-finding",
+    "A finding has an id of 16 hexadecimal digits: 'casetrail findings' lists them.",
+    binds_imported=True,
+)
+
+
+@dataclass(frozen=True)
+class FindingAnswered(Body):
+    """Somebody answers a finding. One about a case stands in its history, one about people or units in the registry."""
+
+    finding: Id
+    detector: Id
+    answer: FindingAnswer
+    sealed: tuple[SealedField, ...] = ()
+
+    roles: ClassVar = UNIT | {Role.PARTNER, Role.AUDITOR, Role.REGISTRAR}
+    when: ClassVar = REPORTED
+
+    def check(self, case: Case, action: Action) -> None:
+        NOT_A_FINDING.require(FINDING_ID.fullmatch(self.finding) is not None, action)

@@ -1,0 +1,142 @@
+"""Escalation: a deadline was missed, who was told of it step by step, and what they answered.
+
+The watchdog has the first two recorded. They are computed from the events like every clock (``clocks``): what it does not
+record was missed all the same. A deadline is named by its clock, the referral or concern that it runs for, and when it
+was due.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
+
+from casetrail.domain.actions import Action, Body
+from casetrail.domain.case import Case, Deadline
+from casetrail.domain.codes import Desk, EscalationAnswer, Level, Role
+from casetrail.domain.linking import NO_SUCH_FACT
+from casetrail.domain.parties import UNIT
+from casetrail.domain.rules import Refused, rule
+from casetrail.domain.sealed import SealedField
+from casetrail.domain.status import REPORTED
+from casetrail.domain.values import EPOCH, Id
+
+DEADLINE_AHEAD: Final = rule(
+    "deadline-not-passed", "A deadline is missed, and somebody told of it, once it has passed."
+)
+DEADLINE_KNOWN: Final = rule("deadline-recorded", "It has been recorded already that this deadline was missed.")
+NO_SUCH_DEADLINE: Final = rule(
+    "no-such-deadline", "It has not been recorded that this deadline was missed.", binds_imported=True
+)
+LEVEL_TOLD: Final = rule("level-told", "This level has been told of the missed deadline already.")
+ESCALATION_ANSWERED: Final = rule(
+    "escalation-answered", "Somebody has answered for this missed deadline already: nobody else is told of it."
+)
+NOT_OWED: Final = rule(
+    "agency-does-not-owe", "A partner answers for a referral that was made to it, and no other deadline."
+)
+
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Who is told: a person or an agency; or a desk of a unit, where ``desk`` is given. ``str``: ``UNIT/DESK``."""
+
+    id: Id
+    desk: Desk | None = None
+
+    def __str__(self) -> str:
+        return self.id if self.desk is None else f"{self.id}/{self.desk}"
+
+    @classmethod
+    def of(cls, text: str) -> "Recipient":
+        """The one that is written so. No id has a slash."""
+        name, _, desk = text.partition("/")
+        return cls(name, Desk(desk) if desk else None)
+
+
+@dataclass(frozen=True)
+class DeadlineMissed(Body):
+    """A deadline passed, and what it was for had not been recorded.
+
+    ``subject``: the referral or concern, where the clock runs for one. ``started_by``: the number of the event that
+    started the clock; none where the registry did, because the holder had left. ``due_at`` is UTC.
+    """
+
+    clock: Id
+    due_at: datetime
+    subject: Id | None = None
+    started_by: int | None = None
+
+    roles: ClassVar = frozenset({Role.SYSTEM})
+    when: ClassVar = REPORTED
+    makes_live: ClassVar = False  # a watchdog does not end an import that is under way
+
+    def check(self, case: Case, action: Action) -> None:
+        DEADLINE_AHEAD.require(self.due_at <= action.occurred_at, action)
+        DEADLINE_KNOWN.require(deadline_key(self.clock, self.subject, self.due_at) not in case.facts.deadlines, action)
+        NO_SUCH_FACT.require(self.started_by is None or case.is_fact(self.started_by), action)
+
+    def apply(self, case: Case, action: Action) -> None:
+        key = deadline_key(self.clock, self.subject, self.due_at)
+        case.facts.deadlines.setdefault(key, Deadline(self.clock, self.subject, self.due_at))
+
+
+@dataclass(frozen=True)
+class Escalated(Body):
+    """Nobody has answered for a missed deadline: the next level is told. ``told``: who that is."""
+
+    clock: Id
+    due_at: datetime
+    level: Level
+    told: tuple[Recipient, ...]
+    subject: Id | None = None
+
+    roles: ClassVar = frozenset({Role.SYSTEM})
+    when: ClassVar = REPORTED
+    makes_live: ClassVar = False
+
+    def check(self, case: Case, action: Action) -> None:
+        deadline = missed(case, self.clock, self.subject, self.due_at)
+        DEADLINE_AHEAD.require(self.due_at <= action.occurred_at, action)
+        LEVEL_TOLD.require(self.level not in deadline.told, action)
+        ESCALATION_ANSWERED.require(deadline.answered_at is None, action)
+
+    def apply(self, case: Case, action: Action) -> None:
+        missed(case, self.clock, self.subject, self.due_at).told += (self.level,)
+
+
+@dataclass(frozen=True)
+class EscalationAnswered(Body):
+    """Somebody answers for a missed deadline: nobody else is told of it. What was owed is owed still."""
+
+    clock: Id
+    due_at: datetime
+    answer: EscalationAnswer
+    subject: Id | None = None
+    sealed: tuple[SealedField, ...] = ()
+
+    roles: ClassVar = UNIT | {Role.PARTNER}
+    when: ClassVar = REPORTED
+
+    def check(self, case: Case, action: Action) -> None:
+        deadline = missed(case, self.clock, self.subject, self.due_at)
+        ESCALATION_ANSWERED.require(deadline.answered_at is None, action)
+        if action.actor.role is Role.PARTNER:
+            referral = case.facts.referrals.get(self.subject or "")
+            NOT_OWED.require(referral is not None and referral.to_agency == action.actor.agency, action)
+
+    def apply(self, case: Case, action: Action) -> None:
+        missed(case, self.clock, self.subject, self.due_at).answered_at = action.occurred_at
+
+
+def deadline_key(clock: str, subject: str | None, due_at: datetime) -> str:
+    """What names a deadline in its case. No id has a slash."""
+    return f"{clock}/{subject or ''}/{(due_at - EPOCH) // MICROSECOND}"
+
+
+def missed(case: Case, clock: str, subject: str | None, due_at: datetime) -> Deadline:
+    """A deadline of which it is recorded that it was missed. Raises ``Refused``."""
+    deadline = case.facts.deadlines.get(deadline_key(clock, subject, due_at))
+    if deadline is None:
+        raise Refused(NO_SUCH_DEADLINE)
+    return deadline
