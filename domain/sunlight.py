@@ -1,0 +1,207 @@
+"""What the public report counts: every number is defined here, by a sentence and by the columns in which a report counts.
+
+All counts are of reports by what the log says of them now: of the reports received in March, so many have been assigned
+since. A report stands in one course (where it is, or how it ended), has been assigned or not, and has a time to first contact.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import cache
+from itertools import product
+from typing import Final, NamedTuple
+
+from casetrail.domain.codes import Disposition, Offence
+from casetrail.domain.suppression import Columns
+
+# --- offence groups ---
+
+
+class OffenceGroup(StrEnum):
+    """Groups of offences, those of the press reports on the 149.
+
+    By the NIBRS code of the report's first offence. Molestation and sexual misconduct share the code 11D, and only the
+    statute, which no view holds, tells them apart.
+    """
+
+    RAPE = "rape"
+    SODOMY = "sodomy"
+    MOLESTATION = "molestation or sexual misconduct"
+    OTHER_SEXUAL = "other sexual offence"
+    ASSAULT = "assault"
+    ABUSE = "abuse or neglect"
+    OTHER = "other"
+
+
+GROUP_OF: Final[Mapping[Offence, OffenceGroup]] = {
+    Offence.RAPE: OffenceGroup.RAPE,
+    Offence.STATUTORY_RAPE: OffenceGroup.RAPE,
+    Offence.SODOMY: OffenceGroup.SODOMY,
+    Offence.FONDLING: OffenceGroup.MOLESTATION,
+    Offence.SEXUAL_ASSAULT_WITH_OBJECT: OffenceGroup.OTHER_SEXUAL,
+    Offence.INCEST: OffenceGroup.OTHER_SEXUAL,
+    Offence.COMMERCIAL_SEX_ACTS: OffenceGroup.OTHER_SEXUAL,
+    Offence.PORNOGRAPHY: OffenceGroup.OTHER_SEXUAL,
+    Offence.AGGRAVATED_ASSAULT: OffenceGroup.ASSAULT,
+    Offence.SIMPLE_ASSAULT: OffenceGroup.ASSAULT,
+    Offence.INTIMIDATION: OffenceGroup.ASSAULT,
+    Offence.FAMILY_NONVIOLENT: OffenceGroup.ABUSE,
+    Offence.INVOLUNTARY_SERVITUDE: OffenceGroup.OTHER,
+    Offence.KIDNAPPING: OffenceGroup.OTHER,
+    Offence.OTHER: OffenceGroup.OTHER,
+}
+
+
+def group_of(code: str) -> OffenceGroup:
+    """The group of a NIBRS code; ``OTHER`` where a report names no offence."""
+    return GROUP_OF[Offence(code)] if code else OffenceGroup.OTHER
+
+
+# --- reports ---
+
+WAITING: Final = "waiting"
+SCREENED_OUT: Final = "screened_out"
+OPEN: Final = "open"
+MERGED: Final = "merged"
+UNSTATED: Final = "unstated"
+"""Closed without a disposition: an imported history may be so."""
+NEVER: Final = "never"
+
+CONTACT_BANDS: Final = (
+    ("within_24_hours", timedelta(hours=24)),
+    ("within_72_hours", timedelta(hours=72)),
+    ("within_7_days", timedelta(days=7)),
+    ("within_30_days", timedelta(days=30)),
+    ("within_90_days", timedelta(days=90)),
+)
+"""Each up to and including its end, and after the end of the one before."""
+LATER: Final = "later"
+
+
+class Standing(NamedTuple):
+    """What is counted of a report."""
+
+    course: str  # WAITING, SCREENED_OUT, OPEN, MERGED, UNSTATED or a disposition
+    assigned: bool
+    contact: str  # the name of a band, LATER or NEVER
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody owes something."""
+        return self.course in (WAITING, OPEN)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, not screened out or merged."""
+        return not self.is_open and self.course not in (SCREENED_OUT, MERGED)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of the report: its heading, what it means, and what it costs the reader to miss it."""
+
+    name: str
+    heading: str
+    meaning: str
+    worth: int = 1
+
+
+CLOSED_AS: Final[Mapping[str, str]] = {
+    Disposition.CLEARED_BY_ARREST: "cleared by arrest",
+    Disposition.CLEARED_EXCEPTIONALLY: "cleared exceptionally",
+    Disposition.UNFOUNDED: "unfounded",
+    Disposition.REFERRED_TO_PROSECUTOR: "referred to prosecutor",
+    Disposition.DECLINED_BY_PROSECUTOR: "declined by prosecutor",
+    Disposition.TRANSFERRED: "transferred to another agency",
+    Disposition.INACTIVATED: "inactivated, no workable leads",
+    Disposition.ADMINISTRATIVELY_CLOSED: "administratively closed",
+    Disposition.SUBSTANTIATED: "substantiated",
+    Disposition.UNSUBSTANTIATED: "unsubstantiated",
+    UNSTATED: "without a stated disposition",
+}
+
+CONTACT_HEADINGS: Final[Mapping[str, str]] = {
+    "within_24_hours": "within 24 hours",
+    "within_72_hours": "24 to 72 hours",
+    "within_7_days": "3 to 7 days",
+    "within_30_days": "7 to 30 days",
+    "within_90_days": "30 to 90 days",
+    LATER: "after 90 days",
+    NEVER: "no contact yet",
+}
+
+FIGURES: Final = (
+    Figure("screened", "Screened", "The report no longer waits for the decision whether it is investigated.", 60),
+    Figure("assigned", "Assigned", "The report has been assigned to an investigator at least once.", 80),
+    Figure("contacted", "Contacted", "The child, or the victim, has been contacted at least once.", 100),
+    Figure("closed", "Closed", "The report is closed, with whatever disposition.", 90),
+    Figure("closed_unseen", "Closed, no contact", "The report is closed, and nobody ever contacted the victim.", 50),
+    Figure("open", "Open", "Somebody still owes something: screening, an investigator, work, or a decision.", 90),
+    Figure("waiting", "Waiting to be screened", "Nobody has decided yet whether the report is investigated.", 20),
+    Figure("screened_out", "Screened out", "It was decided, for a recorded reason, not to investigate the report.", 30),
+    Figure("merged", "Merged", "The report goes on under the number of another report.", 10),
+    *(Figure(f"contact_{name}", heading, "Time from receipt to the first contact with the victim.", 3)
+      for name, heading in CONTACT_HEADINGS.items()),
+    *(Figure(f"as_{name}", heading, "The disposition with which the report is closed.", 3)
+      for name, heading in CLOSED_AS.items()),
+)  # fmt: skip
+FIGURE: Final = {figure.name: figure for figure in FIGURES}
+RECEIVED: Final = Figure(
+    "received", "Received", "The report has reached the unit: every report counts, whatever became of it."
+)
+
+
+def figures_of(standing: Standing) -> Iterator[str]:
+    """The figures that a report counts in."""
+    course, assigned, contact = standing
+    if course != WAITING:
+        yield "screened"
+    if assigned:
+        yield "assigned"
+    if contact != NEVER:
+        yield "contacted"
+    if standing.is_open:
+        yield "open"
+    if course in (WAITING, SCREENED_OUT, MERGED):
+        yield course
+    if standing.is_closed:
+        yield "closed"
+        yield f"as_{course}"
+        if contact == NEVER:
+            yield "closed_unseen"
+    yield f"contact_{contact}"
+
+
+@cache
+def report_columns() -> Columns:
+    """The columns of reports. What cannot be: an investigator for a report that waits to be screened or was screened out."""
+    names = [figure.name for figure in FIGURES]
+    bits = Columns(names, frozenset())
+    possible = {
+        bits.profile(figures_of(Standing(course, assigned, contact)))
+        for course, assigned, contact in product(
+            (WAITING, SCREENED_OUT, OPEN, MERGED, *CLOSED_AS), (False, True), CONTACT_HEADINGS
+        )
+        if not (assigned and course in (WAITING, SCREENED_OUT))
+    }
+    return Columns(names, frozenset(possible), {figure.name: figure.worth for figure in FIGURES})
+
+
+# --- ages of open reports ---
+
+AGE_BANDS: Final = (
+    (0, "up to 3 months"),
+    (3, "3 to 6 months"),
+    (6, "6 to 12 months"),
+    (12, "1 to 2 years"),
+    (24, "more than 2 years"),
+)
+"""From how many calendar months ago on a report was received, and the name of the band."""
+
+
+def age_band(month: str, now_month: str) -> int:
+    """The number of the band of reports that were received in a month, both as ``YYYY-MM``."""
+    (year, number), (now_year, now_number) = (map(int, one.split("-")) for one in (month, now_month))
+    months = 12 * (now_year - year) + now_number - number
+    return max(place for place, (start, _) in enumerate(AGE_BANDS) if months >= start or place == 0)
