@@ -1,76 +1,34 @@
 """``casetrail partner``: an agency's view of the cases that it is part of, and a signed copy of it."""
 
-from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import click
 
-from casetrail.cli.clocks import Asked, asked, asking_options
-from casetrail.cli.config import Config
-from casetrail.cli.context import an_id, format_option, guarded, moment, opened_views, pass_config
-from casetrail.cli.render import emit
+from casetrail.cli.lazy import LazyCommands
 
 LIST: Final = "list"
+COMMANDS: Final[dict[str, str]] = {
+    LIST: "casetrail.cli.partner_list:list_",
+    "export": "casetrail.cli.partner_export:export",
+    "check": "casetrail.cli.partner_export:check",
+}
+"""Each command and where it stands: ``module:attribute``."""
 
 
-class AgencyFirst(click.Group):
+class AgencyFirst(LazyCommands):
     """A group whose first word may be an agency: ``partner clinic`` is ``partner list clinic``."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if self.get_command(ctx, args[0]) is None:
+        if args[0] not in COMMANDS:
             args = [LIST, *args]
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=AgencyFirst, context_settings={"ignore_unknown_options": True})
+@click.group(cls=AgencyFirst, places=COMMANDS, context_settings={"ignore_unknown_options": True})
 def partner() -> None:
     """Show a partner agency the cases that it is part of, and what they wait for.
 
     'casetrail partner AGENCY' is short for 'casetrail partner list AGENCY'.
     """
-
-
-AGENCY = click.argument("agency", metavar="AGENCY", type=an_id)
-
-
-@partner.command(LIST)
-@AGENCY
-@click.option("--waiting", is_flag=True, help="Only where somebody owes something.")
-@click.option("--overdue", is_flag=True, help="Only where something is overdue.")
-@click.option("--since", metavar="TIME", help="Only what was sent at this time or later.")
-@click.option("--case", metavar="CASE", type=an_id, help="Only this case.")
-@click.option("--limit", type=click.IntRange(1, 2**31), default=50, show_default=True, help="At most so many rows.")
-@asking_options
-@format_option
-@pass_config
-@guarded
-def list_(config: Config, agency: str, form: str, **given: Any) -> None:
-    """List what an agency sent into cases, or was asked for, and what has become of it: the oldest first.
-
-    A row for each report that it made (part 'reported'), each referral to it ('asked') or from it ('asking'), and each
-    concern that it raised ('concerned'). No names, nothing that is sealed, and nothing of what other partners were asked.
-    docs/partners.md explains the columns.
-    """
-    from casetrail.cli.partner_rows import COLUMNS, SHORT, Chosen, rows
-    from casetrail.projections.partner import Wanted
-
-    since = moment(config, given["since"], "--since") if given["since"] else None
-    question = question_of(config, given)
-    chosen = Chosen(given["waiting"], given["overdue"])
-    is_now = question.until is None  # the ledger says how it is now: of the past it gives no more than the cases
-    wanted = Wanted(agency, since if is_now else None, given["case"], is_now and (chosen.waiting or chosen.overdue))
-    with opened_views(config) as database:
-        found = (row for row in rows(database, wanted, chosen, question) if since is None or row["sent_at"] >= since)
-        first = list(islice(found, given["limit"] + 1))
-    emit(first[: given["limit"]], SHORT if form == "table" else COLUMNS, form, f"cases of {agency}")
-    if len(first) > given["limit"]:
-        click.echo("and more: give --limit", err=True)
-
-
-def question_of(config: Config, given: dict[str, Any]) -> Asked:
-    """What the options of ``asking_options`` say, the registry as the views have it."""
-    from casetrail.cli.case_histories import hashed_history_of
-
-    return asked(config, given["until_text"], given["moment_text"], given["judge_by"], hashed_history_of)

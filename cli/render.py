@@ -4,9 +4,11 @@ Control characters never reach a terminal, and a cell of CSV never begins with w
 """
 
 import csv
+import io
+import itertools
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -90,12 +92,21 @@ def _chosen(row: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _csv(rows: Rows, columns: Sequence[str], _: str) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\r\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([csv_cell(row.get(name)) for name in columns])
+    for line in csv_lines(rows, columns):
+        sys.stdout.write(line)
         if not isinstance(rows, list):
             sys.stdout.flush()  # rows that come one by one are wanted one by one
+
+
+def csv_lines(rows: Rows, columns: Sequence[str]) -> Iterator[str]:
+    """The lines of a CSV file (RFC 4180), the names of the columns first. No cell is a formula to a spreadsheet."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    for cells in itertools.chain([columns], ([csv_cell(row.get(name)) for name in columns] for row in rows)):
+        writer.writerow(cells)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def _table(rows: Rows, columns: Sequence[str], title: str) -> None:

@@ -1,0 +1,37 @@
+"""The newest checkpoint that a log has, found from its end."""
+
+from contextlib import suppress
+from typing import Final
+
+from casetrail.domain.notarized import CheckpointPublished
+from casetrail.eventlog.codec import Unreadable
+from casetrail.eventlog.notarized import decode_notarized
+from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.stream import batches
+
+BACK: Final = 100
+"""Records that are read first: each checkpoint is followed by what its witnesses signed."""
+
+
+def newest_checkpoint(log: Log) -> bytes | None:
+    """The note of the newest checkpoint in ``LOG.checkpoints``, as it is, nothing verified; None where there is none."""
+    end = log.end_offsets(Topic.CHECKPOINTS)[0]
+    back = BACK
+    while end:
+        start = max(0, end - back)
+        if (found := _newest_from(log, start, end)) is not None or start == 0:
+            return found
+        back *= 10
+    return None
+
+
+def _newest_from(log: Log, start: int, end: int) -> bytes | None:
+    found = None
+    with log.reader(Topic.CHECKPOINTS, {0: start}) as reader:
+        for records in batches(reader, {0: end}):
+            for record in records:
+                with suppress(Unreadable):  # whoever can write to the topic can put anything there
+                    notarized = decode_notarized(record.value)
+                    if isinstance(notarized, CheckpointPublished):
+                        found = notarized.note
+    return found

@@ -1,0 +1,91 @@
+"""A statement reads back as what was signed, and nothing else is one."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.port import Entry, Topic
+from casetrail.proofs import newest
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.errors import NoteInvalid
+from casetrail.proofs.newest import newest_checkpoint
+from casetrail.proofs.note import parse_note, verify_note
+from casetrail.proofs.statement import Statement, parse_statement
+from tests.consumers.notarial import KEY, fill, notary_of, publish
+
+CONTENT = b'case_id,clocks\r\nC-1,"a\r\nb"\r\nC-2,x\r\n'
+AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+STATEMENT = Statement(
+    "partner clinic", "kcpd", AT, 2, sha256(CONTENT).hexdigest(), Checkpoint("kcpd.example/casetrail", 9, bytes(32))
+)
+
+
+@pytest.mark.parametrize("checkpoint", [STATEMENT.checkpoint, None])
+def test_a_signed_statement_reads_back_as_the_same(checkpoint: Checkpoint | None) -> None:
+    statement = replace(STATEMENT, checkpoint=checkpoint)
+    note = parse_note(statement.sign(KEY))
+    assert verify_note(note, [KEY.verifier_key])
+    assert parse_statement(note.text) == statement
+    statement.check(CONTENT)
+
+
+@given(place=st.integers(0, len(STATEMENT.text()) - 1), sign=st.characters(codec="utf-8"))
+def test_no_text_reads_as_a_statement_that_is_written_otherwise(place: int, sign: str) -> None:
+    text = STATEMENT.text()
+    text = text[:place] + sign + text[place + 1 :]
+    with suppress(NoteInvalid):
+        assert parse_statement(text).text() == text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("statement/1", "statement/2"), ("rows 2", "rows 02"), ("rows 2\n", ""), ("clinic", "clinic  x"), ("Z\n", "\n"),
+        ("Z\n", "+00:00\n"), ("sha256 ", "sha256 0"), ("\n9\n", "\n09\n"), ("partner clinic", "partner <b>"),
+    ],
+)  # fmt: skip
+def test_what_is_no_statement_is_refused(before: str, after: str) -> None:
+    assert before in STATEMENT.text()
+    with pytest.raises(NoteInvalid):
+        parse_statement(STATEMENT.text().replace(before, after, 1))
+
+
+def test_a_statement_is_no_checkpoint_and_a_checkpoint_no_statement() -> None:
+    assert STATEMENT.checkpoint is not None
+    with pytest.raises(NoteInvalid):
+        parse_checkpoint(STATEMENT.text())
+    with pytest.raises(NoteInvalid):
+        parse_statement(STATEMENT.checkpoint.text())
+
+
+def test_a_file_with_other_bytes_or_rows_is_not_the_one_that_was_signed() -> None:
+    with pytest.raises(NoteInvalid, match="has been changed"):
+        STATEMENT.check(CONTENT + b"C-3,y\r\n")
+    with pytest.raises(NoteInvalid, match="says 3 rows"):
+        replace(STATEMENT, rows=3).check(CONTENT)
+
+
+def test_the_newest_checkpoint_is_found_behind_whatever_was_written_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(newest, "BACK", 2)
+    with EmbeddedLog.create(tmp_path / "log", "log") as log:
+        assert newest_checkpoint(log) is None
+        fill(log, ["C-1"])
+        with notary_of(log, tmp_path / "notary") as notary:
+            publish(notary)
+            first = newest_checkpoint(log)
+            publish(notary)
+            size = notary.tree.size
+        note = newest_checkpoint(log)
+        assert note is not None and note != first
+        assert parse_checkpoint(parse_note(note).text).size == size
+        log.append(Topic.CHECKPOINTS, [Entry(None, b"anything", 0) for _ in range(30)])
+        assert newest_checkpoint(log) == note
