@@ -3,6 +3,7 @@
 import click
 
 from casetrail.cli import exits
+from casetrail.cli.access import access
 from casetrail.cli.config import Config
 from casetrail.cli.context import format_option, guarded, opened_log, opened_views, pass_config
 from casetrail.cli.progress import progress_bar
@@ -13,6 +14,9 @@ from casetrail.eventlog.port import Topic
 @click.group()
 def log() -> None:
     """Make, check and describe a log."""
+
+
+log.add_command(access)
 
 
 @log.command("init")

@@ -86,6 +86,7 @@ def client_options(bootstrap: str, options: Mapping[str, Any], *, consumer: bool
     }
 
 
+REFUSALS: Final = (AuthorizationError, SaslAuthenticationFailedError)
 FENCED: Final = (ProducerFencedError, InvalidProducerEpochError, TransactionCoordinatorFencedError)
 
 
@@ -116,7 +117,7 @@ def translated(error: BaseException, bootstrap: str) -> LogError:
             f"what the brokers at {bootstrap} give back was damaged, or altered on their disks ({damaged}); keep a copy of the "
             "partition's files"
         )
-    if any(isinstance(one, AuthorizationError | SaslAuthenticationFailedError) for one in found):
+    if any(isinstance(one, REFUSALS) or "AuthorizationFailed" in str(one) for one in found):  # some come as text only
         return LogUnreachable(f"the brokers at {bootstrap} refuse this user ({type(error).__name__}: {error})")
     return LogUnreachable(
         f"no answer from the brokers at {bootstrap} ({type(error).__name__}: {error}); are they running, and is the "

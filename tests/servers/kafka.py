@@ -119,7 +119,13 @@ class Broker:
         }
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
         (self.directory / "server.properties").write_text(text)
-        self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", "server.properties").wait()
+        self._java(
+            "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", "server.properties", *self.format_arguments()
+        ).wait()
+
+    def format_arguments(self) -> list[str]:
+        """What the storage is formatted with, besides."""
+        return []
 
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [str(java()[0]), "-Xmx512m", "-Xms256m", "-cp", f"{jars()}/*", *arguments]

@@ -1,0 +1,301 @@
+"""On a broker with TLS, passwords and access lists each role can do its work, and nothing else is allowed to anybody."""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ConfigResource,
+    ConfigResourceType,
+    ResourcePattern,
+    ResourceType,
+)
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
+
+from casetrail.cli.main import cli
+from casetrail.eventlog.codec import encode_action
+from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.kafka_access import ROLES
+from casetrail.eventlog.kafka_client import client_options
+from casetrail.eventlog.kafka_topics import topic_name
+from casetrail.eventlog.opening import init_log, open_log
+from casetrail.eventlog.port import Entry, Topic
+from casetrail.publishing import connect
+from tests.actions import life
+from tests.servers.kafka import CannotStart
+from tests.servers.secured import ADMIN, SecuredBroker, start_secured
+
+pytestmark = pytest.mark.broker
+
+LOG = "kcpd"
+USERS = {name: f"{name}-password" for name in (ADMIN, *ROLES, "service", "nobody")}
+"""One user for each role; a service that submits and waits for outcomes has two roles."""
+CASETRAIL = (sys.executable, "-c", "from casetrail.cli.main import main; main()")
+TRANSACTIONAL = {"recorder": f"{LOG}.recorder.0", "notary": f"{LOG}.notary.0"}
+
+MAY_APPEND = {
+    (role, topic)
+    for role, topics in {
+        "submitter": {Topic.ACTIONS},
+        "service": {Topic.ACTIONS},
+        "recorder": {Topic.EVENTS},
+        "notary": {Topic.CHECKPOINTS, Topic.SCHEMAS},
+    }.items()
+    for topic in topics
+}
+MAY_READ = {
+    (role, topic)
+    for role, topics in {
+        "service": set(Topic),
+        "reader": set(Topic),
+        "recorder": {Topic.ACTIONS, Topic.EVENTS},
+        "notary": {Topic.EVENTS, Topic.CHECKPOINTS, Topic.SCHEMAS},
+    }.items()
+    for topic in topics
+}
+REFUSED = r"(?i)authoriz|not known"
+"""What the client says; of a topic that a user may not see it says that it is not known."""
+EVERYBODY = [user for user in USERS if user != ADMIN]
+
+
+def granted(url: str, role: str, user: str) -> list[ACL]:
+    """What the printed commands give to a user."""
+    printed = CliRunner().invoke(cli, ["--log", url, "log", "access", "--role", role, "--principal", f"User:{user}"])
+    assert printed.exit_code == 0, printed.output
+    return [acl for line in printed.stdout.splitlines() for acl in acls_of(shlex.split(line))]
+
+
+def acls_of(words: list[str]) -> Iterator[ACL]:
+    """The access lists that a command of Kafka's tools makes, as its documentation describes the options."""
+    assert words[0] == "kafka-acls.sh"
+    given = [(name, value) for name, value in zip(words, [*words[1:], ""], strict=True) if name.startswith("--")]
+    options = dict(given)
+    ((kind, name),) = [(one, value) for one, value in given if one in ("--topic", "--group", "--transactional-id")]
+    resource = ResourceType[kind.removeprefix("--").replace("-", "_").upper()]
+    pattern = ACLResourcePatternType[options.get("--resource-pattern-type", "literal").upper()]
+    for operation in (value for one, value in given if one == "--operation"):
+        named = "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in operation).lstrip("_")
+        yield ACL(
+            options["--allow-principal"], "*", ACLOperation[named], ACLPermissionType.ALLOW,
+            ResourcePattern(resource, name, pattern),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """A secured broker with a log whose rights are given as 'casetrail log access' prints them."""
+    try:
+        broker = start_secured(tmp_path_factory.mktemp("secured"), USERS)
+    except CannotStart as error:
+        pytest.fail(str(error), pytrace=False)
+    url = url_of(broker)
+    init_log(url, partitions=2, replication=1, min_isr=1, options=broker.options(ADMIN)).close()
+    give_rights(broker, url)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture(scope="module")
+def filled(broker: SecuredBroker) -> str:
+    """A log with the same rights, and with a record in the first partition of each of its topics; its name."""
+    url = url_of(broker, "filled")
+    with init_log(url, partitions=1, replication=1, min_isr=1, options=broker.options(ADMIN)) as log:
+        for topic in Topic:
+            log.append(topic, [Entry(b"C-9", b"anything", 0)])
+    give_rights(broker, url)
+    return "filled"
+
+
+def give_rights(broker: SecuredBroker, url: str) -> None:
+    with admin(broker, ADMIN) as client:
+        client.create_acls([acl for role in ROLES for acl in granted(url, role, role)])
+        client.create_acls([acl for role in ("submitter", "reader") for acl in granted(url, role, "service")])
+
+
+def url_of(broker: SecuredBroker, log: str = LOG) -> str:
+    return f"kafka://{broker.bootstrap}/{log}"
+
+
+@contextmanager
+def admin(broker: SecuredBroker, user: str) -> Iterator[KafkaAdminClient]:
+    """A client with which a user tries to administer the brokers."""
+    client = KafkaAdminClient(**client_options(broker.bootstrap, broker.options(user)))
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def configured(broker: SecuredBroker, user: str, folder: Path) -> Path:
+    """A folder with the configuration of a user."""
+    folder.mkdir(exist_ok=True)
+    table = "".join(f'{name} = "{value}"\n' for name, value in broker.options(user).items())
+    (folder / "casetrail.toml").write_text(f'log = "{url_of(broker)}"\n[kafka]\n{table}')
+    return folder
+
+
+def casetrail(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*CASETRAIL, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+@contextmanager
+def serving(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / "output").open("ab") as out:
+        process = subprocess.Popen(
+            [*CASETRAIL, "serve", *words, "--health-port", "0"], cwd=folder, stdout=out, stderr=out
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_each_role_does_its_work_with_its_own_rights(broker: SecuredBroker, tmp_path: Path) -> None:
+    recorder, notary = (
+        configured(broker, "recorder", tmp_path / "recorder"),
+        configured(broker, "notary", tmp_path / "notary"),
+    )
+    auditor = configured(broker, "reader", tmp_path / "auditor")
+    assert casetrail(notary, "keys", "create", "kcpd.example", "--file", "key", "--for", "log").returncode == 0
+    with (
+        serving(recorder, "recorder"),
+        serving(notary, "notary", "--key", "key", "--every", "0.5"),
+        connect(url_of(broker), broker.options("service")) as service,
+    ):
+        for action in life("C-1"):
+            assert service.wait(service.submit(action), timeout=60).result == "accepted"
+        until = time.monotonic() + 60
+        with open_log(url_of(broker), broker.options("reader")) as log:
+            while not log.end_offsets(Topic.CHECKPOINTS)[0]:
+                assert time.monotonic() < until, (notary / "output").read_text()
+                time.sleep(0.2)
+    counted = casetrail(auditor, "count")
+    assert counted.returncode == 0, counted.stdout + counted.stderr
+    verified = casetrail(auditor, "audit", "verify", "--format", "json")
+    assert '"replication factor"' in verified.stdout or verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_who_only_submits_does_so_without_reading_what_others_submitted(broker: SecuredBroker) -> None:
+    with connect(url_of(broker), broker.options("submitter")) as connection:
+        assert connection.submit(life("C-2")[0]).partition in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"), [(user, topic) for user in EVERYBODY for topic in Topic if (user, topic) not in MAY_APPEND]
+)
+def test_a_topic_is_written_by_nobody_but_whose_work_it_is(broker: SecuredBroker, user: str, topic: Topic) -> None:
+    plain = {"enable_idempotence": False, "acks": 1, "max_block_ms": 5_000}  # what asks for the fewest rights
+    producer = KafkaProducer(**client_options(broker.bootstrap, broker.options(user)), **plain)
+    try:
+        with pytest.raises(TopicAuthorizationFailedError):
+            producer.send(topic_name(LOG, topic), encode_action(life("C-3")[0]), b"C-3", partition=0).get(timeout=20)
+    finally:
+        producer.close(timeout=1)
+
+
+def polled(consumer: KafkaConsumer, topics: Mapping[str, Topic]) -> set[Topic]:
+    """The topics of which records came."""
+    try:
+        return {topics[where.topic] for where in consumer.poll(200)}
+    except TopicAuthorizationFailedError:
+        return set()
+
+
+@pytest.mark.parametrize("user", EVERYBODY)
+def test_a_topic_is_read_by_nobody_but_who_may(broker: SecuredBroker, filled: str, user: str) -> None:
+    consumer = KafkaConsumer(**client_options(broker.bootstrap, broker.options(user)), fetch_max_wait_ms=100)
+    topics = {topic_name(filled, topic): topic for topic in Topic}
+    wanted = {topic for topic in Topic if (user, topic) in MAY_READ}
+    seen: set[Topic] = set()
+    until = time.monotonic() + 20
+    try:
+        consumer.assign([TopicPartition(name, 0) for name in topics])
+        for name in topics:
+            consumer.seek(TopicPartition(name, 0), 0)
+        while not wanted <= seen and time.monotonic() < until:
+            seen |= polled(consumer, topics)
+        for _ in range(5):  # and nothing else, given more time than all of that took
+            seen |= polled(consumer, topics)
+    finally:
+        consumer.close()
+    assert seen == wanted
+
+
+@pytest.mark.parametrize(
+    ("user", "role"), [(user, role) for user in EVERYBODY for role in TRANSACTIONAL if user != role]
+)
+def test_nobody_takes_the_place_of_a_recorder_or_notary(broker: SecuredBroker, user: str, role: str) -> None:
+    producer = KafkaProducer(
+        **client_options(broker.bootstrap, broker.options(user)),
+        transactional_id=TRANSACTIONAL[role],
+        max_block_ms=5_000,
+    )
+    try:
+        with pytest.raises(KafkaError, match=REFUSED):
+            producer.init_transactions()
+    finally:
+        producer.close(timeout=1)
+
+
+def weaken(client: KafkaAdminClient) -> object:
+    """Let the events expire."""
+    named = {"retention.ms": "1000"}
+    events = ConfigResource(ConfigResourceType.TOPIC, topic_name(LOG, Topic.EVENTS), configs=named)
+    return client.alter_configs([events], raise_on_unknown=False)  # a user who may not read the settings knows none
+
+
+def delete_topic(client: KafkaAdminClient) -> object:
+    return client.delete_topics([topic_name(LOG, Topic.EVENTS)])
+
+
+def delete_records(client: KafkaAdminClient) -> object:
+    return client.delete_records({TopicPartition(topic_name(LOG, Topic.ACTIONS), 0): 1})
+
+
+def allow_oneself(client: KafkaAdminClient) -> object:
+    events = ResourcePattern(ResourceType.TOPIC, topic_name(LOG, Topic.EVENTS))
+    return client.create_acls([ACL("User:nobody", "*", ACLOperation.ALL, ACLPermissionType.ALLOW, events)])
+
+
+@pytest.mark.parametrize("attempt", [weaken, delete_topic, delete_records, allow_oneself])
+@pytest.mark.parametrize("user", EVERYBODY)
+def test_nobody_deletes_weakens_or_gives_rights(
+    broker: SecuredBroker, user: str, attempt: Callable[[KafkaAdminClient], object]
+) -> None:
+    with admin(broker, user) as client:
+        try:
+            answer = str(attempt(client))
+        except KafkaError as error:
+            answer = str(error)
+    assert re.search(REFUSED, answer)
+    with open_log(url_of(broker), broker.options("reader")) as log:
+        assert max(log.start_offsets(Topic.ACTIONS).values()) == 0
+        assert [one.setting for one in log.weaknesses() if one.setting != "replication factor"] == []
+
+
+def test_without_the_password_or_without_tls_nobody_comes_in(broker: SecuredBroker) -> None:
+    wrong = {**broker.options("recorder"), "sasl_plain_password": "guessed"}
+    for options in (wrong, {}):
+        with pytest.raises(LogUnreachable):
+            open_log(url_of(broker), {**options, "request_timeout_ms": 3000})
+
+
+def test_what_a_user_may_not_do_is_said_as_such(broker: SecuredBroker) -> None:
+    with (
+        open_log(url_of(broker), broker.options("reader")) as log,
+        pytest.raises(LogUnreachable, match="refuse this user"),
+    ):
+        log.append(Topic.ACTIONS, [Entry(b"C-4", encode_action(life("C-4")[0]))])
