@@ -32,7 +32,7 @@ class RequestState(StrEnum):
 
     OPEN = "open"
     ANSWERED = "answered"  # a concern, by the unit
-    CLOSED = "closed"  # a report, when its case is not open
+    CLOSED = "closed"  # a concern, by those who raised it or oversight; a report, when its case is not open
 
 
 class Entry(NamedTuple):
@@ -117,14 +117,15 @@ def _all(case: Case, facts: Facts, received_at: datetime) -> Iterator[Entry]:
         yield Entry(it.to_agency, Part.ASKED, *rest)
         yield Entry(it.from_agency, Part.ASKING, *rest)
     for name, concern in facts.concerns.items():
-        answered = concern.answered_at
-        yield Entry(
-            concern.agency, Part.CONCERNED, name, concern.raised_at, state_of(concern), answered, answered is None
-        )
+        state = state_of(concern)
+        is_open = state is RequestState.OPEN
+        yield Entry(concern.agency, Part.CONCERNED, name, concern.raised_at, state, concern.answered_at, is_open)
 
 
 def state_of(concern: Concern) -> RequestState:
-    """How a concern stands."""
+    """How a concern stands. An answer does not close it."""
+    if concern.closed_at is not None:
+        return RequestState.CLOSED
     return RequestState.OPEN if concern.answered_at is None else RequestState.ANSWERED
 
 

@@ -203,3 +203,67 @@ def test_options_may_come_before_the_agency_and_every_form_can_be_had(unit: Shel
 def test_what_is_no_agency_is_refused_before_anything_is_read(unit: Shell) -> None:
     assert "not an id" in unit.run("partner", "Dr. Jane Doe", code=2).stderr
     unit.run("partner", "--no-such-option", "clinic", code=2)
+
+
+# --- concerns, as people at their desks record them ---
+
+RAISER: Final = ("--person", "clinic.ruiz", "--agency", "clinic", "--role", "partner")
+UNIT: Final = (
+    ("--person", "sgt.archer", "--agency", "metro-pd", "--role", "supervisor"),
+    ("--person", "det.01", "--agency", "metro-pd", "--role", "investigator"),
+    ("--person", "cmdr.stone", "--agency", "metro-pd", "--role", "commander"),
+    ("--person", "liaison", "--agency", "metro-pd", "--role", "partner"),
+    ("--person", "review", "--agency", "metro-pd", "--role", "auditor"),
+)
+
+
+@pytest.fixture
+def desk(shell: Shell) -> Shell:
+    """A report that nobody has looked at, and the clinic's concern about it."""
+    shell.report("C-9", "--at", day(0))
+    shell.run(*RAISER, "act", "concern-raised", "C-9", "--concern", "c1", "--about", "no_response", "--at", day(1))
+    return shell
+
+
+def concern(shell: Shell, now: str = day(30)) -> dict[str, Any]:
+    return seen(shell, "clinic", "--now", now)["C-9", "concerned", "c1"]
+
+
+def close(shell: Shell, who: tuple[str, ...], outcome: str = "settled", code: int = 0) -> str:
+    words = ("act", "concern-closed", "C-9", "--concern", "c1", "--outcome", outcome)
+    return shell.run(*who, *words, code=code).stderr
+
+
+def test_an_unanswered_concern_shows_as_overdue_to_who_raised_it(desk: Shell) -> None:
+    assert chosen(concern(desk, day(8)), "state", "clock_state", "owed_by") == ("open", "running", "metro-pd")
+    assert chosen(concern(desk, day(9)), "state", "clock_state", "days_waited") == ("open", "missed", 8)
+    assert ("C-9", "concerned", "c1") in seen(desk, "clinic", "--now", day(9), "--overdue")
+
+
+@pytest.mark.parametrize("who", UNIT, ids=[words[-1] for words in UNIT])
+def test_the_unit_cannot_close_a_concern_about_itself(desk: Shell, who: tuple[str, ...]) -> None:
+    assert "rejected" in close(desk, who, code=3)
+    assert chosen(concern(desk), "state", "clock") == ("open", "concern_answer")
+    desk.run(*UNIT[0], "act", "concern-answered", "C-9", "--concern", "c1", "--answer", "explained")
+    close(desk, who, code=3)
+    assert concern(desk)["state"] == "answered"
+    results = [row["result"] for row in desk.rows("history", "C-9")]
+    assert results == ["accepted", "accepted", "rejected", "accepted", "rejected"], "every attempt stays in the history"
+
+
+def test_another_partner_cannot_close_it_and_oversight_can(desk: Shell) -> None:
+    close(desk, ("--person", "cac.lee", "--agency", "cac", "--role", "partner"), code=3)
+    assert concern(desk)["state"] == "open"
+    close(desk, ("--person", "insp.1", "--agency", "state-auditor", "--role", "auditor"))
+    assert concern(desk)["state"] == "closed"
+
+
+def test_the_answer_shows_up_and_closing_is_the_raisers(desk: Shell) -> None:
+    desk.run(
+        *UNIT[0], "act", "concern-answered", "C-9", "--concern", "c1", "--answer", "work_resumed", "--at", day(4)
+    )  # fmt: skip
+    answered = concern(desk)
+    assert chosen(answered, "state", "answer", "acknowledged_at") == ("answered", "work_resumed", day(4))
+    assert "concern_answer" not in [one["clock"] for one in answered["clocks"]]
+    close(desk, RAISER)
+    assert chosen(concern(desk), "state", "answer") == ("closed", "work_resumed")
