@@ -9,6 +9,7 @@ from casetrail.cli.lazy import LazyCommands
 LIST: Final = "list"
 COMMANDS: Final[dict[str, str]] = {
     LIST: "casetrail.cli.partner_list:list_",
+    "raise": "casetrail.cli.partner_raise:raise_",
     "export": "casetrail.cli.partner_export:export",
     "check": "casetrail.cli.partner_export:check",
 }

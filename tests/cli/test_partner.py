@@ -267,3 +267,15 @@ def test_the_answer_shows_up_and_closing_is_the_raisers(desk: Shell) -> None:
     assert "concern_answer" not in [one["clock"] for one in answered["clocks"]]
     close(desk, RAISER)
     assert chosen(concern(desk), "state", "answer") == ("closed", "work_resumed")
+
+
+def test_a_concern_can_be_raised_without_knowing_the_ids_of_others(desk: Shell) -> None:
+    result = desk.run(
+        *RAISER, "partner", "raise", "C-9", "--about", "child_not_safe", "--seal", "narrative=called twice", "--at", day(2)
+    )  # fmt: skip
+    raised = result.stderr.split()[1]
+    row = seen(desk, "clinic", "--now", day(3))["C-9", "concerned", raised]
+    assert chosen(row, "about", "state", "clock") == ("child_not_safe", "open", "concern_answer")
+    assert "called twice" in desk.run("history", "C-9", "--unseal").stdout
+    desk.run(*RAISER, "partner", "raise", "C-77", "--about", "other", code=3)
+    desk.run("partner", "raise", "C-9", "--about", "other", code=2)
