@@ -1,19 +1,33 @@
 """Opening a log by its URL: ``sqlite:PATH`` or ``kafka://HOST:PORT[,HOST:PORT…]/NAME``."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.port import Log
 
+if TYPE_CHECKING:
+    from casetrail.eventlog.kafka import KafkaLog
+
+PYTHON: Final = "python"
+CONFLUENT: Final = "confluent"
+"""Values of the option ``client``: kafka-python, and librdkafka, which ``casetrail[fast]`` brings."""
+
 
 class BadAddress(LogError):
     """A log's URL has no form that casetrail knows."""
 
     code = "bad-address"
+
+
+class ClientMissing(LogError):
+    """The Kafka client that the configuration names is not installed."""
+
+    code = "client-missing"
 
 
 class Address(NamedTuple):
@@ -37,16 +51,33 @@ def parse_address(url: str) -> Address:
 
 
 def open_log(url: str, options: Mapping[str, object] | None = None) -> Log:
-    """Open the log at ``url``. ``options`` are the Kafka client's security settings (docs/operations.md).
+    """Open the log at ``url``. ``options`` are the Kafka client's settings, and which client it is (docs/operations.md).
 
-    Raises ``LogMissing``, ``LogUnreachable``, ``BadAddress``.
+    Raises ``LogMissing``, ``LogUnreachable``, ``BadAddress``, ``BadOption``, ``ClientMissing``.
     """
     address = parse_address(url)
     if address.path is not None:
         return EmbeddedLog.open(address.path)
-    from casetrail.eventlog.kafka import KafkaLog  # late: importing the client takes a tenth of a second
+    log, others = _kafka(options)
+    return log.open(address.bootstrap, address.name, others)
 
-    return KafkaLog.open(address.bootstrap, address.name, options or {})
+
+def _kafka(options: Mapping[str, object] | None) -> "tuple[type[KafkaLog], dict[str, object]]":
+    """The adapter of the client that is asked for, and the options without the client's name."""
+    from casetrail.eventlog.kafka import KafkaLog  # late: importing the client takes a tenth of a second
+    from casetrail.eventlog.kafka_client import BadOption
+
+    others = dict(options or {})
+    client = others.pop("client", PYTHON)
+    if client == PYTHON:
+        return KafkaLog, others
+    if client != CONFLUENT:
+        raise BadOption(f"'{client}' is no Kafka client that casetrail knows: '{PYTHON}' or '{CONFLUENT}'")
+    if find_spec("confluent_kafka") is None:
+        raise ClientMissing("the Kafka client 'confluent' is not installed: pip install 'casetrail[fast]'")
+    from casetrail.eventlog.kafka_fast import FastKafkaLog
+
+    return FastKafkaLog, others
 
 
 def init_log(
@@ -71,10 +102,11 @@ def init_log(
             raise BadAddress(f"'{named}' is no name for a log: 1 to 64 letters, digits and . _ : @ + -")
         log = EmbeddedLog.create(address.path, named, partitions or 1)
     else:
-        from casetrail.eventlog.kafka import KafkaLog, create_topics
+        from casetrail.eventlog.kafka_topics import create_topics
 
-        create_topics(address.bootstrap, address.name, partitions or 12, replication, min_isr, options or {})
-        log = KafkaLog.open(address.bootstrap, address.name, options or {})
+        adapter, others = _kafka(options)
+        create_topics(address.bootstrap, address.name, partitions or 12, replication, min_isr, others)
+        log = adapter.open(address.bootstrap, address.name, others)
     from casetrail.eventlog.schemas import register_in_log  # late: only a new log needs the codec
 
     register_in_log(log)

@@ -54,9 +54,9 @@ class Member:
         self.owned -= set(partitions)
 
 
-def hold_for_ever(url: str, ready: Any) -> None:
+def hold_for_ever(url: str, options: dict[str, object], ready: Any) -> None:
     """Join the group, own what there is, and never leave."""
-    with open_log(url, options_for(url)) as log:
+    with open_log(url, options) as log:
         member = Member(log)
         while True:
             member.group.poll(0.2)
@@ -64,20 +64,20 @@ def hold_for_ever(url: str, ready: Any) -> None:
                 ready.set()
 
 
-def write_and_hang(url: str, ready: Any) -> None:
+def write_and_hang(url: str, options: dict[str, object], ready: Any) -> None:
     """Become the writer, commit one batch, say so, and hang."""
-    with open_log(url) as log:
+    with open_log(url, options) as log:
         writer = log.writer(0)
         writer.append([Entry(b"k", b"committed")])
         ready.set()
         time.sleep(600)
 
 
-def started(target: Callable[[str, Any], None], url: str) -> BaseProcess:
+def started(target: Callable[[str, dict[str, object], Any], None], url: str, options: dict[str, object]) -> BaseProcess:
     """A process that runs ``target`` and has said that it is ready."""
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
-    process = context.Process(target=target, args=(url, ready))
+    process = context.Process(target=target, args=(url, options, ready))
     process.start()
     assert ready.wait(30)
     return process
@@ -91,9 +91,14 @@ class LogKit:
         raise NotImplementedError
 
     @pytest.fixture
-    def log(self, url: str) -> Iterator[Log]:
-        init_log(url, **SETTINGS).close()
-        with open_log(url, options_for(url)) as opened:
+    def options(self, url: str) -> dict[str, object]:
+        """What the log is opened with."""
+        return options_for(url)
+
+    @pytest.fixture
+    def log(self, url: str, options: dict[str, object]) -> Iterator[Log]:
+        init_log(url, options=options, **SETTINGS).close()
+        with open_log(url, options) as opened:
             yield opened
 
     def test_records_come_back_as_they_were_appended(self, log: Log) -> None:
@@ -188,8 +193,8 @@ class LogKit:
         with log.reader(Topic.ACTIONS, {0: 0, 1: 0, 2: 0}) as reader:
             assert 0 < len(reader.poll(5.0, 7)) <= 7
 
-    def test_a_reader_sees_what_is_appended_later(self, log: Log, url: str) -> None:
-        with log.reader(Topic.ACTIONS, {0: 0, 1: 0, 2: 0}) as reader, open_log(url) as other:
+    def test_a_reader_sees_what_is_appended_later(self, log: Log, url: str, options: dict[str, object]) -> None:
+        with log.reader(Topic.ACTIONS, {0: 0, 1: 0, 2: 0}) as reader, open_log(url, options) as other:
             assert reader.poll(0.1) == []
             other.append(Topic.ACTIONS, [Entry(b"k", b"later")])
             assert [one.value for one in reader.poll(5.0)] == [b"later"]
@@ -235,8 +240,10 @@ class LogKit:
             writer.append([Entry(b"k", b"v")])
         assert sorted(one.partition for one in read_all(log, Topic.EVENTS)) == [0, 1, 2]
 
-    def test_a_new_writer_sees_all_that_a_killed_one_committed(self, log: Log, url: str) -> None:
-        process = started(write_and_hang, url)
+    def test_a_new_writer_sees_all_that_a_killed_one_committed(
+        self, log: Log, url: str, options: dict[str, object]
+    ) -> None:
+        process = started(write_and_hang, url, options)
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
         writer = log.writer(0)
@@ -258,17 +265,17 @@ class LogKit:
         assert len(seen) == 30
         member.group.close()
 
-    def test_a_member_that_leaves_hands_over(self, log: Log, url: str) -> None:
+    def test_a_member_that_leaves_hands_over(self, log: Log, url: str, options: dict[str, object]) -> None:
         first = Member(log)
         self._until(lambda: first.group.poll(0.1), lambda: first.owned == {0, 1, 2})
-        with open_log(url, options_for(url)) as other:
+        with open_log(url, options) as other:
             second = Member(other)
             first.group.close()
             self._until(lambda: second.group.poll(0.1), lambda: second.owned == {0, 1, 2})
             second.group.close()
 
-    def test_a_member_that_is_killed_is_replaced(self, log: Log, url: str) -> None:
-        process = started(hold_for_ever, url)
+    def test_a_member_that_is_killed_is_replaced(self, log: Log, url: str, options: dict[str, object]) -> None:
+        process = started(hold_for_ever, url, options)
         member = Member(log)
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
@@ -301,13 +308,13 @@ class LogKit:
         log.append(Topic.ACTIONS, [Entry(b"k", b"x" * (MOST_BYTES - 1))])
         assert len(read_all(log, Topic.ACTIONS)[0].value or b"") == MOST_BYTES - 1
 
-    def test_a_log_is_made_once(self, log: Log, url: str) -> None:
+    def test_a_log_is_made_once(self, log: Log, url: str, options: dict[str, object]) -> None:
         with pytest.raises(LogExists):
-            init_log(url, **SETTINGS)
+            init_log(url, options=options, **SETTINGS)
 
-    def test_a_log_that_is_not_there_is_missing(self, url: str) -> None:
+    def test_a_log_that_is_not_there_is_missing(self, url: str, options: dict[str, object]) -> None:
         with pytest.raises(LogMissing, match="log init"):
-            open_log(url)
+            open_log(url, options)
 
     def test_a_log_carries_its_schemas(self, log: Log) -> None:
         from casetrail.eventlog.schemas import published
