@@ -174,16 +174,21 @@ def moment(config: Config, text: str, what: str = "time") -> datetime:
     except ValueError as error:
         raise click.UsageError(f"{what} '{text}' is not in ISO 8601, such as 2026-11-24T09:30:00Z") from error
     if found.tzinfo is None:
-        if config.time_zone is None:
+        if (zone := zone_of(config)) is None:
             raise click.UsageError(f"{what} '{text}' has no zone: add Z or an offset, or configure time_zone")
-        try:
-            found = found.replace(tzinfo=ZoneInfo(config.time_zone))
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise click.UsageError(f"there is no time zone '{config.time_zone}'") from error
+        found = found.replace(tzinfo=zone)
     try:
         return found.astimezone(UTC)
     except OverflowError as error:
         raise click.UsageError(f"{what} '{text}' is outside the years 1 to 9999") from error
+
+
+def zone_of(config: Config) -> ZoneInfo | None:
+    """The configured time zone; None where none is configured."""
+    try:
+        return None if config.time_zone is None else ZoneInfo(config.time_zone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise click.UsageError(f"there is no time zone '{config.time_zone}'") from error
 
 
 def now() -> datetime:

@@ -41,7 +41,7 @@ def import_file(
     if not file.is_file():
         raise Failure(f"there is no file {file}", exits.NOT_FOUND)
 
-    with connect(config.log_url(), config.kafka) as connection, progress_bar("importing rows", _lines(file)) as told:
+    with connect(config.log_url(), config.kafka) as connection, progress_bar("importing rows", lines_in(file)) as told:
         summary = Importer(
             connection,
             lambda: opened_keyring(config),
@@ -60,6 +60,7 @@ def import_file(
         click.get_current_context().exit(exits.FAULTS)
 
 
-def _lines(file: Path) -> int:
+def lines_in(file: Path) -> int:
+    """How many lines a file has."""
     with file.open("rb") as opened:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: opened.read(1 << 20), b""))

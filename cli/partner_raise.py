@@ -20,9 +20,8 @@ MOST_OF_AGENCY: Final = 50
 @click.option("--seal", SEALING, multiple=True, metavar="NAME=TEXT|@FILE|-", help="A text to seal.")
 @common_options
 @pass_config
-@click.pass_context
 @guarded
-def raise_(context: click.Context, config: Config, **given: Any) -> None:
+def raise_(config: Config, **given: Any) -> None:
     """Raise a concern about a case: the unit owes an answer, and cannot close it.
 
     The same as 'casetrail act concern-raised', but the concern's id is made here: you do not see which ids other partners have
@@ -30,4 +29,4 @@ def raise_(context: click.Context, config: Config, **given: Any) -> None:
     """
     concern = f"{actor_of(config).agency[:MOST_OF_AGENCY]}-{secrets.token_hex(4)}"
     click.echo(f"concern {concern}", err=True)
-    context.invoke(act.commands["concern-raised"], concern=concern, **given)
+    click.get_current_context().invoke(act.commands["concern-raised"], concern=concern, **given)

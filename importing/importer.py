@@ -4,14 +4,13 @@ An action's id follows from the content of its row, so whatever is submitted twi
 progress file spares a second run the rows that are in the log already; it is checked against the log, and may be deleted.
 """
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final
 
 from casetrail.domain.actions import Action, Imported
 from casetrail.eventlog.hashing import leaf_hash
@@ -20,24 +19,11 @@ from casetrail.importing.errors import ImportFailed, RowRefused
 from casetrail.importing.mapping import ImportMapping, mapping_for, read_settings
 from casetrail.importing.reading import NumberedRow, columns_of, file_hash, numbered_rows
 from casetrail.importing.rows import Drafted, drafts, finish
+from casetrail.importing.submitting import Submitter, Summary, opened_rejects
 from casetrail.privacy.keyring import Keyring
-from casetrail.publishing import Connection, Outcome, Receipt, SubmissionRefused
+from casetrail.publishing import Connection
 
 BATCH: Final = 1000
-
-
-@dataclass
-class Summary:
-    """What became of a file. ``repeated`` are actions that the log had already."""
-
-    rows: int = 0
-    actions: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    repeated: int = 0
-    refused_rows: int = 0
-    resumed_after_line: int = 1
-    already_done: bool = False
 
 
 @dataclass
@@ -81,23 +67,12 @@ class Importer:
             self.summary.already_done = True
             return self.summary
         rows = numbered_rows(self.file, columns, encoding, delimiter, progress.line)
-        with self._open_rejects(progress.line) as rejects:
-            writer = csv.writer(rejects, lineterminator="\r\n")
-            if progress.line == 1:
-                writer.writerow(("line", "column", "reason"))
-            self._import(mapping, rows, hashed, progress, writer)
+        with opened_rejects(self.rejects, progress.line) as writer:
+            submitter = Submitter(self.connection, self.summary, writer, self.timeout)
+            self._import(mapping, rows, hashed, progress, submitter)
         progress.done = True
         self._save(progress)
         return self.summary
-
-    def _open_rejects(self, line: int) -> TextIO:
-        try:
-            return self.rejects.open("w" if line == 1 else "a", encoding="utf-8", newline="")
-        except OSError as error:
-            raise ImportFailed(
-                f"the rejects file {self.rejects} cannot be written ({error.strerror}); nothing was imported. "
-                "Name another place with --rejects (and --progress)"
-            ) from error
 
     # --- where to begin ---
 
@@ -131,15 +106,20 @@ class Importer:
     # --- rows ---
 
     def _import(
-        self, mapping: ImportMapping, rows: Iterator[NumberedRow], hashed: bytes, progress: Progress, rejects: Any
+        self,
+        mapping: ImportMapping,
+        rows: Iterator[NumberedRow],
+        hashed: bytes,
+        progress: Progress,
+        submitter: Submitter,
     ) -> None:
         keyring = self.keyring()
         while batch := list(islice(rows, BATCH)):
             drafted: list[tuple[int, Drafted]] = []
             for one in batch:
-                drafted += self._drafts(mapping, one, rejects)
-            actions = self._finished(drafted, mapping, hashed, keyring, rejects)
-            if actions and (receipt := self._submit(actions, rejects)):
+                drafted += self._drafts(mapping, one, submitter)
+            actions = self._finished(drafted, mapping, hashed, keyring, submitter)
+            if actions and (receipt := submitter.submit(actions)):
                 progress.partition, progress.offset = receipt.partition, receipt.offset
                 progress.action_hash = receipt.action_hash.hex()
             progress.line = batch[-1].line
@@ -149,21 +129,22 @@ class Importer:
                 self.told(len(batch))
         keyring.close()
 
-    def _drafts(self, mapping: ImportMapping, row: NumberedRow, rejects: Any) -> list[tuple[int, Drafted]]:
+    def _drafts(self, mapping: ImportMapping, row: NumberedRow, submitter: Submitter) -> list[tuple[int, Drafted]]:
         try:
             if row.problem:
                 raise RowRefused("", row.problem)
             return [(row.line, draft) for draft in drafts(mapping, row.row)]
         except RowRefused as refused:
-            self._refuse(rejects, row.line, refused)
+            submitter.refuse(row.line, refused)
             return []
 
-    def _refuse(self, rejects: Any, line: int, refused: RowRefused) -> None:
-        self.summary.refused_rows += 1
-        rejects.writerow((line, refused.column, refused.reason))
-
     def _finished(
-        self, drafted: list[tuple[int, Drafted]], mapping: ImportMapping, hashed: bytes, keyring: Keyring, rejects: Any
+        self,
+        drafted: list[tuple[int, Drafted]],
+        mapping: ImportMapping,
+        hashed: bytes,
+        keyring: Keyring,
+        submitter: Submitter,
     ) -> list[tuple[int, Action]]:
         sealed_cases = {draft.case_id for _, draft in drafted if draft.texts}
         keys = keyring.create_case_keys(sorted(sealed_cases)) if sealed_cases else {}
@@ -174,40 +155,5 @@ class Importer:
                 imported = Imported(hashed, line, mapping.system)
                 made.append((line, finish(draft, imported, keys.get(draft.case_id), token_key)))
             except RowRefused as refused:
-                self._refuse(rejects, line, refused)
+                submitter.refuse(line, refused)
         return made
-
-    def _submit(self, actions: list[tuple[int, Action]], rejects: Any) -> Receipt | None:
-        """Submit a batch and wait for its outcomes; the last receipt, None where nothing could be submitted."""
-        try:
-            receipts = self.connection.submit_many([action for _, action in actions], timeout=self.timeout)
-        except SubmissionRefused:  # before anything was sent: find out which
-            actions, receipts = self._submit_each(actions, rejects)
-        outcomes = self.connection.wait_many(receipts, timeout=self.timeout)
-        self.summary.actions += len(actions)
-        for (line, _), outcome in zip(actions, outcomes, strict=True):
-            self._count(line, outcome, rejects)
-        return receipts[-1] if receipts else None
-
-    def _submit_each(
-        self, actions: list[tuple[int, Action]], rejects: Any
-    ) -> tuple[list[tuple[int, Action]], list[Receipt]]:
-        taken, receipts = [], []
-        for line, action in actions:
-            try:
-                receipts.append(self.connection.submit(action, timeout=self.timeout))
-                taken.append((line, action))
-            except SubmissionRefused as error:
-                self._refuse(rejects, line, RowRefused("", str(error)))
-        return taken, receipts
-
-    def _count(self, line: int, outcome: Outcome, rejects: Any) -> None:
-        if outcome.result == "accepted":
-            self.summary.accepted += 1
-        elif outcome.code == "duplicate-action":
-            self.summary.repeated += 1
-        else:
-            self.summary.rejected += 1
-            kind = getattr(outcome.event.body, "kind", outcome.result)
-            field_name = getattr(outcome.event.body, "field", None) or ""
-            rejects.writerow((line, field_name, f"{kind} was refused: {outcome.code}"))

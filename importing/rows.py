@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from casetrail.domain.actions import Action, Actor, Body, Imported
 from casetrail.domain.closure import ExceptionalConditions
@@ -106,14 +107,19 @@ def moment(mapping: ImportMapping, template: Template, row: Row) -> datetime:
     if found is None:
         wanted = " or ".join(mapping.time_formats) or "ISO 8601"
         raise RowRefused(template.column, f"is no time in the form {wanted}")
+    return in_utc(found, mapping.zone, template.column)
+
+
+def in_utc(found: datetime, zone: ZoneInfo | None, column: str) -> datetime:
+    """A time in UTC; one without a zone is in ``zone``. Raises ``RowRefused``."""
     if found.tzinfo is None:
-        if mapping.zone is None:
-            raise RowRefused(template.column, "is a time without a zone, and the mapping names no time_zone")
-        found = found.replace(tzinfo=mapping.zone)
+        if zone is None:
+            raise RowRefused(column, "is a time without a zone, and no time_zone is named")
+        found = found.replace(tzinfo=zone)
     try:
         return found.astimezone(UTC)
     except OverflowError as error:
-        raise RowRefused(template.column, "is a time out of range") from error
+        raise RowRefused(column, "is a time out of range") from error
 
 
 def _values(mapping: ImportMapping, template: ActionTemplate, row: Row) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,111 @@
+"""``casetrail registry import``: a staff list from CSV."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure, format_option, guarded, now, pass_config, zone_of
+from casetrail.cli.progress import progress_bar
+from casetrail.cli.render import emit, fields, harmless
+
+if TYPE_CHECKING:
+    from casetrail.importing.errors import RowRefused
+    from casetrail.importing.staff import Staff
+
+WOULD: Final = ("line", "action", "at", "person", "agency", "role", "unit", "agency_kind")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--rejects", type=click.Path(path_type=Path), help="Where refused rows go; FILE.rejects.csv unless given."
+)
+@click.option("--dry-run", is_flag=True, help="List what would be recorded, and record nothing.")
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for a batch's outcomes.")
+@format_option
+@pass_config
+@guarded
+def import_staff(config: Config, file: Path, rejects: Path | None, dry_run: bool, timeout: float, form: str) -> None:
+    """Import a staff list: who works where, in which role, since when and until when.
+
+    Columns: person, agency, role, joined; and, where wanted, unit, left, agency_kind. docs/importing.md explains them. Only
+    what the registry lacks is recorded, so the same list or next month's can be imported again at any time. Exit code 8
+    where some rows could not be taken.
+    """
+    if not file.is_file():
+        raise Failure(f"there is no file {file}", exits.NOT_FOUND)
+    staff = _staff(config)
+    if dry_run:
+        is_clean = _rehearse(staff, file, form)
+    else:
+        is_clean = _import(config, staff, file, rejects or file.with_name(f"{file.name}.rejects.csv"), timeout, form)
+    if not is_clean:
+        click.echo("some rows could not be taken" + ("" if dry_run else ": see the rejects file"), err=True)
+        click.get_current_context().exit(exits.FAULTS)
+
+
+def _staff(config: Config) -> "Staff":
+    from casetrail.cli.case_histories import hashed_history_in_log
+    from casetrail.cli.registry_rows import folded_registry
+    from casetrail.cli.submit import actor_of
+    from casetrail.domain.registry import REGISTRARS, REGISTRY
+    from casetrail.importing.staff import Staff
+
+    actor = actor_of(config)
+    if actor.role not in REGISTRARS:
+        raise click.UsageError(f"who imports a staff list is a {', a '.join(sorted(REGISTRARS))}: give --role")
+    registry = folded_registry(event for event, _ in hashed_history_in_log(config, REGISTRY))
+    return Staff(registry, actor, now(), zone_of(config))
+
+
+def _rehearse(staff: "Staff", file: Path, form: str) -> bool:
+    """List what would be recorded; whether every row could be taken."""
+    from casetrail.domain.actions import kind_of, plain_fields
+    from casetrail.importing.staff import changes
+
+    refused: list[int] = []
+
+    def refuse(line: int, why: "RowRefused") -> None:
+        refused.append(line)
+        click.echo(harmless(f"line {line}: {why}"), err=True)
+
+    rows: list[dict[str, Any]] = [
+        {"line": line, "action": kind_of(action.body), "at": action.occurred_at, **plain_fields(action.body)}
+        for batch in changes(staff, file, refuse)
+        for line, action in batch
+    ]
+    emit(rows, WOULD, form, "would be recorded")
+    return not refused
+
+
+def _import(config: Config, staff: "Staff", file: Path, rejects: Path, timeout: float, form: str) -> bool:
+    """Record what the registry lacks; whether every row could be taken."""
+    from casetrail.cli.importer import lines_in
+    from casetrail.importing.staff import changes
+    from casetrail.importing.submitting import Submitter, Summary, opened_rejects
+    from casetrail.publishing import connect
+
+    summary, rows = Summary(), 0
+
+    with (
+        connect(config.log_url(), config.kafka) as connection,
+        opened_rejects(rejects, 1) as writer,
+        progress_bar("importing rows", lines_in(file)) as progress,
+    ):
+        submitter = Submitter(connection, summary, writer, timeout)
+
+        def told(count: int) -> None:
+            nonlocal rows
+            rows += count
+            if progress is not None:
+                progress(count)
+
+        for batch in changes(staff, file, submitter.refuse, told):
+            if batch:
+                submitter.submit(batch)
+    names = ("actions", "accepted", "rejected", "repeated", "refused_rows")
+    fields({"rows": rows, "known": staff.known, **{name: getattr(summary, name) for name in names}}, form)
+    return not (summary.refused_rows or summary.rejected)

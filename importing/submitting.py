@@ -1,0 +1,96 @@
+"""Submitting what the rows of a file come to, and keeping what could not be taken: line, column and reason."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from casetrail.domain.actions import Action
+from casetrail.importing.errors import ImportFailed, RowRefused
+from casetrail.publishing import Connection, Outcome, Receipt, SubmissionRefused
+
+REJECTS = ("line", "column", "reason")
+
+
+@dataclass
+class Summary:
+    """What became of a file. ``repeated`` are actions that the log had already."""
+
+    rows: int = 0
+    actions: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    repeated: int = 0
+    refused_rows: int = 0
+    resumed_after_line: int = 1
+    already_done: bool = False
+
+
+@contextmanager
+def opened_rejects(path: Path, line: int) -> Iterator[Any]:
+    """A writer of the rejects file: a new one, or, where line ``line`` of the import is done already, what goes on in it.
+
+    Raises ``ImportFailed`` where it cannot be written.
+    """
+    try:
+        file = path.open("w" if line == 1 else "a", encoding="utf-8", newline="")
+    except OSError as error:
+        raise ImportFailed(
+            f"the rejects file {path} cannot be written ({error.strerror}); nothing was imported. "
+            "Name another place with --rejects (and --progress)"
+        ) from error
+    with file:
+        writer = csv.writer(file, lineterminator="\r\n")
+        if line == 1:
+            writer.writerow(REJECTS)
+        yield writer
+
+
+@dataclass
+class Submitter:
+    """Submits actions, each with the line that it comes from, and counts what became of them."""
+
+    connection: Connection
+    summary: Summary
+    rejects: Any
+    timeout: float
+
+    def refuse(self, line: int, refused: RowRefused) -> None:
+        """Keep a row that could not be taken."""
+        self.summary.refused_rows += 1
+        self.rejects.writerow((line, refused.column, refused.reason))
+
+    def submit(self, actions: list[tuple[int, Action]]) -> Receipt | None:
+        """Submit a batch and wait for its outcomes; the last receipt, None where nothing could be submitted."""
+        try:
+            receipts = self.connection.submit_many([action for _, action in actions], timeout=self.timeout)
+        except SubmissionRefused:  # before anything was sent: find out which
+            actions, receipts = self._submit_each(actions)
+        outcomes = self.connection.wait_many(receipts, timeout=self.timeout)
+        self.summary.actions += len(actions)
+        for (line, _), outcome in zip(actions, outcomes, strict=True):
+            self._count(line, outcome)
+        return receipts[-1] if receipts else None
+
+    def _submit_each(self, actions: list[tuple[int, Action]]) -> tuple[list[tuple[int, Action]], list[Receipt]]:
+        taken, receipts = [], []
+        for line, action in actions:
+            try:
+                receipts.append(self.connection.submit(action, timeout=self.timeout))
+                taken.append((line, action))
+            except SubmissionRefused as error:
+                self.refuse(line, RowRefused("", str(error)))
+        return taken, receipts
+
+    def _count(self, line: int, outcome: Outcome) -> None:
+        if outcome.result == "accepted":
+            self.summary.accepted += 1
+        elif outcome.code == "duplicate-action":
+            self.summary.repeated += 1
+        else:
+            self.summary.rejected += 1
+            kind = getattr(outcome.event.body, "kind", outcome.result)
+            field_name = getattr(outcome.event.body, "field", None) or ""
+            self.rejects.writerow((line, field_name, f"{kind} was refused: {outcome.code}"))
