@@ -4,7 +4,6 @@ import csv
 import json
 import signal
 import time
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,6 @@ from casetrail.eventlog.port import Topic
 from casetrail.importing.reading import file_hash
 from tests.cli.shell import Shell
 from tests.conformance.log_kit import read_all
-
-ROOT = Path(__file__).parents[2]
-FINES = ROOT.parent / "shared" / "data" / "road_traffic_fines.csv"
-FINES_MAPPING = ROOT / "docs" / "examples" / "road_traffic_fines.toml"
 
 REPORTS_MAPPING = """
 system = "old-rms"
@@ -204,27 +199,3 @@ def test_an_import_that_was_killed_goes_on_and_doubles_nothing(shell: Shell) -> 
     assert summary["resumed_after_line"] > 1
     assert shell.rows("count")[0]["accepted"] == 8000
     assert shell.rows("count")[0]["faults"] == 0
-
-
-def test_a_real_police_log_is_imported_whole(shell: Shell) -> None:
-    if not FINES.is_file():
-        pytest.skip(f"the real event log is not at {FINES}: see docs/importing.md for where to get it")
-    with FINES.open(newline="") as opened:
-        rows = list(csv.DictReader(opened))
-    summary = imported(shell, FINES, FINES_MAPPING, code=exits.FAULTS)
-    rejected = list(csv.DictReader((shell.folder / "rejects.csv").open(newline="")))
-    assert summary["rows"] == summary["accepted"] + len(rejected) == len(rows)
-    assert [row["reason"] for row in rejected] == ["ConcernAnswered was refused: no-such-concern"]
-    refused_case = rows[int(rejected[0]["line"]) - 2]["case"]
-    with EmbeddedLog.open(shell.log) as log:
-        events = [decode_event(record.value) for record in read_all(log, Topic.EVENTS)]
-    assert all(event.imported for event in events)
-    wanted = Counter(f"fine-{row['case']}" for row in rows)
-    assert Counter(event.case_id for event in events) == wanted
-    assert f"fine-{refused_case}" in wanted
-    first: dict[str, datetime | None] = {}
-    for event in events:
-        first.setdefault(event.case_id, event.occurred_at)
-    for row in rows:
-        if row["activity"] == "Create Fine":
-            assert first[f"fine-{row['case']}"] == datetime.fromisoformat(row["time"])
