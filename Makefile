@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := domain eventlog privacy proofs publishing consumers projections audit importing demo cli
+ROOMS := domain eventlog privacy proofs publishing consumers projections audit importing exporting demo cli
 CODE := $(ROOMS) tests tools bench
 LOCKER := .cache/locker
 LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

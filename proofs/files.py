@@ -2,7 +2,10 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def put(path: Path, content: bytes) -> None:
@@ -10,6 +13,23 @@ def put(path: Path, content: bytes) -> None:
     beside = _beside(path)
     try:
         beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which comes into its place when all is written; where something fails, nothing is left of it.
+
+    Raises ``OSError``.
+    """
+    beside = _beside(path)
+    try:
+        with beside.open("xb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
