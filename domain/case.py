@@ -73,7 +73,7 @@ class Concern:
 
 
 @dataclass
-class Deadline:
+class MissedDeadline:
     """A deadline that was missed, by the record: who has been told of it, and when somebody answered."""
 
     clock: str
@@ -143,7 +143,7 @@ class Facts:
 
     referrals: dict[str, Referral] = field(default_factory=dict)
     concerns: dict[str, Concern] = field(default_factory=dict)
-    deadlines: dict[str, Deadline] = field(default_factory=dict)  # that were missed; see ``escalation.deadline_key``
+    deadlines: dict[str, MissedDeadline] = field(default_factory=dict)  # that were missed; see ``escalation.deadline_key``
 
     registry: RegistryFacts | None = None  # only in the history of the registry itself
 

@@ -110,6 +110,10 @@ class Runs:
             run.end(at, number, False, self.case.facts.holder)
         return [*self._ended, *cut]
 
+    def running(self) -> Iterable[Run]:
+        """The runs that go on."""
+        return self._running.values() if self._merged is None else ()
+
     def follow(self, event: Recorded, happened_at: datetime | None = None) -> None:
         """Fold the next event of the case. ``happened_at``: when it happened, where that was corrected later on."""
         case, action, body = self.case, event.action, event.body

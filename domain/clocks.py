@@ -34,6 +34,22 @@ class ClockState(StrEnum):
     LAPSED = "lapsed"  # nobody owes it any longer, and it was not missed by then
 
 
+class Deadline(NamedTuple):
+    """What names a deadline in its case: the clock, the referral or concern that it runs for, and when it is due (UTC)."""
+
+    clock: str
+    subject: str | None
+    due_at: datetime
+
+
+class Told(NamedTuple):
+    """Who is told at a step, and when (UTC), unless somebody has answered by then."""
+
+    level: Level
+    who: tuple[str, ...]
+    at: datetime
+
+
 class Clock(NamedTuple):
     """One run of a clock, judged. Moments are UTC.
 
@@ -71,6 +87,11 @@ class Clock(NamedTuple):
         """Whether somebody still owes it, and should have done it by now."""
         return self.is_owed and self.state is ClockState.MISSED
 
+    @property
+    def deadline(self) -> Deadline:
+        """What names its deadline in the case."""
+        return Deadline(self.rule.name, self.subject, self.due_at)
+
     def tells(self) -> list[tuple[Level, datetime]]:
         """Who is told, step by step, and when, if it is missed and nobody answers."""
         return [(step.level, self.due_at + step.after.length(None)) for step in self.rule.escalation.steps]
@@ -89,11 +110,12 @@ def clocks(
 def judged(runs: Runs, now: datetime) -> list[Clock]:
     """The same of a case that is folded already."""
     fitting = conditions_of(runs.case.facts.immediate_danger, runs.offences)
-    found = [_judged(runs, run, fitting, now) for run in runs.all() if run.rule.where in (None, *fitting)]
+    found = [judged_run(runs, run, fitting, now) for run in runs.all() if run.rule.where in (None, *fitting)]
     return sorted(found, key=lambda one: (one.due_at, one.started_at, one.name, one.subject or ""))
 
 
-def _judged(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetime) -> Clock:
+def judged_run(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetime) -> Clock:
+    """One run, judged, in a case that is of the kinds ``fitting``."""
     rule = run.rule
     pauses = runs.suspended if rule.pausable else ()
     limit = next((limit for condition, limit in rule.instead if condition in fitting), rule.limit)
@@ -142,8 +164,8 @@ def _owed_by(runs: Runs, run: Run) -> str:
             return facts.referrals[run.subject or ""].to_agency
 
 
-def told(facts: Facts, clock: Clock, level: Level) -> tuple[str, ...]:
-    """Who is told at a step: a person, desks of the unit, agencies of the case. Who has oversight is in the registry only."""
+def told(facts: Facts, clock: Clock, level: Level, oversight: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Who is told at a step: a person, desks of the unit, agencies of the case, and those that have ``oversight``."""
     match level:
         case Level.HOLDER:
             return (facts.holder or intake_desk(facts.unit),) if clock.rule.owed_by is Owes.HOLDER else (clock.owed_by,)
@@ -154,7 +176,7 @@ def told(facts: Facts, clock: Clock, level: Level) -> tuple[str, ...]:
         case Level.PARTNERS:
             return partners(facts)
         case Level.OVERSIGHT:
-            return ()
+            return oversight
 
 
 def partners(facts: Facts) -> tuple[str, ...]:

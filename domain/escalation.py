@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
-from casetrail.domain.case import Case, Deadline
+from casetrail.domain.case import Case, MissedDeadline
 from casetrail.domain.codes import Desk, EscalationAnswer, Level, Role
 from casetrail.domain.linking import NO_SUCH_FACT
 from casetrail.domain.parties import UNIT
@@ -78,7 +78,7 @@ class DeadlineMissed(Body):
 
     def apply(self, case: Case, action: Action) -> None:
         key = deadline_key(self.clock, self.subject, self.due_at)
-        case.facts.deadlines.setdefault(key, Deadline(self.clock, self.subject, self.due_at))
+        case.facts.deadlines.setdefault(key, MissedDeadline(self.clock, self.subject, self.due_at))
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def deadline_key(clock: str, subject: str | None, due_at: datetime) -> str:
     return f"{clock}/{subject or ''}/{(due_at - EPOCH) // MICROSECOND}"
 
 
-def missed(case: Case, clock: str, subject: str | None, due_at: datetime) -> Deadline:
+def missed(case: Case, clock: str, subject: str | None, due_at: datetime) -> MissedDeadline:
     """A deadline of which it is recorded that it was missed. Raises ``Refused``."""
     deadline = case.facts.deadlines.get(deadline_key(clock, subject, due_at))
     if deadline is None:

@@ -15,7 +15,7 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from casetrail.domain.case import Case, ClosureRequest, Concern, Deadline, Facts, Referral
+from casetrail.domain.case import Case, ClosureRequest, Concern, Facts, MissedDeadline, Referral
 from casetrail.domain.kinds import EVENT_KINDS
 from casetrail.domain.registry_facts import Person, RegistryFacts
 from casetrail.domain.shapes import field_types, item_of, optional
@@ -129,7 +129,7 @@ DEFAULTS: Final = {
     field.name: field.default_factory() if field.default_factory is not MISSING else field.default
     for field in fields(Facts)
 }
-NESTED: Final = frozenset({Referral, Concern, Deadline, ClosureRequest, RegistryFacts, Person})
+NESTED: Final = frozenset({Referral, Concern, MissedDeadline, ClosureRequest, RegistryFacts, Person})
 FACT_READERS: Final = {name: _reader(hint) for name, hint in get_type_hints(Facts).items()}
 
 

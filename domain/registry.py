@@ -172,6 +172,27 @@ def is_text(text: bytes) -> bool:
         return False
 
 
+class Overseer(NamedTuple):
+    """An agency that has oversight, and since when the log says so (UTC)."""
+
+    agency: str
+    since: datetime
+
+
+def overseers(history: Iterable[Recorded]) -> tuple[Overseer, ...]:
+    """Those who have oversight, by the registry's events."""
+    return tuple(
+        Overseer(event.body.agency, event.timestamp)
+        for event in history
+        if isinstance(event.body, AgencyRegistered) and event.body.agency_kind is AgencyKind.OVERSIGHT
+    )
+
+
+def overseeing(known: Iterable[Overseer], at: datetime) -> tuple[str, ...]:
+    """The agencies that had oversight at a moment."""
+    return tuple(one.agency for one in known if one.since <= at)
+
+
 class Adoption(NamedTuple):
     """A policy that was adopted. ``since``: from when it is in force, UTC. ``number``: of the event in the registry."""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from casetrail.domain.heartbeat import MACHINES
+from casetrail.domain.registry import REGISTRY
 from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database
@@ -32,6 +34,8 @@ SORTS: Final = {
 OFTEN_MISSING: Final = frozenset({"due_at", "last_act_at"})
 OPEN: Final = "is_open + 0 = 1"
 """Not ``is_open = 1``: that would bring in the index for ``holds``, which has only some of what is asked for here."""
+RESERVED: Final = f"(case_id = '{REGISTRY}' OR substr(case_id, 1, {len(MACHINES)}) = '{MACHINES}')"
+"""What stands under a reserved key is the history of no case."""
 HELD_BY: Final = ("holder", "unit", "agency")
 
 Answer = list[dict[str, Any]]
@@ -64,7 +68,8 @@ class CaseFilter:
 
     def conditions(self) -> list[tuple[str, list[Any]]]:
         """The conditions, each with its values."""
-        found: list[tuple[str, list[Any]]] = [("1 = 1" if self.asks_for_unreported else "received_at IS NOT NULL", [])]
+        which = f"NOT {RESERVED}" if self.asks_for_unreported else "received_at IS NOT NULL"
+        found: list[tuple[str, list[Any]]] = [(which, [])]
         if self.status:
             found.append((f"status IN ({', '.join('?' * len(self.status))})", list(self.status)))
         if self.offence_bits:
@@ -82,19 +87,21 @@ class CaseFilter:
             ("due_at", "<", self.overdue_at),
         ):
             if moment is not None:
-                found.append((f"{name} {sign} ?", [_micros(moment)]))
+                found.append((f"{name} {sign} ?", [micros(moment)]))
         if self.quiet_since is not None:
             quiet = f"{OPEN} AND (last_act_at < ? OR (last_act_at IS NULL AND received_at < ?))"
-            found.append((quiet, [_micros(self.quiet_since)] * 2))
+            found.append((quiet, [micros(self.quiet_since)] * 2))
         return found
 
 
-def _micros(moment: datetime) -> int:
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, UTC."""
     return (moment - EPOCH) // MICROSECOND
 
 
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else EPOCH + micros * MICROSECOND
+def at_micros(found: int | None) -> datetime | None:
+    """The moment so many microseconds after 1970, UTC."""
+    return None if found is None else EPOCH + found * MICROSECOND
 
 
 def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Answer:
@@ -103,7 +110,7 @@ def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Answer:
 
 def _typed(name: str, value: Any) -> Any:
     if name.endswith("_at") or name in ("free_since", "suspended_until"):
-        return _moment(value)
+        return at_micros(value)
     if name in ("immediate_danger", "imported", "acute"):
         return bool(value)
     if name.endswith("_hash"):
@@ -171,7 +178,7 @@ def holds(database: Database, by: str, now: datetime) -> Answer:
     rows = database.rows(
         f"SELECT {by}, {', '.join(f'CAST(sum({name}) AS BIGINT)' for name in names[1:4])}, min(next_due_at) "  # noqa: S608
         f"FROM ({groups}) AS held GROUP BY {by} ORDER BY 2 DESC, {by} NULLS FIRST",
-        (_micros(now),),
+        (micros(now),),
     )
     return _rows(names, rows)
 
@@ -208,5 +215,8 @@ def intake(database: Database) -> Answer:
 
 def statuses(database: Database) -> Answer:
     """How many cases stand at each status."""
-    rows = database.rows("SELECT status, count(*) FROM case_status GROUP BY status ORDER BY 2 DESC, 1")
+    rows = database.rows(
+        f"SELECT status, count(*) FROM case_status WHERE status <> '{Status.UNREPORTED}' "  # noqa: S608  (fixed names)
+        f"OR NOT {RESERVED} GROUP BY status ORDER BY 2 DESC, 1"
+    )
     return _rows(("status", "cases"), rows)

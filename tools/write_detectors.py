@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from casetrail.domain.detectors.catalogue import EVERY, OF_CASES, STATISTICAL
+from casetrail.domain.detectors.catalogue import EVERY, OF_CASES, OF_MACHINES, STATISTICAL
 from casetrail.domain.detectors.detector import SECTIONS, Detector
 from casetrail.domain.detectors.settings import Setting
 from casetrail.domain.policy import Limit
@@ -47,10 +47,11 @@ def index() -> str:
     """The list of all detectors."""
     rows = [(f"[{one.title}]({one.name}.md)", one.about, one.section("Found in")) for one in EVERY]
     head = ("detector", "finds", "found in")
-    count = len(OF_CASES)
+    cases, machines = len(OF_CASES), len(EVERY) - len(OF_MACHINES)
     return page(
-        "Detectors", INDEX, "## Of one case", table(head, rows[:count]), "## Of many cases", table(head, rows[count:])
-    )
+        "Detectors", INDEX, "## Of one case", table(head, rows[:cases]), "## Of many cases",
+        table(head, rows[cases:machines]), "## Of machines", table(head, rows[machines:]),
+    )  # fmt: skip
 
 
 def detector_page(detector: Detector[Any]) -> str:

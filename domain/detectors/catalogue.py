@@ -12,6 +12,7 @@ from casetrail.domain.detectors.entering import entered_late
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
+from casetrail.domain.detectors.machines import Machines, silent_machine
 from casetrail.domain.detectors.partnering import ignored_alarm, interview_missed, partner_waiting
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
 from casetrail.domain.detectors.repeating import reported_again
@@ -19,6 +20,7 @@ from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.suspending import renewed_again, suspended_for_ever
 from casetrail.domain.detectors.working import contact_lost, no_contact, untouched
 
+MachineDetector = Detector[Callable[[Machines, SettingsAt, datetime], Iterator[Finding | None]]]
 SurveyDetector = Detector[Callable[[Survey, SettingsAt, datetime], Iterator[Finding | None]]]
 
 OF_CASES: Final[tuple[CaseDetector, ...]] = (
@@ -54,9 +56,12 @@ OF_MANY: Final[tuple[SurveyDetector, ...]] = (
 )
 """Those that judge what is counted over many cases."""
 
+OF_MACHINES: Final[tuple[MachineDetector, ...]] = (silent_machine,)
+"""Those that judge the machines of the log."""
+
 STATISTICAL: Final = frozenset({rubber_stamp.name, convenient_code.name, late_entries.name})
 """Those that need SciPy."""
 
-EVERY: Final[tuple[Detector[Any], ...]] = (*OF_CASES, *OF_MANY)
+EVERY: Final[tuple[Detector[Any], ...]] = (*OF_CASES, *OF_MANY, *OF_MACHINES)
 DETECTORS: Final = {one.name: one for one in EVERY}
 """All of them by name."""

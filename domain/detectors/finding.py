@@ -8,11 +8,13 @@ from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
+from casetrail.domain.clocks import Told as Told  # findings are told like missed clocks
 from casetrail.domain.clocks import partners
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Settings
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
 from casetrail.domain.policy import Level
+from casetrail.domain.registry import Overseer, overseeing
 
 
 class Evidence(NamedTuple):
@@ -26,20 +28,13 @@ class Evidence(NamedTuple):
         return f"{self.case_id}#{self.number}:{self.hash.hex()}"
 
 
-class Told(NamedTuple):
-    """Who is told at a step, and when (UTC), unless somebody has answered by then."""
-
-    level: Level
-    who: tuple[str, ...]
-    at: datetime
-
-
 class About(StrEnum):
     """What a finding is about."""
 
     CASE = "case"
     PERSON = "person"
     UNIT = "unit"
+    MACHINE = "machine"
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,7 @@ class Finding:
     """What a detector saw. Moments are UTC.
 
     ``subject`` is the id of the case, person or unit that it is ``about``; ``month`` (``2026-03``) where it is about one.
+    ``deadline``: which one (``escalation.deadline_key``), where it is about one of the case.
     ``partners``: the other agencies of the case. ``since``: from then on anybody could have seen it who had the log. ``settled_at`` and ``settled_by``: when what would
     settle it was recorded, and the event, if it is one.
     """
@@ -62,27 +58,31 @@ class Finding:
     settings: Settings = field(compare=False, repr=False)
     partners: tuple[str, ...] = ()
     month: str | None = None
+    deadline: str | None = None
     settled_at: datetime | None = None
     settled_by: Evidence | None = None
 
     @cached_property
     def id(self) -> str:
         """Sixteen hexadecimal digits that follow from detector, subject and first evidence alone: the same in every run."""
-        first = self.evidence[0]
-        parts = (self.detector, self.about, self.subject, self.month or "", str(first))
-        return sha256("\n".join(parts).encode()).hexdigest()[:16]
+        return finding_id(self.detector, self.about, self.subject, self.month or self.deadline, self.evidence[0])
 
     @property
     def is_open(self) -> bool:
         """Whether nothing has settled it."""
         return self.settled_at is None
 
-    def told(self) -> list[Told]:
-        """Who is told, step by step, by the escalation that the policy names for the detector."""
-        steps = self.settings.escalation.steps
-        return [Told(step.level, self._who(step.level), self.since + step.after.length(None)) for step in steps]
+    def told(self, overseers: Sequence[Overseer] = ()) -> list[Told]:
+        """Who is told, step by step, by the escalation that the policy names for the detector.
 
-    def _who(self, level: Level) -> tuple[str, ...]:
+        ``overseers``: what the registry knows of those who have oversight.
+        """
+        steps = [(step.level, self.since + step.after.length(None)) for step in self.settings.escalation.steps]
+        return [Told(level, self._who(level, overseeing(overseers, at)), at) for level, at in steps]
+
+    def _who(self, level: Level, oversight: tuple[str, ...]) -> tuple[str, ...]:
+        if self.about is About.MACHINE and level is not Level.OVERSIGHT:  # it is no unit's
+            return ()
         match level:
             case Level.HOLDER:
                 return (self.holder or intake_desk(self.unit),)
@@ -92,8 +92,14 @@ class Finding:
                 return (commander_desk(self.unit),)
             case Level.PARTNERS:
                 return self.partners
-            case Level.OVERSIGHT:  # who has oversight is in the registry only
-                return ()
+            case Level.OVERSIGHT:
+                return oversight
+
+
+def finding_id(detector: str, about: About, subject: str, which: str | None, first: Evidence) -> str:
+    """The id of a finding with this first evidence. ``which``: the month or the deadline that it is about, if it is."""
+    parts = (detector, about, subject, which or "", str(first))
+    return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def evidence_of(history: History, steps: Sequence[Step]) -> tuple[Evidence, ...]:

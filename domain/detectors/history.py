@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, Body, Unaccepted
+from casetrail.domain.alarms import Alarm
 from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.clocks import conditions_of
@@ -68,6 +69,8 @@ class History:
         """``departures``: what the registry knows of people who left."""
         self.departures = departures
         self.case = Case.unreported(case_id)
+        self.events: list[Recorded] = []
+        """All of its events, the refused ones too."""
         self.steps: list[Step] = []
         self.rests: list[Span] = []
         """When work was suspended, as it was known: from the recording on, up to the review date at most."""
@@ -75,10 +78,13 @@ class History:
         """When the report was received, as it was first said and as it was corrected; each with since when that is known."""
         self.conditions: frozenset[Condition] = frozenset()
         """The kinds of case that this one is, by the report as it was first recorded."""
+        self.alarms: Sequence[Alarm] = ()
+        """The deadlines that passed, if whoever judges has watched the case."""
         self._known_at = FIRST
 
     def follow(self, event: Recorded, leaf: bytes) -> None:
         """Take in the next event of the case; ``leaf`` is its leaf hash."""
+        self.events.append(event)
         case, action = self.case, event.action
         before = Before.of(case)
         case.fold(event.originator_version, event.timestamp, action, event.body)
@@ -124,6 +130,10 @@ class History:
     def since_receipt(self, settings: Settings, limit: str, rests: Sequence[Span] = ()) -> datetime:
         """The first moment at which anybody could know that a limit was over that began when the report was received."""
         return min(max(settings.due(limit, at, self.conditions, rests), known_at) for at, known_at in self.receipts)
+
+    def step(self, number: int | None) -> Step | None:
+        """The fact that is event ``number``; None where that is none."""
+        return next((step for step in self.steps if step.number == number), None)
 
     def until(self, place: int, settles: Callable[[Step], bool]) -> Step | None:
         """The first step after that at ``place`` which settles something; None where none does."""

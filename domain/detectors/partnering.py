@@ -1,18 +1,23 @@
 """Partners who did their part, and wait for the unit's."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
-from casetrail.domain.codes import Service
-from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.alarms import PATIENCE, Alarm
+from casetrail.domain.codes import Level, Service
+from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, days
+from casetrail.domain.escalation import deadline_key
 from casetrail.domain.happenings import Happening
 from casetrail.domain.referral import ReferralCompleted
 
+ABOVE: Final = (Level.COMMANDER, Level.PARTNERS, Level.OVERSIGHT)
 SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
 ANSWERED: Final = (Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED,
                    Happening.REFERRAL_WITHDRAWN)  # fmt: skip
@@ -26,7 +31,8 @@ def partner_waiting(history: History, settings: SettingsAt, now: datetime) -> It
     """A partner did its part, or asked for help, and the unit did nothing.
 
     Rule: a partner held the interview, examined the child, or asked the unit to assist, and within the limit nobody in
-    the unit contacted the victim, tried to, or took an investigative step. Only the first that waits is named.
+    the unit contacted the victim, tried to, or took an investigative step. Only the first that waits is named. Where the
+    partner says that the holder was at the interview, it does not wait.
 
     Evidence: what the partner did or asked.
 
@@ -42,13 +48,17 @@ def partner_waiting(history: History, settings: SettingsAt, now: datetime) -> It
         asked = Happening.ASSISTANCE_ASKED in step.what
         if place < waiting_until or not step.is_open:
             continue
-        if not asked and _service(history, step) not in standard.codes("services"):
+        if not asked and (_service(history, step) not in standard.codes("services") or _attended(step)):
             continue
         settled = history.until(place, lambda later: _is_answer(step, later))  # noqa: B023  (called at once)
         waiting_until = history.place_of(settled)
         since = standard.due("limit", step.at, history.conditions)
         says = "a partner asked for help, and got none" if asked else "a partner did its part, and the unit nothing"
         yield of_case(history, standard, since, [step], says, settled, now)
+
+
+def _attended(step: Step) -> bool:
+    return isinstance(step.body, ReferralCompleted) and step.body.holder_attended is True
 
 
 def _referral(step: Step) -> str:
@@ -92,17 +102,20 @@ def interview_missed(history: History, settings: SettingsAt, now: datetime) -> I
 
 
 @detector(
-    Setting("limit", days(5), "within what time a concern is answered", clock="concern_answer"),
+    Setting("limit", days(5), "within what time an alarm is answered", clock="concern_answer"),
+    Setting("levels", ABOVE, "once one of these has been told of a missed deadline, it must be answered", codes=Level),
 )
 def ignored_alarm(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """An alarm that nobody answered.
 
-    Rule: a partner or a reporter raised a concern, and within the limit the unit did not answer it. The end of the case is
-    no answer.
+    Rule: a partner or a reporter raised a concern, and within the limit the unit did not answer it; the end of the case is
+    no answer. Or a deadline was missed, those above the supervisor were told of it, or should have been, and within the
+    limit nobody answered, and what was owed was not done. Whether a watchdog recorded it makes no difference.
 
-    Evidence: the concern.
+    Evidence: the concern; or what started the clock, the missed deadline and who was told of it, as far as recorded.
 
-    Settled by: an answer to this concern.
+    Settled by: an answer to this concern, or its being closed by those who raised it; an answer for this deadline, or its
+    being owed no longer.
 
     May be wrong: where the unit answered by telephone. An answer that nobody can find later is none.
 
@@ -113,12 +126,39 @@ def ignored_alarm(history: History, settings: SettingsAt, now: datetime) -> Iter
         since = standard.due("limit", step.at, history.conditions)
         settled = history.until(place, lambda later: _answers(step, later))  # noqa: B023  (called at once)
         yield of_case(history, standard, since, [step], "a concern was raised and not answered", settled, now)
+    for alarm in history.alarms:
+        if alarm.clock.subject not in history.case.facts.concerns:  # a concern is an alarm itself
+            yield _unanswered(history, settings, alarm, now)
+
+
+def _unanswered(history: History, settings: SettingsAt, alarm: Alarm, now: datetime) -> Finding | None:
+    """The finding of a missed deadline that nobody answered."""
+    clock, standard = alarm.clock, settings(alarm.clock.due_at)
+    levels = standard.codes("levels")
+    told_at = next((max(told.at, alarm.seen_at) for told in alarm.told if told.level in levels), None)
+    if told_at is None:
+        return None
+    since = max(standard.due("limit", told_at, history.conditions), alarm.seen_at + PATIENCE)
+    ends = [(alarm.answered_at, alarm.answered_by), (alarm.ended_at, alarm.ended_by)]
+    settled_at, by = min(((at, by) for at, by in ends if at is not None), key=itemgetter(0), default=(None, None))
+    if settled_at is not None and settled_at <= since:
+        return None
+    started = history.step(clock.started_by) or [step for step in history.steps if step.known_at <= alarm.seen_at][-1]
+    recorded = [step for step in map(history.step, alarm.recorded_by) if step is not None and step.known_at <= since]
+    says = f"the deadline of {clock.name} was missed, and nobody answered"
+    settled = history.step(by)
+    found = of_case(history, standard, since, [started, *recorded], says, settled, now)
+    if found is None:
+        return None
+    if settled is None and settled_at is not None and settled_at <= now:  # by what the registry says
+        found = replace(found, settled_at=settled_at)
+    return replace(found, deadline=deadline_key(*clock.deadline))
 
 
 def _answers(raised: Step, later: Step) -> bool:
-    if Happening.CONCERN_ANSWERED not in later.what:
-        return False
     concern, answer = raised.body, later.body
     return (
-        isinstance(concern, ConcernRaised) and isinstance(answer, ConcernAnswered) and concern.concern == answer.concern
+        isinstance(concern, ConcernRaised)
+        and isinstance(answer, ConcernAnswered | ConcernClosed)
+        and concern.concern == answer.concern
     )

@@ -10,10 +10,13 @@ from casetrail.demo.scenario import Scene, scenes
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned
 from casetrail.domain.case import Case, Recorded
+from casetrail.domain.clocks import SERIOUS
 from casetrail.domain.closure import ClosureApproved, ClosureRequested
 from casetrail.domain.codes import (
+    SEXUAL_OFFENCES,
     ContactMethod,
     Disposition,
+    ExtensionReason,
     HandoverReason,
     Offence,
     ResumptionReason,
@@ -29,6 +32,7 @@ from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.history import History
+from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, SupervisorReviewed
 from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade
@@ -144,12 +148,16 @@ def _screened_out(chance: Random, at: datetime) -> Iterator[Doing]:
 def _worked(chance: Random, at: datetime, number: int) -> Iterator[Doing]:
     """Screened, assigned, and worked until it is closed, with a review every four weeks."""
     detective = chance.choice(DETECTIVES)
-    yield _received(chance, at)
+    received = _received(chance, at)
+    yield received
     yield at + _between(chance, 0.02, 0.15), INTAKE, ScreenedIn(ScreeningReason.ALLEGES_CRIME)
     yield at + _between(chance, 0.16, 0.3), SERGEANT, Assigned(detective.id)
     yield at + _between(chance, 0.31, 0.4), detective, Acknowledged()
     now = at + _between(chance, 0.41, 0.8)
     yield now, detective, VictimContactMade(ContactMethod.IN_PERSON)
+    codes = {one.code for one in received[2].offences} if isinstance(received[2], ReportReceived) else set()
+    if not codes.isdisjoint(SERIOUS):
+        yield from _interviewed(chance, now, detective, "r0")
     steps = [Kind.SCENE_VISITED, Kind.WITNESS_INTERVIEWED, Kind.SUSPECT_IDENTIFIED, Kind.SUSPECT_INTERVIEWED]
     for place in range(chance.randrange(4, 9)):
         now += _between(chance, 1, 10)
@@ -159,19 +167,30 @@ def _worked(chance: Random, at: datetime, number: int) -> Iterator[Doing]:
             yield now + HOUR, detective, VictimContactMade(ContactMethod.PHONE)
             yield now + 2 * HOUR, SERGEANT, SupervisorReviewed(ReviewResult.CONTINUE)
         if place == 1 and chance.random() < 0.5:
-            yield from _interviewed(chance, now, detective)
+            yield from _interviewed(chance, now, detective, "r1")
         if place == 2 and chance.random() < 0.1:
             detective = chance.choice([one for one in DETECTIVES if one is not detective])
             yield now + 3 * HOUR, SERGEANT, Reassigned(detective.id, HandoverReason.LEAVE)
+            yield now + 12 * HOUR, detective, Acknowledged()
         if place == 3 and chance.random() < 0.15:
             now = yield from _rested(chance, now)
+    if codes.isdisjoint(SEXUAL_OFFENCES):
+        yield from _extended(at, now)
     yield from _closed(chance, now, detective, number)
 
 
-def _interviewed(chance: Random, now: datetime, detective: Actor) -> Iterator[Doing]:
-    yield now + 4 * HOUR, detective, ReferralMade("r1", Service.FORENSIC_INTERVIEW, CENTER.agency)
-    yield now + 8 * HOUR, CENTER, ReferralAccepted("r1")
-    yield now + 20 * HOUR, CENTER, ReferralCompleted("r1", holder_attended=True)
+def _extended(received: datetime, end: datetime) -> Iterator[Doing]:
+    """A case that takes longer than the law gives it is extended for good cause, every six weeks."""
+    at = received + 42 * DAY
+    while at < end:
+        yield at, SERGEANT, DecisionExtended(at + 44 * DAY, ExtensionReason.AWAITING_LAB)
+        at += 42 * DAY
+
+
+def _interviewed(chance: Random, now: datetime, detective: Actor, name: str) -> Iterator[Doing]:
+    yield now + 4 * HOUR, detective, ReferralMade(name, Service.FORENSIC_INTERVIEW, CENTER.agency)
+    yield now + 8 * HOUR, CENTER, ReferralAccepted(name)
+    yield now + 20 * HOUR, CENTER, ReferralCompleted(name, holder_attended=True)
     yield now + 22 * HOUR, detective, InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED)
 
 

@@ -5,8 +5,9 @@ from datetime import datetime
 from casetrail.domain.actions import Body
 from casetrail.domain.assignment import Assigned, Reassigned, Released
 from casetrail.domain.case import Case, Recorded
-from casetrail.domain.codes import AgencyKind, ConcernAnswer, ConcernKind, HandoverReason, Role
-from casetrail.domain.concern import ConcernAnswered, ConcernRaised
+from casetrail.domain.clocks import ClockState
+from casetrail.domain.codes import AgencyKind, ConcernAnswer, ConcernKind, ConcernOutcome, HandoverReason, Role
+from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
@@ -15,7 +16,7 @@ from casetrail.domain.registry import AgencyRegistered, PersonJoined, PersonLeft
 from tests.actions import CLINIC, DETECTIVE, OTHER_DETECTIVE, REGISTRAR, action
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import WORKLOAD, approved, held
-from tests.domain.detecting import SECOND, found, judge, leaf, numbers, only, seen
+from tests.domain.detecting import SECOND, found, judge, leaf, numbers, seen
 
 
 def left(
@@ -75,15 +76,30 @@ def test_a_concern_that_nobody_answers_is_seen_after_five_business_days() -> Non
     assert numbers(seen(held().tell(day(0), RAISED, CLINIC), "ignored_alarm", day(7))) == [5]
 
 
+def of_concerns(story: Story) -> list[Finding]:
+    """The concerns that were ignored. Deadlines were missed too, by day 99."""
+    return [one for one in found(story, "ignored_alarm", day(99)) if one.deadline is None]
+
+
 def test_only_an_answer_to_the_same_concern_settles_it() -> None:
     answer = ConcernAnswered("c1", ConcernAnswer.EXPLAINED)
-    assert found(held().tell(day(0), RAISED, CLINIC).tell(day(5), answer), "ignored_alarm", day(99)) == []
-    late = held().tell(day(0), RAISED, CLINIC).tell(day(30), answer)
-    assert only(late, "ignored_alarm", day(99)).settled_at == day(30)
-    ended = approved(held().tell(day(0), RAISED, CLINIC), day(1))
-    assert only(ended, "ignored_alarm", day(99)).is_open
+    assert of_concerns(held().tell(day(0), RAISED, CLINIC).tell(day(5), answer)) == []
+    (late,) = of_concerns(held().tell(day(0), RAISED, CLINIC).tell(day(30), answer))
+    assert late.settled_at == day(30)
+    (ended,) = of_concerns(approved(held().tell(day(0), RAISED, CLINIC), day(1)))
+    assert ended.is_open
     other = held().tell(day(0), ConcernRaised("c2", ConcernKind.NO_RESPONSE), CLINIC).tell(day(0), RAISED, CLINIC)
-    assert only(other.tell(day(3), answer), "ignored_alarm", day(99)).evidence[0].number == 5
+    (second,) = of_concerns(other.tell(day(3), answer))
+    assert second.evidence[0].number == 5
+
+
+def test_those_who_raised_a_concern_settle_it_by_closing_it() -> None:
+    closed = ConcernClosed("c1", ConcernOutcome.SETTLED)
+    (one,) = of_concerns(held().tell(day(0), RAISED, CLINIC).tell(day(30), closed, CLINIC))
+    assert one.settled_at == day(30)
+    story = held().tell(day(0), RAISED, CLINIC).tell(day(3), closed, CLINIC)
+    assert of_concerns(story) == []
+    assert story.only("concern_answer", day(99)).state is ClockState.LAPSED, "nobody owes an answer any longer"
 
 
 # --- the registry ---

@@ -1,0 +1,244 @@
+"""Alarms: the deadlines of a case that passed while something was owed, and who is told of each, step by step.
+
+They are seen as whoever watches the log sees them: by what had been recorded at each moment. What is entered late ends an
+alarm, and does not undo it. So the same events give the same alarms, whenever somebody looks: a watchdog that slept has
+missed nothing, and what no watchdog recorded can be seen all the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from casetrail.domain.business_time import FIRST, Span
+from casetrail.domain.case import Recorded
+from casetrail.domain.clock_runs import Run, Runs, fold
+from casetrail.domain.clocks import Clock, Deadline, Told, conditions_of, judged_run, told
+from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered
+from casetrail.domain.leaving import NOBODY_LEFT, Departures
+from casetrail.domain.linking import FactCorrected
+from casetrail.domain.policy import Condition, InForce, Step
+from casetrail.domain.registry import Overseer, overseeing
+
+PATIENCE: Final = timedelta(minutes=10)
+"""Whoever does something in time has this long to enter it, before it is taken for missed."""
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass
+class Alarm:
+    """A deadline that passed. ``clock`` is as it stood then. Moments are UTC.
+
+    ``seen_at``: since when anybody could see it: since it was due, or since what started the clock was recorded, if that
+    came later. ``told``: the steps that have been reached, without those at which there is nobody to tell. ``is_owed``:
+    whether somebody owes it still. ``ended_at``: when it was first recorded that nobody does, and ``ended_by`` the event
+    (None where the registry says so). ``answered_at``: when an answer was recorded. ``recorded_by``: the events that
+    record it, by number.
+    """
+
+    clock: Clock
+    seen_at: datetime
+    told: list[Told] = field(default_factory=list)
+    steps: int = 0
+    """How many steps have been reached."""
+    is_owed: bool = True
+    ended_at: datetime | None = None
+    ended_by: int | None = None
+    answered_at: datetime | None = None
+    answered_by: int | None = None
+    recorded_by: list[int] = field(default_factory=list)
+
+    @property
+    def next_step(self) -> Step | None:
+        """Who is told next if more time passes; None where nobody is."""
+        steps = self.clock.rule.escalation.steps
+        return steps[self.steps] if self.is_owed and self.answered_at is None and self.steps < len(steps) else None
+
+
+@dataclass(slots=True)
+class _Owed:
+    """A clock that runs. ``known_at``: since when it is known to run so. ``basis``: what its due time follows from.
+
+    ``rings_at``: when its deadline is taken for missed: a moment that does not lie after that, until ``clock`` is reckoned.
+    """
+
+    run: Run
+    known_at: datetime
+    basis: tuple[object, ...]
+    fitting: frozenset[Condition]
+    rings_at: datetime
+    clock: Clock | None = None
+    alarm: Alarm | None = None
+
+
+Name = tuple[str, str | None, datetime]
+
+
+class Watch:
+    """Watches one case: ``follow`` its events in order, then ``until`` a moment."""
+
+    def __init__(
+        self, case_id: str, policies: InForce, departures: Departures = NOBODY_LEFT, overseers: Sequence[Overseer] = (),
+        patience: timedelta = PATIENCE,
+    ) -> None:  # fmt: skip
+        """``departures`` and ``overseers``: what the registry knows of people who left, and of who has oversight."""
+        self.alarms: dict[Deadline, Alarm] = {}
+        self.runs = Runs(case_id, policies)
+        """The case with its clocks, as followed so far."""
+        self._policies, self._departures, self._overseers = policies, departures, overseers
+        self._patience = patience
+        self._events: list[Recorded] = []
+        self._at = self._known_at = FIRST
+        self._owed: dict[Name, _Owed] = {}
+
+    def follow(self, event: Recorded) -> None:
+        """See the next event of the case, and all that came due before it was known."""
+        known_at = event.timestamp
+        if event.action is not None and event.action.imported is not None:  # the old system knew it
+            known_at = min(known_at, event.action.occurred_at)
+        self._known_at = known_at = max(known_at, self._known_at)
+        self._pass(known_at)
+        self._events.append(event)
+        moved = isinstance(event.body, FactCorrected) and event.body.happened_at is not None
+        if moved or self._leavings():
+            self._fold(known_at)
+        else:
+            self.runs.follow(event)
+        self._look(known_at, event.originator_version)
+        self._note(event)
+
+    def until(self, now: datetime) -> None:
+        """See all that comes due by a moment. What was recorded after it counts as known just before it."""
+        if self._known_at > now:
+            self._at = now - self._patience
+            for owed in self._owed.values():
+                if owed.known_at > self._at:
+                    owed.known_at, owed.clock, owed.rings_at = self._at, None, FIRST
+        self._pass(now)
+        self._fire(now + MICROSECOND)
+
+    def next_at(self) -> datetime | None:
+        """When the next deadline passes, or somebody is told next, if nothing else happens; None where nothing is owed."""
+        found = [self._rings_at(owed) for owed in self._owed.values() if owed.alarm is None]
+        found += [self._tells_at(alarm, step) for alarm in self.alarms.values() if (step := alarm.next_step)]
+        return min(found, default=None)
+
+    # --- time passes ---
+
+    def _pass(self, until: datetime) -> None:
+        """Go on to a moment, and stop at each at which the registry says something of the holder."""
+        for moment in sorted(one for one in self._leavings() if self._at < one <= until):
+            self._fire(moment)
+            self._fold(moment)
+            self._look(moment, None)
+        self._fire(until)
+        self._at = max(self._at, until)
+
+    def _fire(self, until: datetime) -> None:
+        """All that comes before a moment."""
+        for owed in self._owed.values():
+            if owed.alarm is None and owed.rings_at < until and self._rings_at(owed) < until:
+                self._ring(owed, self._clock(owed))
+        for alarm in self.alarms.values():
+            while (step := alarm.next_step) and self._tells_at(alarm, step) < until:
+                self._tell(alarm, step)
+
+    def _rings_at(self, owed: _Owed) -> datetime:
+        owed.rings_at = max(self._clock(owed).due_at, owed.known_at) + self._patience
+        return owed.rings_at
+
+    def _clock(self, owed: _Owed) -> Clock:
+        if owed.clock is None:
+            owed.clock = judged_run(self.runs, owed.run, owed.fitting, owed.known_at)
+        return owed.clock
+
+    def _ring(self, owed: _Owed, clock: Clock) -> None:
+        owed.alarm = self.alarms.setdefault(clock.deadline, Alarm(clock, max(clock.due_at, owed.known_at)))
+        owed.alarm.is_owed = True
+
+    def _tells_at(self, alarm: Alarm, step: Step) -> datetime:
+        return max(alarm.clock.due_at + step.after.length(None), alarm.seen_at) + self._patience
+
+    def _tell(self, alarm: Alarm, step: Step) -> None:
+        at = alarm.clock.due_at + step.after.length(None)
+        alarm.steps += 1
+        oversight = overseeing(self._overseers, max(at, alarm.seen_at)) if self._overseers else ()
+        if who := told(self.runs.case.facts, alarm.clock, step.level, oversight):
+            alarm.told.append(Told(step.level, who, at))
+
+    # --- what is owed ---
+
+    def _fold(self, known_at: datetime) -> None:
+        """All of the case anew: what is known now changes what happened before."""
+        known = {
+            person: [one._replace(back_at=one.back_at if one.back_at and one.back_at <= known_at else None)
+                     for one in some if one.known_at <= known_at]
+            for person, some in self._departures.items()
+        }  # fmt: skip
+        self.runs = fold(self.runs.case.id, self._events, self._policies, known_at, known)
+
+    def _look(self, known_at: datetime, by: int | None) -> None:
+        """See what is owed now, and end the alarms of what is not."""
+        fitting = conditions_of(self.runs.case.facts.immediate_danger, self.runs.offences)
+        pauses: tuple[Span, ...] = tuple(self.runs.suspended)
+        before, self._owed = self._owed, {}
+        for run in self.runs.running():
+            rule = run.rule
+            if rule.where is not None and rule.where not in fitting:
+                continue
+            name = rule.name, run.subject, run.started_at
+            basis = (rule, pauses if rule.pausable else None, fitting if rule.instead else None, run.stated)
+            owed = before.pop(name, None)
+            if owed is None or owed.basis != basis:
+                self._owed[name] = self._begin(run, known_at, basis, fitting)
+                if owed is not None:
+                    before[name] = owed
+            else:
+                owed.run = run
+                self._owed[name] = owed
+        self._end(before, known_at, by)
+
+    def _begin(self, run: Run, known_at: datetime, basis: tuple[object, ...], fitting: frozenset[Condition]) -> _Owed:
+        # On a calendar, or with pauses, a clock runs longer than its limit: that saves reckoning its end, mostly.
+        shorter = run.rule.stated_date or run.rule.instead
+        least = run.started_at if shorter else run.started_at + run.rule.limit.length(run.rule.calendar)
+        return _Owed(run, known_at, basis, fitting, max(least, known_at) + self._patience)
+
+    def _end(self, before: dict[Name, _Owed], known_at: datetime, by: int | None) -> None:
+        """End the alarms of what was owed before, and is not; or is by another deadline."""
+        for name, owed in before.items():
+            if owed.alarm is None:
+                continue
+            now = self._owed.get(name)
+            if now is not None and self._clock(now).deadline == owed.alarm.clock.deadline:
+                now.alarm = owed.alarm
+                continue
+            owed.alarm.is_owed = False
+            if owed.alarm.ended_at is None:
+                owed.alarm.ended_at, owed.alarm.ended_by = known_at, by
+
+    def _note(self, event: Recorded) -> None:
+        """Note what is recorded of an alarm."""
+        body = event.body
+        if not isinstance(body, DeadlineMissed | Escalated | EscalationAnswered):
+            return
+        deadline = Deadline(body.clock, body.subject, body.due_at)
+        for owed in self._owed.values():  # whoever recorded it was less patient
+            if owed.alarm is None and (owed.run.rule.name, owed.run.subject) == (body.clock, body.subject):
+                clock = self._clock(owed)
+                if clock.deadline == deadline and clock.due_at <= self._known_at:
+                    self._ring(owed, clock)
+        alarm = self.alarms.get(deadline)
+        if alarm is None:
+            return
+        if isinstance(body, EscalationAnswered):
+            alarm.answered_at, alarm.answered_by = self._known_at, event.originator_version
+        else:
+            alarm.recorded_by.append(event.originator_version)
+
+    def _leavings(self) -> list[datetime]:
+        """When the registry says something of whoever holds the case."""
+        if not self._departures:
+            return []
+        some = self._departures.get(self.runs.case.facts.holder or "", ())
+        return [at for one in some for at in (one.known_at, one.back_at) if at is not None]
