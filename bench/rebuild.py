@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.data import events
 from bench.peers import raw_consume, runner_projects
+from bench.peers.java import streams_fold
 from bench.servers import Memory
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Log, Topic
@@ -35,13 +36,15 @@ def run(bootstrap: str, postgres_url: str, folder: Path, scale: float) -> Rows:
         with init_log(url, partitions=PARTITIONS, replication=1, min_isr=1) as log:
             count = fill(log, int(20_000 * factor * scale))
             raw = raw_consume(bootstrap, f"rebuild{factor}.events", PARTITIONS, count)
+            streams = streams_fold(bootstrap, f"rebuild{factor}.events", PARTITIONS, folder)
             with Memory() as watched:
                 for name, views in (("SQLite", f"sqlite:{folder / f'views{factor}'}"), ("PostgreSQL", postgres_url)):
                     rate = count / rebuilt(url, views)
-                    remark = f"{rate / raw:.2f} × raw consume; to reach: 60,000"
+                    remark = f"{rate / raw:.2f} × raw consume, {rate / streams:.2f} × Kafka Streams; to reach: 60,000"
                     rows.append((f"rebuild into {name}, {count:,} events (events/s)", rate, remark))
             memory.append((count, watched))
             rows.append((f"raw client, consume, {count:,} events (records/s)", raw, "peer"))
+            rows.append((f"Kafka Streams into one table, {count:,} events (events/s)", streams, "peer"))
             started = time.perf_counter()
             sum(1 for _ in replay(log))
             rows.append(("replay of all cases from the log (events/s)", count / (time.perf_counter() - started), ""))

@@ -1,0 +1,55 @@
+"""Peers in Java: their libraries from Maven Central once, out of the way of ordinary installations."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from casetrail.eventlog.schemas import PUBLISHED, current_ids
+from tests.foreign.tools import java_with_compiler
+from tests.servers.kafka import ROOT, java
+
+HERE: Final = Path(__file__).parent
+
+
+def jars(peer: str) -> Path:
+    """The folder with the libraries of a peer, by the name of its folder here. Raises ``CalledProcessError``."""
+    folder = ROOT / ".cache" / f"bench-{peer}"
+    if folder.exists():
+        return folder
+    fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
+    command = ["mvn", "-q", "-B", "-f", str(HERE / peer / "pom.xml"), "dependency:copy-dependencies",
+               f"-DoutputDirectory={fresh}"]  # fmt: skip
+    subprocess.run(command, check=True, env={**os.environ, "JAVA_HOME": str(java()[1])})
+    if folder.exists():
+        shutil.rmtree(fresh)
+    else:
+        fresh.rename(folder)
+    return folder
+
+
+def classes(peer: str, source: str, folder: Path) -> str:
+    """Compile a peer; the class path to run it with."""
+    where = folder / f"classes-{peer}"
+    compiler = java_with_compiler().parent / "javac"
+    subprocess.run([str(compiler), "-cp", f"{jars(peer)}/*", "-d", str(where), str(HERE / peer / source)], check=True)
+    return f"{where}:{jars(peer)}/*"
+
+
+def run(class_path: str, name: str, arguments: Sequence[str], memory: str = "2g") -> str:
+    """Run a peer; what it printed."""
+    command = [str(java_with_compiler()), f"-Xmx{memory}", "-cp", class_path, name, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def streams_fold(bootstrap: str, topic: str, partitions: int, folder: Path) -> float:
+    """Events a second that Kafka Streams folds into one table of where each case stands (exactly once, RocksDB, 2 threads)."""
+    path = classes("streams", "StatusTable.java", folder)
+    schema = Path(str(PUBLISHED)) / f"event-{current_ids()['event']:08x}.avsc"
+    state = folder / f"streams-{topic}"
+    printed = run(path, "StatusTable", [bootstrap, topic, str(partitions), str(schema), str(state)])
+    shutil.rmtree(state, ignore_errors=True)
+    count, seconds = printed.split()
+    return int(count) / float(seconds)
