@@ -7,20 +7,28 @@ without keys and indexes, which are added afterwards.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from casetrail.domain.detectors.machines import Beating
+from casetrail.domain.registry import REGISTRY
 from casetrail.eventlog.crew import Told
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.port import Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections.database import Database
+from casetrail.projections.judgement_tables import JUDGEMENT_BULK
+from casetrail.projections.judging import CaseJudge, beatings_in, hashed, is_judged, latest_moment
 from casetrail.projections.partner import ledger_rows
+from casetrail.projections.registry import Hashed, registry_of
 from casetrail.projections.rows import Row, case_row, intake_measures, outcomes_of, referral_rows, timeline_row
 from casetrail.projections.spill import Spill, spilled
 from casetrail.projections.tables import CASE_STATUS, PARTNER_LEDGER, REFERRALS, TIMELINE
 from casetrail.projections.targets import Part, part_database
+
+REGISTRY_KEY: Final = REGISTRY.encode()
 
 
 class Share(NamedTuple):
@@ -38,6 +46,8 @@ class SetAside(NamedTuple):
 
     files: list[Path]
     positions: dict[int, int]
+    registry: list[bytes]
+    """The events of the registry, where they stand in these partitions: all other cases are judged by them."""
 
 
 class Job(NamedTuple):
@@ -45,6 +55,7 @@ class Job(NamedTuple):
 
     files: list[Path]
     part: Part
+    registry: list[bytes]
 
 
 @dataclass
@@ -54,56 +65,89 @@ class Built:
     events: int = 0
     outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
     intake: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    latest: dict[int, datetime] = field(default_factory=dict)
+    """By partition, the latest moment that its events speak of."""
+    beatings: list[Beating] = field(default_factory=list)
+    """When machines gave their heartbeats."""
 
 
 def set_aside(share: Share, told: Told) -> SetAside:
     """Read the events of some partitions, and set them aside by case."""
     spill = Spill(share.directory, share.name, sum(share.ends.values()))
+    registry: list[bytes] = []
     with (
         open_log(share.log_url, share.log_options) as log,
         log.reader(Topic.EVENTS, dict.fromkeys(share.ends, 0)) as reader,
     ):
         for records in batches(reader, share.ends):
             spill.add(records)
+            registry += [record.value or b"" for record in records if record.key == REGISTRY_KEY]
             told(len(records))
         positions = {partition: reader.position(partition) for partition in share.ends}
-    return SetAside(spill.close(), positions)
+    return SetAside(spill.close(), positions, registry)
 
 
 def fold(job: Job, told: Told) -> Built:
     """Fold what was set aside into new tables."""
     built = Built()
     database = part_database(job.part)
+    judge = CaseJudge(registry_of([hashed(value) for value in job.registry])) if job.part.judged else None
     for path in job.files:
-        _fold_file(path, database, built, told)
+        _fold_file(path, database, built, told, judge)
         path.unlink()
     database.close()
     return built
 
 
-def _fold_file(path: Path, database: Database, built: Built, told: Told) -> None:
+def _fold_file(path: Path, database: Database, built: Built, told: Told, judge: CaseJudge | None) -> None:
     cases: dict[str, tuple[int, History]] = {}
+    events: dict[str, list[Hashed]] | None = None if judge is None else {}
     with database.transaction():
-        database.load(TIMELINE, _timeline(path, cases))
+        database.load(TIMELINE, _timeline(path, cases, events))
         database.load(CASE_STATUS, (case_row(history, partition) for partition, history in cases.values()))
         database.load(REFERRALS, (row for _, history in cases.values() for row in referral_rows(history.case)))
         database.load(PARTNER_LEDGER, (row for _, history in cases.values() for row in ledger_rows(history.case)))
-    events = 0
+        if judge is not None and events is not None:
+            _judge(events, cases, database, built, judge)
+    folded = 0
     for partition, history in cases.values():
         built.intake.update(intake_measures(history.case))
         for outcome, count in outcomes_of(history.case).items():
             built.outcomes[partition, outcome] += count
-        events += history.case.version
-    built.events += events
-    told(events)
+        folded += history.case.version
+    built.events += folded
+    told(folded)
 
 
-def _timeline(path: Path, cases: dict[str, tuple[int, History]]) -> Iterator[Row]:
-    """The timeline of the events in a file; ``cases`` (by id, with their partitions) are brought on meanwhile."""
+def _judge(
+    events: dict[str, list[Hashed]], cases: dict[str, tuple[int, History]], database: Database, built: Built,
+    judge: CaseJudge,
+) -> None:  # fmt: skip
+    made = [judge.rows(case_id, some) for case_id, some in events.items() if is_judged(case_id)]
+    built.beatings += [one for case_id, some in events.items() for one in beatings_in(case_id, some)]
+    for number, table in enumerate(JUDGEMENT_BULK):
+        database.load(table, (row for one in made for row in one[number]))
+    for case_id, some in events.items():
+        at, (partition, _) = latest_moment(some), cases[case_id]
+        if at is not None:
+            built.latest[partition] = max(built.latest.get(partition, at), at)
+
+
+def _timeline(
+    path: Path, cases: dict[str, tuple[int, History]], events: dict[str, list[Hashed]] | None
+) -> Iterator[Row]:
+    """The timeline of the events in a file; ``cases`` (by id, with their partitions) are brought on meanwhile.
+
+    ``events``: where they are kept by case, if that is wanted.
+    """
     for key, records in spilled(path):
         case_id = key.decode(errors="replace")
         if case_id not in cases:
             cases[case_id] = records[0].partition, History.empty(case_id)
         _, history = cases[case_id]
+        kept = None if events is None else events.setdefault(case_id, [])
         for record in records:
-            yield timeline_row(record, follow(history, record))
+            event = follow(history, record)
+            if kept is not None:
+                kept.append((event.recorded(), history.last_hash))
+            yield timeline_row(record, event)

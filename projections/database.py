@@ -5,15 +5,17 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
+from casetrail.projections.judgement_tables import JUDGEMENT_BULK
 from casetrail.projections.tables import BULK_TABLES, TABLES, Table
 
 if TYPE_CHECKING:
     pass
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 SCHEMA: Final = "casetrail"
 
 
@@ -37,6 +39,9 @@ class Database(Protocol):
 
     def transaction(self) -> Any:
         """``with database.transaction():`` all or nothing."""
+
+    def has(self, table: str) -> bool:
+        """Whether there is a table of this name."""
 
     def exists(self) -> bool:
         """Whether the tables of the views are there."""
@@ -81,8 +86,7 @@ class SqliteDatabase:
             self._database.executemany(statement, rows)
 
     def load(self, table: Table, rows: Iterable[Row]) -> None:
-        marks = ", ".join("?" * len(table.columns))
-        self.run_many(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608  (a fixed name)
+        self.run_many(table.insert(), rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -99,8 +103,11 @@ class SqliteDatabase:
                 self._database.execute("ROLLBACK")
             raise
 
+    def has(self, table: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)))
+
     def exists(self) -> bool:
-        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = 'form'"))
+        return self.has("form")
 
     def close(self) -> None:
         self._database.close()
@@ -169,11 +176,14 @@ class PostgresDatabase:
         with self._errors(), self._connection.transaction():
             yield
 
-    def exists(self) -> bool:
+    def has(self, table: str) -> bool:
         found = self.rows(
-            "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = 'form'", (self.schema,)
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", (self.schema, table)
         )
         return bool(found)
+
+    def exists(self) -> bool:
+        return self.has("form")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -198,9 +208,23 @@ def _marks(statement: str) -> str:
     return statement.replace("%", "%%").replace("?", "%s")
 
 
-def create_tables(database: Database, *, bulk: bool = False) -> None:
-    """Create all tables; for a bulk load without keys and indexes (``create_indexes`` adds them afterwards)."""
-    for table in TABLES:
+MOST_VARIABLES: Final = 500
+
+
+def marks(values: Sequence[Any]) -> str:
+    """As many marks as there are values, for ``IN (…)``."""
+    return ", ".join("?" * len(values))
+
+
+def in_parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Values, as many at a time as a statement takes."""
+    for start in range(0, len(values), MOST_VARIABLES):
+        yield values[start : start + MOST_VARIABLES]
+
+
+def create_tables(database: Database, tables: Iterable[Table] = TABLES, *, bulk: bool = False) -> None:
+    """Create tables; for a bulk load without keys and indexes (``create_indexes`` adds them afterwards)."""
+    for table in tables:
         database.run(table.create(database.types, with_key=not (bulk and table.name in BULK)))
         if not bulk:
             create_table_indexes(database, table)
@@ -212,7 +236,7 @@ def create_table_indexes(database: Database, table: Table, *, with_key: bool = F
         database.run(statement)
 
 
-BULK: Final = frozenset(table.name for table in BULK_TABLES)
+BULK: Final = frozenset(table.name for table in (*BULK_TABLES, *JUDGEMENT_BULK))
 
 
 def open_database(url: str, *, create: bool = False) -> Database:

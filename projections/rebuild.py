@@ -7,6 +7,7 @@ the number of events and cases.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,12 @@ from casetrail.eventlog.stream import batches
 from casetrail.projections import building
 from casetrail.projections.building import Built, Job, SetAside, Share
 from casetrail.projections.database import Database
+from casetrail.projections.judgement_tables import JUDGED
+from casetrail.projections.judgements import Judgements, write_judgement_form
+from casetrail.projections.judging import CaseJudge, hashed
+from casetrail.projections.judging_many import ManyJudge
+from casetrail.projections.registry import registry_of
+from casetrail.projections.rows import micros
 from casetrail.projections.tables import INTAKE, OUTCOMES, application_name
 from casetrail.projections.targets import Target, target_at
 from casetrail.projections.views import Views, write_form
@@ -36,12 +43,13 @@ def rebuild(
     options: Options | None = None,
     progress: Progress | None = None,
     processes: int | None = None,
+    judged: bool = True,
 ) -> int:
-    """Build the views anew and swap them in; how many events went into them.
+    """Build the views anew and swap them in; how many events went into them. ``judged``: with the judgements.
 
     ``progress`` is told of events as they are done. The views that serve meanwhile stay as they are.
     """
-    target = target_at(views_url)
+    target = target_at(views_url, judged)
     ends = log.end_offsets(Topic.EVENTS)
     processes = processes or min(2, os.cpu_count() or 1)
     if sum(ends.values()) < FEW:
@@ -57,8 +65,12 @@ def rebuild(
             built = crew.do(building.fold, _jobs(target, read, processes))
         database = target.finish(processes)
         _count(database, log.name, read, built)
+        if judged:
+            _judge(database, log.name, read, built)
         views = Views(database, log.name)
         count = sum(one.events for one in built) + catch_up(log, views)
+        if judged:
+            catch_up(log, Judgements(database, log.name))
         target.swap(database)
     except BaseException:
         target.abandon()
@@ -66,7 +78,7 @@ def rebuild(
     return count
 
 
-def catch_up(log: Log, views: Views) -> int:
+def catch_up(log: Log, views: Views | Judgements) -> int:
     """Take in what has been appended since; how many events that were."""
     count = 0
     ends = log.end_offsets(Topic.EVENTS)
@@ -89,7 +101,7 @@ def _shares(ends: Mapping[int, int], processes: int) -> list[dict[int, int]]:
     return [share for share in shares if share] or [{}]
 
 
-def _jobs(target: Target, read: Iterable[SetAside], processes: int) -> list[Job]:
+def _jobs(target: Target, read: Sequence[SetAside], processes: int) -> list[Job]:
     """The files that were set aside, dealt out so that each process has about as much to fold."""
     dealt: list[list[Path]] = [[] for _ in range(processes)]
     sizes = [0] * processes
@@ -97,7 +109,12 @@ def _jobs(target: Target, read: Iterable[SetAside], processes: int) -> list[Job]
         least = sizes.index(min(sizes))
         dealt[least].append(path)
         sizes[least] += size
-    return [Job(files, target.part(number)) for number, files in enumerate(dealt)]
+    return [Job(files, target.part(number), _registry(read)) for number, files in enumerate(dealt)]
+
+
+def _registry(read: Iterable[SetAside]) -> list[bytes]:
+    """The events of the registry: all of them stand in one partition."""
+    return [value for one in read for value in one.registry]
 
 
 def _count(database: Database, log: str, read: Sequence[SetAside], built: Sequence[Built]) -> None:
@@ -113,3 +130,22 @@ def _count(database: Database, log: str, read: Sequence[SetAside], built: Sequen
             [(application_name(log, partition), at) for partition, at in sorted(positions.items()) if at],
         )
         write_form(database, log)
+
+
+def _judge(database: Database, log: str, read: Sequence[SetAside], built: Sequence[Built]) -> None:
+    """Judge what is counted over all cases, and write the positions that the judgements stand at."""
+    latest: dict[int, datetime] = {}
+    for one in built:
+        for partition, moment in one.latest.items():
+            latest[partition] = max(latest.get(partition, moment), moment)
+    judge = CaseJudge(registry_of([hashed(value) for value in _registry(read)])).judge
+    positions = {partition: at for one in read for partition, at in one.positions.items() if at}
+    with database.transaction():
+        many = ManyJudge(database, judge)
+        many.everything()
+        many.machines(one for some in built for one in some.beatings)
+        database.run_many(
+            JUDGED.insert(),
+            [(application_name(log, one), at, micros(latest.get(one)) or 0) for one, at in sorted(positions.items())],
+        )
+        write_judgement_form(database, log)

@@ -11,59 +11,60 @@ class Column(NamedTuple):
     type: str = "TEXT"
 
 
-def _columns(*names: str, type: str = "TEXT") -> tuple[Column, ...]:
+def columns(*names: str, type: str = "TEXT") -> tuple[Column, ...]:
+    """Columns of one type."""
     return tuple(Column(name, type) for name in names)
 
 
 CASE_COLUMNS: Final = (
-    *_columns("case_id"),
-    *_columns("partition", "events", type="BIGINT"),
-    *_columns("last_hash", type="BLOB"),
-    *_columns("status"),
-    *_columns("is_open", type="BIGINT"),
-    *_columns("agency", "unit", "holder", "report_number", "channel", "reported_in", "offences"),
-    *_columns(
+    *columns("case_id"),
+    *columns("partition", "events", type="BIGINT"),
+    *columns("last_hash", type="BLOB"),
+    *columns("status"),
+    *columns("is_open", type="BIGINT"),
+    *columns("agency", "unit", "holder", "report_number", "channel", "reported_in", "offences"),
+    *columns(
         "offence_bits", "immediate_danger", "received_at", "screened_at", "assigned_at", "acknowledged_at",
         "free_since", "first_contact_at", "last_contact_at", "last_act_at", "reviewed_at", "suspended_until",
         "closed_at", type="BIGINT",
     ),
-    *_columns("disposition", "clearance", "merged_into"),
-    *_columns("contacts", "contact_attempts", "steps", "handovers", "reopenings", "refused", type="BIGINT"),
-    *_columns("last_occurred_at", "last_recorded_at", type="BIGINT"),
-    *_columns("due", "owed_by"),
-    *_columns("due_at", "imported", type="BIGINT"),
-    *_columns("state"),
+    *columns("disposition", "clearance", "merged_into"),
+    *columns("contacts", "contact_attempts", "steps", "handovers", "reopenings", "refused", type="BIGINT"),
+    *columns("last_occurred_at", "last_recorded_at", type="BIGINT"),
+    *columns("due", "owed_by"),
+    *columns("due_at", "imported", type="BIGINT"),
+    *columns("state"),
 )  # fmt: skip
 
 TIMELINE_COLUMNS: Final = (
-    *_columns("case_id"),
-    *_columns("number", "partition", "event_offset", type="BIGINT"),
-    *_columns("kind"),
-    *_columns("recorded_at", type="BIGINT"),
-    *_columns("event", type="BLOB"),
+    *columns("case_id"),
+    *columns("number", "partition", "event_offset", type="BIGINT"),
+    *columns("kind"),
+    *columns("recorded_at", type="BIGINT"),
+    *columns("event", type="BLOB"),
 )
 
 REFERRAL_COLUMNS: Final = (
-    *_columns("case_id", "referral", "service", "from_agency", "to_agency"),
-    *_columns("acute", type="BIGINT"),
-    *_columns("state"),
-    *_columns("made_at", "answered_at", "ended_at", type="BIGINT"),
+    *columns("case_id", "referral", "service", "from_agency", "to_agency"),
+    *columns("acute", type="BIGINT"),
+    *columns("state"),
+    *columns("made_at", "answered_at", "ended_at", type="BIGINT"),
 )
 
 PARTNER_LEDGER_COLUMNS: Final = (
-    *_columns("case_id", "part", "subject", "agency"),
-    *_columns("sent_at", "is_open", type="BIGINT"),
+    *columns("case_id", "part", "subject", "agency"),
+    *columns("sent_at", "is_open", type="BIGINT"),
 )
 
 INTAKE_COLUMNS: Final = (
-    *_columns("month", "unit", "offence", "measure"),
-    *_columns("cases", type="BIGINT"),
+    *columns("month", "unit", "offence", "measure"),
+    *columns("cases", type="BIGINT"),
 )
 
 OUTCOME_COLUMNS: Final = (
-    *_columns("partition", type="BIGINT"),
-    *_columns("outcome"),
-    *_columns("events", type="BIGINT"),
+    *columns("partition", type="BIGINT"),
+    *columns("outcome"),
+    *columns("events", type="BIGINT"),
 )
 
 VIEW_FORM: Final = "3"
@@ -97,6 +98,11 @@ class Table(NamedTuple):
         for name, columns, condition in self.indexes:
             where = f" WHERE {condition}" if condition else ""
             yield f"CREATE INDEX {name} ON {self.name} ({columns}){where}"
+
+    def insert(self) -> str:
+        """The statement that writes a new row."""
+        marks = ", ".join("?" * len(self.columns))
+        return f"INSERT INTO {self.name} VALUES ({marks})"  # noqa: S608  (a fixed name)
 
     def upsert(self) -> str:
         """The statement that writes a row, whether it is there or not."""

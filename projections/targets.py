@@ -4,6 +4,7 @@ import fcntl
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,7 +17,8 @@ from casetrail.projections.database import (
     create_table_indexes,
     create_tables,
 )
-from casetrail.projections.tables import BULK_TABLES
+from casetrail.projections.judgement_tables import JUDGEMENT_BULK, JUDGEMENT_TABLES
+from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, REFERRALS, TABLES, Table
 
 REBUILD_LOCK: Final = 4_715_239
 UNSAFE: Final = ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE")
@@ -28,13 +30,24 @@ class Part(NamedTuple):
 
     target: str  # an SQLite file, or PostgreSQL's URL
     schema: str  # PostgreSQL's schema, '' for SQLite
+    judged: bool  # with the judgements
 
 
-def target_at(views_url: str) -> "Target":
-    """The target at the address of the views."""
+def target_at(views_url: str, judged: bool = True) -> "Target":
+    """The target at the address of the views; ``judged``: with the judgements."""
     if views_url.startswith("sqlite:"):
-        return SqliteTarget(Path(views_url.removeprefix("sqlite:")))
-    return PostgresTarget(views_url)
+        return SqliteTarget(Path(views_url.removeprefix("sqlite:")), judged)
+    return PostgresTarget(views_url, judged)
+
+
+def all_tables(judged: bool) -> Sequence[Table]:
+    """All tables of the views."""
+    return (*TABLES, *JUDGEMENT_TABLES) if judged else TABLES
+
+
+def bulk_tables(judged: bool) -> Sequence[Table]:
+    """Those that are loaded first, and get keys and indexes afterwards."""
+    return (*BULK_TABLES, *JUDGEMENT_BULK) if judged else BULK_TABLES
 
 
 def part_database(part: Part) -> Database:
@@ -46,12 +59,14 @@ def part_database(part: Part) -> Database:
     database = SqliteDatabase(Path(part.target), create=True)
     for pragma in (*UNSAFE, "cache_size=-4096"):  # nothing is read again
         database.run(f"PRAGMA {pragma}")
-    create_tables(database, bulk=True)
+    create_tables(database, all_tables(part.judged), bulk=True)
     return database
 
 
 class Target:
-    """Where a rebuild goes, and how it comes into service."""
+    """Where a rebuild goes, and how it comes into service. ``judged``: with the judgements."""
+
+    judged: bool
 
     def begin(self) -> None:
         """Make room."""
@@ -79,8 +94,8 @@ class Target:
 class SqliteTarget(Target):
     """The path of the views is a link to the file of the newest build; the link is replaced in one step."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, judged: bool) -> None:
+        self.path, self.judged = path, judged
 
     def begin(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +115,7 @@ class SqliteTarget(Target):
         return tempfile.TemporaryDirectory(prefix=f"{self.file.name}-events-", dir=self.path.parent)
 
     def part(self, number: int) -> Part:
-        return Part(str(self.file) if number == 0 else f"{self.file}-part{number}", "")
+        return Part(str(self.file) if number == 0 else f"{self.file}-part{number}", "", self.judged)
 
     def finish(self, parts: int) -> Database:
         database = SqliteDatabase(self.file)
@@ -110,12 +125,12 @@ class SqliteTarget(Target):
             part = self.part(number).target
             database.run("ATTACH ? AS part", (part,))
             with database.transaction():
-                for table in BULK_TABLES:
+                for table in bulk_tables(self.judged):
                     database.run(f"INSERT INTO main.{table.name} SELECT * FROM part.{table.name}")  # noqa: S608
             database.run("DETACH part")
             Path(part).unlink()
         with database.transaction():
-            for table in BULK_TABLES:
+            for table in bulk_tables(self.judged):
                 create_table_indexes(database, table, with_key=True)
         database.run("ANALYZE")
         database.close()
@@ -155,8 +170,8 @@ class PostgresTarget(Target):
 
     new = f"{SCHEMA}_new"
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, judged: bool) -> None:
+        self.url, self.judged = url, judged
 
     def begin(self) -> None:
         self._lock = PostgresDatabase(self.url, self.new)
@@ -166,21 +181,23 @@ class PostgresTarget(Target):
         database = PostgresDatabase(self.url, self.new)
         database.run(f"DROP SCHEMA IF EXISTS {self.new} CASCADE")
         database.run(f"CREATE SCHEMA {self.new}")
-        create_tables(database, bulk=True)
+        create_tables(database, all_tables(self.judged), bulk=True)
         database.close()
 
     def part(self, number: int) -> Part:
-        return Part(self.url, self.new)
+        return Part(self.url, self.new, self.judged)
 
     def finish(self, parts: int) -> Database:
         database = PostgresDatabase(self.url, self.new)
         database.run("SET maintenance_work_mem = '256MB'")
-        for table in BULK_TABLES:
+        for table in bulk_tables(self.judged):
             create_table_indexes(database, table, with_key=True)
         database.run(
             "VACUUM (ANALYZE) case_status, referral, partner_ledger"
         )  # else indexes alone do not answer: rows are looked at, too
-        database.run("ANALYZE timeline")
+        for table in bulk_tables(self.judged):
+            if table not in (CASE_STATUS, REFERRALS):
+                database.run(f"ANALYZE {table.name}")
         return database
 
     def swap(self, database: Database) -> None:

@@ -1,15 +1,23 @@
 """Findings by comparison: with a person's or unit's own past, or with the others of the unit."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from casetrail.domain.detectors.counting import Ending, Person
 from casetrail.domain.detectors.detector import SettingsAt, detector
-from casetrail.domain.detectors.finding import Evidence, Finding, of_person
+from casetrail.domain.detectors.finding import Finding, of_person
 from casetrail.domain.detectors.settings import Setting, Settings
-from casetrail.domain.detectors.statistics import chance_of, chance_of_same, discoveries
-from casetrail.domain.detectors.survey import Approvals, Ending, Person, Survey, Tally, end_of_month, months_before
+from casetrail.domain.detectors.statistics import Seen, chance_of_same, chances_of, discoveries
+from casetrail.domain.detectors.survey import (
+    Approvals,
+    Survey,
+    Tally,
+    end_of_month,
+    evidence_of_tallies,
+    months_before,
+)
 
 FALSE_ALARMS = Setting(
     "false_alarms", 0.01, "the chance that anything is found in a month in which all is as ever",
@@ -18,31 +26,26 @@ FALSE_ALARMS = Setting(
 
 
 class Suspicion(NamedTuple):
-    """What may be a finding about a month, if it is unlikely enough: how likely it is by chance."""
+    """What may be a finding about a month, if it is unlikely enough."""
 
-    chance: float
     person: Person
-    month: str
-    evidence: tuple[Evidence, ...]
+    tally: Tally | None
     says: str
-    standard: Settings
     is_enough: bool
     """Whether it is often enough to be a finding. The others are tested all the same: a test is not chosen by its result."""
 
 
-def _judged(suspicions: list[Suspicion], now: datetime) -> Iterator[Finding | None]:
-    """The discoveries among all tests of each month."""
-    months: dict[str, list[Suspicion]] = {}
-    for one in suspicions:
-        months.setdefault(one.month, []).append(one)
-    for month, some in sorted(months.items()):
-        found = discoveries([one.chance for one in some], some[0].standard.share("false_alarms"))
-        for one, is_discovery in zip(some, found, strict=True):
-            if is_discovery and one.is_enough:
-                yield of_person(
-                    one.person.id, one.person.unit, one.standard, end_of_month(month), one.evidence, one.says, now,
-                    month=month,
-                )  # fmt: skip
+def _judged(
+    month: str, suspicions: Sequence[Suspicion], chances: Sequence[float], standard: Settings, now: datetime
+) -> Iterator[Finding | None]:
+    """The discoveries among all tests of a month; ``chances``: how likely each of the suspicions is by chance."""
+    found = discoveries(chances, standard.share("false_alarms"))
+    for one, is_discovery in zip(suspicions, found, strict=True):
+        if is_discovery and one.is_enough and one.tally is not None:
+            yield of_person(
+                one.person.id, one.person.unit, standard, end_of_month(month), evidence_of_tallies([one.tally]),
+                one.says, now, month=month,
+            )  # fmt: skip
 
 
 @detector(
@@ -68,44 +71,34 @@ def convenient_code(survey: Survey, settings: SettingsAt, now: datetime) -> Iter
 
     Found in: Houston, where 264,000 reports were suspended for lack of personnel, and Arizona.
     """
-    suspicions = []
-    units: defaultdict[tuple[Person, str], defaultdict[Ending, list[Tally]]] = defaultdict(lambda: defaultdict(list))
-    for (person, month), endings in survey.endings.items():
-        for ending, tally in endings.items():
-            units[person, month][ending].append(tally)
-            units[Person(person.unit, ""), month][ending].append(tally)
-    history: defaultdict[Person, dict[str, dict[Ending, int]]] = defaultdict(dict)
-    for (person, month), found in units.items():
-        history[person][month] = {ending: sum(one.count for one in tallies) for ending, tallies in found.items()}
-    for (person, month), found in units.items():
+    for month in survey.judged(survey.endings):
         since = end_of_month(month)
         if since < now:
             standard = settings(since)
-            suspicions += list(_codes(person, month, history[person], found, standard))
-    yield from _judged(suspicions, now)
+            tested = list(_codes(month, survey, standard))
+            suspicions = [one for one, _ in tested]
+            if any(one.is_enough for one in suspicions):
+                yield from _judged(month, suspicions, chances_of([seen for _, seen in tested]), standard, now)
 
 
-def _codes(
-    person: Person, month: str, history: dict[str, dict[Ending, int]], found: dict[Ending, list[Tally]],
-    standard: Settings,
-) -> Iterator[Suspicion]:  # fmt: skip
-    first = months_before(month, standard.number("months"))
-    past = [counts for name, counts in history.items() if first <= name < month]
-    of_before = sum(sum(counts.values()) for counts in past)
-    of = sum(history[month].values())
-    if of_before < standard.number("least_before"):
-        return
-    for ending in {*found, *(one for counts in past for one in counts)}:
-        count, before = history[month].get(ending, 0), sum(counts.get(ending, 0) for counts in past)
-        yield Suspicion(
-            chance_of(count, of, before, of_before),
-            person,
-            month,
-            Tally.joined(found.get(ending, [])).evidence,
-            f"{ending.code}: {count} of {of} in {month}, {before} of {of_before} before",
-            standard,
-            count >= standard.number("least"),
-        )
+def _codes(month: str, survey: Survey, standard: Settings) -> Iterator[tuple[Suspicion, Seen]]:
+    """What is tested of a month: of each person and unit, every code that was used then or in the months before."""
+    earlier = [months_before(month, number) for number in range(1, standard.number("months") + 1)]
+    past = [survey.endings[one] for one in earlier if one in survey.endings]
+    for person, found in survey.endings[month].items():
+        before: Counter[Ending] = Counter()
+        for counts in past:
+            if person in counts:
+                before.update({ending: tally.count for ending, tally in counts[person].items()})
+        of_before, of = before.total(), sum(tally.count for tally in found.values())
+        if of_before < standard.number("least_before"):
+            continue
+        for ending in sorted({*found, *before}):
+            tally = found.get(ending)
+            count = 0 if tally is None else tally.count
+            says = f"{ending.code}: {count} of {of} in {month}, {before[ending]} of {of_before} before"
+            seen = Seen(count, of, before[ending], of_before)
+            yield Suspicion(person, tally, says, count >= standard.number("least")), seen
 
 
 @detector(
@@ -133,22 +126,32 @@ def rubber_stamp(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
 
     Found in: Houston.
     """
-    suspicions = []
-    units: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for (person, month), approvals in survey.approvals.items():
-        units[person.unit, month].update({asker: one.count for asker, one in approvals.by_asker.items()})
-    for (person, month), approvals in survey.approvals.items():
+    for month in survey.judged(survey.approvals):
         since = end_of_month(month)
-        if since >= now:
-            continue
-        standard = settings(since)
+        if since < now:
+            yield from _stamps(month, survey.approvals[month], settings(since), now)
+
+
+def _stamps(
+    month: str, supervisors: dict[Person, Approvals], standard: Settings, now: datetime
+) -> Iterator[Finding | None]:
+    units: dict[str, Counter[str]] = {}
+    for person, approvals in supervisors.items():
+        counts = {asker: one.count for asker, one in approvals.by_asker.items()}
+        units.setdefault(person.unit, Counter()).update(counts)
+    suspicions: list[Suspicion] = []
+    chances: list[float] = []
+    for person, approvals in supervisors.items():
         found = _stamped(approvals, standard)
         if found is not None:
             tally, says = found
-            yield of_person(person.id, person.unit, standard, since, tally.evidence, says, now, month=month)
-        else:
-            suspicions += list(_same_asker(units[person.unit, month], person, month, approvals, standard))
-    yield from _judged(suspicions, now)
+            evidence = evidence_of_tallies([tally])
+            yield of_person(person.id, person.unit, standard, end_of_month(month), evidence, says, now, month=month)
+        elif approvals.all.count >= standard.number("least"):
+            suspicion, chance = _same_asker(units[person.unit], person, approvals, standard)
+            suspicions.append(suspicion)
+            chances.append(chance)
+    yield from _judged(month, suspicions, chances, standard, now)
 
 
 def _stamped(approvals: Approvals, standard: Settings) -> tuple[Tally, str] | None:
@@ -161,16 +164,14 @@ def _stamped(approvals: Approvals, standard: Settings) -> tuple[Tally, str] | No
 
 
 def _same_asker(
-    unit: Counter[str], person: Person, month: str, approvals: Approvals, standard: Settings
-) -> Iterator[Suspicion]:
+    unit: Counter[str], person: Person, approvals: Approvals, standard: Settings
+) -> tuple[Suspicion, float]:
     """``unit``: for whom how many closures were approved in the unit in that month."""
     asker, most = max(approvals.by_asker.items(), key=lambda one: (one[1].count, one[0]))
     of = approvals.all.count
-    if of < standard.number("least"):
-        return
     chance = chance_of_same(most.count, of, unit[asker], unit.total())
     says = f"approved {of} closures, {most.count} of them for {asker}"
-    yield Suspicion(chance, person, month, most.evidence, says, standard, most.count >= standard.share("same") * of)
+    return Suspicion(person, most, says, most.count >= standard.share("same") * of), chance
 
 
 @detector(
@@ -195,21 +196,29 @@ def late_entries(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
 
     Found in: Kansas City, where there was deception to cover the tracks.
     """
-    totals: defaultdict[Person, Counter[tuple[str, bool]]] = defaultdict(Counter)
-    for (person, month), entries in survey.entries.items():
-        for one in (person, Person(person.unit, "")):
-            totals[one].update({(month, True): entries.late.count, (month, False): entries.count})
-    suspicions = []
-    for (person, month), entries in survey.entries.items():
+    for month in survey.judged(survey.entries):
         since = end_of_month(month)
-        standard = settings(since)
-        if since >= now:
-            continue
-        months = [months_before(month, number) for number in range(standard.number("months") + 1)]
-        own, unit = totals[person], totals[Person(person.unit, "")]
-        before, of_before = (sum(unit[one, late] - own[one, late] for one in months) for late in (True, False))
-        chance = chance_of(entries.late.count, entries.count, before, of_before)
+        if since < now:
+            standard = settings(since)
+            tested = list(_entered(month, survey, standard))
+            suspicions = [one for one, _ in tested]
+            if any(one.is_enough for one in suspicions):
+                yield from _judged(month, suspicions, chances_of([seen for _, seen in tested]), standard, now)
+
+
+def _entered(month: str, survey: Survey, standard: Settings) -> Iterator[tuple[Suspicion, Seen]]:
+    """What is tested of a month: everybody who entered something, against the others of the unit."""
+    months = [months_before(month, number) for number in range(standard.number("months") + 1)]
+    late, count = Counter[Person](), Counter[Person]()
+    for one in months:
+        if one in survey.entries:
+            for person, entries in survey.entries[one].items():
+                for whom in (person, Person(person.unit, "")):
+                    late[whom] += entries.late.count
+                    count[whom] += entries.count
+    for person, entries in survey.entries[month].items():
+        unit = Person(person.unit, "")
+        before, of_before = late[unit] - late[person], count[unit] - count[person]
         says = f"entered {entries.late.count} of {entries.count} acts late, the others {before} of {of_before}"
-        is_enough = entries.late.count >= standard.number("least")
-        suspicions.append(Suspicion(chance, person, month, entries.late.evidence, says, standard, is_enough))
-    yield from _judged(suspicions, now)
+        seen = Seen(entries.late.count, entries.count, before, of_before)
+        yield Suspicion(person, entries.late, says, entries.late.count >= standard.number("least")), seen

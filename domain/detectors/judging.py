@@ -1,21 +1,24 @@
 """Running the detectors: over one case, and over what is counted of many, by the policies that were in force."""
 
-from collections.abc import Collection, Iterator
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from casetrail.domain.alarms import Watch
 from casetrail.domain.detectors.catalogue import DETECTORS, OF_CASES, OF_MACHINES, OF_MANY, STATISTICAL
-from casetrail.domain.detectors.detector import SettingsAt
+from casetrail.domain.detectors.counting import counted
+from casetrail.domain.detectors.detector import CaseDetector, SettingsAt
+from casetrail.domain.detectors.entering import entered_late
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.machines import Machines, beatings
 from casetrail.domain.detectors.partnering import ignored_alarm
+from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.settings import Setting, Settings, Standards, settings_of
 from casetrail.domain.detectors.statistics import available
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.traces import Traces, TracesInMemory
+from casetrail.domain.detectors.traces import Trace, Traces, TracesInMemory, trace_of
 from casetrail.domain.heartbeat import MACHINES
 from casetrail.domain.policy import InForce, Policy
 
@@ -36,32 +39,43 @@ class Judge:
     def __init__(
         self, policies: InForce, detectors: Collection[str] | None = None, traces: Traces | None = None
     ) -> None:
-        """``traces`` keeps what is needed of each case that is counted; in memory unless it is given."""
+        """``policies``: each agency is judged by its own. ``traces`` keeps what is needed of each case that is counted; in
+        memory unless it is given."""
         self._standards = Standards(policies, SETTINGS)
         self.left_out: tuple[str, ...] = ()
         """Detectors that need SciPy, where it is not installed and nobody asked for them by name."""
         if detectors is None and not available():
             self.left_out = tuple(sorted(STATISTICAL))
         wanted = DETECTORS.keys() - set(self.left_out) if detectors is None else set(detectors)
-        self._of_cases = [(one, self._settings(one.name)) for one in OF_CASES if one.name in wanted]
-        self._of_machines = [(one, self._settings(one.name)) for one in OF_MACHINES if one.name in wanted]
+        self._of_cases = [one for one in OF_CASES if one.name in wanted]
+        self._of_many = [one for one in OF_MANY if one.name in wanted]
+        self._of_machines = [one for one in OF_MACHINES if one.name in wanted]
         self._machines = Machines()
         self._policies = policies
-        self._of_many = [(one, self._settings(one.name)) for one in OF_MANY if one.name in wanted]
-        late, quiet = self._settings("entered_late"), self._settings("reported_again")
-        self._survey = Survey(lambda at: late(at).span("late"), quiet, traces or TracesInMemory())
+        self._by_agency: dict[str, list[tuple[CaseDetector, SettingsAt]]] = {}
+        self._traces = traces or TracesInMemory()
+        self._surveys: dict[str, Survey] = {}
 
-    def _settings(self, detector: str) -> SettingsAt:
-        return partial(self._standards.of, detector)
+    def settings(self, agency: str, detector: str) -> SettingsAt:
+        """The settings of a detector by which an agency is judged."""
+        return partial(self._standards.of, agency, detector)
+
+    def late(self, agency: str) -> Callable[[datetime], timedelta]:
+        """How long after it was done an act is entered late, by the policy that an agency had at a moment."""
+        settings = self.settings(agency, entered_late.name)
+        return lambda moment: settings(moment).span("late")
 
     def case(self, history: History, now: datetime, watch: Watch | None = None) -> Iterator[Finding]:
         """All that was ever found in a case, settled or not; ``now`` is not before its last event was recorded.
 
         ``watch``: of this case until ``now``, where there is one already: its runs are the clocks of the case.
         """
-        if history.case.facts.agency and any(one is ignored_alarm for one, _ in self._of_cases):
+        agency = history.case.facts.agency
+        if agency and ignored_alarm in self._of_cases:
             history.alarms = list((watch or self._watched(history, now)).alarms.values())
-        for detector, settings in self._of_cases:
+        if agency not in self._by_agency:
+            self._by_agency[agency] = [(one, self.settings(agency, one.name)) for one in self._of_cases]
+        for detector, settings in self._by_agency[agency]:
             yield from _there(detector.find(history, settings, now))
 
     def _watched(self, history: History, now: datetime) -> Watch:
@@ -76,15 +90,43 @@ class Judge:
         if history.case.id.startswith(MACHINES):
             self._machines.add(beatings(history))
             return
-        if self._of_many:
-            self._survey.add(history)
+        if not self._of_many:
+            return
+        case_id, agency = history.case.id, history.case.facts.agency
+        if (trace := self.trace(history)) is not None:
+            self._traces.add(trace)
+        survey = self.survey(agency)
+        for group, step in counted(history, self.late(agency)):
+            event = step.known_at, case_id, step.number, step.hash
+            survey.take(group, 1, lambda tally, event=event: tally.add(event))  # type: ignore[misc]
+
+    def survey(self, agency: str) -> Survey:
+        """What is counted of an agency's cases."""
+        if agency not in self._surveys:
+            self._surveys[agency] = Survey(agency, self._traces)
+        return self._surveys[agency]
+
+    def trace(self, history: History) -> Trace | None:
+        """What is needed of a case to see that it is reported again."""
+        return trace_of(history, self.settings(history.case.facts.agency, reported_again.name))
 
     def many(self, now: datetime) -> Iterator[Finding]:
         """All that was ever found in the cases that were counted. Raises ``StatisticsMissing``."""
-        for detector, settings in self._of_many:
-            yield from _there(detector.find(self._survey, settings, now))
-        for machine_detector, settings in self._of_machines:
-            yield from _there(machine_detector.find(self._machines, settings, now))
+        for _, survey in sorted(self._surveys.items()):
+            yield from self.of_survey(survey, [one.name for one in self._of_many], now)
+        yield from self.machines(self._machines, now)
+
+    def machines(self, machines: Machines, now: datetime) -> Iterator[Finding]:
+        """All that was ever found of the machines of the log."""
+        agency = min(machines.agencies, default="")
+        for detector in self._of_machines:
+            yield from _there(detector.find(machines, self.settings(agency, detector.name), now))
+
+    def of_survey(self, survey: Survey, detectors: Collection[str], now: datetime) -> Iterator[Finding]:
+        """All that some detectors find in what was counted of an agency's cases. Raises ``StatisticsMissing``."""
+        for detector in self._of_many:
+            if detector.name in detectors:
+                yield from _there(detector.find(survey, self.settings(survey.agency, detector.name), now))
 
 
 def _there(found: Iterator[Finding | None]) -> Iterator[Finding]:

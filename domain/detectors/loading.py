@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import date, datetime
 
+from casetrail.domain.detectors.counting import Person
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_person
 from casetrail.domain.detectors.settings import Settings
-from casetrail.domain.detectors.survey import Person, Survey, Tally, end_of_day, end_of_month, month_of
+from casetrail.domain.detectors.survey import Survey, Tally, end_of_day, end_of_month, evidence_of_tallies, month_of
 from casetrail.domain.policy import Measure
 
 
@@ -55,7 +56,7 @@ def _too_many(
 ) -> Finding | None:
     most = _most(standard, Measure.OPEN_CASES)
     says = f"holds {held} open cases, where {most} are the most"
-    return of_person(person.id, person.unit, standard, since, last.evidence, says, now, settled_at=until)
+    return of_person(person.id, person.unit, standard, since, evidence_of_tallies([last]), says, now, settled_at=until)
 
 
 def _most(standard: Settings, measure: Measure) -> int | None:
@@ -84,7 +85,7 @@ def bulk_handover(survey: Survey, settings: SettingsAt, now: datetime) -> Iterat
             most = _most(standard, Measure.HANDED_OVER_A_DAY)
             if most is not None and given.count > most:
                 says = f"was given {given.count} cases on {day.isoformat()}, where {most} are the most"
-                yield of_person(person.id, person.unit, standard, since, given.evidence, says, now)
+                yield of_person(person.id, person.unit, standard, since, evidence_of_tallies([given]), says, now)
 
 
 @detector()
@@ -112,6 +113,6 @@ def too_many_new(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
             most = _most(standard, Measure.NEW_CASES_A_MONTH)
             count = sum(days[day].count for day in some)
             if most is not None and count > most:
-                evidence = tuple(one for day in some for one in days[day].evidence)[:20]
+                evidence = evidence_of_tallies(days[day] for day in some)
                 says = f"was given {count} cases in {month}, where {most} are the most"
                 yield of_person(person.id, person.unit, standard, since, evidence, says, now, month=month)

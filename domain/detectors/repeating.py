@@ -41,12 +41,15 @@ def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
                 shared.setdefault(earlier.case_id, (earlier, []))[1].append(token[0])
             known[token].append(new)
         for earlier, kinds in shared.values():
-            recognised = [kind for kind in dict.fromkeys(kinds) if kind in standard.codes("by")]
-            if recognised:
-                yield _again(earlier, new, recognised, standard, now)
+            if earlier.agency == survey.agency:
+                yield again(earlier, new, kinds, standard, now)
 
 
-def _again(earlier: Trace, new: Trace, kinds: Iterable[str], standard: Settings, now: datetime) -> Finding | None:
+def again(earlier: Trace, new: Trace, shared: Iterable[str], standard: Settings, now: datetime) -> Finding | None:
+    """What is found in a case when another is reported later; ``shared``: the kinds of the tokens that both have."""
+    kinds = [kind for kind in dict.fromkeys(shared) if kind in standard.codes("by")]
+    if not kinds:
+        return None
     idle = next((one for one in earlier.idle if _is_idle(one, new.known_at, standard)), None)
     if idle is None or now <= new.known_at:
         return None

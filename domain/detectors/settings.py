@@ -172,9 +172,9 @@ class Standards:
         self._detectors = detectors
         self._known: dict[int, dict[str, Settings]] = {}
 
-    def of(self, detector: str, moment: datetime) -> Settings:
-        """The settings of a detector in force at a moment. Raises ``PolicyFileInvalid``."""
-        policy = self._policies.at(moment)
+    def of(self, agency: str, detector: str, moment: datetime) -> Settings:
+        """The settings of a detector by which an agency is judged at a moment. Raises ``PolicyFileInvalid``."""
+        policy = self._policies.of(agency).at(moment)
         known = self._known.get(id(policy))  # the policies live as long as this does
         if known is None:
             known = self._known[id(policy)] = settings_of(policy, self._detectors)

@@ -4,8 +4,10 @@ SciPy is large, and whoever only records cases does not need it; so it is import
 """
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 EXTRA = "statistics"
+MOST_KNOWN: Final = 200_000
 
 
 class StatisticsMissing(Exception):
@@ -24,17 +26,49 @@ def available() -> bool:
     return find_spec("scipy") is not None
 
 
+class Seen(NamedTuple):
+    """``times`` of ``of``, where ``before`` of ``of_before`` is all that is known."""
+
+    times: int
+    of: int
+    before: int
+    of_before: int
+
+
 def chance_of(count: int, of: int, before: int, of_before: int) -> float:
-    """How likely ``count`` or more of ``of`` are, where ``before`` of ``of_before`` is all that is known.
+    """How likely ``count`` or more of ``of`` are. Raises ``StatisticsMissing``."""
+    return chances_of([Seen(count, of, before, of_before)])[0]
+
+
+def chances_of(many: Sequence[Seen]) -> list[float]:
+    """How likely each is by chance, so many ``times`` or more of ``of``.
 
     The upper tail of the beta-binomial distribution, from Jeffreys' prior: the exact limit of a p chart whose centre line
-    is itself uncertain. Raises ``StatisticsMissing``.
+    is itself uncertain. All are computed together, and what has been computed before is kept. Raises
+    ``StatisticsMissing``.
     """
+    if len(_known) > MOST_KNOWN:
+        _known.clear()
+    new = [one for one in dict.fromkeys(many) if one.times and one not in _known]
+    if new:
+        _known.update(zip(new, _tails(new), strict=True))
+    return [_known[one] if one.times else 1.0 for one in many]
+
+
+def _tails(many: Sequence[Seen]) -> list[float]:
     try:
+        import numpy
         from scipy.stats import betabinom
     except ImportError as error:
         raise StatisticsMissing from error
-    return float(betabinom.sf(count - 1, of, before + 0.5, of_before - before + 0.5))
+    counts, of, before, of_before = (numpy.array(column) for column in zip(*many, strict=True))
+    lengths = of - counts + 1  # the outcomes that are as extreme, or more
+    starts = numpy.concatenate(([0], numpy.cumsum(lengths)[:-1]))
+    which = numpy.repeat(numpy.arange(len(many)), lengths)
+    outcomes = counts[which] + numpy.arange(lengths.sum()) - starts[which]
+    alpha, beta = before[which] + 0.5, (of_before - before)[which] + 0.5
+    tails = numpy.add.reduceat(betabinom.pmf(outcomes, of[which], alpha, beta), starts)
+    return [min(float(tail), 1.0) for tail in tails]
 
 
 def chance_of_same(count: int, of: int, all_of_one: int, everything: int) -> float:
@@ -62,3 +96,7 @@ def discoveries(chances: Sequence[float], rate: float) -> list[bool]:
     except ImportError as error:
         raise StatisticsMissing from error
     return [bool(adjusted <= rate) for adjusted in false_discovery_control(chances, method="bh")]
+
+
+_known: dict[Seen, float] = {}
+"""Chances that have been computed: most are asked for again after the next event."""

@@ -1,27 +1,23 @@
 """What is counted over many cases: by person and unit, by day and month. Judged by the detectors that look beyond one case.
 
 A survey takes in one case after the other, in any order, and keeps counters only, each with its earliest events; so its
-size goes with people and days, not with cases. What it needs of each report is kept where its maker wants it. Days and months are those of UTC, and go by when things were recorded.
+size goes with people and days, not with cases. Days and months are those of UTC, and go by when things were recorded.
 """
 
 from bisect import insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
-from casetrail.domain.closure import ClosureRequested
-from casetrail.domain.detectors.detector import SettingsAt
+from casetrail.domain.detectors.counting import Ending, Group, Person, What
 from casetrail.domain.detectors.finding import Evidence
-from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.traces import Traces, trace_of
-from casetrail.domain.happenings import Happening
-from casetrail.domain.intake import ScreenedOut
-from casetrail.domain.suspension import Suspended
+from casetrail.domain.detectors.traces import Traces
 
 MOST_EVIDENCE: Final = 20
-QUICK: Final = timedelta(minutes=1)
-"""A closure that is approved within this time of being asked for was not read."""
+
+Event = tuple[datetime, str, int, bytes]
+"""When an event was recorded, its case, its number there, and its leaf hash."""
 
 
 class Tally:
@@ -31,137 +27,103 @@ class Tally:
 
     def __init__(self) -> None:
         self.count = 0
-        self._first: list[tuple[datetime, str, int, bytes]] = []
+        self._first: list[Event] = []
 
-    def add(self, case_id: str, step: Step) -> None:
+    def add(self, event: Event) -> None:
         """Count an event."""
         self.count += 1
-        if len(self._first) < MOST_EVIDENCE or step.known_at <= self._first[-1][0]:
-            insort(self._first, (step.known_at, case_id, step.number, step.hash))
+        if len(self._first) < MOST_EVIDENCE or event[0] <= self._first[-1][0]:
+            insort(self._first, event)
             del self._first[MOST_EVIDENCE:]
 
-    @classmethod
-    def joined(cls, tallies: Iterable["Tally"]) -> "Tally":
-        """Several tallies as one."""
-        made = cls()
-        for one in tallies:
-            made.count += one.count
-            made._first += one._first
-        made._first.sort()
-        del made._first[MOST_EVIDENCE:]
-        return made
-
     @property
-    def evidence(self) -> tuple[Evidence, ...]:
+    def first(self) -> list[Event]:
         """The earliest of them, at most twenty."""
-        return tuple([Evidence(*one[1:]) for one in self._first])
+        return self._first
 
 
-class Person(NamedTuple):
-    """Somebody in a unit."""
-
-    unit: str
-    id: str
-
-
-class Ending(NamedTuple):
-    """A way in which work on a case ends or rests: a code, with the name of its vocabulary."""
-
-    vocabulary: str
-    code: str
+def evidence_of_tallies(tallies: Iterable[Tally]) -> tuple[Evidence, ...]:
+    """The earliest events of several tallies, at most twenty."""
+    first = sorted(event for tally in tallies for event in tally.first)
+    return tuple([Evidence(*event[1:]) for event in first[:MOST_EVIDENCE]])
 
 
 class Approvals:
     """The closures that one supervisor approved in one month."""
 
-    def __init__(self) -> None:
-        self.all, self.quick = Tally(), Tally()
-        self.by_day: defaultdict[date, Tally] = defaultdict(Tally)
-        self.by_asker: defaultdict[str, Tally] = defaultdict(Tally)
+    def __init__(self, tally: Callable[[], Tally]) -> None:
+        self.all, self.quick = tally(), tally()
+        self.by_day: defaultdict[date, Tally] = defaultdict(tally)
+        self.by_asker: defaultdict[str, Tally] = defaultdict(tally)
 
 
 class Entries:
     """What one person entered in one month: how many acts, and those that were late."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Callable[[], Tally]) -> None:
         self.count = 0
-        self.late = Tally()
+        self.late = tally()
 
 
 class Survey:
-    """Counts over many cases."""
+    """Counts over the cases of one agency."""
 
-    def __init__(self, late: Callable[[datetime], timedelta], quiet: SettingsAt, traces: Traces) -> None:
-        """``late``: how long after it was done an act is entered late, by the policy of a moment.
+    def __init__(self, agency: str, traces: Traces, tally: Callable[[], Tally] = Tally) -> None:
+        """``traces`` has what is needed of each report, of all agencies, to recognise the next one about the same people.
 
-        ``quiet``: the settings by which a case is quiet. ``traces`` keeps what is needed of each report to recognise the
-        next one about the same people.
+        ``tally``: makes a tally that has counted nothing.
         """
-        self._late, self._quiet = late, quiet
-        self.traces = traces
-        self.given: defaultdict[Person, defaultdict[date, Tally]] = defaultdict(lambda: defaultdict(Tally))
+        self.agency, self.traces, self._tally = agency, traces, tally
+        self.months: frozenset[str] | None = None
+        """The months that are to be judged, where that is not all of them: the others are only compared with."""
+        self.given: defaultdict[Person, defaultdict[date, Tally]] = defaultdict(lambda: defaultdict(tally))
         """The cases that each person was given, by day."""
-        self.gone: defaultdict[Person, defaultdict[date, int]] = defaultdict(lambda: defaultdict(int))
+        self.gone: defaultdict[Person, Counter[date]] = defaultdict(Counter)
         """How many cases each person no longer held, by day: handed on, let go, or ended."""
-        self.approvals: defaultdict[tuple[Person, str], Approvals] = defaultdict(Approvals)
-        self.endings: defaultdict[tuple[Person, str], defaultdict[Ending, Tally]] = defaultdict(
-            lambda: defaultdict(Tally)
+        self.approvals: defaultdict[str, defaultdict[Person, Approvals]] = defaultdict(
+            lambda: defaultdict(lambda: Approvals(tally))
         )
-        """How each person let work end or rest, by month."""
-        self.entries: defaultdict[tuple[Person, str], Entries] = defaultdict(Entries)
+        """By month and supervisor."""
+        self.endings: defaultdict[str, defaultdict[Person, defaultdict[Ending, Tally]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(tally))
+        )
+        """How each person, and each unit, let work end or rest, by month."""
+        self.entries: defaultdict[str, defaultdict[Person, Entries]] = defaultdict(
+            lambda: defaultdict(lambda: Entries(tally))
+        )
+        """By month, of each person."""
 
-    def add(self, history: History) -> None:
-        """Count a case."""
-        if (trace := trace_of(history, self._quiet)) is not None:
-            self.traces.add(trace)
-        case_id, unit = history.case.id, history.case.facts.unit
-        holder: str | None = None
-        asked: Step | None = None
-        for step in history.steps:
-            held = step.holder if step.is_open else None
-            if held != holder:
-                self._pass_on(unit, holder, held, case_id, step)
-                holder = held
-            if isinstance(step.body, ClosureRequested):
-                asked = step
-            elif Happening.CLOSED in step.what and asked is not None:
-                self._approve(unit, asked, case_id, step)
-            self._end(unit, case_id, step)
-            if step.is_act and step.action.imported is None:
-                self._enter(unit, case_id, step)
+    def judged(self, months: Iterable[str]) -> list[str]:
+        """Those of some months that are to be judged, in their order."""
+        return sorted(month for month in months if self.months is None or month in self.months)
 
-    def _pass_on(self, unit: str, before: str | None, after: str | None, case_id: str, step: Step) -> None:
-        day = step.known_at.date()
-        if before is not None:
-            self.gone[Person(unit, before)][day] += 1
-        if after is not None:
-            self.given[Person(unit, after)][day].add(case_id, step)
+    def take(self, group: Group, count: int, add: Callable[[Tally], None]) -> None:
+        """Count so many events of a group; ``add`` adds them to a tally."""
+        person, month = group.person, month_of(group.day)
+        match group.what:
+            case What.GIVEN:
+                add(self.given[person][group.day])
+            case What.GONE:
+                self.gone[person][group.day] += count
+            case What.APPROVED:
+                found = self.approvals[month][person]
+                for tally in (found.all, found.by_day[group.day], found.by_asker[group.key]):
+                    add(tally)
+                if group.marked:
+                    add(found.quick)
+            case What.ENDED:
+                for one in (person, Person(person.unit, "")):
+                    add(self.endings[month][one][group.ending])
+            case What.ENTERED:
+                entries = self.entries[month][person]
+                entries.count += count
+                if group.marked:
+                    add(entries.late)
 
-    def _approve(self, unit: str, asked: Step, case_id: str, step: Step) -> None:
-        found = self.approvals[Person(unit, step.action.actor.id), month_of(step.known_at)]
-        found.all.add(case_id, step)
-        found.by_day[step.known_at.date()].add(case_id, step)
-        found.by_asker[asked.action.actor.id].add(case_id, step)
-        if step.known_at - asked.known_at < QUICK and step.action.imported is None:
-            found.quick.add(case_id, step)
-
-    def _end(self, unit: str, case_id: str, step: Step) -> None:
-        body = step.body
-        if isinstance(body, ClosureRequested):
-            ending = Ending("Disposition", body.disposition)
-        elif isinstance(body, Suspended):
-            ending = Ending("SuspensionReason", body.reason)
-        elif isinstance(body, ScreenedOut):
-            ending = Ending("ScreeningReason", body.reason)
-        else:
-            return
-        self.endings[Person(unit, step.action.actor.id), month_of(step.known_at)][ending].add(case_id, step)
-
-    def _enter(self, unit: str, case_id: str, step: Step) -> None:
-        found = self.entries[Person(unit, step.action.actor.id), month_of(step.known_at)]
-        found.count += 1
-        if step.known_at - step.at > self._late(step.known_at):
-            found.late.add(case_id, step)
+    def forget(self, month: str) -> None:
+        """Drop what was counted of a month."""
+        for counts in (self.approvals, self.endings, self.entries):
+            counts.pop(month, None)
 
 
 def month_of(moment: datetime | date) -> str:

@@ -40,6 +40,7 @@ class Trace(NamedTuple):
     """What is needed of a case."""
 
     case_id: str
+    agency: str
     unit: str
     holder: str | None
     partners: tuple[str, ...]
@@ -88,6 +89,7 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
     facts = history.case.facts
     return Trace(
         history.case.id,
+        facts.agency,
         facts.unit,
         facts.holder,
         partners(facts),

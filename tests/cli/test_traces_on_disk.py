@@ -20,7 +20,16 @@ def random_trace(chance: Random, number: int) -> Trace:
     known_at = day(chance.randrange(300))
     idle = (Idle(known_at, None, False, event, None), Idle(known_at, day(400), True, event, event))
     return Trace(
-        event.case_id, "unit", None, ("clinic",), tokens, event, known_at, idle, (Link("C-1", known_at, event),)
+        event.case_id,
+        "agency",
+        "unit",
+        None,
+        ("clinic",),
+        tokens,
+        event,
+        known_at,
+        idle,
+        (Link("C-1", known_at, event),),
     )
 
 

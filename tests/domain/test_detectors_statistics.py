@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from random import Random
 from typing import Final
@@ -11,15 +11,13 @@ from typing import Final
 import pytest
 
 from casetrail.domain.codes import Disposition, SuspensionReason
+from casetrail.domain.detectors.counting import Ending, Group, Person, What
 from casetrail.domain.detectors.finding import Finding
-from casetrail.domain.detectors.history import Step
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.statistics import chance_of, discoveries
-from casetrail.domain.detectors.survey import Ending, Person, Tally, month_of, months_before
+from casetrail.domain.detectors.survey import month_of, months_before
 from casetrail.domain.policy import InForce
-from casetrail.domain.status import Status
-from tests.actions import HAPPENED, SERGEANT, action
-from tests.domain.clock_stories import STEP
+from tests.actions import HAPPENED
 from tests.domain.policies import preset
 
 PEOPLE: Final = [f"det.{number:02}" for number in range(1, 9)]
@@ -39,34 +37,28 @@ def months(count: int, first: str = "2020-01") -> Iterator[str]:
         yield months_before(first, -number)
 
 
-def step(number: int, month: str, late: timedelta = timedelta()) -> Step:
-    at = datetime(int(month[:4]), int(month[5:]), 1 + number % 28, 12, number % 60, tzinfo=UTC)
-    leaf = sha256(f"{number}{month}".encode()).digest()
-    return Step(
-        number, leaf, at - late, at, frozenset(), action(STEP, SERGEANT), Status.ASSIGNED, None, None, True, True
-    )
-
-
 class Counted:
     """A judge whose counters are filled by hand."""
 
     def __init__(self, *detectors: str) -> None:
         self.judge = Judge(InForce([(HAPPENED, preset())]), detectors)
-        self.survey = self.judge._survey
+        self.survey = self.judge.survey("metro-pd")
         self._number = 0
 
     def end(self, person: str, month: str, ending: Ending, count: int = 1) -> None:
         for _ in range(count):
-            self._number += 1
-            tally: Tally = self.survey.endings[Person("child-crimes", person), month][ending]
-            tally.add(f"C-{self._number}", step(self._number, month))
+            self._count(What.ENDED, person, month, ":".join(ending))
 
     def enter(self, person: str, month: str, count: int, late: int) -> None:
-        found = self.survey.entries[Person("child-crimes", person), month]
-        found.count += count
-        for _ in range(late):
-            self._number += 1
-            found.late.add(f"C-{self._number}", step(self._number, month))
+        for number in range(count):
+            self._count(What.ENTERED, person, month, marked=number < late)
+
+    def _count(self, what: What, person: str, month: str, key: str = "", marked: bool = False) -> None:
+        self._number += 1
+        at = datetime(int(month[:4]), int(month[5:]), 1 + self._number % 28, 12, self._number % 60, tzinfo=UTC)
+        event = at, f"C-{self._number}", self._number, sha256(f"{self._number}{month}".encode()).digest()
+        group = Group(what, Person("child-crimes", person), at.date(), key, marked)
+        self.survey.take(group, 1, lambda tally: tally.add(event))
 
     def found(self) -> list[Finding]:
         return list(self.judge.many(datetime(2100, 1, 1, tzinfo=UTC)))

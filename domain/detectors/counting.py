@@ -1,0 +1,95 @@
+"""What a case adds to the counts over persons, units and months: one thing after the other, as it was recorded."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from casetrail.domain.closure import ClosureRequested
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.happenings import Happening
+from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.suspension import Suspended
+
+QUICK: Final = timedelta(minutes=1)
+"""A closure that is approved within this time of being asked for was not read."""
+
+
+class What(StrEnum):
+    """What is counted."""
+
+    GIVEN = "given"  # somebody was given the case
+    GONE = "gone"  # somebody no longer held it: handed on, let go, or ended
+    APPROVED = "approved"  # somebody approved its closure
+    ENDED = "ended"  # somebody let its work end or rest
+    ENTERED = "entered"  # somebody entered an act
+
+
+class Person(NamedTuple):
+    """Somebody in a unit; the unit itself where ``id`` is empty."""
+
+    unit: str
+    id: str
+
+
+class Ending(NamedTuple):
+    """A way in which work on a case ends or rests: a code, with the name of its vocabulary."""
+
+    vocabulary: str
+    code: str
+
+
+class Group(NamedTuple):
+    """What is counted together: the same thing, of the same person, on one day (UTC).
+
+    ``key``: for an approval, who had asked for the closure; for an ending, its vocabulary and code. ``marked``: approved
+    within a minute of the request, or entered late.
+    """
+
+    what: What
+    person: Person
+    day: date
+    key: str = ""
+    marked: bool = False
+
+    @property
+    def ending(self) -> Ending:
+        """The ending that the key names."""
+        return Ending(*self.key.split(":", 1))
+
+
+class Counted(NamedTuple):
+    """One thing that is counted, and the step that it rests on."""
+
+    group: Group
+    step: Step
+
+
+def counted(history: History, late: Callable[[datetime], timedelta]) -> Iterator[Counted]:
+    """All that a case adds. ``late``: how long after it was done an act is entered late, by the policy of a moment."""
+    unit = history.case.facts.unit
+    holder: str | None = None
+    asked: Step | None = None
+    for step in history.steps:
+        day = step.known_at.date()
+        held = step.holder if step.is_open else None
+        if held != holder:
+            if holder is not None:
+                yield Counted(Group(What.GONE, Person(unit, holder), day), step)
+            if held is not None:
+                yield Counted(Group(What.GIVEN, Person(unit, held), day), step)
+            holder = held
+        body = step.body
+        actor = Person(unit, step.action.actor.id)
+        if isinstance(body, ClosureRequested):
+            asked = step
+            yield Counted(Group(What.ENDED, actor, day, f"Disposition:{body.disposition}"), step)
+        elif isinstance(body, Suspended):
+            yield Counted(Group(What.ENDED, actor, day, f"SuspensionReason:{body.reason}"), step)
+        elif isinstance(body, ScreenedOut):
+            yield Counted(Group(What.ENDED, actor, day, f"ScreeningReason:{body.reason}"), step)
+        elif Happening.CLOSED in step.what and asked is not None:
+            quick = step.known_at - asked.known_at < QUICK and step.action.imported is None
+            yield Counted(Group(What.APPROVED, actor, day, asked.action.actor.id, quick), step)
+        if step.is_act and step.action.imported is None:
+            yield Counted(Group(What.ENTERED, actor, day, "", step.known_at - step.at > late(step.known_at)), step)

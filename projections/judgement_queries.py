@@ -1,0 +1,173 @@
+"""Questions to the judgements: what is owed, what is overdue, what was found. States follow from the moment that is given."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from casetrail.projections.database import Database, in_parts, marks
+from casetrail.projections.queries import Answer, at_micros, micros
+from casetrail.projections.tables import application_name
+
+HOUR: Final = 3_600_000_000
+STATE: Final = """CASE WHEN ended_at IS NULL
+THEN CASE WHEN :now > due_at THEN 'missed' WHEN paused_from <= :now AND :now < paused_until THEN 'paused' ELSE 'running' END
+WHEN ended_at <= due_at THEN CASE WHEN met = 1 THEN 'met' ELSE 'lapsed' END
+ELSE CASE WHEN met = 1 THEN 'met_late' ELSE 'missed' END END"""
+"""How a run of a clock stands, or how it went, at ``:now`` (microseconds since 1970)."""
+OWED: Final = ("due_at", "case_id", "clock", "subject", "owed_by", "unit", "agency", "state", "started_at")
+FOUND: Final = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "agency", "settled_at",
+                "settled_by", "told", "says", "evidence")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which clocks to list. What is None does not restrict."""
+
+    clock: str | None = None
+    owed_by: str | None = None
+    unit: str | None = None
+    limit: int = 50
+    within: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class WantedFindings:
+    """Which findings to list. What is empty or None does not restrict."""
+
+    detectors: Sequence[str] = ()
+    case: str | None = None
+    holder: str | None = None
+    unit: str | None = None
+    settled: bool = False
+    limit: int = 50
+
+
+def horizon(database: Database) -> datetime | None:
+    """The latest moment that any event speaks of: from then on, clocks can be asked for. None before the first event."""
+    rows = database.rows("SELECT max(latest) FROM judged")
+    return at_micros(rows[0][0])
+
+
+def judged_up_to(database: Database, log: str) -> dict[int, int]:
+    """By partition, the offset of the event that is to be judged next."""
+    seen: dict[str, int] = dict(database.rows("SELECT application_name, notification_id FROM judged"))
+    prefix = application_name(log, 0).removesuffix("0")
+    return {int(name.removeprefix(prefix)): at for name, at in seen.items()}
+
+
+def due(database: Database, now: datetime, wanted: Wanted) -> Answer:
+    """What is owed and not overdue, the most urgent first."""
+    last = [] if wanted.within is None else [("due_at <= ?", micros(now + wanted.within))]
+    return [_owed(row) for row in _clocks(database, now, wanted, [("due_at >= ?", micros(now)), *last])]
+
+
+def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
+    """What is owed and overdue, the longest overdue first; ``told``: who is to be told by now."""
+    found = []
+    for row in _clocks(database, now, wanted, [("due_at < ?", micros(now))]):
+        late = micros(now) - row[0]
+        told = [level for level, after in json.loads(row[-1]) if after <= late]
+        found.append({**_owed(row), "overdue_hours": late // HOUR, "told": told})
+    return found
+
+
+def _clocks(
+    database: Database, now: datetime, wanted: Wanted, conditions: Sequence[tuple[str, Any]]
+) -> list[tuple[Any, ...]]:
+    given = [(f"{name} = ?", getattr(wanted, name)) for name in ("clock", "owed_by", "unit")]
+    some = [*conditions, *((text, value) for text, value in given if value is not None)]
+    where = " AND ".join(["ended_at IS NULL", *(text for text, _ in some)])
+    names = ", ".join(STATE if name == "state" else name for name in OWED).replace(":now", str(micros(now)))
+    statement = f"SELECT {names}, steps FROM clock WHERE {where} ORDER BY due_at, case_id, clock, number LIMIT ?"  # noqa: S608
+    return database.rows(statement, [*(value for _, value in some), wanted.limit])
+
+
+def _owed(row: Sequence[Any]) -> dict[str, Any]:
+    found = dict(zip(OWED, row, strict=False))
+    return {
+        **found,
+        "due_at": at_micros(found["due_at"]),
+        "started_at": at_micros(found["started_at"]),
+        "unit": found["unit"] or None,
+        "agency": found["agency"] or None,
+    }
+
+
+def findings(database: Database, now: datetime, wanted: WantedFindings) -> Answer:
+    """What was found, the oldest first."""
+    where, values = _conditions(now, wanted)
+    statement = (
+        f"SELECT {', '.join(FOUND)} FROM finding WHERE {where} "  # noqa: S608  (fixed names)
+        "ORDER BY since, subject, detector, finding LIMIT ?"
+    )
+    return _answered(database, now, [_found(row, now) for row in database.rows(statement, [*values, wanted.limit])])
+
+
+def count_findings(database: Database, now: datetime, wanted: WantedFindings) -> tuple[int, int]:
+    """How many findings there are, and how many of them are open."""
+    where, values = _conditions(now, wanted)
+    rows = database.rows(
+        "SELECT count(*), sum(CASE WHEN settled_at IS NULL OR settled_at > ? THEN 1 ELSE 0 END) "  # noqa: S608
+        f"FROM finding WHERE {where}",
+        [micros(now), *values],
+    )
+    return rows[0][0], int(rows[0][1] or 0)
+
+
+def finding(database: Database, now: datetime, finding_id: str) -> dict[str, Any] | None:
+    """One finding; None where there is no such finding then."""
+    statement = f"SELECT {', '.join(FOUND)} FROM finding WHERE finding = ? AND since < ?"  # noqa: S608  (fixed names)
+    rows = database.rows(statement, (finding_id, micros(now)))
+    return _answered(database, now, [_found(rows[0], now)])[0] if rows else None
+
+
+def left_out(database: Database) -> bool:
+    """Whether the detectors that need SciPy were left out."""
+    return database.rows("SELECT value FROM judged_form WHERE name = 'statistics'") == [("0",)]
+
+
+def _conditions(now: datetime, wanted: WantedFindings) -> tuple[str, list[Any]]:
+    some: list[tuple[str, list[Any]]] = [("since < ?", [micros(now)])]
+    if not wanted.settled:
+        some.append(("(settled_at IS NULL OR settled_at > ?)", [micros(now)]))
+    if wanted.detectors:
+        some.append((f"detector IN ({marks(wanted.detectors)})", list(wanted.detectors)))
+    if wanted.case is not None:
+        some.append(("subject = ? AND about = 'case'", [wanted.case]))
+    some += [(f"{name} = ?", [value]) for name in ("holder", "unit") if (value := getattr(wanted, name)) is not None]
+    return " AND ".join(text for text, _ in some), [value for _, values in some for value in values]
+
+
+def _found(row: Sequence[Any], now: datetime) -> dict[str, Any]:
+    found = dict(zip(FOUND, row, strict=True))
+    is_open = found["settled_at"] is None or found["settled_at"] > micros(now)
+    return {
+        **found,
+        "month": found["month"] or None,
+        "since": at_micros(found["since"]),
+        "unit": found["unit"] or None,
+        "agency": found["agency"] or None,
+        "state": "open" if is_open else "settled",
+        "settled_at": None if is_open else at_micros(found["settled_at"]),
+        "settled_by": None if is_open else found["settled_by"],
+        "told": [level for level, at in json.loads(found["told"]) if is_open and at <= micros(now)],
+        "evidence": json.loads(found["evidence"]),
+    }
+
+
+def _answered(database: Database, now: datetime, rows: Answer) -> Answer:
+    """The same with the latest answer to each."""
+    answers = {}
+    for some in in_parts(rows):
+        ids = [row["finding"] for row in some]
+        for finding_id, at, answer in database.rows(
+            f"SELECT finding, answered_at, answer FROM answered WHERE finding IN ({marks(ids)}) AND answered_at <= ? "  # noqa: S608
+            "ORDER BY answered_at, number",
+            [*ids, micros(now)],
+        ):
+            answers[finding_id] = at_micros(at), answer
+    for row in rows:
+        row["answered_at"], row["answer"] = answers.get(row["finding"], (None, None))
+    return rows

@@ -1,0 +1,226 @@
+"""What is judged of one case, as rows: its clocks, its findings, and what it adds to the counts over many cases.
+
+It is judged at the end of time: a row holds what never changes while no event comes, and whoever asks leaves out what lies
+after the moment that is asked about.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from casetrail.domain.answering import FindingAnswered
+from casetrail.domain.business_time import LAST
+from casetrail.domain.clock_runs import Runs, fold
+from casetrail.domain.clocks import Clock, ClockState, judged
+from casetrail.domain.codes import MachineKind, TokenKind
+from casetrail.domain.detectors.counting import Counted, counted
+from casetrail.domain.detectors.finding import Evidence, Finding
+from casetrail.domain.detectors.history import History
+from casetrail.domain.detectors.judging import Judge
+from casetrail.domain.detectors.machines import Beating, beatings
+from casetrail.domain.detectors.traces import Idle, Link, Trace
+from casetrail.domain.heartbeat import MACHINES
+from casetrail.domain.policy import Step
+from casetrail.domain.values import EPOCH, is_id
+from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.projections.registry import Hashed, Registry
+from casetrail.projections.rows import MICROSECOND, Row, micros
+
+END: Final = LAST - MICROSECOND
+"""The last moment: a limit that leads beyond the end of the calendar is never over."""
+MET: Final = frozenset({ClockState.MET, ClockState.MET_LATE})
+DAY: Final = timedelta(days=1)
+
+
+class CaseRows(NamedTuple):
+    """The rows of one case."""
+
+    clocks: list[Row]
+    findings: list[Row]
+    counted: list[Row]
+    tokens: list[Row]
+    traces: list[Row]
+    answered: list[Row]
+
+
+class CaseJudge:
+    """Judges one case after the other by what the registry says."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.judge = Judge(registry.policies)
+
+    def rows(self, case_id: str, events: Sequence[Hashed]) -> CaseRows:
+        """Everything that is judged of a case, from all of its events in their order."""
+        policies, left = self._registry.policies, self._registry.departures
+        runs = fold(case_id, [event for event, _ in events], policies, END, left)
+        history = History(case_id, left)
+        for event, leaf in events:
+            history.follow(event, leaf)
+        agency = history.case.facts.agency
+        trace = self.judge.trace(history)
+        return CaseRows(
+            [clock_row(runs, clock, number) for number, clock in enumerate(judged(runs, END), 1)],
+            [finding_row(one, agency) for one in self.judge.case(history, END)],
+            [counted_row(case_id, agency, one) for one in counted(history, self.judge.late(agency))],
+            [] if trace is None else [(token_of(*token), case_id) for token in trace.tokens],
+            [] if trace is None else [trace_row(trace)],
+            answered_rows(history),
+        )
+
+
+def clock_row(runs: Runs, clock: Clock, number: int) -> Row:
+    """The row of a run of a clock, the ``number``-th of its case."""
+    facts, owed = runs.case.facts, clock.ended_at is None
+    paused = runs.suspended[-1] if owed and clock.rule.pausable and runs.suspended else (None, None)
+    return (
+        clock.case_id, number, clock.name, clock.subject, facts.agency, facts.unit, clock.owed_by,
+        micros(clock.started_at), clock.started_by, micros(clock.due_at), micros(clock.ended_at), clock.ended_by,
+        int(clock.state in MET), micros(paused[0]), micros(paused[1]),
+        steps_text(clock.rule.escalation.steps) if owed else None,
+    )  # fmt: skip
+
+
+@cache
+def steps_text(steps: Sequence[Step]) -> str:
+    """Who is told of a missed clock, and how many microseconds after it was due."""
+    return json.dumps([[step.level.value, step.after.length(None) // MICROSECOND] for step in steps])
+
+
+def finding_row(one: Finding, agency: str) -> Row:
+    """The row of a finding."""
+    return (
+        one.id, one.detector, one.about.value, one.subject, one.month or "", agency, one.unit, one.holder,
+        micros(one.since), micros(one.settled_at), None if one.settled_by is None else str(one.settled_by), one.says,
+        json.dumps([str(event) for event in one.evidence]),
+        json.dumps([[told.level.value, micros(told.at)] for told in one.told()]),
+        json.dumps(one.partners),
+    )  # fmt: skip
+
+
+def answered_rows(history: History) -> list[Row]:
+    """What was answered to findings in the history of a case, or of the registry."""
+    return [
+        (history.case.id, step.number, step.body.finding, step.body.answer.value, micros(step.known_at))
+        for step in history.steps
+        if isinstance(step.body, FindingAnswered)
+    ]
+
+
+def counted_row(case_id: str, agency: str, one: Counted) -> Row:
+    """The row of one thing that is counted."""
+    group, step = one
+    return (
+        case_id, step.number, group.what.value, agency, *group.person, (step.known_at - EPOCH) // DAY,
+        micros(step.known_at), group.key, int(group.marked),
+    )  # fmt: skip
+
+
+def latest_moment(events: Iterable[Hashed]) -> datetime | None:
+    """The latest moment that events speak of."""
+    found = []
+    for event, _ in events:
+        found.append(event.timestamp if event.action is None or event.action.imported is None else None)
+        found.append(None if event.action is None else event.action.occurred_at)
+    return max((one for one in found if one is not None), default=None)
+
+
+def hashed(value: bytes) -> Hashed:
+    """A stored event, and its leaf hash."""
+    return decode_event(value).recorded(), leaf_hash(value)
+
+
+def is_judged(case_id: str) -> bool:
+    """Whether what stands under a key is judged as a case: stray submissions and the heartbeats of machines are not."""
+    return is_id(case_id) and not case_id.startswith(MACHINES)
+
+
+# --- machines ---
+
+
+def beatings_in(case_id: str, events: Iterable[Hashed]) -> list[Beating]:
+    """The heartbeats among some events under one key, joined; none under the key of a case."""
+    if not case_id.startswith(MACHINES):
+        return []
+    history = History(case_id)
+    for event, leaf in events:
+        history.follow(event, leaf)
+    return beatings(history)
+
+
+def beating_row(one: Beating) -> Row:
+    """The row of a beating."""
+    since, until = micros(one.since), micros(one.until)
+    return one.kind.value, one.agency, since, until, json.dumps(_plain(one.first)), json.dumps(_plain(one.last))
+
+
+def load_beating(row: Row) -> Beating:
+    """The beating of a row."""
+    kind, agency, since, until, first, last = row
+    return Beating(
+        MachineKind(kind),
+        agency,
+        _moment(since),
+        _moment(until),
+        _evidence(json.loads(first)),
+        _evidence(json.loads(last)),
+    )
+
+
+# --- traces ---
+
+
+def token_of(kind: TokenKind, value: bytes) -> bytes:
+    """A blinded token with its kind."""
+    return f"{kind}:".encode() + value
+
+
+def trace_row(trace: Trace) -> Row:
+    """The row of a trace."""
+    return trace.case_id, micros(trace.known_at), json.dumps(_plain(trace))
+
+
+def load_trace(text: str) -> Trace:
+    """The trace that ``trace_row`` made a text of."""
+    case_id, agency, unit, holder, partners, tokens, report, known_at, idle, links = json.loads(text)
+    return Trace(
+        case_id,
+        agency,
+        unit,
+        holder,
+        tuple(partners),
+        tuple((TokenKind(kind), bytes.fromhex(value)) for kind, value in tokens),
+        _evidence(report),
+        _moment(known_at),
+        tuple(
+            Idle(_moment(since), None if until is None else _moment(until), ended, _evidence(after), _maybe(by))
+            for since, until, ended, after, by in idle
+        ),
+        tuple(Link(other, _moment(at), _evidence(event)) for other, at, event in links),
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return micros(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _moment(at: int) -> datetime:
+    return EPOCH + at * MICROSECOND
+
+
+def _evidence(plain: Iterable[Any]) -> Evidence:
+    case_id, number, leaf = plain
+    return Evidence(case_id, number, bytes.fromhex(leaf))
+
+
+def _maybe(plain: Iterable[Any] | None) -> Evidence | None:
+    return None if plain is None else _evidence(plain)

@@ -1,0 +1,189 @@
+"""Findings over many cases, kept right: those of the persons, months and pairs of reports that something has changed for."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final
+
+from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
+from casetrail.domain.detectors.counting import Person
+from casetrail.domain.detectors.finding import About, finding_id
+from casetrail.domain.detectors.judging import Judge
+from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
+from casetrail.domain.detectors.machines import Beating, Machines
+from casetrail.domain.detectors.repeating import again, reported_again
+from casetrail.domain.detectors.survey import end_of_month, months_before
+from casetrail.domain.detectors.traces import Trace, in_order
+from casetrail.projections.database import Database, in_parts, marks
+from casetrail.projections.judgement_tables import BEATING, FINDING
+from casetrail.projections.judging import END, beating_row, finding_row, load_beating, load_trace
+from casetrail.projections.rows import Row
+from casetrail.projections.tallies import BY_DAY, BY_PERSON, Tallies, days, months_between
+
+OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
+OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name)
+REMOVE_REPEATED: Final = "DELETE FROM finding WHERE finding = ? AND subject = ?"
+
+
+class ManyJudge:
+    """Judges what is counted over many cases."""
+
+    def __init__(self, database: Database, judge: Judge) -> None:
+        self._database, self.judge = database, judge
+        self._tallies: dict[str, Tallies] = {}
+
+    def tallies(self, agency: str) -> Tallies:
+        """The counts of an agency's cases."""
+        if agency not in self._tallies:
+            self._tallies[agency] = Tallies(self._database, agency)
+        return self._tallies[agency]
+
+    # --- what one person is given ---
+
+    def persons(self, agency: str, persons: Iterable[Person]) -> None:
+        """Judge these persons anew."""
+        rows: list[Row] = []
+        for person in persons:
+            self._database.run(
+                f"DELETE FROM finding WHERE subject = ? AND detector IN ({marks(OF_PERSONS)}) AND agency = ? AND unit = ?",  # noqa: S608
+                (person.id, *OF_PERSONS, agency, person.unit),
+            )
+            survey = self.tallies(agency).of_person(person)
+            rows += [finding_row(one, agency) for one in self.judge.of_survey(survey, OF_PERSONS, END)]
+        self._write(rows)
+
+    def persons_of(self, agency: str, since: int) -> list[Person]:
+        """Who was given a case, or lost one, on a day or later."""
+        rows = self._database.rows(
+            f"SELECT DISTINCT unit, person FROM counted WHERE agency = ? AND day >= ? AND {BY_PERSON}",  # noqa: S608
+            (agency, since),
+        )
+        return [Person(*row) for row in rows]
+
+    # --- what is compared, month by month ---
+
+    def months(self, agency: str, months: Iterable[str]) -> None:
+        """Judge these months anew."""
+        for month in sorted(months):
+            self._database.run(
+                f"DELETE FROM finding WHERE agency = ? AND month = ? AND detector IN ({marks(OF_MONTHS)}) "  # noqa: S608
+                "AND about <> 'case'",
+                (agency, month, *OF_MONTHS),
+            )
+            survey = self.tallies(agency).of_month(month, self._before(agency, month))
+            self._write([finding_row(one, agency) for one in self.judge.of_survey(survey, OF_MONTHS, END)])
+
+    def _before(self, agency: str, month: str) -> list[str]:
+        """The months that a month is compared with."""
+        standards = [
+            self.judge.settings(agency, name)(end_of_month(month)) for name in (convenient_code.name, late_entries.name)
+        ]
+        most = max(standard.number("months") for standard in standards)
+        return [months_before(month, number) for number in range(1, most + 1)]
+
+    def months_since(self, agency: str, first: str) -> list[str]:
+        """The months from one on in which there is anything to judge."""
+        rows = self._database.rows(
+            f"SELECT max(day) FROM counted WHERE agency = ? AND {BY_DAY}",  # noqa: S608  (fixed names)
+            (agency,),
+        )
+        last = rows[0][0]
+        if last is None:
+            return [first]
+        return list(dict.fromkeys([first, *months_between(days(end_of_month(first).date()), last)]))
+
+    def first_month(self, agency: str) -> str | None:
+        """The first month in which there is anything to judge."""
+        rows = self._database.rows(
+            f"SELECT min(day) FROM counted WHERE agency = ? AND {BY_DAY}",  # noqa: S608  (fixed names)
+            (agency,),
+        )
+        return None if rows[0][0] is None else next(iter(months_between(rows[0][0], rows[0][0])))
+
+    # --- who is reported again ---
+
+    def reports(self, case_ids: Collection[str]) -> None:
+        """Judge anew whether these cases were reported again, and whether they report others again."""
+        for some in in_parts(list(case_ids)):
+            shared = self._shared(some)
+            traces = self._traces({case_id for pair in shared for case_id in pair})
+            rows: list[Row] = []
+            gone: list[Row] = []
+            for (one, other), tokens in shared.items():
+                earlier, new = sorted((traces[one], traces[other]), key=in_order)
+                kinds = [kind for kind, value in new.tokens if f"{kind}:".encode() + value in tokens]
+                standard = self.judge.settings(earlier.agency, reported_again.name)(new.known_at)
+                found = again(earlier, new, kinds, standard, END)
+                gone.append((pair_id(earlier, new), earlier.case_id))
+                if found is not None and not standard.off:
+                    rows.append(finding_row(found, earlier.agency))
+            self._database.run_many(REMOVE_REPEATED, gone)
+            self._write(rows)
+
+    def _shared(self, case_ids: Sequence[str]) -> dict[tuple[str, str], set[bytes]]:
+        """The pairs of reports that share tokens, of which one is among these, and the tokens."""
+        found: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
+        rows = self._database.rows(
+            "SELECT one.case_id, other.case_id, one.token FROM token AS one JOIN token AS other "  # noqa: S608
+            f"ON one.token = other.token AND one.case_id <> other.case_id WHERE one.case_id IN ({marks(case_ids)})",
+            case_ids,
+        )
+        for one, other, token in rows:
+            found[min(one, other), max(one, other)].add(bytes(token))
+        return dict(sorted(found.items()))
+
+    def _traces(self, case_ids: Collection[str]) -> dict[str, Trace]:
+        found = {}
+        for some in in_parts(sorted(case_ids)):
+            rows = self._database.rows(
+                f"SELECT case_id, trace FROM trace WHERE case_id IN ({marks(some)})",  # noqa: S608
+                some,
+            )
+            found.update({case_id: load_trace(text) for case_id, text in rows})
+        return found
+
+    # --- machines ---
+
+    def machines(self, new: Iterable[Beating]) -> None:
+        """Take in heartbeats, and judge the machines of their kinds anew."""
+        machines = Machines()
+        machines.add([load_beating(row) for row in self._database.rows("SELECT * FROM beating")])
+        machines.add(list(new))
+        self._database.run("DELETE FROM beating")
+        rows = [beating_row(one) for _, some in sorted(machines.of.items()) for one in some]
+        self._database.run_many(BEATING.insert(), rows)
+        self._database.run("DELETE FROM finding WHERE about = 'machine'")
+        self._write([finding_row(one, "") for one in self.judge.machines(machines, END)])
+
+    # --- from zero ---
+
+    def everything(self) -> None:
+        """Judge all persons, months and reports, where nothing of it has been judged yet."""
+        for (agency,) in self._database.rows("SELECT DISTINCT agency FROM counted"):
+            self.persons(agency, self.persons_of(agency, -(10**9)))
+            first = self.first_month(agency)
+            if first is not None:
+                self.months(agency, self.months_since(agency, first))
+        for some in self._sharing():
+            self.reports(some)
+
+    def _sharing(self) -> Iterator[list[str]]:
+        """The cases that share a token with another, some at a time."""
+        last = ""
+        while True:
+            rows = self._database.rows(
+                "SELECT DISTINCT case_id FROM token AS one WHERE case_id > ? AND EXISTS (SELECT 1 FROM token AS other "
+                "WHERE other.token = one.token AND other.case_id <> one.case_id) ORDER BY case_id LIMIT 500",
+                (last,),
+            )
+            if not rows:
+                return
+            yield [case_id for (case_id,) in rows]
+            last = rows[-1][0]
+
+    def _write(self, rows: Iterable[Row]) -> None:
+        self._database.run_many(FINDING.upsert(), list(rows))
+
+
+def pair_id(earlier: Trace, new: Trace) -> str:
+    """The id that a finding about a pair of reports has, if there is one."""
+    return finding_id(reported_again.name, About.CASE, earlier.case_id, None, new.report)

@@ -1,0 +1,60 @@
+"""What the registry says to those who judge: which policies each agency has adopted, and who has left."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+from casetrail.domain.case import Recorded
+from casetrail.domain.detectors.judging import check_settings
+from casetrail.domain.leaving import Departures, departures
+from casetrail.domain.policy import Adopted, Policy
+from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
+from casetrail.domain.registry import Adoption, adoptions
+
+DEFAULT: Final = "generic"
+
+Hashed = tuple[Recorded, bytes]
+"""An event, and its leaf hash."""
+
+
+class Registry(NamedTuple):
+    """What the registry's events say."""
+
+    policies: Adopted
+    departures: Departures
+    adopted: Sequence[tuple[Adoption, Policy]]
+
+
+def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry:
+    """What the registry's events say, all in their order.
+
+    ``agency``: whose policies they are by themselves; where it is None, the agency's that has adopted one first.
+    """
+    listed = [(one, policy) for one, policy in readable([event for event, _ in events]) if isinstance(policy, Policy)]
+    found = [(one.actor.agency, one.since, policy) for one, policy in listed]
+    policies = Adopted(default_policy(), found, agency or next((one for one, _, _ in found), None))
+    return Registry(policies, departures(events), listed)
+
+
+def readable(registry: Iterable[Recorded]) -> Iterator[tuple[Adoption, Policy | PolicyFileInvalid]]:
+    """The policies that were adopted, in order; of one that cannot be read, and is in force nowhere, what is wrong."""
+    for one in adoptions(registry):
+        try:
+            policy = parse_policy(one.text)
+            check_settings(policy)
+        except PolicyFileInvalid as error:
+            yield one, error
+        else:
+            yield one, policy
+
+
+def preset_text(name: str) -> str:
+    """The text of a policy that comes with the program."""
+    return (files("casetrail.domain") / "presets" / f"{name}.toml").read_text("utf-8")
+
+
+@cache
+def default_policy() -> Policy:
+    """The policy of an agency that has adopted none."""
+    return parse_policy(preset_text(DEFAULT))
