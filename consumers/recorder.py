@@ -154,22 +154,33 @@ class Recorder:
 
     def step(self, timeout: float) -> int:
         """Record what has come, waiting up to ``timeout`` seconds for it; how many actions were answered."""
-        count = 0
-        records = self._group.poll(timeout, self._batch)
         try:
-            for partition, some in groupby(
-                sorted(records, key=attrgetter("partition", "offset")), lambda r: r.partition
-            ):
-                if partition in self._owned:
-                    count += self._owned[partition].record(some)
-        except LogError:
-            self._store.unlearn()
-            self._owned.clear()
+            count = self._answer(self._group.poll(timeout, self._batch))
+        except BaseException:
+            self._abandon()
             raise
         self.recorded += count
         if self._store.unsaved >= SAVE_EVERY:
             self.save()
         return count
+
+    def _answer(self, records: Iterable[Record]) -> int:
+        count = 0
+        for partition, some in groupby(sorted(records, key=attrgetter("partition", "offset")), lambda r: r.partition):
+            if partition in self._owned:
+                count += self._owned[partition].record(some)
+        return count
+
+    def _abandon(self) -> None:
+        """Own nothing, and know nothing that is not saved.
+
+        After an error some of it was decided but never appended, or followed without a position to save it with: in the
+        state file it would look like a history that somebody has altered.
+        """
+        self._store.unlearn()
+        for owned in self._owned.values():
+            owned.writer.close()
+        self._owned.clear()
 
     def save(self) -> None:
         """Bring the state file up to what has been recorded. Raises ``WriterFenced`` where somebody else has appended."""
@@ -183,12 +194,12 @@ class Recorder:
 
     def close(self) -> None:
         """Leave the group; what was recorded stays recorded."""
-        with suppress(LogError):
-            self.save()
-        for owned in self._owned.values():
-            owned.writer.close()
-        self._owned.clear()
-        self._group.close()
+        try:
+            with suppress(LogError):
+                self.save()
+        finally:
+            self._abandon()
+            self._group.close()
 
 
 def _answered_action(event: Record) -> int:

@@ -1,0 +1,100 @@
+"""Whatever ends a recorder, its state file holds what its position says: the next recorder goes on, and cries no wolf.
+
+Found by the simulation.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from casetrail.consumers import recorder as recorder_module
+from casetrail.consumers.recorder import Recorder
+from casetrail.eventlog.codec import encode_action
+from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.port import Entry, Topic
+from casetrail.projections.case_store import CaseStore
+from tests.actions import life
+from tests.simulation.memory_log import Cluster, MemoryLog
+
+CASE = "C-1"
+
+
+class Failing:
+    """Lets calls through until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.what, self.after = "", 0
+
+    def __call__(self, what: str) -> None:
+        if self.error is not None and self.what in what:
+            self.after -= 1
+            if self.after < 0:
+                raise self.error
+
+    def fail(self, error: BaseException, what: str, after: int = 0) -> None:
+        """Fail from now on, ``after`` so many calls of that name."""
+        self.error, self.what, self.after = error, what, after
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    cluster = Cluster("test", 1)
+    MemoryLog(cluster).append(Topic.ACTIONS, [Entry(CASE.encode(), encode_action(one)) for one in life(CASE)])
+    return cluster
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[CaseStore]:
+    store = CaseStore(tmp_path / "state", "test")
+    yield store
+    store.close()
+
+
+def assert_goes_on(cluster: Cluster, store: CaseStore) -> None:
+    """A recorder that starts with this state file answers every action."""
+    store.unlearn()
+    recorder = Recorder(MemoryLog(cluster), store)
+    while recorder.step(0.0):
+        pass
+    recorder.close()
+    answered = [record for record in cluster.lanes[Topic.EVENTS][0].slots if record is not None]
+    assert len(answered) == len(cluster.lanes[Topic.ACTIONS][0].slots)
+    assert [history.case.version for _, history, _ in store.stored()] == [len(answered)]
+
+
+def test_following_the_events_may_fail_halfway(
+    cluster: Cluster, store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Recorder(MemoryLog(cluster), CaseStore(":memory:", "test"))
+    first.step(0.0)
+    cluster.groups.clear()
+    monkeypatch.setattr(recorder_module, "BATCH", 2)
+    failing = Failing()
+    failing.fail(LogUnreachable("no answer"), "poll events", after=1)
+    second = Recorder(MemoryLog(cluster, failing), store)
+    with pytest.raises(LogUnreachable):
+        second.step(0.0)
+    second.close()
+    assert_goes_on(cluster, store)
+
+
+def test_the_log_may_be_out_of_reach_when_a_recorder_is_closed(cluster: Cluster, store: CaseStore) -> None:
+    failing = Failing()
+    recorder = Recorder(MemoryLog(cluster, failing), store)
+    recorder.step(0.0)
+    failing.fail(LogUnreachable("no answer"), "read the last of events")
+    recorder.close()
+    assert_goes_on(cluster, store)
+
+
+def test_a_recorder_may_be_interrupted_while_it_decides(cluster: Cluster, store: CaseStore) -> None:
+    failing = Failing()
+    recorder = Recorder(MemoryLog(cluster, failing), store, batch=3)
+    recorder.step(0.0)
+    failing.fail(KeyboardInterrupt(), "send")
+    with pytest.raises(KeyboardInterrupt):
+        recorder.step(0.0)
+    recorder.close()
+    assert_goes_on(cluster, store)
