@@ -31,7 +31,7 @@ WOULD: Final = ("line", "action", "at", "person", "agency", "role", "unit", "age
 def import_staff(config: Config, file: Path, rejects: Path | None, dry_run: bool, timeout: float, form: str) -> None:
     """Import a staff list: who works where, in which role, since when and until when.
 
-    Columns: person, agency, role, joined; and, where wanted, unit, left, agency_kind. docs/importing.md explains them. Only
+    Columns: person, agency, role, joined; and, where wanted, unit, left, agency_kind. docs/registry.md explains them. Only
     what the registry lacks is recorded, so the same list or next month's can be imported again at any time. Exit code 8
     where some rows could not be taken.
     """
