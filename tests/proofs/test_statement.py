@@ -1,5 +1,6 @@
 """A statement reads back as what was signed, and nothing else is one."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casetrail.eventlog.embedded import EmbeddedLog
-from casetrail.eventlog.port import Entry, Topic
+from casetrail.eventlog.opening import init_log
+from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.proofs import newest
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
@@ -72,20 +73,27 @@ def test_a_file_with_other_bytes_or_rows_is_not_the_one_that_was_signed() -> Non
         replace(STATEMENT, rows=3).check(CONTENT)
 
 
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    """A log without a checkpoint; on Kafka the markers of transactions take offsets of their own."""
+    chosen = f"sqlite:{tmp_path / 'log.db'}" if request.param == "embedded" else request.getfixturevalue("kafka_url")
+    with init_log(chosen, partitions=1, replication=1, min_isr=1) as opened:
+        yield opened
+
+
 def test_the_newest_checkpoint_is_found_behind_whatever_was_written_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(newest, "BACK", 2)
-    with EmbeddedLog.create(tmp_path / "log", "log") as log:
-        assert newest_checkpoint(log) is None
-        fill(log, ["C-1"])
-        with notary_of(log, tmp_path / "notary") as notary:
-            publish(notary)
-            first = newest_checkpoint(log)
-            publish(notary)
-            size = notary.tree.size
-        note = newest_checkpoint(log)
-        assert note is not None and note != first
-        assert parse_checkpoint(parse_note(note).text).size == size
-        log.append(Topic.CHECKPOINTS, [Entry(None, b"anything", 0) for _ in range(30)])
-        assert newest_checkpoint(log) == note
+    assert newest_checkpoint(log) is None
+    fill(log, ["C-1"])
+    with notary_of(log, tmp_path / "notary") as notary:
+        publish(notary)
+        first = newest_checkpoint(log)
+        publish(notary)
+        size = notary.tree.size
+    note = newest_checkpoint(log)
+    assert note is not None and note != first
+    assert parse_checkpoint(parse_note(note).text).size == size
+    log.append(Topic.CHECKPOINTS, [Entry(None, b"anything", 0) for _ in range(30)])
+    assert newest_checkpoint(log) == note
