@@ -8,7 +8,8 @@ from casetrail.cli.clocks import Asked
 from casetrail.domain.clocks import clocks
 from casetrail.domain.detectors.history import History
 from casetrail.domain.partner_ledger import Standing, standings
-from casetrail.projections.partner import Key, Wanted, histories, pages
+from casetrail.projections.judgements import stored_histories
+from casetrail.projections.partner import Key, Wanted, pages
 
 if TYPE_CHECKING:
     from casetrail.projections.database import Database
@@ -50,7 +51,8 @@ def rows(
 
 def _standings(database: "Database", page: list[Key], agency: str, question: Asked) -> Mapping[Key, Standing]:
     found = {}
-    for case_id, events in histories(database, sorted({key[0] for key in page}), question.until).items():
+    for case_id, stored in stored_histories(database, sorted({key[0] for key in page})):
+        events = [one for one in stored if question.until is None or one[0].timestamp <= question.until]
         history = History(case_id, question.departures)
         for event, leaf in events:
             history.follow(event, leaf)

@@ -4,17 +4,13 @@ It finds the cases of an agency at once. What has become of each follows from it
 when it is asked for, from the timeline: a page of cases at a time, whatever the log holds besides.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final
 
-from casetrail.domain.case import Case, Recorded
+from casetrail.domain.case import Case
 from casetrail.domain.partner_ledger import Part, entries
-from casetrail.eventlog.codec import decode_event
-from casetrail.eventlog.hashing import leaf_hash
 from casetrail.projections.database import Database
 from casetrail.projections.rows import Row, micros
 
@@ -24,8 +20,6 @@ FORGOTTEN: Final = "DELETE FROM partner_ledger WHERE case_id = ?"
 
 Key = tuple[str, Part, str]
 """An entry of the ledger: case, part and subject."""
-Hashed = tuple[Recorded, bytes]
-"""An event, and its leaf hash."""
 
 
 @dataclass(frozen=True)
@@ -74,20 +68,4 @@ def _statement(wanted: Wanted, after: tuple[Any, ...]) -> tuple[str, list[Any]]:
 def count(database: Database, agency: str) -> int:
     """How many entries an agency has."""
     found: int = database.rows("SELECT count(*) FROM partner_ledger WHERE agency = ?", (agency,))[0][0]
-    return found
-
-
-def histories(database: Database, case_ids: Sequence[str], until: datetime | None = None) -> dict[str, list[Hashed]]:
-    """The events of some cases in their order, those that were recorded by ``until``, if that is given."""
-    marks = ", ".join("?" * len(case_ids))
-    rows = database.rows(
-        f"SELECT case_id, event FROM timeline WHERE case_id IN ({marks}) ORDER BY case_id, number",  # noqa: S608
-        case_ids,
-    )
-    found = {}
-    for case_id, some in groupby(rows, itemgetter(0)):
-        events = [(decode_event(bytes(value)), leaf_hash(bytes(value))) for _, value in some]
-        found[case_id] = [
-            (event.recorded(), leaf) for event, leaf in events if until is None or event.recorded_at <= until
-        ]
     return found

@@ -186,7 +186,6 @@ def ask_everything(database: Database, text: str) -> None:
         lambda: queries.referrals(database, None, (text,), 9),
         lambda: list(partner.pages(database, partner.Wanted(text))),
         lambda: list(partner.pages(database, partner.Wanted("cac", case_id=text))),
-        lambda: list(partner.histories(database, [text])),
     )
     for ask in questions:
         try:
@@ -339,13 +338,6 @@ class QueriesKit:
             assert sum(map(len, partner.pages(database, partner.Wanted("cac", **wanted)))) == count, wanted
         # the responsible agency is no partner of its own cases, but of those that it reported to another
         assert list(partner.pages(database, partner.Wanted("metro-pd"))) == [[("free", Part.REPORTED, "R-1")]]
-
-    def test_histories_of_some_cases_are_read_at_once(self, database: Database) -> None:
-        found = partner.histories(database, ["worked", "no-such-case", "asked"])
-        assert {case_id: len(events) for case_id, events in found.items()} == {"worked": 5, "asked": 7}
-        assert [event.originator_version for event, _ in found["asked"]] == [1, 2, 3, 4, 5, 6, 7]
-        until = MONDAY + 35 * DAY + timedelta(hours=1)
-        assert len(partner.histories(database, ["asked"], until)["asked"]) == 4
 
     def test_intake_by_month_unit_and_first_offence(self, database: Database) -> None:
         found = queries.intake(database)
