@@ -52,7 +52,11 @@ class Notary:
         register_in_log(log)
         self._writer = log.writer(0, Topic.CHECKPOINTS)
         self.tree = LogTree(log, directory, self._check)
-        self.tree.follow()
+        try:
+            self.tree.follow()
+        except BaseException:
+            self.tree.close()  # the next notary must be able to open it
+            raise
         self._published_at = monotonic() - cadence.every  # what waits already has waited long enough
         self.covered = self.tree.covered()  # kept, for whoever asks from another thread
 

@@ -18,6 +18,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.outcome import ChainBroken, answer, case_of, follow
 from casetrail.eventlog.port import Entry, Log, Reader, Record, Topic, Writer
 from casetrail.projections.case_store import CaseStore, Position
+from casetrail.projections.errors import ViewMoved
 
 LOG: Final = logging.getLogger("casetrail.recorder")
 BATCH: Final = 2000
@@ -84,6 +85,7 @@ class OwnedPartition:
         try:
             follow(self.store.cache.history(case_id), record)
         except (ChainBroken, Unreadable) as error:
+            self.store.check(self.partition)  # another recorder may have brought the stored case on meanwhile
             raise RecorderFault(
                 f"partition {self.partition}, offset {record.offset}: {error}; nothing is recorded "
                 "in this partition until somebody has looked: run 'casetrail count' and 'casetrail replay'"
@@ -123,8 +125,8 @@ class OwnedPartition:
 class Recorder:
     """A member of the group of recorders of a log. Call ``step`` again and again, then ``close``.
 
-    ``WriterFenced`` or ``LogUnreachable`` out of ``step`` means: close this recorder and make a new one, which finds
-    out from the log what has been recorded.
+    ``WriterFenced``, ``LogUnreachable`` or ``ViewMoved`` out of ``step`` means: close this recorder and make a new one,
+    which finds out from the log what has been recorded.
     """
 
     def __init__(self, log: Log, store: CaseStore, group: str = "recorder", batch: int = BATCH) -> None:
@@ -183,7 +185,10 @@ class Recorder:
         self._owned.clear()
 
     def save(self) -> None:
-        """Bring the state file up to what has been recorded. Raises ``WriterFenced`` where somebody else has appended."""
+        """Bring the state file up to what has been recorded.
+
+        Raises ``WriterFenced`` where somebody else has appended, ``ViewMoved`` where somebody else has saved.
+        """
         if not self._store.unsaved:
             return
         positions = {}
@@ -195,7 +200,7 @@ class Recorder:
     def close(self) -> None:
         """Leave the group; what was recorded stays recorded."""
         try:
-            with suppress(LogError):
+            with suppress(LogError, ViewMoved):
                 self.save()
         finally:
             self._abandon()

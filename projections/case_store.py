@@ -3,6 +3,9 @@
 The file is a convenience. It names the position up to which it follows the events, is checked against them when it is
 opened, and may be deleted at any time: everything is folded anew. Memory stays bounded: only the cases used last are
 kept, the others are read back when they are needed.
+
+Recorders of one machine may share a file. A partition has one recorder at a time, but may come back to one that had it
+before: so what is in memory is held against the file wherever another process may have written to it.
 """
 
 import sqlite3
@@ -14,7 +17,7 @@ from typing import Final, NamedTuple
 from casetrail.domain.memory import MEMORY, dump_case, load_case
 from casetrail.eventlog.outcome import History
 from casetrail.projections.cache import CACHED_CASES, HistoryCache
-from casetrail.projections.errors import ViewError
+from casetrail.projections.errors import ViewError, ViewMoved
 
 MOST_VARIABLES: Final = 500
 
@@ -54,6 +57,8 @@ class CaseStore:
                 f"the state file {path} cannot be used ({error}); if it is one, delete it: it is made anew from the log"
             ) from error
         self.cache = HistoryCache(self._load, cached)
+        self._rests_on: dict[int, Position | None] = {}  # the position from which memory goes on, by partition
+        self._version = self._file_version()
         self._check_form({"log": log, "memory": MEMORY})
 
     def _check_form(self, form: Mapping[str, str]) -> None:
@@ -85,8 +90,25 @@ class CaseStore:
                 found[case_id] = History(load_case(case_id, state), last_hash)
         return found
 
+    def _file_version(self) -> int:
+        """Another one when another process has written."""
+        return int(self._database.execute("PRAGMA data_version").fetchone()[0])
+
     def position(self, partition: int) -> Position | None:
-        """Up to where the stored histories follow a partition's events; None: not at all."""
+        """Up to where the stored histories follow a partition's events, to go on from there; None: not at all."""
+        if (version := self._file_version()) != self._version:
+            self._version = version
+            self.unlearn()
+        self._rests_on[partition] = self._stored_position(partition)
+        return self._rests_on[partition]
+
+    def check(self, partition: int) -> None:
+        """Raises ``ViewMoved`` where another process has moved a partition on in the file since it was asked for."""
+        if self._stored_position(partition) != self._rests_on.get(partition):
+            self.unlearn()
+            raise ViewMoved(f"partition {partition}: another recorder has gone on with it in the same state file")
+
+    def _stored_position(self, partition: int) -> Position | None:
         row = self._database.execute("SELECT offset, last_hash FROM position WHERE partition = ?", (partition,))
         found = row.fetchone()
         return None if found is None else Position(*found)
@@ -97,12 +119,17 @@ class CaseStore:
         return self.cache.unwritten
 
     def save(self, positions: Mapping[int, Position]) -> None:
-        """Write what has changed, together with the positions that it stands for, in one transaction."""
+        """Write what has changed, together with the positions that it stands for, in one transaction.
+
+        Raises ``ViewMoved`` where another process has moved one of these partitions on: nothing is written then.
+        """
         rows = [
             (history.case.id, partition, history.last_hash, dump_case(history.case))
             for partition, history in self.cache.changes()
         ]
         with self._transaction() as database:
+            for partition in positions:
+                self.check(partition)
             database.executemany(
                 "INSERT INTO history VALUES (?, ?, ?, ?) ON CONFLICT (case_id) DO UPDATE "
                 "SET partition = excluded.partition, last_hash = excluded.last_hash, state = excluded.state",
@@ -113,6 +140,7 @@ class CaseStore:
                 "SET offset = excluded.offset, last_hash = excluded.last_hash",
                 [(partition, *position) for partition, position in positions.items()],
             )
+        self._rests_on |= positions
         self.cache.written()
 
     def unlearn(self) -> None:
@@ -125,6 +153,7 @@ class CaseStore:
         with self._transaction() as database:
             database.execute("DELETE FROM history WHERE partition = ?", (partition,))
             database.execute("DELETE FROM position WHERE partition = ?", (partition,))
+        self._rests_on[partition] = None
 
     def stored(self) -> Iterator[tuple[int, History, str]]:
         """Every stored history, with its partition and its text; what is unsaved is not among them."""

@@ -1,6 +1,6 @@
 """Whatever ends a recorder, its state file holds what its position says: the next recorder goes on, and cries no wolf.
 
-Found by the simulation.
+So does a notary's folder. All of this was found by the simulation.
 """
 
 from collections.abc import Iterator
@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from casetrail.audit.balance import balance
+from casetrail.audit.replaying.replay import extents_of, replay_partition
 from casetrail.consumers import recorder as recorder_module
+from casetrail.consumers.notary import Notary
 from casetrail.consumers.recorder import Recorder
 from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.port import Entry, Topic
-from casetrail.projections.case_store import CaseStore
+from casetrail.projections.case_store import CaseStore, Position
+from casetrail.projections.errors import ViewMoved
 from tests.actions import life
+from tests.consumers.notarial import KEY
 from tests.simulation.memory_log import Cluster, MemoryLog
 
 CASE = "C-1"
@@ -98,3 +103,53 @@ def test_a_recorder_may_be_interrupted_while_it_decides(cluster: Cluster, store:
         recorder.step(0.0)
     recorder.close()
     assert_goes_on(cluster, store)
+
+
+def submit(cluster: Cluster) -> None:
+    MemoryLog(cluster).append(Topic.ACTIONS, [Entry(CASE.encode(), encode_action(one)) for one in life(CASE)])
+
+
+def test_a_partition_that_comes_back_is_not_decided_from_memory(
+    cluster: Cluster, store: CaseStore, tmp_path: Path
+) -> None:
+    first = Recorder(MemoryLog(cluster), store)
+    first.step(0.0)
+    first.save()
+    submit(cluster)
+    other_store = CaseStore(tmp_path / "state", "test")  # two recorders of one machine share its state file
+    other = Recorder(MemoryLog(cluster), other_store, "another")
+    other.step(0.0)
+    other.close()
+    other_store.close()
+    submit(cluster)
+    cluster.groups["test.recorder"].generation += 1
+    first.step(0.0)
+    first.close()
+    log = MemoryLog(cluster)
+    assert [(one.faults, one.pending) for one in balance(log)] == [([], 0)]
+    assert [replay_partition(log, extent).findings for extent in extents_of(log)] == [[]]
+    assert [history.case.version for _, history, _ in store.stored()] == [18]
+
+
+def test_a_recorder_that_stood_still_does_not_save_over_what_another_has_saved(
+    cluster: Cluster, store: CaseStore, tmp_path: Path
+) -> None:
+    zombie = Recorder(MemoryLog(cluster), store)
+    zombie.step(0.0)
+    other = CaseStore(tmp_path / "state", "test")
+    other.save({0: Position(1, bytes(32))})
+    other.close()
+    with pytest.raises(ViewMoved, match="partition 0"):
+        zombie.save()
+    assert store.position(0) == Position(1, bytes(32))
+    assert list(store.stored()) == []
+    zombie.close()
+
+
+def test_a_notary_that_could_not_begin_leaves_its_folder_to_the_next(cluster: Cluster, tmp_path: Path) -> None:
+    failing = Failing()
+    failing.fail(LogUnreachable("no answer"), "ask where checkpoints end")
+    with pytest.raises(LogUnreachable) as kept:
+        Notary(MemoryLog(cluster, failing), tmp_path / "notary", KEY)
+    Notary(MemoryLog(cluster), tmp_path / "notary", KEY).close()
+    assert kept.value.code == "log-unreachable"  # whoever keeps the error keeps all that it had open
