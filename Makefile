@@ -2,13 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := domain eventlog privacy proofs publishing consumers projections audit importing exporting demo cli
+ROOMS := domain eventlog privacy proofs publishing consumers projections audit importing exporting demo sunlight cli
 CODE := $(ROOMS) tests tools bench
 LOCKER := .cache/locker
 LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --no-header
 
-.PHONY: help demo test test-embedded check format bench docs lock clean venv
+.PHONY: help demo test test-embedded browser check format bench docs lock clean venv
 .DEFAULT_GOAL := help
 
 help: ## what can be done here
@@ -17,11 +17,20 @@ help: ## what can be done here
 demo: venv ## install what is needed, and play the 149 reports on the embedded log
 	@$(BIN)/casetrail demo
 
-test: check ## all checks and all tests, with a real Kafka broker and a real PostgreSQL
+test: check browser ## all checks and all tests, with a real Kafka broker, a real PostgreSQL and a real Chromium
 	$(BIN)/pytest
 
-test-embedded: check ## the same without the tests that need a broker or PostgreSQL
-	$(BIN)/pytest -m "not broker and not postgres"
+test-embedded: check ## the same without the tests that need a broker, PostgreSQL or a browser
+	$(BIN)/pytest -m "not broker and not postgres and not browser"
+
+browser: # where it cannot be installed here, the tests that need it say what to do
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	    command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing Debian's chromium for the tests of the public report"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium \
+	        >/dev/null || true; \
+	fi
 
 check: venv ## format, lint, types, folder rules, generated files
 	$(BIN)/ruff format --check $(CODE)

@@ -141,8 +141,9 @@ FIGURES: Final = (
     Figure("waiting", "Waiting to be screened", "Nobody has decided yet whether the report is investigated.", 20),
     Figure("screened_out", "Screened out", "It was decided, for a recorded reason, not to investigate the report.", 30),
     Figure("merged", "Merged", "The report goes on under the number of another report.", 10),
-    *(Figure(f"contact_{name}", heading, "Time from receipt to the first contact with the victim.", 3)
-      for name, heading in CONTACT_HEADINGS.items()),
+    *(Figure(f"contact_{name}", heading, "Time from receipt to the first contact with the child or victim.", 3)
+      for name, heading in CONTACT_HEADINGS.items() if name != NEVER),
+    Figure(f"contact_{NEVER}", CONTACT_HEADINGS[NEVER], "Nobody has contacted the child, or the victim, yet.", 3),
     *(Figure(f"as_{name}", heading, "The disposition with which the report is closed.", 3)
       for name, heading in CLOSED_AS.items()),
 )  # fmt: skip
@@ -190,18 +191,70 @@ def report_columns() -> Columns:
 
 # --- ages of open reports ---
 
-AGE_BANDS: Final = (
-    (0, "up to 3 months"),
-    (3, "3 to 6 months"),
-    (6, "6 to 12 months"),
-    (12, "1 to 2 years"),
-    (24, "more than 2 years"),
-)
-"""From how many calendar months ago on a report was received, and the name of the band."""
+AGES: Final = (0, 3, 6, 12, 24)
+"""From how many calendar months on each band of ages begins: a report of the present month is 0 months old."""
 
 
 def age_band(month: str, now_month: str) -> int:
     """The number of the band of reports that were received in a month, both as ``YYYY-MM``."""
     (year, number), (now_year, now_number) = (map(int, one.split("-")) for one in (month, now_month))
     months = 12 * (now_year - year) + now_number - number
-    return max(place for place, (start, _) in enumerate(AGE_BANDS) if months >= start or place == 0)
+    return max(place for place, start in enumerate(AGES) if months >= start or place == 0)
+
+
+def age_name(first: int, last: int) -> str:
+    """The name of the bands from number ``first`` to number ``last`` together."""
+    start, end = AGES[first], AGES[last + 1] if last + 1 < len(AGES) else None
+    if end is None:
+        return f"more than {_length(start)}" if start else "all ages"
+    if start == 0:
+        return f"up to {_length(end)}"
+    if start % 12 == end % 12 == 0:
+        return f"{start // 12} to {_length(end)}"
+    return f"{start} to {end} months"
+
+
+def _length(months: int) -> str:
+    if months % 12:
+        return f"{months} months"
+    return f"{months // 12} year{'s' if months > 12 else ''}"
+
+
+# --- clocks, escalations and findings ---
+
+CLOCK_FIGURES: Final = (
+    Figure("late", "Missed", "What was owed came after its time, or is overdue.", 90),
+    Figure("met", "Met", "What was owed came in time.", 50),
+    Figure("met_late", "Met late", "What was owed came after its time.", 40),
+    Figure("missed", "Not met", "It was due, and has not come.", 40),
+    Figure(
+        "lapsed", "Lapsed", "It ended before it was due by what makes it needless, such as the end of the case.", 10
+    ),
+    Figure("running", "Running", "It is not due yet, or pauses while the case is suspended.", 20),
+)
+CLOCK_STATES: Final = (
+    frozenset({"late", "met_late"}), frozenset({"late", "missed"}), frozenset({"met"}), frozenset({"lapsed"}),
+    frozenset({"running"}),
+)  # fmt: skip
+
+ESCALATION_FIGURES: Final = (
+    Figure("answered", "Answered", "Somebody who was told of the missed deadline has answered."),
+    Figure("unanswered", "Unanswered", "Somebody was told of the missed deadline, and nobody has answered."),
+)
+ESCALATION_STATES: Final = (frozenset({"answered"}), frozenset({"unanswered"}))
+
+FINDING_AGES: Final = (
+    ("open_30", "Open up to 30 days", timedelta(days=30)),
+    ("open_90", "30 to 90 days", timedelta(days=90)),
+    ("open_365", "90 days to a year", timedelta(days=365)),
+)
+"""Each up to and including its end: the time since a finding could be seen."""
+FINDING_FIGURES: Final = (
+    Figure("open", "Open", "What was found has not been put right.", 90),
+    Figure("settled", "Settled", "What was found has been put right since.", 50),
+    *(Figure(name, heading, "How long an open finding could have been seen.", 3) for name, heading, _ in FINDING_AGES),
+    Figure("open_longer", "Longer", "How long an open finding could have been seen.", 3),
+)
+FINDING_STATES: Final = (
+    frozenset({"settled"}), *(frozenset({"open", name}) for name, _, _ in FINDING_AGES), frozenset({"open", "open_longer"}),
+)  # fmt: skip

@@ -229,19 +229,19 @@ class _Search:
                     yield _Swap(cost, abs(other - number), give, take, other, changes)
 
 
-def pooled(rows: Sequence[Row]) -> list[list[Row]]:
-    """Neighbouring rows of a block together, as few as it takes for none to be small.
+def pooled(rows: Sequence[Row], least: int = THRESHOLD) -> list[list[Row]]:
+    """Neighbouring rows of a block together, as few as it takes for none to have fewer than ``least``.
 
-    A row of nothing stays by itself. Where a whole block is small, it stays so: its rows are one group.
+    A row of nothing stays by itself. Where a whole block has fewer, its rows are one group.
     """
     found: list[list[Row]] = []
     for row in rows:
-        if found and found[-1][0].block == row.block and is_small(size(found[-1])):
+        if found and found[-1][0].block == row.block and 0 < size(found[-1]) < least:
             found[-1].append(row)
         else:
             found.append([row])
     for place in range(len(found) - 1, 0, -1):
-        if is_small(size(found[place])) and found[place - 1][0].block == found[place][0].block:
+        if 0 < size(found[place]) < least and found[place - 1][0].block == found[place][0].block:
             found[place - 1] += found.pop(place)
     return found
 

@@ -11,7 +11,7 @@ from tests.servers.kafka import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 ROOMS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
-PACKAGED = {".py", ".avsc", ".json", ".sql", ".yaml", ".toml", ".typed"}
+PACKAGED = {".py", ".avsc", ".json", ".sql", ".yaml", ".toml", ".typed", ".html", ".css"}
 
 
 def files_of_rooms() -> set[str]:

@@ -1,0 +1,127 @@
+"""What an edition rests on: views at one position of the log, and the newest checkpoint that covers no more than they do."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from casetrail.domain.notarized import CheckpointPublished
+from casetrail.eventlog.notarized import decode_notarized
+from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.stream import Stream
+from casetrail.projections.database import Database, PostgresDatabase, open_database
+from casetrail.projections.judgement_queries import horizon, judged_up_to
+from casetrail.projections.rebuild import rebuild
+from casetrail.projections.tables import application_name
+from casetrail.proofs.checkpoint import parse_checkpoint
+from casetrail.proofs.note import parse_note
+from casetrail.sunlight.counting import Counted, counted
+from casetrail.sunlight.edition import Basis, Checkpointed
+from casetrail.sunlight.errors import BeyondTheLog, MomentTooEarly, ViewsMoving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Positions = Mapping[int, int]
+"""By partition of the events, the offset after the last one."""
+
+
+class UpTo:
+    """A log as if it ended earlier: after the events before some offsets."""
+
+    def __init__(self, log: Log, ends: Positions) -> None:
+        """Raises ``BeyondTheLog`` for a partition or an offset that the log has not."""
+        found = log.end_offsets(Topic.EVENTS)
+        for partition, end in ends.items():
+            if end > found.get(partition, -1):
+                raise BeyondTheLog(f"partition {partition} of the log does not reach up to offset {end}")
+        self._log, self._ends = log, {partition: ends.get(partition, 0) for partition in found}
+
+    def end_offsets(self, topic: Topic) -> dict[int, int]:
+        """Where each partition ends: the events earlier than they do."""
+        return dict(self._ends) if topic is Topic.EVENTS else self._log.end_offsets(topic)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+@contextmanager
+def views_from(
+    log: Log,
+    log_url: str,
+    options: Mapping[str, object],
+    ends: Positions | None,
+    progress: "Callable[[int], None] | None",
+) -> Iterator[Database]:
+    """Views of the log that are made for this alone, from its events, and thrown away."""
+    with tempfile.TemporaryDirectory(prefix="casetrail-") as folder:
+        url = f"sqlite:{Path(folder) / 'views'}"
+        cut: Any = log if ends is None else UpTo(log, ends)
+        rebuild(cut, log_url, url, options, progress)
+        database = open_database(url)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def take(database: Database, log: Log, now: datetime) -> tuple[Counted, Basis]:
+    """Everything that is counted as of ``now``, at one position of the views, and what it rests on.
+
+    Raises ``MomentTooEarly`` and ``ViewsMoving``.
+    """
+    with _snapshot(database):
+        positions = _positions(database, log)
+        latest = horizon(database)
+        if latest is not None and now < latest:
+            raise MomentTooEarly(
+                f"the events speak of moments up to {latest:%Y-%m-%dT%H:%M:%SZ}: give --now no earlier, "
+                "or count fewer events, with --from-log and --events"
+            )
+        return counted(database, now), Basis(log.name, now, positions, checkpointed(log, positions))
+
+
+@contextmanager
+def _snapshot(database: Database) -> Iterator[None]:
+    """The database stays as it is for whoever looks, however it changes."""
+    is_shared = isinstance(database, PostgresDatabase)
+    database.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if is_shared else "BEGIN")
+    try:
+        yield
+    finally:
+        database.run("COMMIT")
+
+
+def _positions(database: Database, log: Log) -> Positions:
+    seen: dict[str, int] = dict(database.rows("SELECT application_name, notification_id FROM tracking"))
+    names = {partition: application_name(log.name, partition) for partition in range(log.partitions)}
+    found = {partition: seen[name] for partition, name in names.items() if seen.get(name)}
+    judged = {partition: end for partition, end in judged_up_to(database, log.name).items() if end}
+    if found != judged:
+        raise ViewsMoving("the judgements have not followed the views yet: try again in a moment, or give --from-log")
+    return found
+
+
+def checkpointed(log: Log, positions: Positions) -> Checkpointed | None:
+    """The newest checkpoint that covers nothing but events before these positions; None where there is none."""
+    covered: dict[int, int] = {}
+    found = None
+    for record in _published(log):
+        covered |= {one.partition: max(one.end, covered.get(one.partition, 0)) for one in record.ranges}
+        if any(end > positions.get(partition, 0) for partition, end in covered.items()):
+            break
+        said = parse_checkpoint(parse_note(record.note).text)
+        later = sum(positions.values()) - sum(covered.values())
+        found = Checkpointed(record.note, said.origin, said.size, said.root, later)
+    return found
+
+
+def _published(log: Log) -> Iterator[CheckpointPublished]:
+    end = log.end_offsets(Topic.CHECKPOINTS)[0]
+    with log.reader(Topic.CHECKPOINTS, {0: 0}) as reader:
+        for record in Stream(reader, 0, end):
+            made = decode_notarized(record.value)
+            if isinstance(made, CheckpointPublished):
+                yield made

@@ -1,0 +1,74 @@
+"""One edition of the report: what was counted, as it may be published, and what it rests on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from casetrail.domain.sunlight import (
+    CLOCK_FIGURES,
+    CLOCK_STATES,
+    ESCALATION_FIGURES,
+    ESCALATION_STATES,
+    FINDING_FIGURES,
+    FINDING_STATES,
+)
+from casetrail.sunlight.counting import Counted
+from casetrail.sunlight.published import Layout, Published, publish_kinds
+from casetrail.sunlight.reports import Reports, publish_reports
+
+CLOCKS = Layout("clocks", "Clock", "runs of a clock", {one.name: one for one in CLOCK_FIGURES})
+ESCALATIONS = Layout("escalations", "Clock", "missed deadlines that somebody was told of",
+                     {one.name: one for one in ESCALATION_FIGURES})  # fmt: skip
+FINDINGS = Layout("findings", "Detector", "findings", {one.name: one for one in FINDING_FIGURES})
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """The newest checkpoint of what was counted: the signed note, what it says, and how many later events were counted."""
+
+    note: bytes
+    origin: str
+    size: int
+    root: bytes
+    later: int
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What an edition rests on: the log's name, the moment, and the events before these offsets of the partitions."""
+
+    log: str
+    now: datetime
+    positions: Mapping[int, int]
+    checkpoint: Checkpointed | None
+
+
+@dataclass(frozen=True)
+class Edition:
+    """All that is published."""
+
+    basis: Basis
+    reports: Reports
+    clocks: Published
+    escalations: Published
+    findings: Published
+
+    @property
+    def tables(self) -> Sequence[Published]:
+        """Every table."""
+        return (self.reports.by_month, self.reports.by_offence, self.clocks, self.escalations, self.findings)
+
+
+def edition(found: Counted, basis: Basis) -> Edition:
+    """The edition of what was counted."""
+    clocks, escalations, findings = (
+        {name.replace("_", " "): counts for name, counts in kinds.items()}
+        for kinds in (found.clocks, found.escalations, found.findings)
+    )
+    return Edition(
+        basis,
+        publish_reports(found.reports, f"{basis.now.year}-{basis.now.month:02}"),
+        publish_kinds(CLOCKS, CLOCK_FIGURES, CLOCK_STATES, clocks),
+        publish_kinds(ESCALATIONS, ESCALATION_FIGURES, ESCALATION_STATES, escalations),
+        publish_kinds(FINDINGS, FINDING_FIGURES, FINDING_STATES, findings),
+    )
