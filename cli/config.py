@@ -15,6 +15,7 @@ SETTINGS: Final = {
     "views": "address of the views: sqlite:PATH or postgresql://… (beside an embedded log unless given)",
     "keyring": "address of the keyring: sqlite:PATH or postgresql://… (beside an embedded log unless given)",
     "master_key_file": "file with the master key of the keyring (mode 0600)",
+    "spool": "file in which submissions wait while the log cannot be reached (none unless given)",
     "policy": "file with the trust policy: whose log, which witnesses, what quorum (C2SP tlog-policy)",
     "tree": "folder with your own copy of the log's Merkle tree (beside an embedded log unless given)",
     "person": "your id, as the log knows you",
@@ -33,6 +34,7 @@ class Config:
     views: str | None = None
     keyring: str | None = None
     master_key_file: str | None = None
+    spool: str | None = None
     policy: str | None = None
     tree: str | None = None
     person: str | None = None
@@ -112,7 +114,7 @@ def _from_file(path: Path) -> Config:
         kind, _, file = found.get(name, "").partition(":")
         if kind == "sqlite":
             found[name] = f"sqlite:{path.parent / file}"
-    for name in ("master_key_file", "policy", "tree"):
+    for name in ("master_key_file", "spool", "policy", "tree"):
         if name in found:
             found[name] = str(path.parent / found[name])
     return Config(**found, source=str(path))

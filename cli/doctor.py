@@ -1,17 +1,23 @@
 """``casetrail doctor``: what is configured, what of it works, and what to do about the rest."""
 
+import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import format_option, guarded, opened_keyring, opened_log, pass_config
+from casetrail.cli.context import format_option, guarded, now, opened_keyring, opened_log, pass_config
 from casetrail.cli.render import emit
+from casetrail.domain.values import iso
+from casetrail.domain.values import iso
 from casetrail.eventlog.port import Topic
 
 COLUMNS = ("check", "result", "detail")
+LITTLE_ROOM = 1 << 30
+"""Bytes: less than that free is said while there is still time."""
 
 
 @click.command()
@@ -19,7 +25,7 @@ COLUMNS = ("check", "result", "detail")
 @pass_config
 @guarded
 def doctor(config: Config, form: str) -> None:
-    """Check configuration, log, topics, recorder, views and keyring. Exit code 8 where something is wrong."""
+    """Check configuration, log, topics, recorder, views, keyring, spool and disk. Exit code 8 where something is wrong."""
     rows: list[dict[str, str]] = []
     for name, check in CHECKS.items():
         failed = {row["check"] for row in rows if row["result"] == "wrong"} & set(NEEDS.get(name, ()))
@@ -95,6 +101,63 @@ def _views(config: Config) -> tuple[bool, str]:
     return behind > 1000 and not embedded, detail
 
 
+def _spool(config: Config) -> tuple[bool, str]:
+    from casetrail.cli.spool import waiting_in
+
+    if config.spool is None:
+        return False, "none is configured: while the log cannot be reached, nothing can be submitted from here"
+    count, since = waiting_in(config)
+    if not count or since is None:
+        return False, "nothing waits"
+    return (
+        True,
+        f"{count} submission(s) wait in {config.spool}, the first since {iso(since)}; 'casetrail spool deliver'",
+    )
+
+
+def _disk(config: Config) -> tuple[bool, str]:
+    """Room where this machine writes: the log, the views, the keyring and the spool, as far as they are files here."""
+    urls = (config.log_url(), config.views_url(), config.keyring_url())
+    files = [Path(url.removeprefix("sqlite:")) for url in urls if url.startswith("sqlite:")]
+    files += [Path(config.spool)] if config.spool else []
+    free = {
+        folder: shutil.disk_usage(folder).free
+        for folder in {file.resolve().parent for file in files}
+        if folder.exists()
+    }
+    low = [f"{folder}: {room / 2**20:,.0f} MB free" for folder, room in free.items() if room < LITTLE_ROOM]
+    if low:
+        return True, f"{'; '.join(low)}; make room before it is full: what cannot be written is refused, not lost"
+    return False, f"{min(free.values()) / 2**30:,.1f} GB free" if free else "nothing is written on this machine"
+
+
+def _machines(config: Config) -> tuple[bool, str]:
+    """Which machines have given no heartbeat in time. One that has never run is not missed."""
+    from casetrail.cli.context import opened_views
+    from casetrail.domain.detectors.history import History
+    from casetrail.domain.detectors.machines import Machines, beatings
+    from casetrail.domain.reserved import MACHINES
+    from casetrail.eventlog.codec import decode_event
+    from casetrail.eventlog.hashing import leaf_hash
+    from casetrail.projections.queries import reserved, timeline
+
+    machines, at = Machines(), now()
+    this, last = at.strftime(":%Y-%m"), (at.replace(day=1) - timedelta(days=1)).strftime(":%Y-%m")
+    with opened_views(config) as database:
+        for key in reserved(database, MACHINES):
+            if key.endswith((this, last)):
+                history = History(key)
+                for _, _, value in timeline(database, key):
+                    history.follow(decode_event(value).recorded(), leaf_hash(value))
+                machines.add(beatings(history))
+    silent = [
+        f"{kind} since {iso(some[-1].until)}" for kind, some in sorted(machines.of.items()) if some[-1].until < at
+    ]
+    if silent:
+        return True, f"no heartbeat of {', '.join(silent)}; is 'casetrail serve' running?"
+    return False, f"at work: {', '.join(sorted(machines.of)) or 'none that gives heartbeats'}"
+
+
 def _keyring(config: Config) -> tuple[bool, str]:
     url = config.keyring_url()
     if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:")).exists():
@@ -111,6 +174,8 @@ NEEDS = {
     "recorder": ("configuration", "log"),
     "views": ("configuration", "log"),
     "keyring": ("configuration",),
+    "spool": ("configuration",),
+    "disk": ("configuration",),
 }
 """What must be in order before a check says anything of its own."""
 
@@ -120,5 +185,8 @@ CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {
     "topic settings": _settings,
     "recorder": _recorder,
     "views": _views,
+    "machines": _machines,
     "keyring": _keyring,
+    "spool": _spool,
+    "disk": _disk,
 }

@@ -10,7 +10,8 @@ from casetrail.cli.context import Failure, format_option, guarded, moment, now, 
 from casetrail.cli.documents import write_document
 from casetrail.cli.policies import DEFAULT, adopted, policy_text, read_policy, readable
 from casetrail.cli.render import emit
-from casetrail.cli.submit import action_id_of, actor_of, common_options, submit, wanted_of
+from casetrail.cli.submit import action_id_of, actor_of, common_options, wanted_of
+from casetrail.cli.submitting import submit
 
 if TYPE_CHECKING:
     from casetrail.domain.case import Recorded

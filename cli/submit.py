@@ -3,19 +3,18 @@
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, fields
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import click
 
-from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, an_id, choice, format_option, guarded, moment, now, pass_config
-from casetrail.cli.render import fields as emit_fields
+from casetrail.cli.context import an_id, choice, format_option, guarded, moment, now, pass_config
 from casetrail.cli.sealing import persons, read_sealed, seal_all
+from casetrail.cli.submitting import Wanted, submit
 from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.closure import ExceptionalConditions
 from casetrail.domain.codes import Channel, Offence, ReporterKind, Role
@@ -24,11 +23,9 @@ from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.kinds import ACTION_KINDS
 from casetrail.domain.registry import PolicyAdopted
-from casetrail.domain.rules import RULES
 from casetrail.domain.sealed import SealedField
 from casetrail.domain.shapes import field_types, item_of, optional
 from casetrail.domain.values import is_id
-from casetrail.publishing import Outcome, OutcomePending, Receipt, connect
 from casetrail.publishing.receipt import PROMISED_WITHIN
 
 SEALING: Final = "sealed"
@@ -36,7 +33,6 @@ WITH_COMMANDS_OF_THEIR_OWN: Final = (ReportReceived, PolicyAdopted)
 OF_MACHINES: Final = (DeadlineMissed, Escalated, Heartbeat)
 """What only 'casetrail serve' has recorded."""
 CONDITIONS: Final = "conditions"
-EXIT_BY_RESULT: Final = {"accepted": exits.OK, "rejected": exits.REJECTED, "unreadable": exits.UNREADABLE}
 
 HELP: Final = {
     "person": "person",
@@ -77,67 +73,6 @@ def actor_of(config: Config) -> Actor:
         if not is_id(getattr(config, name)):
             raise click.UsageError(f"the configured {name} is no id: 1 to 64 letters, digits and . _ : @ + -")
     return Actor(config.person, config.agency, Role(config.role))
-
-
-class Wanted(NamedTuple):
-    """How a submission is to be answered: patience in seconds, form of the output, and the receipt, if one is wanted."""
-
-    timeout: float
-    form: str
-    receipt: Path | None = None
-    promised_within: int = PROMISED_WITHIN
-
-
-def submit(config: Config, action: Action, wanted: Wanted) -> None:
-    """Submit one action, show what became of it, and exit with the code that says so."""
-    timeout, form = wanted.timeout, wanted.form
-    if wanted.receipt is not None and (wanted.receipt.exists() or not wanted.receipt.parent.is_dir()):
-        raise Failure(
-            f"no new file can be made at {wanted.receipt}; nothing was submitted: choose another one for the receipt"
-        )
-    with connect(config.log_url(), config.kafka) as connection:
-        receipt = replace(connection.submit(action), promised_within=wanted.promised_within)
-        if wanted.receipt is not None:  # at once: it is wanted most where no outcome comes
-            _hand_over(receipt, wanted.receipt)
-        try:
-            outcome = connection.wait(receipt, timeout=timeout)
-        except OutcomePending as error:
-            emit_fields({"result": "pending", **receipt.to_dict()}, form)
-            raise Failure(str(error), exits.PENDING) from error
-    emit_fields(result_row(receipt, outcome), form)
-    if outcome.code is not None:
-        rule = RULES.get(outcome.code)
-        field = getattr(outcome.event.body, "field", None)
-        where = f" (field: {field})" if field else ""
-        click.echo(f"{outcome.result}: {rule.sentence if rule else outcome.code}{where}", err=True)
-        click.get_current_context().exit(EXIT_BY_RESULT[outcome.result])
-
-
-def _hand_over(receipt: Receipt, path: Path) -> None:
-    """Write the receipt; where that fails, show it: the submission is in the log, and nobody else has this."""
-    try:
-        with path.open("x", encoding="utf-8", newline="\n") as out:
-            out.write(receipt.to_text())
-    except OSError as error:
-        click.echo(f"the receipt cannot be written to {path} ({error.strerror}); keep these lines:", err=True)
-        click.echo(receipt.to_text(), err=True)
-
-
-def result_row(receipt: Receipt, outcome: Outcome) -> dict[str, Any]:
-    """What a submission came to, as a row with stable names."""
-    event = outcome.event
-    return {
-        "result": outcome.result,
-        "code": outcome.code,
-        "case_id": event.case_id,
-        "number": event.number,
-        "recorded_at": event.recorded_at,
-        "action_id": receipt.action_id,
-        "partition": receipt.partition,
-        "action_offset": receipt.offset,
-        "event_offset": outcome.offset,
-        "action_hash": receipt.action_hash,
-    }
 
 
 def common_options(command: Command) -> Command:

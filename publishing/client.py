@@ -79,23 +79,14 @@ class Connection:
         self, actions: Sequence[Action], *, timeout: float = 30.0, traceparent: str | None = None
     ) -> list[Receipt]:
         """The same for many actions at once; those of one case keep their order. One that is refused holds back all."""
-        values = [_encoded(action, number) for number, action in enumerate(actions, 1)]
-        headers = () if traceparent is None else (("traceparent", traceparent.encode()),)
-        entries = [
-            Entry(action.case_id.encode(), value, headers=headers)
-            for action, value in zip(actions, values, strict=True)
-        ]
+        entries = entries_of(actions, traceparent)
         if not entries:
             return []
         if self._recorder is None:
             self._watch.begin()  # now, so that the answers need not be searched for
         else:
             self._watch.check_open()
-        appended = self.log.append(Topic.ACTIONS, entries, timeout)
-        return [
-            Receipt(self.log.name, action.case_id, action.action_id, *where, leaf_hash(value))
-            for action, value, where in zip(actions, values, appended, strict=True)
-        ]
+        return receipts_for(self.log, entries, [(action.case_id, action.action_id) for action in actions], timeout)
 
     def wait(self, receipt: Receipt, *, timeout: float = 30.0) -> Outcome:
         """The outcome of a submission, once there is one; ask as often as you like, today or in a year.
@@ -144,6 +135,26 @@ def connect(url: str, options: Mapping[str, object] | None = None) -> Connection
     ``LogUnreachable``.
     """
     return Connection(open_log(url, options))
+
+
+def entries_of(actions: Sequence[Action], traceparent: str | None = None) -> list[Entry]:
+    """The entries that submit actions. Raises ``SubmissionRefused``."""
+    values = [_encoded(action, number) for number, action in enumerate(actions, 1)]
+    headers = () if traceparent is None else (("traceparent", traceparent.encode()),)
+    return [
+        Entry(action.case_id.encode(), value, headers=headers) for action, value in zip(actions, values, strict=True)
+    ]
+
+
+def receipts_for(
+    log: Log, entries: Sequence[Entry], named: Sequence[tuple[str, bytes]], timeout: float
+) -> list[Receipt]:
+    """Append entries to ``LOG.actions``; the receipts. ``named``: case id and action id of each. Raises ``LogUnreachable``."""
+    appended = log.append(Topic.ACTIONS, entries, timeout)
+    return [
+        Receipt(log.name, case_id, action_id, *where, leaf_hash(entry.value or b""))
+        for entry, (case_id, action_id), where in zip(entries, named, appended, strict=True)
+    ]
 
 
 def _encoded(action: Action, number: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import socket
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -38,7 +39,7 @@ def test_no_configuration(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["doctor"])
     assert result.exit_code == exits.FAULTS
     assert "casetrail log init" in result.stdout
-    assert result.stdout.count("not checked") == 5, "one fault is told once"
+    assert result.stdout.count("not checked") == 7, "one fault is told once"
 
 
 def test_a_missing_log(tmp_path: Path) -> None:
@@ -117,3 +118,22 @@ def test_foreign_bytes_at_the_end_of_the_events(shell: Shell) -> None:
 
 def test_a_views_address_that_is_none(shell: Shell) -> None:
     assert wrong(shell, "--views", "mysql://x")["views"]
+
+
+def test_a_machine_that_no_longer_gives_heartbeats_is_found(shell: Shell) -> None:
+    from casetrail.domain.actions import Action, Actor
+    from casetrail.domain.codes import MachineKind, Role
+    from casetrail.domain.heartbeat import Heartbeat, machine_key
+    from casetrail.publishing import connect
+
+    shell.report()
+    rows = {row["check"]: row["detail"] for row in shell.rows("doctor")}
+    assert rows["machines"] == "at work: none that gives heartbeats"
+    at, actor = datetime.now(UTC), Actor("host.watchdog", "metro-pd", Role.SYSTEM)
+    for number, within in enumerate((3600, 1)):
+        body = Heartbeat(actor.id, MachineKind.WATCHDOG, within)
+        with connect(f"sqlite:{shell.log}") as connection:
+            asked = Action(bytes([number] * 16), machine_key(actor.id, at), at, actor, body)
+            assert connection.wait(connection.submit(asked)).result == "accepted"
+        if number == 0:
+            assert "watchdog" in {row["check"]: row["detail"] for row in shell.rows("doctor")}["machines"]

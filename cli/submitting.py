@@ -1,0 +1,111 @@
+"""Submitting one action from the command line, and showing what became of it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from casetrail.cli import exits
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure
+from casetrail.cli.render import fields as emit_fields
+from casetrail.domain.actions import Action
+from casetrail.domain.rules import RULES
+from casetrail.publishing import Connection, Outcome, OutcomePending, Receipt, connect
+from casetrail.publishing.receipt import PROMISED_WITHIN
+
+if TYPE_CHECKING:
+    from casetrail.publishing.spool import Spooled
+
+EXIT_BY_RESULT: Final = {"accepted": exits.OK, "rejected": exits.REJECTED, "unreadable": exits.UNREADABLE}
+
+
+class Wanted(NamedTuple):
+    """How a submission is to be answered: patience in seconds, form of the output, and the receipt, if one is wanted."""
+
+    timeout: float
+    form: str
+    receipt: Path | None = None
+    promised_within: int = PROMISED_WITHIN
+
+
+def submit(config: Config, action: Action, wanted: Wanted) -> None:
+    """Submit one action, show what became of it, and exit with the code that says so."""
+    if wanted.receipt is not None and (wanted.receipt.exists() or not wanted.receipt.parent.is_dir()):
+        raise Failure(
+            f"no new file can be made at {wanted.receipt}; nothing was submitted: choose another one for the receipt"
+        )
+    if config.spool is None:
+        with connect(config.log_url(), config.kafka) as connection:
+            answered(connection, connection.submit(action), wanted)
+        return
+    from casetrail.cli.spool import opened_submitter
+
+    with opened_submitter(config) as submitter:
+        given = submitter.submit(action)
+        if not isinstance(given, Receipt):
+            waits(config.spool, given, wanted)
+        else:
+            answered(submitter.connection(), given, wanted)
+
+
+def waits(spool: str, spooled: "Spooled", wanted: Wanted) -> None:
+    """Show that a submission waits on this machine, and exit with the code that says so."""
+    row = {"result": "spooled", "case_id": spooled.case_id, "action_id": spooled.action_id, "since": spooled.since,
+           "action_hash": spooled.action_hash}  # fmt: skip
+    emit_fields(row, wanted.form)
+    none = (
+        "" if wanted.receipt is None else "; there is no receipt yet ('casetrail spool deliver --receipts' writes it)"
+    )
+    raise Failure(
+        f"the log cannot be reached: the submission waits in {spool}, and is in no log yet{none}. The next submission "
+        "delivers it, or 'casetrail spool deliver'",
+        exits.PENDING,
+    )
+
+
+def answered(connection: Connection, receipt: Receipt, wanted: Wanted) -> None:
+    """Wait for the outcome of a submission, show it, and exit with the code that says so."""
+    receipt = replace(receipt, promised_within=wanted.promised_within)
+    if wanted.receipt is not None:  # at once: it is wanted most where no outcome comes
+        _hand_over(receipt, wanted.receipt)
+    try:
+        outcome = connection.wait(receipt, timeout=wanted.timeout)
+    except OutcomePending as error:
+        emit_fields({"result": "pending", **receipt.to_dict()}, wanted.form)
+        raise Failure(str(error), exits.PENDING) from error
+    emit_fields(result_row(receipt, outcome), wanted.form)
+    if outcome.code is not None:
+        rule = RULES.get(outcome.code)
+        field = getattr(outcome.event.body, "field", None)
+        where = f" (field: {field})" if field else ""
+        click.echo(f"{outcome.result}: {rule.sentence if rule else outcome.code}{where}", err=True)
+        click.get_current_context().exit(EXIT_BY_RESULT[outcome.result])
+
+
+def _hand_over(receipt: Receipt, path: Path) -> None:
+    """Write the receipt; where that fails, show it: the submission is in the log, and nobody else has this."""
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as out:
+            out.write(receipt.to_text())
+    except OSError as error:
+        click.echo(f"the receipt cannot be written to {path} ({error.strerror}); keep these lines:", err=True)
+        click.echo(receipt.to_text(), err=True)
+
+
+def result_row(receipt: Receipt, outcome: Outcome) -> dict[str, Any]:
+    """What a submission came to, as a row with stable names."""
+    event = outcome.event
+    return {
+        "result": outcome.result,
+        "code": outcome.code,
+        "case_id": event.case_id,
+        "number": event.number,
+        "recorded_at": event.recorded_at,
+        "action_id": receipt.action_id,
+        "partition": receipt.partition,
+        "action_offset": receipt.offset,
+        "event_offset": outcome.offset,
+        "action_hash": receipt.action_hash,
+    }

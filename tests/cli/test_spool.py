@@ -1,0 +1,92 @@
+"""While the log cannot be reached, what somebody submits waits on this machine, and the command line says so."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from casetrail.cli import exits
+from tests.cli.shell import INTAKE, REPORT, Shell
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    made = Shell(tmp_path)
+    made.run("log", "init", "--name", "kcpd")
+    monkeypatch.setenv("CASETRAIL_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setattr("casetrail.publishing.submitter.PATIENCE", 0.05)
+    return made
+
+
+@contextmanager
+def away(shell: Shell) -> Iterator[None]:
+    """Somebody holds the log's file: it cannot be written."""
+    holder = sqlite3.connect(shell.log, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    yield
+    holder.close()
+
+
+def report(shell: Shell, case_id: str, *more: str) -> Result:
+    return shell.run(*INTAKE, "report", case_id, *REPORT, *more, code=None)
+
+
+def test_a_submission_waits_while_the_log_is_away_and_says_that_it_is_in_no_log(shell: Shell, tmp_path: Path) -> None:
+    with away(shell):
+        waiting = report(shell, "C-1", "--format", "json", "--receipt", str(tmp_path / "receipt"))
+    assert waiting.exit_code == exits.PENDING
+    assert json.loads(waiting.stdout)[0]["result"] == "spooled"
+    assert "is in no log yet" in waiting.stderr
+    assert not (tmp_path / "receipt").exists()
+    (row,) = shell.rows("spool", "show", code=exits.FAULTS)
+    assert row["waiting"] == 1
+
+
+def test_what_waits_is_delivered_with_the_next_submission(shell: Shell) -> None:
+    with away(shell):
+        report(shell, "C-1")
+    assert report(shell, "C-2").exit_code == exits.OK
+    assert {row["case_id"] for row in shell.rows("cases")} == {"C-1", "C-2"}
+    assert shell.rows("spool", "show")[0]["waiting"] == 0
+
+
+def test_what_waits_is_delivered_on_demand_and_gives_receipts(shell: Shell, tmp_path: Path) -> None:
+    with away(shell):
+        report(shell, "C-1")
+    (tmp_path / "receipts").mkdir()
+    (row,) = shell.rows("spool", "deliver", "--receipts", str(tmp_path / "receipts"))
+    assert (row["case_id"], row["offset"]) == ("C-1", 0)
+    assert (tmp_path / "receipts" / f"{row['action_id']}.receipt").read_text().startswith("casetrail-receipt@v1\n")
+    assert shell.rows("spool", "deliver") == []
+
+
+def test_a_log_that_is_still_away_is_said_to_be(shell: Shell) -> None:
+    with away(shell):
+        report(shell, "C-1")
+        assert shell.run("spool", "deliver", code=None).exit_code == exits.UNREACHABLE
+
+
+def test_the_doctor_tells_of_what_waits(shell: Shell) -> None:
+    with away(shell):
+        report(shell, "C-1")
+    rows = {row["check"]: row for row in shell.rows("doctor", code=None)}
+    assert rows["spool"]["result"] == "wrong"
+    assert "1 submission(s) wait" in rows["spool"]["detail"]
+
+
+def test_the_doctor_tells_of_a_disk_that_is_nearly_full(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {row["check"]: row["result"] for row in shell.rows("doctor", code=None)}["disk"] == "ok"
+    monkeypatch.setattr("casetrail.cli.doctor.LITTLE_ROOM", 1 << 62)
+    rows = {row["check"]: row for row in shell.rows("doctor", code=exits.FAULTS)}
+    assert rows["disk"]["result"] == "wrong"
+    assert "make room" in rows["disk"]["detail"]
+
+
+def test_without_a_spool_there_is_nothing_to_show(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.run("log", "init")
+    assert "no spool is configured" in shell.run("spool", "show", code=exits.USAGE).output

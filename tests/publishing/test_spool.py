@@ -1,0 +1,307 @@
+"""While the log is away submissions wait on disk, encrypted and in order; then they are delivered, and none doubles."""
+
+import os
+import secrets
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casetrail.audit.balance import balance
+from casetrail.domain.actions import Action
+from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.opening import init_log, open_log
+from casetrail.eventlog.port import Log, Topic
+from casetrail.privacy.errors import MasterKeyBad
+from casetrail.privacy.wrapping import LocalWrapper
+from casetrail.publishing import Receipt, connect
+from casetrail.publishing.spool import Spool, Spooled, SpoolUnusable
+from casetrail.publishing.submitter import RETRY_AFTER, Submitter
+from tests.actions import life
+from tests.servers.kafka import start_cluster
+
+MASTER = LocalWrapper(bytes(range(32)))
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class Site:
+    """A log that can be taken away, and a spool for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.spool, self.url = folder / "spool", f"sqlite:{folder / 'log.db'}"
+        init_log(self.url, name="kcpd").close()
+        self._holder: sqlite3.Connection | None = None
+
+    def take_away(self) -> None:
+        """The log cannot be written: somebody holds its file."""
+        self._holder = sqlite3.connect(self.url.removeprefix("sqlite:"), isolation_level=None)
+        self._holder.execute("BEGIN IMMEDIATE")
+
+    def bring_back(self) -> None:
+        assert self._holder is not None
+        self._holder.close()
+
+    def submitter(self, clock: Clock) -> Submitter:
+        return Submitter(self.url, Spool(self.spool, self.url, MASTER), clock=clock)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def send(submitter: Submitter, *actions: Action) -> list[Receipt | Spooled]:
+    """Submit, without patience for a log that is away."""
+    return list(submitter.submit_many(actions, timeout=0.05))
+
+
+def recorded(url: str) -> list[bytes]:
+    """The ids of the actions that the log has answered, in order."""
+    with connect(url) as connection:
+        connection.wait_many(submitted(connection.log))
+        return [decode_event(record.value).action_id for record in read(connection.log, Topic.EVENTS)]
+
+
+def read(log: Log, topic: Topic) -> Iterator[Any]:
+    ends = log.end_offsets(topic)
+    with log.reader(topic, dict.fromkeys(ends, 0)) as reader:
+        while any(reader.position(partition) < end for partition, end in ends.items()):
+            yield from reader.poll(1.0)
+
+
+def submitted(log: Log) -> list[Receipt]:
+    from casetrail.eventlog.codec import decode_action
+    from casetrail.eventlog.hashing import leaf_hash
+
+    return [
+        Receipt(log.name, one.key.decode(), decode_action(one.value).action_id, one.partition, one.offset,
+                one.appended_at, leaf_hash(one.value))
+        for one in read(log, Topic.ACTIONS)
+    ]  # fmt: skip
+
+
+def test_a_log_that_can_be_reached_gives_a_receipt_and_nothing_waits(site: Site, clock: Clock) -> None:
+    with site.submitter(clock) as submitter:
+        assert isinstance(submitter.submit(life("C-1")[0]), Receipt)
+        assert submitter.spool.count() == 0
+
+
+def test_what_waits_is_delivered_in_order_before_anything_new(site: Site, clock: Clock) -> None:
+    actions = life("C-1")
+    with site.submitter(clock) as submitter:
+        site.take_away()
+        spooled = [one for action in actions[:4] for one in send(submitter, action)]
+        assert all(isinstance(one, Spooled) for one in spooled)
+        assert submitter.spool.count() == 4
+        site.bring_back()
+        clock.now += RETRY_AFTER
+        assert isinstance(send(submitter, actions[4])[0], Receipt)
+        assert submitter.spool.count() == 0
+        for one in spooled:
+            receipt = submitter.spool.receipt_for(one.action_id)
+            assert receipt is not None
+            assert receipt.action_hash == one.action_hash
+    assert recorded(site.url) == [one.action_id for one in actions[:5]]
+
+
+def test_a_log_that_was_away_is_not_tried_again_by_everybody_at_once(site: Site, clock: Clock) -> None:
+    with site.submitter(clock) as submitter:
+        site.take_away()
+        send(submitter, life("C-1")[0])
+        site.bring_back()
+        assert isinstance(send(submitter, life("C-2")[0])[0], Spooled)  # behind the first: the order is kept
+        clock.now += RETRY_AFTER
+        assert [type(one.receipt) for one in submitter.deliver()] == [Receipt, Receipt]
+
+
+def test_what_waits_outlives_the_process_and_is_delivered_by_another(site: Site, clock: Clock) -> None:
+    site.take_away()
+    with site.submitter(clock) as submitter:
+        (first,) = send(submitter, life("C-1")[0])
+    site.bring_back()
+    with site.submitter(clock) as another:
+        (delivered,) = another.deliver()
+        assert delivered.spooled == first
+        assert another.deliver() == []
+
+
+def test_an_action_that_the_log_had_already_is_refused_as_a_duplicate_and_not_doubled(site: Site, clock: Clock) -> None:
+    action = life("C-1")[0]
+    with connect(site.url) as connection:
+        assert connection.wait(connection.submit(action)).result == "accepted"  # and this answer was lost on its way
+    site.take_away()
+    with site.submitter(clock) as submitter:
+        send(submitter, action)
+        site.bring_back()
+        ((_, receipt),) = submitter.deliver()
+    with connect(site.url) as connection:
+        outcome = connection.wait(receipt)
+    assert (outcome.result, outcome.code) == ("rejected", "duplicate-action")
+
+
+def test_nothing_of_a_submission_can_be_read_on_the_disk(site: Site, clock: Clock) -> None:
+    site.take_away()
+    with site.submitter(clock) as submitter:
+        send(submitter, *life("C-0123456789"))
+    for path in site.spool.parent.glob("spool*"):
+        content = path.read_bytes()
+        assert b"C-0123456789" not in content
+        assert b"child-crimes" not in content
+    assert site.spool.stat().st_mode & 0o077 == 0
+
+
+def test_a_submission_that_was_altered_in_the_spool_stops_delivery_and_says_which(site: Site, clock: Clock) -> None:
+    site.take_away()
+    with site.submitter(clock) as submitter:
+        send(submitter, *life("C-1"))
+    with sqlite3.connect(site.spool) as database:
+        database.execute("UPDATE waiting SET sealed = zeroblob(length(sealed)) WHERE number = 2")
+    site.bring_back()
+    with site.submitter(clock) as submitter, pytest.raises(SpoolUnusable, match=r"submission 2 .* was altered"):
+        submitter.deliver()
+
+
+@pytest.mark.parametrize("change", ["UPDATE waiting SET number = -number WHERE number < 3;"
+                                    "UPDATE waiting SET number = 3 + number WHERE number < 0"])  # fmt: skip
+def test_submissions_cannot_change_places_in_the_spool(site: Site, clock: Clock, change: str) -> None:
+    site.take_away()
+    with site.submitter(clock) as submitter:
+        send(submitter, *life("C-1")[:2])
+    with sqlite3.connect(site.spool) as database:
+        database.executescript(change)
+    site.bring_back()
+    with site.submitter(clock) as submitter, pytest.raises(SpoolUnusable, match="was altered"):
+        submitter.deliver()
+
+
+def test_a_spool_delivers_to_no_other_log_and_opens_with_no_other_key(site: Site, clock: Clock, tmp_path: Path) -> None:
+    site.submitter(clock).close()
+    with pytest.raises(SpoolUnusable, match="name another file"):
+        Spool(site.spool, f"sqlite:{tmp_path / 'other.db'}", MASTER)
+    with pytest.raises(MasterKeyBad):
+        Spool(site.spool, site.url, LocalWrapper(secrets.token_bytes(32)))
+
+
+def test_a_spool_that_cannot_be_written_is_an_error_and_no_submission_is_taken(site: Site, clock: Clock) -> None:
+    site.take_away()
+    with site.submitter(clock) as submitter:
+        submitter.spool._database.execute("PRAGMA max_page_count = 1")  # as on a full disk
+        with pytest.raises(SpoolUnusable, match="kept nowhere"):
+            send(submitter, *life("C-1", steps=200))
+        assert submitter.spool.count() == 0
+
+
+def test_several_threads_and_processes_deliver_each_submission_once(site: Site, clock: Clock) -> None:
+    site.take_away()
+    with site.submitter(clock) as submitter:
+        for number in range(30):
+            send(submitter, *life(f"C-{number}"))
+    site.bring_back()
+    submitters = [site.submitter(clock) for _ in range(4)]
+    threads = [threading.Thread(target=one.deliver) for one in submitters]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one in submitters:
+        one.close()
+    with open_log(site.url) as log:
+        assert sum(log.end_offsets(Topic.ACTIONS).values()) == 30 * 6
+
+
+KILLED = """
+import sys
+from casetrail.privacy.wrapping import LocalWrapper
+from casetrail.publishing.spool import Spool
+from casetrail.publishing.submitter import Submitter
+
+url, spool = sys.argv[1:]
+print("ready", flush=True)
+with Submitter(url, Spool(__import__("pathlib").Path(spool), url, LocalWrapper(bytes(range(32))))) as submitter:
+    while submitter.spool.count():
+        submitter.deliver()
+print("done", flush=True)
+"""
+
+
+def test_a_delivery_that_is_killed_again_and_again_loses_nothing_and_accepts_nothing_twice(
+    site: Site, clock: Clock
+) -> None:
+    actions: list[Action] = []
+    site.take_away()
+    with site.submitter(clock) as submitter:
+        for number in range(150):
+            actions += life(f"C-{number}")
+            send(submitter, *actions[-6:])
+    site.bring_back()
+    root = Path(__file__).parents[2]
+    for pause in (0.0, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, site.url, str(site.spool)], cwd=root, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(pause)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    with site.submitter(clock) as submitter:
+        submitter.deliver()
+        assert submitter.spool.count() == 0
+    assert set(recorded(site.url)) == {one.action_id for one in actions}
+    with open_log(site.url) as log:
+        (counted,) = balance(log)
+        assert (counted.accepted, counted.faults) == (len(actions), [])
+
+
+@pytest.mark.broker
+def test_submissions_wait_while_the_brokers_are_down(tmp_path: Path) -> None:
+    (broker,) = start_cluster(tmp_path / "kafka")
+    try:
+        url = f"kafka://{broker.bootstrap}/kcpd"
+        init_log(url, partitions=2, replication=1, min_isr=1).close()
+        with Submitter(url, Spool(tmp_path / "spool", url, MASTER), {"request_timeout_ms": 2000}) as submitter:
+            assert isinstance(submitter.submit(life("C-1")[0]), Receipt)
+            broker.kill()
+            action = life("C-2")[0]
+            assert isinstance(submitter.submit(action, timeout=3), Spooled)
+            broker.start()
+            wait_until_delivered(submitter)
+            receipt = submitter.spool.receipt_for(action.action_id)
+            assert receipt is not None
+            assert receipt.case_id == "C-2"
+    finally:
+        broker.kill()
+
+
+def wait_until_delivered(submitter: Submitter) -> None:
+    from casetrail.eventlog.errors import LogUnreachable
+
+    until = time.monotonic() + 60
+    while submitter.spool.count():
+        assert time.monotonic() < until
+        try:
+            submitter.deliver(timeout=5)
+        except LogUnreachable:
+            time.sleep(0.2)
