@@ -12,7 +12,6 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import format_option, guarded, now, opened_keyring, opened_log, pass_config
 from casetrail.cli.render import emit
 from casetrail.domain.values import iso
-from casetrail.domain.values import iso
 from casetrail.eventlog.port import Topic
 
 COLUMNS = ("check", "result", "detail")
@@ -173,6 +172,7 @@ NEEDS = {
     "topic settings": ("configuration", "log"),
     "recorder": ("configuration", "log"),
     "views": ("configuration", "log"),
+    "machines": ("configuration", "log", "views"),
     "keyring": ("configuration",),
     "spool": ("configuration",),
     "disk": ("configuration",),

@@ -14,6 +14,7 @@ from casetrail.cli import exits
 from casetrail.cli.clocks import Asked, asked, asking_options
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, pass_config
+from casetrail.cli.finding_answer import answer
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
 
@@ -81,6 +82,9 @@ def findings(config: Config, **given: Any) -> None:
         context.exit(exits.FAULTS)
 
 
+findings.add_command(answer)
+
+
 @findings.command()
 @click.argument("finding", metavar="FINDING")
 @click.option("--case", metavar="CASE", help="The case that it is about, if it is: then nothing else is read.")
@@ -91,10 +95,7 @@ def findings(config: Config, **given: Any) -> None:
 def explain(config: Config, finding: str, case: str | None, form: str, **given: Any) -> None:
     """Explain a finding: its rule, the events that it rests on, who is told, what settles it, how it may be wrong."""
     question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
-    every = Wanted((), case, None, None, True)
-    found = next((one for one in _found(config, question, every) if one.id == finding), None)
-    if found is None:
-        raise Failure(f"there is no finding {finding} as of then, by this policy", exits.NOT_FOUND)
+    found = finding_named(config, question, finding, case)
     row = _explained(found, question.at)
     evidence, told = [_event(config, one) for one in found.evidence], [one._asdict() for one in found.told()]
     if form != "table":
@@ -104,6 +105,15 @@ def explain(config: Config, finding: str, case: str | None, form: str, **given: 
     for title, columns, rows in (("evidence", EVIDENCE, evidence), ("told, unless it is settled by then", TOLD, told)):
         click.echo()
         emit(rows, columns, form, title)
+
+
+def finding_named(config: Config, question: Asked, finding: str, case: str | None) -> "Finding":
+    """The finding of that id, settled or not. Ends the command where there is none."""
+    every = Wanted((), case, None, None, True)
+    found = next((one for one in _found(config, question, every) if one.id == finding), None)
+    if found is None:
+        raise Failure(f"there is no finding {finding} as of then, by this policy", exits.NOT_FOUND)
+    return found
 
 
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:

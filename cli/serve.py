@@ -1,4 +1,4 @@
-"""``casetrail serve``: recorder, projector, notary, or all of them, until they are told to stop."""
+"""``casetrail serve``: recorder, projector, notary, watchdog, outbox, or all of them, until they are told to stop."""
 
 import logging
 import signal
@@ -6,23 +6,50 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, guarded, opened_log, pass_config, passphrase_in
-from casetrail.cli.serving import Consumers, Notarial
+from casetrail.cli.context import Failure, an_id, guarded, moment, now, opened_log, pass_config, passphrase_in
+from casetrail.cli.serving import Consumers, Notarial, Watching
 from casetrail.consumers.health import Health, HealthServer
+from casetrail.consumers.heart import EVERY, Heart, Host, host_name
 from casetrail.consumers.loop import Consumer, run
 from casetrail.consumers.notary import Cadence
+from casetrail.consumers.recipients import load_recipients
 from casetrail.proofs.keys import load_key
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["recorder", "projector", "notary", "all"]))
+@click.argument("what", type=click.Choice(["recorder", "projector", "notary", "watchdog", "outbox", "all"]))
 @click.option(
-    "--state", type=click.Path(path_type=Path), help="The recorder's state file; beside the log or in this folder."
+    "--state",
+    type=click.Path(path_type=Path),
+    help="The state file of the recorder, watchdog or outbox; beside the log or in this folder.",
+)
+@click.option(
+    "--recipients", type=click.Path(path_type=Path), help="The outbox's addresses: a TOML file (docs/watchdog.md)."
+)
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="The watchdog records what was missed, a new outbox sends what was recorded, from then on.",
+)
+@click.option("--now", "moment_text", metavar="TIME", help="The watchdog goes on to this time in one go, and ends.")
+@click.option(
+    "--machine",
+    metavar="ID",
+    type=an_id,
+    help="By what the ids of machines begin in the log; the host's name unless given.",
+)
+@click.option(
+    "--heartbeat",
+    type=click.FloatRange(0, 43_200),
+    default=EVERY,
+    show_default=True,
+    help="Seconds from one heartbeat in the log to the next; 0: none.",
 )
 @click.option("--health-port", type=int, default=8080, show_default=True, help="Port for /health and /metrics; 0: any.")
 @click.option("--health-address", default="127.0.0.1", show_default=True, help="Address for /health and /metrics.")
@@ -54,11 +81,13 @@ def serve(
     passphrase_file: Path | None,
     every: float,
     most: int,
+    **given: Any,
 ) -> None:
-    """Run recorder, projector, notary, or all of them (the notary where --key is given).
+    """Run recorder, projector, notary, watchdog, outbox, or all of them (notary and outbox where --key and --recipients are given).
 
     SIGTERM and Ctrl-C stop them in good order. The notary signs the Merkle tree over all events, and asks the witnesses
-    of the configured policy to cosign it.
+    of the configured policy to cosign it. The watchdog has missed deadlines recorded, and who is told of them; the outbox
+    tells them.
 
     /health answers 200 while all work, /metrics has the lag of each partition in Prometheus' text format.
     """
@@ -67,26 +96,62 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if what == "notary" and key is None:
+        raise click.UsageError("a notary needs --key FILE; 'casetrail keys create' makes one")
+    watching = _watching(config, what, given, state if what in ("watchdog", "outbox") else None)
     with opened_log(config) as log:
-        if what == "notary" and key is None:
-            raise click.UsageError("a notary needs --key FILE; 'casetrail keys create' makes one")
         notarial = (
             None if key is None else Notarial(load_key(key, passphrase_in(passphrase_file)), Cadence(every, most))
         )
-        runs = Consumers(config, log, state or config.path_beside("state"), notarial)
-        wanted = ["recorder", "projector"] if what == "all" else [what]
-        if what == "all" and key is not None:
-            wanted.append("notary")
+        runs = Consumers(config, log, state or config.path_beside("state"), notarial, watching)
+        if watching.played is not None:
+            _play(runs, stop)
+            return
+        wanted = ["recorder", "projector", "watchdog"] if what == "all" else [what]
+        wanted += [name for name, has in (("notary", key), ("outbox", watching.recipients)) if what == "all" and has]
         health = Health(runs.lags)
         try:
             server = HealthServer(health, health_address, health_port)
         except OSError as error:
             raise Failure(f"cannot listen on {health_address}:{health_port}: {error.strerror}") from error
         click.echo(f"{what} of log '{log.name}'; health at http://{health_address}:{server.port}/health", err=True)
+        heart = Heart(log, watching.host, health, given["heartbeat"] or EVERY)
+        if given["heartbeat"]:
+            heart.start()
         failures = _run_all({name: runs.makers[name] for name in wanted}, stop, health)
+        heart.close()
         server.close()
     if failures:
         raise Failure(str(failures[0]), exits.FAILED)
+
+
+def _watching(config: Config, what: str, given: dict[str, Any], state: Path | None) -> Watching:
+    """What the options say of watchdog and outbox."""
+    if given["moment_text"] and what != "watchdog":
+        raise click.UsageError("--now is for the watchdog alone: 'casetrail serve watchdog --now TIME'")
+    if what == "outbox" and given["recipients"] is None:
+        raise click.UsageError("an outbox needs --recipients FILE: who is reached where (docs/watchdog.md)")
+    played = moment(config, given["moment_text"], "--now") if given["moment_text"] else None
+    if played is not None and played > now():
+        raise click.UsageError("--now lies ahead: what is recorded has happened")
+    return Watching(
+        Host(given["machine"] or host_name(), config.agency or "casetrail"),
+        played,
+        moment(config, given["since"], "--since") if given["since"] else None,
+        state,
+        None if given["recipients"] is None else load_recipients(given["recipients"]),
+    )
+
+
+def _play(runs: Consumers, stop: threading.Event) -> None:
+    """Let a watchdog go on to its moment."""
+    watchdog = runs.watch()
+    try:
+        while not stop.is_set() and (watchdog.step(0.05) or watchdog.is_behind):
+            pass
+        click.echo(f"{watchdog.submitted} missed deadlines and tellings submitted", err=True)
+    finally:
+        watchdog.close()
 
 
 def _run_all(makers: Mapping[str, Callable[[], Consumer]], stop: threading.Event, health: Health) -> list[Exception]:

@@ -1,23 +1,33 @@
 """What ``casetrail serve`` runs: each consumer with all that it needs, and how far it has come."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from casetrail.cli.config import Config
-from casetrail.cli.context import loaded_policy
+from casetrail.cli.context import loaded_policy, now
+from casetrail.cli.policies import adopted
+from casetrail.consumers.heart import Host
 from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.loop import Consumer
 from casetrail.consumers.notary import Cadence, Notary
+from casetrail.consumers.outbox import Outbox
 from casetrail.consumers.projector import Projector
+from casetrail.consumers.recipients import Recipients
 from casetrail.consumers.recorder import Recorder
+from casetrail.consumers.watchdog import Watchdog
 from casetrail.consumers.witnesses import Witness, Witnesses
+from casetrail.domain.codes import MachineKind
+from casetrail.domain.values import EPOCH
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.port import Log, Topic
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewMissing
+from casetrail.projections.outbox_store import OutboxStore
 from casetrail.projections.views import Views
+from casetrail.projections.watch_store import WatchStore
 from casetrail.proofs.keys import SignerKey
 
 
@@ -26,6 +36,20 @@ class Notarial(NamedTuple):
 
     key: SignerKey
     cadence: Cadence
+
+
+class Watching(NamedTuple):
+    """How a watchdog and an outbox work.
+
+    ``host``: on which machine. ``played``: as of which moment, where time is an input. ``since``: what was missed, or
+    recorded, before that is left alone. ``state``: a file, where it is not the usual one beside the log.
+    """
+
+    host: Host
+    played: datetime | None = None
+    since: datetime | None = None
+    state: Path | None = None
+    recipients: Recipients | None = None
 
 
 class ServedRecorder(Recorder):
@@ -43,15 +67,19 @@ class ServedRecorder(Recorder):
 class Consumers:
     """Makes the consumers, and knows how far each has come."""
 
-    def __init__(self, config: Config, log: Log, state: Path, notarial: Notarial | None) -> None:
-        self._config, self._log, self._state, self._notarial = config, log, state, notarial
+    def __init__(self, config: Config, log: Log, state: Path, notarial: Notarial | None, watching: Watching) -> None:
+        self._config, self._log, self._state, self._notarial, self._watching = config, log, state, notarial, watching
         self._recorder: ServedRecorder | None = None
         self._projector: Projector | None = None
         self._notary: Notary | None = None
+        self._watchdog: Watchdog | None = None
+        self._outbox: Outbox | None = None
         self.makers: Mapping[str, Callable[[], Consumer]] = {
             "recorder": self._record,
             "projector": self._project,
             "notary": self._notarise,
+            "watchdog": self.watch,
+            "outbox": self._tell,
         }
 
     def _record(self) -> Recorder:
@@ -79,6 +107,23 @@ class Consumers:
         self._notary = Notary(self._log, self._config.path_beside("notary"), *self._notarial, witnesses, inbox)
         return self._notary
 
+    def watch(self) -> Watchdog:
+        """A watchdog."""
+        watching, config = self._watching, self._config
+        store = WatchStore(watching.state or config.path_beside("watchdog"), self._log.name)
+        self._watchdog = Watchdog(
+            self._log, store, lambda registry: adopted(registry, config.agency), watching.host.actor(MachineKind.WATCHDOG),
+            now if watching.played is None else lambda: watching.played or now(),
+            played=watching.played is not None, since=watching.since or EPOCH,
+        )  # fmt: skip
+        return self._watchdog
+
+    def _tell(self) -> Outbox:
+        assert self._watching.recipients is not None  # the command line asked for them
+        store = OutboxStore(self._watching.state or self._config.path_beside("outbox"), self._log.name)
+        self._outbox = Outbox(self._log, store, self._watching.recipients, now, self._watching.since)
+        return self._outbox
+
     def lags(self) -> dict[tuple[str, int], int]:
         """How many offsets lie between each consumer and the end of what it reads."""
         found: dict[tuple[str, int], int] = {}
@@ -86,12 +131,22 @@ class Consumers:
             if self._recorder is not None:
                 ends = self._log.end_offsets(Topic.ACTIONS)
                 found |= {("recorder", p): ends[p] - at for p, at in self._recorder.owned.items()}
-            if self._projector is not None:
-                ends = self._log.end_offsets(Topic.EVENTS)
-                found |= {("projector", p): ends[p] - at for p, at in self._projector.positions.items()}
-            if self._notary is not None:
-                ends = self._log.end_offsets(Topic.EVENTS)
-                found |= {("notary", p): ends[p] - at for p, at in self._notary.covered.items()}
+            ends = self._log.end_offsets(Topic.EVENTS)
+            for name, positions in self._readers().items():
+                found |= {(name, partition): ends[partition] - at for partition, at in positions.items()}
         except LogError:
             return {}
+        return found
+
+    def _readers(self) -> dict[str, Mapping[int, int]]:
+        """How far each of those has come that read the events."""
+        found: dict[str, Mapping[int, int]] = {}
+        if self._projector is not None:
+            found["projector"] = self._projector.positions
+        if self._notary is not None:
+            found["notary"] = self._notary.covered
+        if self._watchdog is not None:
+            found["watchdog"] = self._watchdog.positions
+        if self._outbox is not None:
+            found["outbox"] = self._outbox.positions
         return found

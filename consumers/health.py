@@ -40,6 +40,16 @@ class Health:
             self._trouble[name] = code
             self._troubles[name, code] = self._troubles.get((name, code), 0) + 1
 
+    def working(self) -> list[str]:
+        """The consumers that have made a step lately, and are in no trouble."""
+        with self._lock:
+            now = time.monotonic()
+            return [
+                name
+                for name, stepped in self._stepped.items()
+                if now - stepped < STALE_AFTER and name not in self._trouble
+            ]
+
     def report(self) -> tuple[bool, dict[str, object]]:
         """Whether every consumer works, and what each says."""
         with self._lock:

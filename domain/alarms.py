@@ -117,6 +117,10 @@ class Watch:
         self._pass(now)
         self._fire(now + MICROSECOND)
 
+    def event(self, number: int) -> Recorded:
+        """Event ``number`` of the case."""
+        return self._events[number - 1]
+
     def next_at(self) -> datetime | None:
         """When the next deadline passes, or somebody is told next, if nothing else happens; None where nothing is owed."""
         found = [self._rings_at(owed) for owed in self._owed.values() if owed.alarm is None]

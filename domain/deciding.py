@@ -12,9 +12,10 @@ from casetrail.domain.actions import Action, ActionRejected, Body, Malformed, ki
 from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
-from casetrail.domain.heartbeat import HEARTBEAT_KEY, Heartbeat, is_reserved
+from casetrail.domain.heartbeat import HEARTBEAT_KEY, Heartbeat
 from casetrail.domain.intake import CASE_EXISTS
 from casetrail.domain.registry import REGISTRY, REGISTRY_KINDS, REGISTRY_ONLY
+from casetrail.domain.reserved import is_reserved
 from casetrail.domain.rules import Refused, Rule, UnknownRuleSet, rule
 from casetrail.domain.shapes import check_shape
 from casetrail.domain.status import Status

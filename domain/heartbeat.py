@@ -10,12 +10,11 @@ from typing import ClassVar, Final
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case
 from casetrail.domain.codes import MachineKind, Role
-from casetrail.domain.registry import REGISTRY
+from casetrail.domain.reserved import MACHINES
 from casetrail.domain.rules import rule
 from casetrail.domain.status import Status
 from casetrail.domain.values import Id
 
-MACHINES: Final = "machine:"
 LONGEST_SILENCE: Final = 86_400
 
 HEARTBEAT_KEY: Final = rule(
@@ -45,8 +44,3 @@ def machine_key(machine: str, moment: datetime) -> str:
     """Under which key a machine's heartbeats of a month (UTC) stand."""
     moment = moment.astimezone(UTC)
     return f"{MACHINES}{machine}:{moment.year:04}-{moment.month:02}"
-
-
-def is_reserved(case_id: str) -> bool:
-    """Whether an id is the registry's or a machine's: no case can have it."""
-    return case_id == REGISTRY or case_id.startswith(MACHINES)

@@ -14,12 +14,10 @@ from casetrail.domain.case import Case, Recorded
 from casetrail.domain.codes import AgencyKind, Role
 from casetrail.domain.parties import LEADERS
 from casetrail.domain.registry_facts import Person, RegistryFacts
+from casetrail.domain.reserved import REGISTRY as REGISTRY
 from casetrail.domain.rules import rule
 from casetrail.domain.status import Status
 from casetrail.domain.values import Id
-
-REGISTRY: Final = "registry"
-"""The case id, and the key, of the registry's history."""
 
 REGISTRY_ONLY: Final = rule(
     "registry-only", "Agencies, people and policies are recorded under the case id 'registry'.", binds_imported=True

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from casetrail.domain.actions import Actor, Unaccepted
 from casetrail.domain.case import Case, Facts
 from casetrail.domain.codes import Offence
-from casetrail.domain.heartbeat import MACHINES
 from casetrail.domain.registry import REGISTRY
+from casetrail.domain.reserved import MACHINES
 from casetrail.domain.values import is_id
 from casetrail.eventlog.codec import Event
 from casetrail.eventlog.opening import open_log

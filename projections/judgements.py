@@ -14,7 +14,7 @@ from casetrail.domain.deciding import CLOCK_TOLERANCE
 from casetrail.domain.detectors.counting import Group, Person, What
 from casetrail.domain.detectors.statistics import available
 from casetrail.domain.detectors.survey import month_of
-from casetrail.domain.heartbeat import MACHINES
+from casetrail.domain.reserved import MACHINES
 from casetrail.domain.leaving import Departures
 from casetrail.domain.registry import REGISTRY
 from casetrail.eventlog.port import Record

@@ -21,7 +21,7 @@ from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
 from casetrail.domain.detectors.traces import Idle, Link, Trace
-from casetrail.domain.heartbeat import MACHINES
+from casetrail.domain.reserved import MACHINES
 from casetrail.domain.policy import Step
 from casetrail.domain.values import EPOCH, is_id
 from casetrail.eventlog.codec import decode_event

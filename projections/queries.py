@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from casetrail.domain.heartbeat import MACHINES
-from casetrail.domain.registry import REGISTRY
+from casetrail.domain.reserved import MACHINES, REGISTRY
 from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database
@@ -162,6 +161,21 @@ def timeline(database: Database, case_id: str) -> list[tuple[int, int, bytes]]:
         "SELECT partition, event_offset, event FROM timeline WHERE case_id = ? ORDER BY number", (case_id,)
     )
     return [(partition, offset, bytes(event)) for partition, offset, event in rows]
+
+
+def cases_with(database: Database, kind: str) -> list[str]:
+    """The cases that have an event of a kind. The whole timeline is looked at."""
+    rows = database.rows("SELECT DISTINCT case_id FROM timeline WHERE kind = ? ORDER BY case_id", (kind,))
+    return [case_id for (case_id,) in rows]
+
+
+def reserved(database: Database, since: str) -> list[str]:
+    """The histories of no case (the registry's, machines'), by their ids, from ``since`` on."""
+    rows = database.rows(
+        f"SELECT case_id FROM case_status WHERE {RESERVED} AND case_id >= ? ORDER BY case_id",
+        (since,),  # noqa: S608
+    )
+    return [case_id for (case_id,) in rows]
 
 
 def holds(database: Database, by: str, now: datetime) -> Answer:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Evidence, Finding, of_case
@@ -11,9 +10,7 @@ from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, days
 from casetrail.domain.happenings import Happening
 from casetrail.domain.leaving import Departure
-
-REGISTRY: Final = "registry"
-"""The id under which it is recorded who works where."""
+from casetrail.domain.reserved import REGISTRY
 
 
 @detector(

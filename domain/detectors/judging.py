@@ -19,8 +19,8 @@ from casetrail.domain.detectors.settings import Setting, Settings, Standards, se
 from casetrail.domain.detectors.statistics import available
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.traces import Trace, Traces, TracesInMemory, trace_of
-from casetrail.domain.heartbeat import MACHINES
 from casetrail.domain.policy import InForce, Policy
+from casetrail.domain.reserved import MACHINES
 
 SETTINGS: Final[dict[str, tuple[Setting, ...]]] = {name: one.settings for name, one in DETECTORS.items()}
 

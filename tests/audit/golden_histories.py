@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from casetrail.domain.actions import Action, ActionRejected, Malformed, SubmissionUnreadable, kind_of
 from casetrail.domain.codes import ScreeningReason
-from casetrail.domain.heartbeat import is_reserved
 from casetrail.domain.intake import ScreenedIn
+from casetrail.domain.reserved import is_reserved
 from casetrail.domain.values import EPOCH, MILLISECOND
 from casetrail.eventlog.codec import Event, encode_action
 from casetrail.eventlog.hashing import leaf_hash

@@ -17,8 +17,8 @@ from casetrail.domain.assignment import Assigned
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
 from casetrail.domain.deciding import RULE_SETS, decide, deciding_by
-from casetrail.domain.heartbeat import is_reserved
 from casetrail.domain.kinds import ACTION_KINDS
+from casetrail.domain.reserved import is_reserved
 from casetrail.domain.rules import RULE_SET, RULES, Rule, UnknownRuleSet
 from casetrail.eventlog import outcome
 from casetrail.eventlog.codec import UNREADABLE

@@ -2,8 +2,10 @@
 
 import socket
 import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_bytes
 
 from click.testing import CliRunner
 
@@ -39,7 +41,7 @@ def test_no_configuration(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["doctor"])
     assert result.exit_code == exits.FAULTS
     assert "casetrail log init" in result.stdout
-    assert result.stdout.count("not checked") == 7, "one fault is told once"
+    assert result.stdout.count("not checked") == 8, "one fault is told once"
 
 
 def test_a_missing_log(tmp_path: Path) -> None:
@@ -129,11 +131,13 @@ def test_a_machine_that_no_longer_gives_heartbeats_is_found(shell: Shell) -> Non
     shell.report()
     rows = {row["check"]: row["detail"] for row in shell.rows("doctor")}
     assert rows["machines"] == "at work: none that gives heartbeats"
-    at, actor = datetime.now(UTC), Actor("host.watchdog", "metro-pd", Role.SYSTEM)
-    for number, within in enumerate((3600, 1)):
-        body = Heartbeat(actor.id, MachineKind.WATCHDOG, within)
+    at = datetime.now(UTC)
+    for kind, within in ((MachineKind.RECORDER, 3600), (MachineKind.WATCHDOG, 1)):
+        actor = Actor(f"host.{kind}", "metro-pd", Role.SYSTEM)
+        asked = Action(token_bytes(16), machine_key(actor.id, at), at, actor, Heartbeat(actor.id, kind, within))
         with connect(f"sqlite:{shell.log}") as connection:
-            asked = Action(bytes([number] * 16), machine_key(actor.id, at), at, actor, body)
             assert connection.wait(connection.submit(asked)).result == "accepted"
-        if number == 0:
-            assert "watchdog" in {row["check"]: row["detail"] for row in shell.rows("doctor")}["machines"]
+    until = time.monotonic() + 30
+    while "machines" not in (found := wrong(shell) if shell.run("doctor", code=None).exit_code else {}):
+        assert time.monotonic() < until, "its silence is not seen"
+    assert "no heartbeat of watchdog since" in found["machines"] and "recorder" not in found["machines"]

@@ -1,5 +1,6 @@
 """``casetrail findings``: what is found, by which policy, as of when; one finding explained; settled by what was owed."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +21,9 @@ def listed(shell: Shell, *words: str, code: int = FAULTS) -> list[dict[str, Any]
 
 def test_a_report_that_nobody_takes_up_is_found_with_its_evidence_and_who_is_told(shell: Shell) -> None:
     shell.report("C-1")
-    begun, screened = listed(shell)
+    begun, screened, ignored = listed(shell)
     assert (begun["detector"], screened["detector"]) == ("never_begun", "never_screened")
+    assert ignored["detector"] == "ignored_alarm", "no watchdog runs, and the missed deadline is seen all the same"
     assert (screened["subject"], screened["unit"], screened["state"]) == ("C-1", "child-crimes", "open")
     assert screened["told"] == ["holder", "supervisor", "commander"]
     (event,) = screened["evidence"]
@@ -92,7 +94,10 @@ def test_the_hash_of_evidence_is_the_leaf_hash_of_the_stored_event(shell: Shell)
 def test_another_policy_finds_other_things(shell: Shell, tmp_path: Path) -> None:
     shell.report("C-1")
     own = tmp_path / "ours.toml"
-    own.write_text(f'{text_of()}\n[detectors.never_screened]\nlimit = "20 days"\n[detectors.never_begun]\noff = true\n')
+    own.write_text(
+        f'{text_of()}\n[detectors.never_screened]\nlimit = "20 days"\n[detectors.never_begun]\noff = true\n'
+        "[detectors.ignored_alarm]\noff = true\n"
+    )
     assert listed(shell, "--judge-by", str(own), code=0) == []
 
 
@@ -133,3 +138,26 @@ def test_a_case_of_somebody_who_has_left_by_the_registry_is_found(shell: Shell) 
     assert [event.split(":")[0] for event in one["evidence"]] == ["registry#3", "C-1#3"]
     (row,) = shell.rows("findings", "explain", one["finding"], "--now", IN_TEN_DAYS, "--case", "C-1")
     assert [event["kind"] for event in row["evidence"]] == ["PersonLeft", "Assigned"]
+
+
+def test_an_answer_to_a_finding_stands_in_the_history_of_its_case_and_settles_nothing(shell: Shell) -> None:
+    long_ago = (datetime.now(UTC) - timedelta(days=20)).isoformat()
+    shell.report("C-1", "--at", long_ago)
+    (before,) = shell.rows("findings", "--case", "C-1", "--detector", "never_screened", code=FAULTS)
+    answer = ("findings", "answer", before["finding"], "--answer", "under_review", "--seal", "rationale=A reason.")
+    shell.run(*SERGEANT, *answer, "--case", "C-1")
+    told = shell.rows("history", "C-1")[-1]
+    assert (told["kind"], told["actor"], told["detail"]["finding"]) == (
+        "FindingAnswered",
+        "sgt.archer",
+        before["finding"],
+    )
+    assert "A reason." not in json.dumps(told)
+    (after,) = shell.rows("findings", "--case", "C-1", "--detector", "never_screened", code=FAULTS)
+    assert (after["finding"], after["state"]) == (before["finding"], "open")
+
+
+def test_a_finding_that_nobody_found_cannot_be_answered(shell: Shell) -> None:
+    shell.report("C-1")
+    said = shell.run(*SERGEANT, "findings", "answer", "0123456789abcdef", "--answer", "explained", code=6)
+    assert "no finding" in said.stderr

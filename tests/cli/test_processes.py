@@ -79,7 +79,7 @@ def test_watch_of_one_case_shows_only_that_case_row_by_row(shell: Shell) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_records_and_projects_and_stops_in_good_order(shell: Shell, number: signal.Signals) -> None:
-    serving = shell.start("serve", "all", "--health-port", "0")
+    serving = shell.start("serve", "all", "--health-port", "0", "--heartbeat", "0")
     try:
         said = line(serving.stderr)
         address = said.split("health at ")[1].strip()

@@ -39,7 +39,8 @@ def wait_for_more(shell: Shell, than: int) -> None:
 
 def test_what_is_reported_while_a_notary_runs_comes_under_a_checkpoint(shell: Shell, key: Path) -> None:
     shell.report("C-1")
-    serving = shell.start("serve", "notary", "--key", str(key), "--every", "0.2", "--health-port", "0")
+    serve = ("serve", "notary", "--key", str(key), "--every", "0.2", "--health-port", "0", "--heartbeat", "0")
+    serving = shell.start(*serve)
     try:
         assert serving.stderr is not None
         assert select.select([serving.stderr], [], [], 30)[0]

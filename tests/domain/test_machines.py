@@ -7,8 +7,9 @@ from casetrail.domain.case import Case, Recorded
 from casetrail.domain.codes import Level, MachineKind, Role
 from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.finding import Finding
-from casetrail.domain.heartbeat import Heartbeat, is_reserved, machine_key
+from casetrail.domain.heartbeat import Heartbeat, machine_key
 from casetrail.domain.registry import Overseer
+from casetrail.domain.reserved import is_reserved
 from tests.actions import HAPPENED, SERGEANT, action, report
 from tests.domain.detecting import SECOND, history_of, judge
 from tests.domain.escalation_examples import finding

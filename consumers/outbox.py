@@ -1,0 +1,147 @@
+"""The outbox: tells people what the log says that they are told. It reads ``Escalated`` events and sends notifications.
+
+What is sent is exactly what stands in the log, however often the watchdog or this stops and starts: a notification is in
+the outbox's file before the position in the log moves on, and stays there until it has arrived. So nothing is lost; what
+was sent just before a crash may be sent again, under the same id.
+"""
+
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from queue import Queue
+from typing import Final
+
+from casetrail.consumers.notification import Notification, notification
+from casetrail.consumers.recipients import Recipients
+from casetrail.consumers.transport import NotSent, Transport
+from casetrail.domain.escalation import Escalated
+from casetrail.domain.values import EPOCH
+from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.projections.outbox_store import OutboxStore, Waiting
+
+LOG: Final = logging.getLogger("casetrail.outbox")
+BATCH: Final = 5000
+AT_ONCE: Final = 64
+ADDRESSES_AT_ONCE: Final = 8
+FIRST_PAUSE: Final = timedelta(seconds=30)
+LONGEST_PAUSE: Final = timedelta(hours=1)
+
+Sent = tuple[Waiting, NotSent | None]
+
+
+class Outbox:
+    """Call ``step`` again and again, then ``close``."""
+
+    def __init__(
+        self, log: Log, store: OutboxStore, recipients: Recipients, now: Callable[[], datetime],
+        since: datetime | None = None, first_pause: timedelta = FIRST_PAUSE,
+    ) -> None:  # fmt: skip
+        """``since``: when the outbox is new, what was recorded before that is not sent; None: what is recorded before now.
+
+        ``first_pause``: how long an address rests that was not reached; after each further failure twice as long.
+        """
+        self._store, self._recipients, self._now, self._first_pause = store, recipients, now, first_pause
+        if store.since() is None:
+            ends = log.end_offsets(Topic.EVENTS)
+            store.begin(dict.fromkeys(ends, 0) if since else ends, since or EPOCH)
+            LOG.info("a new outbox: it sends what is recorded from %s on", since or "now")
+        self._since = store.since() or EPOCH
+        known = store.positions()
+        self._positions = {partition: known.get(partition, 0) for partition in range(log.partitions)}
+        self._reader = log.reader(Topic.EVENTS, self._positions)
+        self._pool = ThreadPoolExecutor(ADDRESSES_AT_ONCE, "outbox")
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """For each partition the offset of the event that is read next."""
+        return dict(self._positions)
+
+    def step(self, timeout: float) -> int:
+        """Read what has come, waiting up to ``timeout`` seconds for it, and send what is due; how much that was."""
+        is_due = bool(self._store.waiting(self._now(), 1))
+        records = self._reader.poll(0.0 if is_due else timeout, BATCH)
+        if records:
+            self._positions = {partition: self._reader.position(partition) for partition in self._positions}
+            self._store.take([one for record in records for one in self._messages(record)], self._positions)
+        return len(records) + self._send()
+
+    def _messages(self, record: Record) -> list[tuple[str, str, str]]:
+        event = decode_event(record.value)
+        body = event.body
+        if not isinstance(body, Escalated) or event.recorded_at < self._since:
+            return []
+        found = []
+        for to in map(str, body.told):
+            transports, by_default = self._recipients.of(to)
+            if by_default:
+                LOG.warning("there is no address for %s: the default one is told", to)
+            made = notification(event, body, to, by_default)
+            found += [(made.id, transport.address, _content(made)) for transport in transports]
+        return found
+
+    # --- sending ---
+
+    def _send(self) -> int:
+        """Send what is due: to several addresses at once, to each one after the other; how many have arrived."""
+        waiting = sorted(self._store.waiting(self._now(), AT_ONCE), key=attrgetter("address"))
+        if not waiting:
+            return 0
+        groups = [list(some) for _, some in groupby(waiting, key=attrgetter("address"))]
+        results: Queue[Sent | None] = Queue()
+        futures = [self._pool.submit(self._send_to, group, results) for group in groups]
+        arrived, running = 0, len(futures)
+        while running:
+            result = results.get()
+            if result is None:
+                running -= 1
+            elif result[1] is None:
+                self._store.sent(result[0], self._now())  # at once: what is noted is not sent again
+                arrived += 1
+            else:
+                self._put_off(result[0], result[1])
+        for future in futures:
+            future.result()
+        return arrived
+
+    def _send_to(self, group: Sequence[Waiting], results: "Queue[Sent | None]") -> None:
+        """Send to one address until something does not arrive."""
+        try:
+            for one in group:
+                self._transport(one.address).send(_notification(one.content))
+                results.put((one, None))
+        except NotSent as failure:
+            results.put((one, failure))
+        finally:
+            results.put(None)
+
+    def _transport(self, address: str) -> Transport:
+        found = self._recipients.transports.get(address)
+        if found is None:
+            raise NotSent("the file of recipients has this address no longer")
+        return found
+
+    def _put_off(self, one: Waiting, failure: NotSent) -> None:
+        pause = min(LONGEST_PAUSE, self._first_pause * 2 ** min(one.attempts, 20))
+        pause *= 0.75 + random.random() / 2  # noqa: S311  (spreads attempts, decides nothing)
+        LOG.warning("a notification has not arrived: %s; tried again in %.0f s", failure, pause.total_seconds())
+        self._store.put_off(one, self._now() + pause, str(failure))
+
+    def close(self) -> None:
+        """Stop. What waits is sent by the next one."""
+        self._pool.shutdown()
+        self._reader.close()
+        self._store.close()
+
+
+def _content(one: Notification) -> str:
+    return json.dumps(vars(one))
+
+
+def _notification(content: str) -> Notification:
+    return Notification(**json.loads(content))

@@ -1,0 +1,84 @@
+"""Notifications by e-mail, over TLS."""
+
+import smtplib
+import ssl
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from enum import StrEnum
+from typing import Final
+
+from casetrail.consumers.notification import Notification
+from casetrail.consumers.transport import PATIENCE, NotSent
+
+LINES: Final = ("case_id", "clock", "subject", "due_at", "level", "told", "event", "recorded_at")
+
+
+class Security(StrEnum):
+    """How the way to the mail server is protected."""
+
+    TLS = "tls"  # from the first byte (port 465)
+    STARTTLS = "starttls"  # port 587
+    NONE = "none"  # to this host only
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Who carries mail. ``authority``: a file with the certificate that vouches for it; that of the system unless given."""
+
+    host: str
+    port: int
+    security: Security
+    sender: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    authority: str | None = None
+
+
+@dataclass(frozen=True)
+class EmailTransport:
+    """Sends to one address."""
+
+    server: MailServer
+    to: str
+
+    @property
+    def address(self) -> str:
+        """Where it goes."""
+        return f"email:{self.to}"
+
+    def send(self, notification: Notification) -> None:
+        """Hand the notification to the mail server. Raises ``NotSent``."""
+        server = self.server
+        try:
+            context = ssl.create_default_context(cafile=server.authority)
+            with self._connected(context) as smtp:
+                if server.security is Security.STARTTLS:
+                    smtp.starttls(context=context)
+                if server.user is not None:
+                    smtp.login(server.user, server.password or "")
+                smtp.send_message(message(notification, server.sender, self.to))
+        except (OSError, smtplib.SMTPException) as error:
+            raise NotSent(f"{server.host}:{server.port} did not take the mail ({type(error).__name__})") from error
+
+    def _connected(self, context: ssl.SSLContext) -> smtplib.SMTP:
+        server = self.server
+        if server.security is Security.TLS:
+            return smtplib.SMTP_SSL(server.host, server.port, timeout=PATIENCE, context=context)
+        return smtplib.SMTP(server.host, server.port, timeout=PATIENCE)
+
+
+def message(notification: Notification, sender: str, to: str) -> EmailMessage:
+    """The mail. Its Message-ID is the same however often it is sent."""
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = sender, to, notification.subject
+    made["Message-ID"] = f"<{notification.id}@{sender.rpartition('@')[2]}>"
+    made["Auto-Submitted"] = "auto-generated"
+    data = notification.data
+    said = [f"{name.replace('_', ' ')}: {data[name]}" for name in LINES if data[name] is not None]
+    begins = ["A deadline has passed, and nobody has answered for it. You are told because it is your turn."]
+    if notification.by_default:
+        begins = [f"A deadline has passed. There is no address for {notification.to}: you are told in their place."]
+    made.set_content(
+        "\n".join([*begins, "", *said, "", f"Answer: casetrail act escalation-answered {data['case_id']}"])
+    )
+    return made

@@ -1,0 +1,205 @@
+"""The watchdog: has every missed deadline recorded, and who is told of it, step by step, until somebody answers.
+
+It submits actions like anybody else, each with an id that follows from the deadline: what was submitted twice, by two
+watchdogs or after a crash, is recorded once. What is missed follows from the events alone (``domain.alarms``), so a
+watchdog that was away records the same as one that never was.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
+
+from casetrail.consumers.submitting import submit
+from casetrail.domain.actions import Action, Actor
+from casetrail.domain.alarms import PATIENCE, Alarm, Watch
+from casetrail.domain.case import Case, Recorded
+from casetrail.domain.escalation import DeadlineMissed, Escalated, Recipient, deadline_key
+from casetrail.domain.leaving import Departures, departures
+from casetrail.domain.policy import InForce
+from casetrail.domain.registry import REGISTRY, Overseer, overseers
+from casetrail.domain.reserved import is_reserved
+from casetrail.domain.values import EPOCH, is_id
+from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.projections.watch_store import WatchStore
+
+LOG: Final = logging.getLogger("casetrail.watchdog")
+BATCH: Final = 5000
+LOOKS: Final = 200
+"""Cases that are looked at in one step."""
+REST: Final = 1.0
+"""Seconds that events may keep it from looking at what is due."""
+IDS: Final = UUID("6f1d3a52-6c0e-5f0b-9d43-6a2f4b1c7e90")
+"""The name space of the action ids. Never change it: it is what keeps two watchdogs from doubling anything."""
+MICROSECOND: Final = timedelta(microseconds=1)
+
+Policies = Callable[[Sequence[Recorded]], InForce]
+"""The policies in force, by the registry's events."""
+
+
+class Registry(NamedTuple):
+    """What the registry says: policies, who has left, who has oversight."""
+
+    policies: InForce
+    departures: Departures
+    overseers: tuple[Overseer, ...]
+
+
+class Watchdog:
+    """Call ``step`` again and again, then ``close``.
+
+    ``played``: time is an input, and what would have been told by then is recorded, even where it is done since.
+    """
+
+    def __init__(
+        self, log: Log, store: WatchStore, policies: Policies, actor: Actor, now: Callable[[], datetime],
+        *, played: bool = False, since: datetime = EPOCH, patience: timedelta = PATIENCE,
+    ) -> None:  # fmt: skip
+        """``now``: the present moment. ``since``: what was missed before that is left to the lists, and not recorded."""
+        self._log, self._store, self._policies, self._actor, self._now = log, store, policies, actor, now
+        self._played, self._since, self._patience = played, since, patience
+        self._positions = self._trusted_positions()
+        self._reader = log.reader(Topic.EVENTS, self._positions)
+        self._ends = log.end_offsets(Topic.EVENTS)
+        self._registry: Registry | None = None
+        self._looked_at = 0.0
+        self.submitted = 0
+
+    def _trusted_positions(self) -> dict[int, int]:
+        """Where to go on: where the store stands, if the log still has the very events before that; else at the beginning."""
+        known = self._store.positions()
+        for partition, (offset, last) in known.items():
+            record = self._log.read_one(Topic.EVENTS, partition, offset)
+            if record is None or leaf_hash(record.value or b"") != last:
+                LOG.warning(
+                    "partition %d: the watchdog's file does not fit the log; reading from the first event", partition
+                )
+                self._store.clear()
+                known = {}
+                break
+        return {one: known[one][0] + 1 if one in known else 0 for one in range(self._log.partitions)}
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """For each partition the offset of the event that is read next."""
+        return dict(self._positions)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it has not yet read all that was there when it began, or has cases to look at."""
+        return self._is_catching_up or bool(self._store.due(self._now(), 1))
+
+    @property
+    def _is_catching_up(self) -> bool:
+        return any(self._positions[partition] < end for partition, end in self._ends.items())
+
+    def step(self, timeout: float) -> int:
+        """Read what has come, waiting up to ``timeout`` seconds for it, and look at what is due; how much that was."""
+        is_due = not self._is_catching_up and bool(self._store.due(self._now(), 1))
+        records = self._reader.poll(0.0 if is_due else timeout, BATCH)
+        self._take(records)
+        for partition in self._positions:
+            self._positions[partition] = self._reader.position(partition)
+        if self._is_catching_up or (records and monotonic() - self._looked_at < REST):
+            return len(records)
+        return len(records) + self._look()
+
+    def _take(self, records: Sequence[Record]) -> None:
+        events, last = [], {}
+        for record in records:
+            last[record.partition] = (record.offset, leaf_hash(record.value or b""))
+            case_id = (record.key or b"").decode(errors="replace")
+            if case_id == REGISTRY:
+                self._registry = None
+            if is_id(case_id) and (case_id == REGISTRY or not is_reserved(case_id)):
+                events.append((case_id, decode_event(record.value).number, record))
+        if last:
+            self._store.take(events, last)
+        if any(case_id == REGISTRY for case_id, _, _ in events):
+            self._store.look_at_all()
+
+    # --- looking ---
+
+    def _look(self) -> int:
+        """Look at the cases that are due, and submit what they call for; how many there were."""
+        now = self._now()
+        self._looked_at = monotonic()
+        found, again = list[Action](), list[tuple[str, datetime | None]]()
+        for case_id in self._store.due(now, LOOKS):
+            if case_id == REGISTRY:
+                again.append((case_id, None))
+                continue
+            watch = self.watch(case_id, now)
+            found += self.called_for(watch)
+            later = watch.next_at()
+            again.append((case_id, None if later is None else max(later, now + MICROSECOND)))
+        if found:
+            submit(self._log, found)
+            self.submitted += len(found)
+            LOG.info("%d missed deadlines and tellings submitted", len(found))
+        self._store.look_again(again)  # only now: what was not submitted is looked at again
+        return len(again)
+
+    def watch(self, case_id: str, now: datetime) -> Watch:
+        """A case, watched until now."""
+        known = self._known()
+        watch = Watch(case_id, known.policies, known.departures, known.overseers, self._patience)
+        for value in self._store.events(case_id):
+            watch.follow(decode_event(value).recorded())
+        watch.until(now)
+        return watch
+
+    def _known(self) -> Registry:
+        if self._registry is None:
+            values = self._store.events(REGISTRY)
+            events = [(decode_event(value).recorded(), leaf_hash(value)) for value in values]
+            recorded = [event for event, _ in events]
+            self._registry = Registry(self._policies(recorded), departures(events), overseers(recorded))
+        return self._registry
+
+    def called_for(self, watch: Watch) -> Iterator[Action]:
+        """What is to be submitted of a case: what nobody has submitted yet."""
+        case = watch.runs.case
+        for alarm in watch.alarms.values():
+            if alarm.seen_at >= self._since and not _ended_in_import(watch, alarm):
+                for body, at in self._bodies(case, alarm):
+                    action = Action(_id(self._log.name, case.id, body), case.id, at, self._actor, body)
+                    if action.action_id not in case.numbers:  # it was answered already, with a refusal maybe
+                        yield action
+
+    def _bodies(self, case: Case, alarm: Alarm) -> Iterator[tuple[DeadlineMissed | Escalated, datetime]]:
+        clock, subject, due_at = alarm.clock.deadline
+        recorded = case.facts.deadlines.get(deadline_key(clock, subject, due_at))
+        if recorded is None:
+            yield DeadlineMissed(clock, due_at, subject, alarm.clock.started_by), due_at
+        if recorded is not None and recorded.answered_at is not None:
+            return
+        if not alarm.is_owed and not self._played:  # it is done: nobody has to be told any more
+            return
+        for told in alarm.told:
+            if recorded is None or told.level not in recorded.told:
+                who = tuple(Recipient.of(one) for one in told.who)
+                yield Escalated(clock, due_at, told.level, who, subject), told.at
+
+    def close(self) -> None:
+        """Stop. What is due then is seen by the next one."""
+        self._reader.close()
+        self._store.close()
+
+
+def _ended_in_import(watch: Watch, alarm: Alarm) -> bool:
+    """Whether an old system's history says how it ended: nobody raises the alarms of the past."""
+    if alarm.ended_by is None or not watch.runs.case.facts.imported:
+        return False
+    action = watch.event(alarm.ended_by).action
+    return action is not None and action.imported is not None
+
+
+def _id(log: str, case_id: str, body: DeadlineMissed | Escalated) -> bytes:
+    key = deadline_key(body.clock, body.subject, body.due_at)
+    level = body.level if isinstance(body, Escalated) else ""
+    return uuid5(IDS, f"{log}/{case_id}/{key}/{level}").bytes

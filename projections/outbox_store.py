@@ -1,0 +1,133 @@
+"""What an outbox has to send, in one local SQLite file: position in the log and messages change in one transaction."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from casetrail.domain.values import EPOCH
+from casetrail.projections.errors import ViewError, ViewUnreachable
+
+FORM: Final = "1"
+MICROSECOND: Final = timedelta(microseconds=1)
+TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS form (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS position (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS message (id TEXT, address TEXT, content TEXT NOT NULL, attempts INTEGER NOT NULL, "
+    "next_at INTEGER NOT NULL, sent_at INTEGER, trouble TEXT, PRIMARY KEY (id, address))",
+    "CREATE INDEX IF NOT EXISTS message_waiting ON message (next_at) WHERE sent_at IS NULL",
+)
+
+
+class Waiting(NamedTuple):
+    """A message that waits to be sent to an address; how often that was tried."""
+
+    id: str
+    address: str
+    content: str
+    attempts: int
+
+
+class OutboxStore:
+    """Messages, and how far the log has been read. Not for use by several threads."""
+
+    def __init__(self, path: Path | str, log: str) -> None:
+        """Open or create the file for the log of that name.
+
+        Raises ``ViewUnreachable`` while another outbox has it, ``ViewError`` where it is no database or another log's.
+        """
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+            self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute("BEGIN IMMEDIATE")
+            for statement in TABLES:
+                self._database.execute(statement)
+            self._database.execute("INSERT OR IGNORE INTO form VALUES ('form', ?)", (FORM,))
+            self._database.execute("INSERT OR IGNORE INTO form VALUES ('log', ?)", (log,))
+            self._database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise ViewUnreachable(f"the outbox's file {path} is in use, or cannot be opened ({error})") from error
+        except sqlite3.DatabaseError as error:
+            raise ViewError(f"the outbox's file {path} cannot be used ({error})") from error
+        found = dict(self._database.execute("SELECT name, value FROM form"))
+        if (found["form"], found["log"]) != (FORM, log):
+            self.close()
+            raise ViewError(f"{path} is the outbox of the log '{found.get('log')}': give another file")
+
+    def begin(self, positions: Mapping[int, int], since: datetime) -> None:
+        """Begin a new outbox: where it reads first, and from when on what was recorded is sent."""
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.execute("INSERT OR REPLACE INTO form VALUES ('since', ?)", (str(_micros(since)),))
+        self._database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
+        self._database.execute("COMMIT")
+
+    def since(self) -> datetime | None:
+        """From when on what was recorded is sent; None where the outbox has not begun."""
+        row = self._database.execute("SELECT value FROM form WHERE name = 'since'").fetchone()
+        return None if row is None else EPOCH + int(row[0]) * MICROSECOND
+
+    def positions(self) -> dict[int, int]:
+        """By partition the offset of the event to be read next."""
+        return dict(self._database.execute("SELECT partition, offset FROM position"))
+
+    def take(self, messages: Iterable[tuple[str, str, str]], positions: Mapping[int, int]) -> None:
+        """Take in messages (id, address, content), and how far the log has been read."""
+        self._database.execute("BEGIN IMMEDIATE")
+        for one, address, content in messages:  # behind those that wait for the same address
+            self._database.execute(
+                "INSERT OR IGNORE INTO message VALUES (?1, ?2, ?3, 0, (SELECT coalesce(max(next_at), 0) FROM message "
+                "WHERE address = ?2 AND sent_at IS NULL), NULL, NULL)",
+                (one, address, content),
+            )
+        self._database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
+        self._database.execute("COMMIT")
+
+    def waiting(self, now: datetime, limit: int) -> list[Waiting]:
+        """What is to be sent by now, the oldest first."""
+        rows = self._database.execute(
+            "SELECT id, address, content, attempts FROM message WHERE sent_at IS NULL AND next_at <= ? "
+            "ORDER BY rowid LIMIT ?",
+            (_micros(now), limit),
+        )
+        return [Waiting(*row) for row in rows]
+
+    def sent(self, one: Waiting, now: datetime) -> None:
+        """It has arrived."""
+        self._database.execute(
+            "UPDATE message SET sent_at = ?, attempts = attempts + 1, trouble = NULL WHERE id = ? AND address = ?",
+            (_micros(now), one.id, one.address),
+        )
+
+    def put_off(self, one: Waiting, until: datetime, trouble: str) -> None:
+        """It has not arrived: everything for this address waits until then."""
+        self._database.execute(
+            "UPDATE message SET attempts = attempts + 1, trouble = ? WHERE id = ? AND address = ?",
+            (trouble, one.id, one.address),
+        )
+        self._database.execute(
+            "UPDATE message SET next_at = ? WHERE address = ? AND sent_at IS NULL", (_micros(until), one.address)
+        )
+
+    def counts(self) -> tuple[int, int]:
+        """How many messages were sent, and how many wait."""
+        sent, waiting = self._database.execute(
+            "SELECT count(sent_at), count(*) - count(sent_at) FROM message"
+        ).fetchone()
+        return int(sent), int(waiting)
+
+    def troubles(self) -> Sequence[tuple[str, int, str]]:
+        """Addresses that messages do not reach: how many wait, and what was last said."""
+        rows = self._database.execute(
+            "SELECT address, count(*), max(trouble) FROM message WHERE sent_at IS NULL AND attempts > 0 GROUP BY address"
+        )
+        return list(rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND
