@@ -29,6 +29,7 @@ COMMANDS: Final = {
         "intake": "casetrail.cli.ask:intake",
         "partner": "casetrail.cli.partner:partner",
         "sunlight": "casetrail.cli.sunlight:sunlight",
+        "sunlight": "casetrail.cli.sunlight:sunlight",
         "watch": "casetrail.cli.watch:watch",
     },
     "Auditors": {
@@ -69,6 +70,7 @@ SHORT: Final = {
     "findings": "List what the detectors find, and explain a finding.",
     "sunlight": "Write the report for the public.",
     "escalations": "List missed deadlines that nobody has answered, and who was told.",
+    "sunlight": "Write the report for the public.",
     "watch": "Follow the log as it grows.",
     "replay": "Show cases as they were, from the log alone.",
     "count": "Check submitted = accepted + rejected + unreadable + pending.",

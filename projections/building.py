@@ -72,19 +72,19 @@ class Built:
 
 
 def set_aside(share: Share, told: Told) -> SetAside:
-    """Read the events of some partitions, and set them aside by case."""
+    """Read the events of some partitions up to their ends, no further, and set them aside by case."""
     spill = Spill(share.directory, share.name, sum(share.ends.values()))
     registry: list[bytes] = []
     with (
         open_log(share.log_url, share.log_options) as log,
         log.reader(Topic.EVENTS, dict.fromkeys(share.ends, 0)) as reader,
     ):
-        for records in batches(reader, share.ends):
+        for batch in batches(reader, share.ends):
+            records = [record for record in batch if record.offset < share.ends[record.partition]]
             spill.add(records)
             registry += [record.value or b"" for record in records if record.key == REGISTRY_KEY]
             told(len(records))
-        positions = {partition: reader.position(partition) for partition in share.ends}
-    return SetAside(spill.close(), positions, registry)
+    return SetAside(spill.close(), dict(share.ends), registry)
 
 
 def fold(job: Job, told: Told) -> Built:

@@ -5,15 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.notarized import decode_notarized
-from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.port import Log, Reader, Record, Topic
 from casetrail.eventlog.stream import Stream
 from casetrail.projections.database import Database, PostgresDatabase, open_database
 from casetrail.projections.judgement_queries import horizon, judged_up_to
-from casetrail.projections.rebuild import rebuild
+from casetrail.projections.judgements import Judgements
+from casetrail.projections.rebuild import catch_up, rebuild
 from casetrail.projections.tables import application_name
 from casetrail.proofs.checkpoint import parse_checkpoint
 from casetrail.proofs.note import parse_note
@@ -26,6 +27,28 @@ if TYPE_CHECKING:
 
 Positions = Mapping[int, int]
 """By partition of the events, the offset after the last one."""
+
+
+class _Cut:
+    """A reader that does not see what stands behind the end of each partition."""
+
+    def __init__(self, reader: Reader, ends: Positions) -> None:
+        self._reader, self._ends = reader, ends
+
+    def poll(self, timeout: float, max_records: int = 5000) -> list[Record]:
+        return [one for one in self._reader.poll(timeout, max_records) if one.offset < self._ends[one.partition]]
+
+    def position(self, partition: int) -> int:
+        return min(self._reader.position(partition), self._ends[partition])
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class UpTo:
@@ -42,6 +65,11 @@ class UpTo:
     def end_offsets(self, topic: Topic) -> dict[int, int]:
         """Where each partition ends: the events earlier than they do."""
         return dict(self._ends) if topic is Topic.EVENTS else self._log.end_offsets(topic)
+
+    def reader(self, topic: Topic, start: Mapping[int, int]) -> Reader:
+        """A cursor that ends there, too."""
+        reader = self._log.reader(topic, start)
+        return _Cut(reader, self._ends) if topic is Topic.EVENTS else reader
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
@@ -65,6 +93,12 @@ def views_from(
             yield database
         finally:
             database.close()
+
+
+def follow_views(database: Database, log: Log) -> None:
+    """Bring the judgements of an embedded log to where its views stand: no service does it. Raises ``ViewMissing``."""
+    end: Any = UpTo(log, _seen(database, log))
+    catch_up(end, Judgements(database, log.name))
 
 
 def take(database: Database, log: Log, now: datetime) -> tuple[Counted, Basis]:
@@ -94,10 +128,14 @@ def _snapshot(database: Database) -> Iterator[None]:
         database.run("COMMIT")
 
 
-def _positions(database: Database, log: Log) -> Positions:
+def _seen(database: Database, log: Log) -> Positions:
     seen: dict[str, int] = dict(database.rows("SELECT application_name, notification_id FROM tracking"))
     names = {partition: application_name(log.name, partition) for partition in range(log.partitions)}
-    found = {partition: seen[name] for partition, name in names.items() if seen.get(name)}
+    return {partition: seen[name] for partition, name in names.items() if seen.get(name)}
+
+
+def _positions(database: Database, log: Log) -> Positions:
+    found = _seen(database, log)
     judged = {partition: end for partition, end in judged_up_to(database, log.name).items() if end}
     if found != judged:
         raise ViewsMoving("the judgements have not followed the views yet: try again in a moment, or give --from-log")

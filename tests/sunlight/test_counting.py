@@ -1,0 +1,167 @@
+"""What is counted from the views is what a fold of the events gives, in both databases."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from casetrail.domain.case import Case
+from casetrail.domain.status import Status
+from casetrail.domain.sunlight import LATER, NEVER, Standing, group_of
+from casetrail.domain.values import is_id
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.outcome import History, follow
+from casetrail.eventlog.port import Topic
+from casetrail.projections.database import Database, open_database
+from casetrail.projections.judgement_tables import CLOCK, FINDING
+from casetrail.projections.queries import micros
+from casetrail.projections.rebuild import rebuild
+from casetrail.sunlight.basis import take
+from casetrail.sunlight.counting import Kinds, Months, clocks, escalations, findings, reports
+from casetrail.sunlight.errors import MomentTooEarly
+from tests.histories import recorded_log
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedLog]:
+    with recorded_log(
+        tmp_path_factory.mktemp("log") / "log.db", seed=11, actions=1600, cases=90, partitions=3
+    ) as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def views(request: pytest.FixtureRequest, log: EmbeddedLog, tmp_path: Path) -> Iterator[Database]:
+    """The views of that log."""
+    is_shared = request.param == "postgresql"
+    url = request.getfixturevalue("postgres_database") if is_shared else f"sqlite:{tmp_path / 'views'}"
+    rebuild(log, f"sqlite:{log.path}", url, processes=1)
+    with closing(open_database(url)) as database:
+        yield database
+
+
+def folded(log: EmbeddedLog) -> list[Case]:
+    """Every case, folded from its events."""
+    histories: dict[str, History] = {}
+    with log.reader(Topic.EVENTS, dict.fromkeys(range(log.partitions), 0)) as reader:
+        while records := reader.poll(0.0):
+            for record in records:
+                case_id = (record.key or b"").decode(errors="replace")
+                if is_id(case_id):
+                    follow(histories.setdefault(case_id, History.empty(case_id)), record)
+    return [history.case for history in histories.values()]
+
+
+def standing(case: Case) -> Standing:
+    facts = case.facts
+    courses = {
+        Status.RECEIVED: "waiting",
+        Status.SCREENED_OUT: "screened_out",
+        Status.MERGED: "merged",
+        Status.CLOSED: str(facts.disposition),
+    }
+    contact = NEVER
+    if facts.first_contact_at is not None and facts.received_at is not None:
+        taken = facts.first_contact_at - facts.received_at
+        limits = {24: "within_24_hours", 72: "within_72_hours", 168: "within_7_days", 720: "within_30_days",
+                  2160: "within_90_days"}  # fmt: skip
+        contact = next((name for hours, name in limits.items() if taken <= hours * HOUR), LATER)
+    return Standing(courses.get(case.status, "open"), "Assigned" in case.kinds, contact)
+
+
+def test_reports_are_counted_by_month_offence_and_standing(views: Database, log: EmbeddedLog) -> None:
+    expected: Months = Counter()
+    for case in folded(log):
+        facts = case.facts
+        if facts.received_at is not None:
+            month = f"{facts.received_at:%Y-%m}"
+            expected[month, group_of(facts.offences[0] if facts.offences else ""), standing(case)] += 1
+    assert reports(views, datetime(2099, 1, 1, tzinfo=UTC)) == expected
+    assert len(expected) > 40
+    assert {one.assigned for _, _, one in expected} == {True, False}
+
+
+def test_a_report_that_was_received_later_is_not_counted(views: Database, log: EmbeddedLog) -> None:
+    moments = sorted(case.facts.received_at for case in folded(log) if case.facts.received_at is not None)
+    assert reports(views, moments[9]).total() == sum(one <= moments[9] for one in moments)
+
+
+def test_a_moment_before_what_the_events_speak_of_is_refused(views: Database, log: EmbeddedLog) -> None:
+    with pytest.raises(MomentTooEarly, match="--now"):
+        take(views, log, datetime(2001, 1, 1, tzinfo=UTC))
+
+
+def a_clock(number: int, clock: str, due: timedelta, ended: timedelta | None, met: bool = False) -> tuple[object, ...]:
+    """A run that began ten days ago; ``due`` and ``ended`` are times before now."""
+    at = {"started_at": NOW - 10 * DAY, "due_at": NOW - due, "ended_at": None if ended is None else NOW - ended}
+    row = {"case_id": "C-1", "number": 1000 + number, "clock": clock, "met": int(met)}
+    row |= {name: micros(moment) for name, moment in at.items() if moment is not None}
+    return tuple(row.get(column.name) for column in CLOCK.columns)
+
+
+def test_runs_of_clocks_are_counted_by_how_they_went(views: Database) -> None:
+    views.run("DELETE FROM clock")
+    runs = [
+        a_clock(0, "screening", 3 * DAY, 4 * DAY, met=True),
+        a_clock(1, "screening", 3 * DAY, 2 * DAY, met=True),
+        a_clock(2, "screening", 3 * DAY, 2 * DAY),
+        a_clock(3, "screening", 3 * DAY, 4 * DAY),
+        a_clock(4, "screening", 3 * DAY, None),
+        a_clock(5, "decision", -3 * DAY, None),
+        a_clock(6, "decision", -3 * DAY, None),
+    ]
+    views.run_many(CLOCK.insert(), runs)
+    assert clocks(views, NOW) == {
+        "screening": {
+            frozenset({"met"}): 1,
+            frozenset({"late", "met_late"}): 1,
+            frozenset({"late", "missed"}): 2,
+            frozenset({"lapsed"}): 1,
+        },
+        "decision": {frozenset({"running"}): 2},
+    }
+
+
+def a_finding(number: int, since: timedelta, settled: timedelta | None = None) -> tuple[object, ...]:
+    row = {"finding": f"{number:016x}", "detector": "untouched", "about": "case", "subject": f"C-{number}", "month": "",
+           "agency": "metro-pd", "since": micros(NOW - since)}  # fmt: skip
+    row |= {} if settled is None else {"settled_at": micros(NOW - settled)}
+    return tuple(row.get(column.name) for column in FINDING.columns)
+
+
+def test_findings_are_counted_by_how_long_they_have_been_open(views: Database) -> None:
+    views.run("DELETE FROM finding")
+    ages = (30 * DAY, 30 * DAY + HOUR, 200 * DAY, 400 * DAY, 401 * DAY, -HOUR)
+    rows = [a_finding(number, age) for number, age in enumerate(ages)]
+    rows += [a_finding(10, 40 * DAY, settled=DAY), a_finding(11, 40 * DAY, settled=-DAY)]
+    views.run_many(FINDING.insert(), rows)
+    expected: Kinds = {
+        "untouched": Counter(
+            {
+                frozenset({"open", "open_30"}): 1,
+                frozenset({"open", "open_90"}): 2,
+                frozenset({"open", "open_365"}): 1,
+                frozenset({"open", "open_longer"}): 2,
+                frozenset({"settled"}): 1,
+            }
+        )
+    }
+    assert findings(views, NOW) == expected
+
+
+def test_escalations_that_nobody_answered_are_counted(views: Database) -> None:
+    deadline = '{"a":["decision",null,%d,["holder"],%s],"b":["decision",null,%d,[],null]}'
+    for answered, case_id in (("null", "case-1"), ("5", "case-2"), ("null", "case-3")):
+        held = deadline % (micros(NOW - DAY), answered, micros(NOW - DAY))
+        views.run(
+            "UPDATE case_status SET state = replace(state, '\"facts\":{', ?) WHERE case_id = ?",
+            (f'"facts":{{"deadlines":{held},', case_id),
+        )
+    assert escalations(views, NOW) == {"decision": {frozenset({"unanswered"}): 2, frozenset({"answered"}): 1}}
