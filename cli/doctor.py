@@ -143,8 +143,8 @@ def _machines(config: Config) -> tuple[bool, str]:
     machines, at = Machines(), now()
     this, last = at.strftime(":%Y-%m"), (at.replace(day=1) - timedelta(days=1)).strftime(":%Y-%m")
     with opened_views(config) as database:
-        for key in reserved(database, MACHINES):
-            if key.endswith((this, last)):
+        for key in reserved(database):
+            if key.startswith(MACHINES) and key.endswith((this, last)):
                 history = History(key)
                 for _, _, value in timeline(database, key):
                     history.follow(decode_event(value).recorded(), leaf_hash(value))

@@ -14,9 +14,9 @@ from casetrail.domain.deciding import CLOCK_TOLERANCE
 from casetrail.domain.detectors.counting import Group, Person, What
 from casetrail.domain.detectors.statistics import available
 from casetrail.domain.detectors.survey import month_of
-from casetrail.domain.reserved import MACHINES
 from casetrail.domain.leaving import Departures
 from casetrail.domain.registry import REGISTRY
+from casetrail.domain.reserved import MACHINES
 from casetrail.eventlog.port import Record
 from casetrail.projections.database import Database, create_tables, in_parts, marks
 from casetrail.projections.errors import ViewMissing, ViewMoved

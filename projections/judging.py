@@ -21,8 +21,8 @@ from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
 from casetrail.domain.detectors.traces import Idle, Link, Trace
-from casetrail.domain.reserved import MACHINES
 from casetrail.domain.policy import Step
+from casetrail.domain.reserved import MACHINES
 from casetrail.domain.values import EPOCH, is_id
 from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.hashing import leaf_hash

@@ -120,7 +120,8 @@ class OutboxStore:
     def troubles(self) -> Sequence[tuple[str, int, str]]:
         """Addresses that messages do not reach: how many wait, and what was last said."""
         rows = self._database.execute(
-            "SELECT address, count(*), max(trouble) FROM message WHERE sent_at IS NULL AND attempts > 0 GROUP BY address"
+            "SELECT address, count(*), max(trouble) FROM message WHERE sent_at IS NULL GROUP BY address "
+            "HAVING max(attempts) > 0 ORDER BY address"
         )
         return list(rows)
 

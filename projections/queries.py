@@ -169,12 +169,9 @@ def cases_with(database: Database, kind: str) -> list[str]:
     return [case_id for (case_id,) in rows]
 
 
-def reserved(database: Database, since: str) -> list[str]:
-    """The histories of no case (the registry's, machines'), by their ids, from ``since`` on."""
-    rows = database.rows(
-        f"SELECT case_id FROM case_status WHERE {RESERVED} AND case_id >= ? ORDER BY case_id",
-        (since,),  # noqa: S608
-    )
+def reserved(database: Database) -> list[str]:
+    """The ids of the histories of no case: the registry's and machines'."""
+    rows = database.rows(f"SELECT case_id FROM case_status WHERE {RESERVED} ORDER BY case_id")  # noqa: S608
     return [case_id for (case_id,) in rows]
 
 
