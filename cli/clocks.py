@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from casetrail.domain.clocks import Clock
     from casetrail.domain.leaving import Departures
     from casetrail.domain.policy import InForce
+    from casetrail.domain.registry import Overseer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,12 +36,13 @@ HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Asked:
-    """As of which moment, by which policies, and who has left. ``until``: only what had been recorded by then counts."""
+    """As of which moment, by which policies, who has left, and who has oversight. ``until``: only what had been recorded by then counts."""
 
     until: datetime | None
     at: datetime
     policies: "InForce"
     departures: "Departures" = field(default_factory=dict)
+    overseers: "tuple[Overseer, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,16 @@ def asked(
     from casetrail.cli.case_histories import hashed_history_in_log
     from casetrail.domain.leaving import departures
     from casetrail.domain.policy import InForce
-    from casetrail.domain.registry import REGISTRY
+    from casetrail.domain.registry import REGISTRY, overseers
     from casetrail.domain.values import EPOCH
 
     until = moment(config, until_text, "--as-of") if until_text else None
     at = moment(config, moment_text, "--now") if moment_text else until or now()
     given = None if judge_by is None else InForce([(EPOCH, read_policy(judge_by))])
     registry = (read or hashed_history_in_log)(config, REGISTRY, until)
-    policies = given or adopted([event for event, _ in registry], config.agency)
-    return Asked(until, at, policies, departures(registry))
+    events = [event for event, _ in registry]
+    policies = given or adopted(events, config.agency)
+    return Asked(until, at, policies, departures(registry), overseers(events))
 
 
 @click.command()

@@ -97,7 +97,7 @@ def explain(config: Config, finding: str, case: str | None, form: str, **given: 
     question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
     found = finding_named(config, question, finding, case)
     row = _explained(found, question.at)
-    evidence, told = [_event(config, one) for one in found.evidence], [one._asdict() for one in found.told()]
+    evidence, told = [_event(config, one) for one in found.evidence], [one._asdict() for one in found.told(question.overseers)]
     if form != "table":
         emit([{**row, "evidence": evidence, "told": told}], [*row, "evidence", "told"], form)
         return

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from casetrail.cli.config import Config
 from casetrail.cli.context import loaded_policy, now
-from casetrail.cli.policies import adopted
 from casetrail.consumers.heart import Host
 from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.loop import Consumer
@@ -112,7 +111,7 @@ class Consumers:
         watching, config = self._watching, self._config
         store = WatchStore(watching.state or config.path_beside("watchdog"), self._log.name)
         self._watchdog = Watchdog(
-            self._log, store, lambda registry: adopted(registry, config.agency), watching.host.actor(MachineKind.WATCHDOG),
+            self._log, store, watching.host.actor(MachineKind.WATCHDOG),
             now if watching.played is None else lambda: watching.played or now(),
             played=watching.played is not None, since=watching.since or EPOCH,
         )  # fmt: skip

@@ -9,22 +9,20 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID, uuid5
 
 from casetrail.consumers.submitting import submit
 from casetrail.domain.actions import Action, Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
-from casetrail.domain.case import Case, Recorded
+from casetrail.domain.case import Case
 from casetrail.domain.escalation import DeadlineMissed, Escalated, Recipient, deadline_key
-from casetrail.domain.leaving import Departures, departures
-from casetrail.domain.policy import InForce
-from casetrail.domain.registry import REGISTRY, Overseer, overseers
-from casetrail.domain.reserved import is_reserved
+from casetrail.domain.reserved import REGISTRY, is_reserved
 from casetrail.domain.values import EPOCH, is_id
 from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Log, Record, Topic
+from casetrail.projections.registry import Registry, registry_of
 from casetrail.projections.watch_store import WatchStore
 
 LOG: Final = logging.getLogger("casetrail.watchdog")
@@ -37,17 +35,6 @@ IDS: Final = UUID("6f1d3a52-6c0e-5f0b-9d43-6a2f4b1c7e90")
 """The name space of the action ids. Never change it: it is what keeps two watchdogs from doubling anything."""
 MICROSECOND: Final = timedelta(microseconds=1)
 
-Policies = Callable[[Sequence[Recorded]], InForce]
-"""The policies in force, by the registry's events."""
-
-
-class Registry(NamedTuple):
-    """What the registry says: policies, who has left, who has oversight."""
-
-    policies: InForce
-    departures: Departures
-    overseers: tuple[Overseer, ...]
-
 
 class Watchdog:
     """Call ``step`` again and again, then ``close``.
@@ -56,11 +43,11 @@ class Watchdog:
     """
 
     def __init__(
-        self, log: Log, store: WatchStore, policies: Policies, actor: Actor, now: Callable[[], datetime],
+        self, log: Log, store: WatchStore, actor: Actor, now: Callable[[], datetime],
         *, played: bool = False, since: datetime = EPOCH, patience: timedelta = PATIENCE,
     ) -> None:  # fmt: skip
-        """``now``: the present moment. ``since``: what was missed before that is left to the lists, and not recorded."""
-        self._log, self._store, self._policies, self._actor, self._now = log, store, policies, actor, now
+        """``actor``: who submits; its agency's policies are the first to be judged by. ``now``: the present moment. ``since``: what was missed before that is left to the lists, and not recorded."""
+        self._log, self._store, self._actor, self._now = log, store, actor, now
         self._played, self._since, self._patience = played, since, patience
         self._positions = self._trusted_positions()
         self._reader = log.reader(Topic.EVENTS, self._positions)
@@ -157,8 +144,7 @@ class Watchdog:
         if self._registry is None:
             values = self._store.events(REGISTRY)
             events = [(decode_event(value).recorded(), leaf_hash(value)) for value in values]
-            recorded = [event for event, _ in events]
-            self._registry = Registry(self._policies(recorded), departures(events), overseers(recorded))
+            self._registry = registry_of(events, self._actor.agency)
         return self._registry
 
     def called_for(self, watch: Watch) -> Iterator[Action]:

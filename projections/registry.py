@@ -1,4 +1,4 @@
-"""What the registry says to those who judge: which policies each agency has adopted, and who has left."""
+"""What the registry says to those who judge: which policies each agency has adopted, who has left, who has oversight."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -10,7 +10,7 @@ from casetrail.domain.detectors.judging import check_settings
 from casetrail.domain.leaving import Departures, departures
 from casetrail.domain.policy import Adopted, Policy
 from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
-from casetrail.domain.registry import Adoption, adoptions
+from casetrail.domain.registry import Adoption, Overseer, adoptions, overseers
 
 DEFAULT: Final = "generic"
 
@@ -24,6 +24,7 @@ class Registry(NamedTuple):
     policies: Adopted
     departures: Departures
     adopted: Sequence[tuple[Adoption, Policy]]
+    overseers: tuple[Overseer, ...]
 
 
 def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry:
@@ -34,7 +35,7 @@ def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry
     listed = [(one, policy) for one, policy in readable([event for event, _ in events]) if isinstance(policy, Policy)]
     found = [(one.actor.agency, one.since, policy) for one, policy in listed]
     policies = Adopted(default_policy(), found, agency or next((one for one, _, _ in found), None))
-    return Registry(policies, departures(events), listed)
+    return Registry(policies, departures(events), listed, overseers([event for event, _ in events]))
 
 
 def readable(registry: Iterable[Recorded]) -> Iterator[tuple[Adoption, Policy | PolicyFileInvalid]]:

@@ -8,7 +8,6 @@ from casetrail.consumers.watchdog import Watchdog
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.codes import Role
 from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered
-from casetrail.domain.policy import InForce
 from casetrail.eventlog.codec import Event, decode_event, encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Log, Topic
@@ -16,11 +15,9 @@ from casetrail.eventlog.stream import batches
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.watch_store import WatchStore
 from tests.actions import HAPPENED, INTAKE, action, report
-from tests.domain.policies import preset
 from tests.histories import PastClock, record_all
 
 WATCHDOG = Actor("host.watchdog", "metro-pd", Role.SYSTEM)
-POLICIES = InForce([(HAPPENED, preset())])
 OF_DEADLINES = (DeadlineMissed, Escalated, EscalationAnswered)
 
 
@@ -49,9 +46,7 @@ class World:
     def watchdog(self, file: str = "watchdog", *, played: bool = False, since: datetime = HAPPENED) -> Watchdog:
         """A watchdog; another with another file is another one."""
         store = WatchStore(self.folder / file, self.log.name)
-        return Watchdog(
-            self.log, store, lambda _: POLICIES, WATCHDOG, lambda: self.clock.now, played=played, since=since
-        )
+        return Watchdog(self.log, store, WATCHDOG, lambda: self.clock.now, played=played, since=since)
 
     def go_on(self, watchdog: Watchdog, until: datetime, step: timedelta = timedelta(hours=6)) -> None:
         """Let time pass, with a watchdog that looks every few hours."""
