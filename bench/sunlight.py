@@ -1,0 +1,115 @@
+"""The public report over 1,000,000 cases, from the views: start-up, counting, suppression, pages and files included."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bench.queries import renamed, some_cases
+from bench.servers import Memory
+from casetrail.eventlog.opening import init_log
+from casetrail.projections.database import SqliteDatabase, create_table_indexes, create_tables
+from casetrail.projections.judgement_tables import CLOCK, FINDING, JUDGEMENT_BULK, JUDGEMENT_TABLES
+from casetrail.projections.judgements import write_judgement_form
+from casetrail.projections.judging import CaseJudge, hashed
+from casetrail.projections.registry import registry_of
+from casetrail.projections.rows import case_row
+from casetrail.projections.tables import BULK_TABLES, CASE_COLUMNS, CASE_STATUS, TIMELINE
+from casetrail.projections.views import write_form
+
+Rows = list[tuple[str, float, str]]
+MONTHS = 48
+MONTH = timedelta(days=30) // timedelta(microseconds=1)
+CASE_TIMES = [at for at, one in enumerate(CASE_COLUMNS) if one.name.endswith(("_at", "_since", "_until"))]
+CLOCK_TIMES = [at for at, one in enumerate(CLOCK.columns) if one.name.endswith(("_at", "_from", "_until"))]
+FINDING_TIMES = [at for at, one in enumerate(FINDING.columns) if one.name.endswith(("since", "_at"))]
+SUBJECT = [one.name for one in FINDING.columns].index("subject")
+
+Row = tuple[Any, ...]
+
+
+def earlier(row: Row, times: list[int], by: int) -> Row:
+    """A row with its moments so many microseconds earlier."""
+    moved = list(row)
+    for at in times:
+        if moved[at] is not None:
+            moved[at] -= by
+    return tuple(moved)
+
+
+def with_id(row: Row, place: int, start: int) -> Row:
+    """A row about the same case among the thousand that begin at ``start``."""
+    return (*row[:place], renamed(row[place], start), *row[place + 1 :])
+
+
+def judged(timeline: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The runs of clocks, and the findings, of these cases."""
+    judge = CaseJudge(registry_of([]))
+    clocks: list[Row] = []
+    findings: list[Row] = []
+    for case_id, rows in groupby(sorted(timeline, key=lambda row: row[:2]), key=lambda row: str(row[0])):
+        made = judge.rows(case_id, [hashed(row[-1]) for row in rows])
+        clocks += made.clocks
+        findings += [row for row in made.findings if row[SUBJECT] == case_id]
+    return clocks, findings
+
+
+def views_with(folder: Path, cases: int) -> Path:
+    """A log without events, and views as if it had that many cases over four years: made from a thousand real ones."""
+    path = folder / f"sunlight-{cases}.db"
+    with init_log(f"sqlite:{path}") as log:
+        name = log.name
+    histories, timeline = some_cases()
+    rows = [case_row(history, 0) for history in histories]
+    clocks, findings = judged(timeline)
+    file = folder / f"sunlight-{cases}.db.views.1"
+    database = SqliteDatabase(file, create=True)
+    database.run("PRAGMA synchronous=OFF")
+    create_tables(database, bulk=True)
+    create_tables(database, JUDGEMENT_TABLES, bulk=True)
+    with database.transaction():
+        for number, start in enumerate(range(0, cases, len(histories))):
+            by = number % MONTHS * MONTH
+            database.load(CASE_STATUS, (earlier(with_id(row, 0, start), CASE_TIMES, by) for row in rows))
+            database.load(TIMELINE, (with_id(row, 0, start) for row in timeline))
+            database.load(CLOCK, (earlier(with_id(row, 0, start), CLOCK_TIMES, by) for row in clocks))
+            database.load(FINDING, (earlier(with_id(row, SUBJECT, start), FINDING_TIMES, by) for row in findings))
+        write_form(database, name)
+        write_judgement_form(database, name)
+    for table in (*BULK_TABLES, *JUDGEMENT_BULK):
+        create_table_indexes(database, table, with_key=True)
+    database.run("ANALYZE")
+    database.close()
+    (folder / f"sunlight-{cases}.db.views").symlink_to(file.name)
+    return path
+
+
+def counted(path: Path) -> Iterator[tuple[str, int]]:
+    """How many rows the report counts."""
+    database = SqliteDatabase(path.with_name(f"{path.name}.views"))
+    for what, table in (("reports", CASE_STATUS), ("runs of clocks", CLOCK), ("findings", FINDING)):
+        yield what, database.rows(f"SELECT count(*) FROM {table.name}")[0][0]
+    database.close()
+
+
+def run(folder: Path, scale: float, runs: int) -> Rows:
+    """The report as a process of its own: the median of some runs, and the most memory of any."""
+    path = views_with(folder, int(1_000_000 * scale))
+    sizes = dict(counted(path))
+    command = [sys.executable, "-m", "bench.casetrail", "--log", f"sqlite:{path}", "sunlight", str(folder / "report"),
+               "--now", "2028-01-01T00:00:00Z"]  # fmt: skip
+    taken = []
+    with Memory() as watched:
+        for _ in range(runs):
+            started = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            taken.append(time.perf_counter() - started)
+    about = ", ".join(f"{number:,} {what}" for what, number in sizes.items())
+    return [
+        (f"sunlight, {sizes['reports']:,} cases (s)", sorted(taken)[len(taken) // 2], f"{about}; to reach: under 20"),
+        (f"sunlight, most memory, {sizes['reports']:,} cases (MB)", watched.most, ""),
+    ]
