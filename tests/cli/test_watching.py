@@ -1,0 +1,147 @@
+"""Watchdog, outbox and heartbeats at the command line; and that what machines record makes no case."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from casetrail.cli import exits
+from casetrail.domain.heartbeat import Heartbeat
+from casetrail.eventlog.opening import open_log
+from casetrail.eventlog.port import Topic
+from tests.cli.shell import DETECTIVE, SERGEANT, Shell
+from tests.cli.test_processes import line
+from tests.consumers.watching import events_of
+
+OLD = "2025-03-03T09:00:00Z"
+LATER = "2025-06-01T00:00:00Z"
+WATCH = ("--agency", "metro-pd", "serve", "watchdog", "--now")
+
+
+def escalated(shell: Shell, *case_ids: str) -> None:
+    """Old reports that nobody touched, and a watchdog that went through the years since."""
+    for case_id in case_ids or ("C-1",):
+        shell.report(case_id, "--at", OLD)
+    shell.process(*WATCH, LATER)
+
+
+def test_years_are_played_in_one_go_and_again_without_doubling(shell: Shell) -> None:
+    escalated(shell)
+    told = shell.rows("history", "C-1")
+    kinds = [row["kind"] for row in told]
+    assert kinds[:4] == ["ReportReceived", "DeadlineMissed", "Escalated", "Escalated"] and len(told) == 13
+    assert "0 missed deadlines and tellings submitted" in shell.process(*WATCH, LATER).stderr
+    assert len(shell.rows("history", "C-1")) == 13
+    shell.process(*WATCH, "2025-08-01T00:00:00Z")
+    assert len(shell.rows("history", "C-1")) > 13, "the decision is missed by then"
+
+
+def test_what_lies_ahead_cannot_be_recorded(shell: Shell) -> None:
+    said = shell.run(*WATCH, "2999-01-01T00:00:00Z", code=exits.USAGE).stderr
+    assert "lies ahead" in said
+    assert "watchdog alone" in shell.run("serve", "all", "--now", LATER, code=exits.USAGE).stderr
+    assert "--recipients" in shell.run("serve", "outbox", code=exits.USAGE).stderr
+
+
+def test_open_escalations_are_listed_until_they_are_answered(shell: Shell) -> None:
+    escalated(shell, "C-1", "C-2")
+    found = shell.rows("escalations", "--now", LATER, code=exits.FAULTS)
+    assert [(row["case_id"], row["clock"], row["level"]) for row in found] == [
+        ("C-1", "first_response", "commander"),
+        ("C-2", "first_response", "commander"),
+        ("C-1", "screening", "commander"),
+        ("C-2", "screening", "commander"),
+        ("C-1", "victim_contact", "commander"),
+        ("C-2", "victim_contact", "commander"),
+    ]
+    assert found[0]["told"] == ["child-crimes/intake", "child-crimes/supervisor", "child-crimes/commander"]
+    answer = ("act", "escalation-answered", "C-1", "--clock", "first_response", "--due-at", found[0]["due_at"])
+    shell.run(*SERGEANT, *answer, "--answer", "being_worked_now")
+    assert len(shell.rows("escalations", "C-1", "--now", LATER, code=exits.FAULTS)) == 2
+    (answered, *_) = shell.rows("escalations", "C-1", "--all", "--now", LATER, code=exits.FAULTS)
+    assert (answered["state"], answered["answer"], answered["answered_by"]) == (
+        "answered",
+        "being_worked_now",
+        "sgt.archer",
+    )
+    shell.run(*DETECTIVE, *answer, "--answer", "nothing_owed", code=exits.REJECTED)
+    assert shell.rows("escalations", "--unit", "elsewhere") == []
+
+
+def test_the_outbox_tells_what_stands_in_the_log(shell: Shell) -> None:
+    (shell.folder / "who.toml").write_text('[addresses]\n"*" = { file = "told.ndjson" }\n')
+    escalated(shell)
+    outbox = ("serve", "outbox", "--recipients", "who.toml", "--since", "2020-01-01T00:00:00Z", "--health-port", "0")
+    told = shell.folder / "told.ndjson"
+    for _ in range(3):  # killed, and started again
+        serving = shell.start(*outbox, "--heartbeat", "0")
+        try:
+            assert "health at" in line(serving.stderr)
+            wait_for(lambda: lines(told), 9)
+        finally:
+            serving.send_signal(signal.SIGKILL)
+            serving.communicate()
+    said = lines(told)
+    assert len({one["id"] for one in said}) == 9
+    recorded = [row["detail"] for row in shell.rows("history", "C-1") if row["kind"] == "Escalated"]
+    assert {(one["data"]["clock"], one["data"]["level"]) for one in said} == {
+        (one["clock"], one["level"]) for one in recorded
+    }
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(one) for one in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_for(found: Any, count: int) -> None:
+    until = time.monotonic() + 30
+    while len(found()) < count:
+        assert time.monotonic() < until, f"{len(found())} of {count} have come"
+        time.sleep(0.02)
+
+
+def test_served_machines_give_heartbeats_that_make_no_case(shell: Shell) -> None:
+    shell.report("C-1")
+    serving = shell.start(
+        "--agency", "metro-pd", "serve", "all", "--health-port", "0", "--machine", "vault", "--heartbeat", "1"
+    )
+    try:
+        assert "health at" in line(serving.stderr)
+        wait_for(lambda: range(events(shell)), 8)
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(30) == exits.OK
+    finally:
+        serving.kill()
+        serving.communicate()
+    assert [row["case_id"] for row in shell.rows("cases")] == ["C-1"]
+    assert shell.rows("cases", "--status", "unreported") == []
+    assert [row["case_id"] for row in shell.rows("replay")] == ["C-1"]
+    assert sum(row["received"] for row in shell.rows("intake")) == 1
+    assert shell.rows("due") and {row["case_id"] for row in shell.rows("due")} == {"C-1"}
+    (count,) = shell.rows("count")
+    assert (count["pending"], count["faults"], count["rejected"]) == (0, 0, 0) and count["accepted"] >= 8
+    machines = {row["machine_kind"] for row in beats(shell)}
+    assert machines == {"recorder", "projector", "watchdog"}
+
+
+def events(shell: Shell) -> int:
+    with open_log(f"sqlite:{shell.log}") as log:
+        return log.end_offsets(Topic.EVENTS)[0]
+
+
+def beats(shell: Shell) -> list[dict[str, Any]]:
+    """What the heartbeats say."""
+    with open_log(f"sqlite:{shell.log}") as log:
+        return [vars(one.body) for one in events_of(log) if isinstance(one.body, Heartbeat)]
+
+
+def test_a_watchdog_that_was_killed_is_a_finding(shell: Shell) -> None:
+    serving = shell.start("serve", "watchdog", "--health-port", "0", "--machine", "vault", "--heartbeat", "600")
+    try:
+        wait_for(lambda: range(events(shell)), 1)
+    finally:
+        serving.kill()
+        serving.communicate()
+    (found,) = shell.rows("findings", "--now", "2999-01-01T00:00:00Z", code=exits.FAULTS)
+    assert (found["detector"], found["about"], found["subject"]) == ("silent_machine", "machine", "watchdog")
