@@ -1,0 +1,177 @@
+"""What is counted when the injuries are over: nothing lost, nothing doubled, everything verifies, views are right."""
+
+import json
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from typing import NamedTuple
+
+from casetrail.audit.balance import Balance, balance
+from casetrail.domain.actions import ActionRejected
+from casetrail.eventlog.codec import Event, Unreadable, decode_event
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.opening import open_log
+from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.stream import batches
+from casetrail.projections.database import open_database
+from casetrail.projections.tables import TABLES
+from casetrail.projections.views import Views
+from casetrail.publishing import Receipt
+from tests.faults.site import CASETRAIL, Site
+
+PATIENCE = 300.0
+
+
+class Count(NamedTuple):
+    """A thing that was counted: what it is, how many there were, and how many there may be (None: any number)."""
+
+    what: str
+    found: int
+    allowed: int | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is as it must be."""
+        return self.allowed is None or self.found == self.allowed
+
+
+def settle(site: Site) -> None:
+    """Let the load end, and wait until every submission has its outcome, every view its rows and the tree its leaves."""
+    (site.work / "stop").touch()
+    until = time.monotonic() + PATIENCE
+    for service in site.named("load"):
+        while service.process is not None and service.process.poll() is None:
+            assert time.monotonic() < until, f"{service.name} does not end"
+            time.sleep(0.2)
+        service.process = None
+    with open_log(site.url, {"request_timeout_ms": 5000}) as log:
+        quiet_since = time.monotonic()
+        at = log.end_offsets(Topic.ACTIONS)
+        while time.monotonic() - quiet_since < 3 or any(one.pending for one in balance(log)):
+            assert time.monotonic() < until, "some submissions have no outcome"
+            for service in site.services.values():
+                service.look_after() if not service.name.startswith("load") else None
+            if at != (now := log.end_offsets(Topic.ACTIONS)) and _of_services(log, at, now):
+                at, quiet_since = now, time.monotonic()
+            time.sleep(0.5)
+
+
+def _answered(site: Site) -> None:
+    """Wait until nothing is without an outcome."""
+    until = time.monotonic() + PATIENCE
+    with open_log(site.url) as log:
+        while any(one.pending for one in balance(log)):
+            assert time.monotonic() < until, "some submissions have no outcome"
+            time.sleep(0.5)
+
+
+def _of_services(log: Log, before: dict[int, int], after: dict[int, int]) -> bool:
+    """Whether anything but heartbeats came in: they never end."""
+    with log.reader(Topic.ACTIONS, before) as reader:
+        for records in batches(reader, after):
+            if any(not (one.key or b"").startswith(b"machine") for one in records):
+                return True
+    return False
+
+
+def counts(site: Site) -> list[Count]:
+    """Stop everything in good order, and count."""
+    for name in ("watchdog", "notary", "projector"):  # none of them may give a last heartbeat after the recorders' end
+        for service in site.named(name):
+            service.stop()
+    _answered(site)
+    for service in site.named("recorder"):
+        service.stop()
+    with open_log(site.url) as log:
+        balances = balance(log)
+        found = [*_balance(balances), *_acknowledged(site, log), *_doubled(log)]
+    found.append(Count("faults that 'casetrail audit verify' finds", _exit(site, "audit", "verify"), 0))
+    found.append(Count("differences that 'casetrail audit replay' finds", _exit(site, "audit", "replay"), 0))
+    found.append(Count("rows of the views that a rebuild makes otherwise", _differing_rows(site), 0))
+    return found
+
+
+def _balance(balances: list[Balance]) -> list[Count]:
+    return [
+        Count("submissions in the log", sum(one.submitted for one in balances)),
+        Count("accepted", sum(one.accepted for one in balances)),
+        Count("rejected (all of them second copies, or hostile)", sum(one.rejected for one in balances)),
+        Count("unreadable (hostile), kept as they came", sum(one.unreadable for one in balances)),
+        Count("without an outcome", sum(one.pending for one in balances), 0),
+        Count("answered twice, out of order, or for another action", sum(len(one.faults) for one in balances), 0),
+    ]
+
+
+def _acknowledged(site: Site, log: Log) -> list[Count]:
+    """What services were told is in the log, against what is."""
+    told: dict[tuple[int, int], str] = {}
+    for path in site.work.glob("*.acknowledged"):
+        for line in path.read_text().splitlines():
+            partition, offset, action_hash = line.split(" ")
+            told[int(partition), int(offset)] = action_hash
+    for path in site.work.glob("*.spool"):
+        with closing(sqlite3.connect(path)) as spool:
+            for (text,) in spool.execute("SELECT receipt FROM delivered"):
+                receipt = Receipt.from_dict(json.loads(text))
+                told[receipt.partition, receipt.offset] = receipt.action_hash.hex()
+            (waiting,) = spool.execute("SELECT count(*) FROM waiting").fetchone()
+            assert not waiting, f"{path} still holds {waiting} submissions"
+    ends = log.end_offsets(Topic.ACTIONS)
+    held: dict[tuple[int, int], str] = {}
+    with log.reader(Topic.ACTIONS, dict.fromkeys(ends, 0)) as reader:
+        for records in batches(reader, ends):
+            for record in records:
+                held[record.partition, record.offset] = leaf_hash(record.value or b"").hex()
+    lost = sum(1 for place, action_hash in told.items() if held.get(place) != action_hash)
+    return [
+        Count("submissions that services were given receipts for", len(told)),
+        Count("of these lost or altered", lost, 0),
+    ]
+
+
+def _doubled(log: Log) -> list[Count]:
+    """Actions that were accepted more than once, by their ids; and second copies that were refused."""
+    accepted: dict[bytes, int] = {}
+    copies = 0
+    ends = log.end_offsets(Topic.EVENTS)
+    with log.reader(Topic.EVENTS, dict.fromkeys(ends, 0)) as reader:
+        for records in batches(reader, ends):
+            for record in records:
+                try:
+                    event: Event = decode_event(record.value)
+                except Unreadable:
+                    continue  # the balance counts it as a fault
+                if isinstance(event.body, ActionRejected):
+                    copies += event.body.code == "duplicate-action"
+                elif event.action_id != bytes(16):
+                    accepted[event.action_id] = accepted.get(event.action_id, 0) + 1
+    doubled = sum(1 for times in accepted.values() if times > 1)
+    return [Count("second copies that were refused as duplicates", copies), Count("actions accepted twice", doubled, 0)]
+
+
+def _exit(site: Site, *words: str) -> int:
+    done = subprocess.run([*CASETRAIL, *words], cwd=site.work, capture_output=True, text=True, check=False)
+    (site.work / f"{'-'.join(words)}.txt").write_text(done.stdout + done.stderr)
+    return done.returncode
+
+
+def _differing_rows(site: Site) -> int:
+    """Rows that the projectors' views have and a rebuild from zero has not, or the other way round."""
+    with open_log(site.url) as log, closing(open_database(site.views)) as database:
+        from casetrail.projections.rebuild import catch_up
+
+        catch_up(log, Views(database, log.name))
+    rebuilt = f"sqlite:{site.work / 'rebuilt.views'}"
+    subprocess.run([*CASETRAIL, "--views", rebuilt, "views", "rebuild"], cwd=site.work, check=True, capture_output=True)
+    return sum(len(_rows(site.views, name) ^ _rows(rebuilt, name)) for name in _compared())
+
+
+def _compared() -> list[str]:
+    return [table.name for table in TABLES if table.name not in ("tracking", "form")]
+
+
+def _rows(url: str, table: str) -> set[tuple[object, ...]]:
+    with closing(open_database(url)) as database:
+        found = database.rows(f"SELECT * FROM {table}")
+    return {tuple(bytes(one) if isinstance(one, memoryview) else one for one in row) for row in found}
