@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from casetrail.domain.actions import Unaccepted
+from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Recorded
 from casetrail.domain.clock_runs import Run, Runs, fold
 from casetrail.domain.clocks import Clock, Deadline, Told, conditions_of, judged_run, told
 from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered
+from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition, InForce, Step
@@ -23,6 +26,8 @@ from casetrail.domain.registry import Overseer, overseeing
 PATIENCE: Final = timedelta(minutes=10)
 """Whoever does something in time has this long to enter it, before it is taken for missed."""
 MICROSECOND: Final = timedelta(microseconds=1)
+CHANGE_NOTHING: Final = (Unaccepted, DeadlineMissed, Escalated, EscalationAnswered, FindingAnswered, NoteAdded)
+"""After these the same is owed as before."""
 
 
 @dataclass
@@ -99,12 +104,14 @@ class Watch:
         self._known_at = known_at = max(known_at, self._known_at)
         self._pass(known_at)
         self._events.append(event)
-        moved = isinstance(event.body, FactCorrected) and event.body.happened_at is not None
-        if moved or self._leavings():
+        anew = isinstance(event.body, FactCorrected) and event.body.happened_at is not None
+        anew = anew or bool(self._leavings())
+        if anew:
             self._fold(known_at)
         else:
             self.runs.follow(event)
-        self._look(known_at, event.originator_version)
+        if anew or not isinstance(event.body, CHANGE_NOTHING):
+            self._look(known_at, event.originator_version)
         self._note(event)
 
     def until(self, now: datetime) -> None:
