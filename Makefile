@@ -8,7 +8,7 @@ LOCKER := .cache/locker
 LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --no-header
 
-.PHONY: help demo test test-embedded browser check format bench docs lock clean venv
+.PHONY: help demo test test-embedded browser check format bench soak docs lock clean venv
 .DEFAULT_GOAL := help
 
 help: ## what can be done here
@@ -53,6 +53,9 @@ docs: venv ## write the schemas and the generated pages of docs/
 
 bench: venv ## measure against peers in the same run (minutes)
 	$(BIN)/python -m bench
+
+soak: venv ## run the simulation under more seeds: SEEDS=100000, FROM=0
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100000) --from $(or $(FROM),0)
 
 lock: ## pin the dependencies anew, for every Python from 3.11 on and every platform
 	$(PYTHON) -m venv $(LOCKER)

@@ -45,8 +45,7 @@ class Lane:
         self.epoch = 0
         self.newest = 0
 
-    @property
-    def stable(self) -> int:
+    def readable(self) -> int:
         """The offset up to which it can be read: where the open transaction begins, if there is one."""
         return len(self.slots) if self.opened_at is None else self.opened_at
 
@@ -95,20 +94,20 @@ class Members:
     """A group, as its coordinator knows it."""
 
     def __init__(self) -> None:
-        self.order: list[object] = []
+        self.order: list[MemoryGroup] = []
         self.generation = 0
 
-    def join(self, member: object) -> None:
+    def join(self, member: "MemoryGroup") -> None:
         self.order.append(member)
         self.generation += 1
 
-    def leave(self, member: object) -> None:
+    def leave(self, member: "MemoryGroup") -> None:
         """A member has left, or was silent for too long."""
         if member in self.order:
             self.order.remove(member)
             self.generation += 1
 
-    def share(self, member: object, partitions: int, manner: Manner) -> list[int]:
+    def share(self, member: "MemoryGroup", partitions: int, manner: Manner) -> list[int]:
         """The partitions of a member; none where it was given up while it was asking."""
         if member not in self.order:
             return []
@@ -121,8 +120,9 @@ class Members:
 class MemoryLog:
     """One process's way to a cluster. See ``port.Log`` for what its methods promise."""
 
-    def __init__(self, cluster: Cluster, step: Step = nothing) -> None:
-        self.cluster, self.step = cluster, step
+    def __init__(self, cluster: Cluster, step: Step = nothing, owner: object = None) -> None:
+        """``owner``: whose way it is; the log makes no use of it."""
+        self.cluster, self.step, self.owner = cluster, step, owner
 
     @property
     def name(self) -> str:
@@ -142,6 +142,7 @@ class MemoryLog:
                 (record,) = cluster.put(cluster.lanes[topic][partition], partition, (entry,))
                 appended.append(Appended(partition, record.offset, record.appended_at))
                 cluster.seen(topic, partition, (record,))
+        self.step(f"hear of append to {topic}")
         return appended
 
     def reader(self, topic: Topic, start: Mapping[int, int]) -> "MemoryReader":
@@ -166,7 +167,7 @@ class MemoryLog:
     def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
         self.step(f"read {topic}/{partition} at {offset}")
         lane = self.cluster.lanes[topic][partition]
-        return lane.slots[offset] if 0 <= offset < lane.stable else None
+        return lane.slots[offset] if 0 <= offset < lane.readable() else None
 
     def writer(self, partition: int, topic: Topic = Topic.EVENTS) -> "MemoryWriter":
         self.step(f"open the writer of {topic}/{partition}")
@@ -215,7 +216,7 @@ class MemoryReader:
         return found
 
     def _read(self, lane: Lane, partition: int, found: list[Record], most: int) -> None:
-        position, stable, slots = self._positions[partition], lane.stable, lane.slots
+        position, stable, slots = self._positions[partition], lane.readable(), lane.slots
         while position < stable:
             if (record := slots[position]) is not None:
                 if len(found) >= most:

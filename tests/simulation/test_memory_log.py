@@ -10,7 +10,7 @@ from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.eventlog.schemas import register_in_log
 from tests.conformance import log_kit
 from tests.conformance.log_kit import LogKit, Member, read_all
-from tests.simulation.memory_log import Cluster, CommitUnderWay, Manner, MemoryLog
+from tests.simulation.memory_log import Cluster, CommitUnderWay, Manner, MemoryGroup, MemoryLog
 
 
 @pytest.mark.parametrize("manner", Manner, scope="class")
@@ -52,6 +52,7 @@ class TestMemoryLog(LogKit):
         killed, member = Member(log), Member(log)
         killed.group.poll(0.0)
         assert isinstance(log, MemoryLog)
+        assert isinstance(killed.group, MemoryGroup)
         log.cluster.groups["kit"].leave(killed.group)
         member.group.poll(0.0)
         assert member.owned == {0, 1, 2}
