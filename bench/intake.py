@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.data import actions
 from bench.peers import application_saves, raw_produce
+from bench.peers.java import flowable_works
 from casetrail.eventlog.codec import decode_action
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Log, Topic
@@ -122,12 +123,14 @@ def run(bootstrap: str, postgres_url: str, folder: Path, scale: float) -> Rows:
     median, slow = one_by_one(bootstrap, folder, 1500)
     sqlite = application_saves("sqlite", folder, "", 5000)
     postgres = application_saves("postgres", folder, postgres_url, 3000)
+    flowable = flowable_works(postgres_url, int(400 * scale), folder)
     return [
         ("intake, submitted to recorded, bulk (events/s)", rate, f"{rate / raw:.2f} × the raw client's produce"),
         ("one recorder on waiting actions (events/s)", waiting, f"{waiting / raw:.2f} × the raw client's produce"),
         ("raw client, produce (records/s)", raw, "peer"),
         ("eventsourcing application, SQLite (events/s)", sqlite, f"casetrail has {rate / sqlite:.1f} ×"),
         ("eventsourcing application, PostgreSQL (events/s)", postgres, f"casetrail has {rate / postgres:.1f} ×"),
-        ("one submission, submit to outcome, p50 (ms)", median, ""),
+        ("Flowable CMMN 7 on PostgreSQL with history (steps/s)", flowable, f"casetrail has {rate / flowable:.1f} ×"),
+        ("one submission, submit to outcome, p50 (ms)", median, "to reach: under 8"),
         ("one submission, submit to outcome, p99 (ms)", slow, "to reach: under 25"),
     ]

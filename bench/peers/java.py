@@ -53,3 +53,11 @@ def streams_fold(bootstrap: str, topic: str, partitions: int, folder: Path) -> f
     shutil.rmtree(state, ignore_errors=True)
     count, seconds = printed.split()
     return int(count) / float(seconds)
+
+
+def flowable_works(postgres_url: str, cases: int, folder: Path) -> float:
+    """Steps a second that a CMMN engine on PostgreSQL, with its history, takes cases through (ten steps each, 2 threads)."""
+    path = classes("flowable", "CaseLoad.java", folder)
+    user, _, place = postgres_url.removeprefix("postgresql://").partition("@")
+    count, seconds = run(path, "CaseLoad", [f"jdbc:postgresql://{place}", user, str(cases)]).split()
+    return int(count) / float(seconds)
