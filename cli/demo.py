@@ -1,44 +1,34 @@
-"""``casetrail demo``: the 149 reports, and what an operator and an auditor would have seen."""
+"""``casetrail demo``: four years of a unit that drops 149 reports, and what would have been seen of them."""
 
-import shlex
+import csv
 import shutil
-import sys
-from collections import Counter
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from casetrail.audit.balance import balance
 from casetrail.cli.config import Config, load_config
-from casetrail.cli.context import Failure, guarded, now, opened_log, opened_views
-from casetrail.cli.history import history_rows
+from casetrail.cli.context import Failure, format_option, guarded, opened_views
+from casetrail.cli.demo_telling import ROW, Told, row, tell
 from casetrail.cli.progress import progress_bar
-from casetrail.cli.render import emit
-from casetrail.consumers.notary import Notary
+from casetrail.cli.render import csv_cell, emit
 from casetrail.demo.playing import play
-from casetrail.demo.scenario import GROUPS, scenes
-from casetrail.domain.case import Case
-from casetrail.domain.due import next_due
-from casetrail.eventlog.codec import decode_event
-from casetrail.eventlog.opening import open_log
+from casetrail.demo.scenario import Story, story
+from casetrail.demo.seeing import Found, Sight, escalations, sight
+from casetrail.domain.values import EPOCH, MILLISECOND
 from casetrail.privacy.opening import open_keyring
-from casetrail.projections import queries
-from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
-from casetrail.proofs.keys import Algorithm, create_key, save_key
-from casetrail.proofs.note import parse_note
 
-MARK = "casetrail.toml"
-LOG = "log.db"
-POLICY = f"{LOG}.policy"
-FOLDERS = (f"{LOG}.tree", f"{LOG}.notary")
-YEARS = range(1980, 2900)
-STILL = timedelta(days=30)
-STANDING = ("case_id", "status", "holder", "offences", "received_at", "last_act_at", "due", "owed_by", "due_at")
-TOLD = ("number", "occurred_at", "kind", "result", "actor", "role", "detail")
-CONFIGURATION = """# Made by 'casetrail demo'. Everything in this folder is invented.
+if TYPE_CHECKING:
+    from casetrail.proofs.checkpoint import Checkpoint
+
+MARK: Final = "casetrail.toml"
+LOG: Final = "log.db"
+TRUST: Final = f"{LOG}.policy"
+TABLE: Final = "the-149.csv"
+FOLDERS: Final = (f"{LOG}.tree", f"{LOG}.notary")
+YEARS: Final = range(1980, 2900)
+CONFIGURATION: Final = """# Made by 'casetrail demo'. Everything in this folder is invented.
 log = "sqlite:log.db"
 policy = "log.db.policy"
 person = "sgt.archer"
@@ -58,24 +48,42 @@ time_zone = "America/Chicago"
     help="Folder to play in.",
 )
 @click.option("--seed", type=int, default=149, show_default=True, help="Another seed tells another story.")
-@click.option("--today", metavar="YYYY-MM-DD", help="The day on which the story ends; today unless given.")
+@click.option(
+    "--today",
+    metavar="YYYY-MM-DD",
+    default="2016-01-01",
+    show_default=True,
+    help="The day on which the story ends.",
+)
+@click.option("--quick", is_flag=True, help="The 149 alone, in a few seconds.")
+@click.option("--table", is_flag=True, help="List each of the 149 at the end.")
+@format_option
 @guarded
-def demo(directory: Path, seed: int, today: str | None) -> None:
-    """Play the 149 reports on an embedded log.
+def demo(directory: Path, seed: int, today: str, quick: bool, table: bool, form: str) -> None:
+    """Play four years of a police unit on an embedded log, and show who would have seen what, and when.
 
-    A police unit received 149 reports of crimes against children, filed them, and dropped them. Persons and dates here
-    are invented. A demonstration that was made before in the same folder is replaced.
+    The unit receives about 1,000 reports of crimes against children a year, handles most of them well, and drops 149.
+    Persons and dates are invented; how reports were dropped is not. It ends with a table of what the detectors saw of
+    the 149, which also lies in the folder as the-149.csv; another --format than table gives nothing but that table.
+    A demonstration that was made before in the same folder is replaced.
     """
-    end = now() if today is None else _noon(today)
+    end = _noon(today)
     _make_room(directory)
     (directory / MARK).write_text(CONFIGURATION, "utf-8")
-    story = scenes(seed, end)
+    what = story(seed, end, quick)
     keyring = open_keyring(f"sqlite:{directory / LOG}.keys")
-    with progress_bar("playing four years", len(story)) as progress:
-        play(directory / LOG, "demo", keyring, story, progress)
+    with progress_bar("playing four years", len(what.scenes)) as progress:
+        play(directory / LOG, "demo", keyring, what.scenes, progress)
     keyring.close()
+    config = load_config(directory / MARK, {})
+    _watch(directory, end)
     signed = _notarise(directory)
-    _tell(load_config(directory / MARK, {}), end, directory, signed)
+    seen = _seen(config, what)
+    _write_table(directory / TABLE, seen)
+    if form == "table":
+        tell(config, Told(directory, what, seen, signed, table))
+    else:
+        emit((row(one) for one in seen.seen), ROW, form)
 
 
 def _noon(day: str) -> datetime:
@@ -110,14 +118,20 @@ def _is_demonstration(directory: Path) -> bool:
 
 
 def _is_ours(file: Path) -> bool:
-    return file.name in FOLDERS if file.is_dir() else file.name == MARK or file.name.startswith(LOG)
+    return file.name in FOLDERS if file.is_dir() else file.name in (MARK, TABLE) or file.name.startswith(LOG)
 
 
-def _notarise(directory: Path) -> Checkpoint:
+def _notarise(directory: Path) -> "Checkpoint":
     """Sign what was played: two checkpoints, so that the second covers the case map of the first; the newest one."""
+    from casetrail.consumers.notary import Notary
+    from casetrail.eventlog.opening import open_log
+    from casetrail.proofs.checkpoint import parse_checkpoint
+    from casetrail.proofs.keys import Algorithm, create_key, save_key
+    from casetrail.proofs.note import parse_note
+
     key = create_key("demo.example/casetrail", Algorithm.ED25519)
     save_key(key, directory / f"{LOG}.notary.key")
-    (directory / POLICY).write_text(f"log {key.verifier_key}\nquorum none\n", "utf-8")
+    (directory / TRUST).write_text(f"log {key.verifier_key}\nquorum none\n", "utf-8")
     with open_log(f"sqlite:{directory / LOG}") as log:
         notary = Notary(log, directory / f"{LOG}.notary", key)
         while notary.step(0.0):
@@ -130,96 +144,47 @@ def _notarise(directory: Path) -> Checkpoint:
     return parse_checkpoint(parse_note(newest.note).text)
 
 
-def _title(text: str) -> None:
-    click.secho(f"\n{text}", bold=sys.stdout.isatty())
+def _watch(directory: Path, end: datetime) -> None:
+    """Let a watchdog go through the four years: it records what was missed, and who is told of it."""
+    from casetrail.consumers.watchdog import Watchdog
+    from casetrail.domain.actions import Actor
+    from casetrail.domain.codes import Role
+    from casetrail.eventlog.embedded import EmbeddedLog
+    from casetrail.eventlog.port import Topic
+    from casetrail.projections.watch_store import WatchStore
+
+    with EmbeddedLog.open(directory / LOG, lambda: (end - EPOCH) // MILLISECOND) as log:
+        store = WatchStore(f"{directory / LOG}.watchdog", log.name)
+        actor = Actor("demo.watchdog", "metro-pd", Role.SYSTEM)
+        watchdog = Watchdog(log, store, actor, lambda: end, played=True)
+        with progress_bar("watching", log.end_offsets(Topic.EVENTS)[0]) as progress:
+            while (done := watchdog.step(0.0)) or watchdog.is_behind:
+                if progress is not None:
+                    progress(done)
+        watchdog.close()
 
 
-def _tell(config: Config, end: datetime, directory: Path, signed: Checkpoint) -> None:
-    groups = ", ".join(f"{count} {group}" for group, count, _, _ in GROUPS)
-    click.echo(f"{sum(count for _, count, _, _ in GROUPS)} reports of crimes against children ({groups}).")
-    click.echo("They were received, filed and dropped. This is what would have been seen.")
-    with opened_views(config) as database:
-        _title("Where the cases stand")
-        emit(queries.statuses(database), ("status", "cases"), "table")
-        _title("Who holds what (an empty holder: nobody)")
-        emit(queries.holds(database, "holder", end), ("holder", "open_cases", "overdue", "next_due_at"), "table")
-        _title("What stands still: open for more than 30 days without an investigative act, the oldest first")
-        still = queries.cases(database, queries.CaseFilter(quiet_since=end - STILL, open_only=True, limit=8))
-        emit(still, STANDING, "table")
-        every = queries.cases(database, queries.CaseFilter(limit=1000))
-        _title("How soon it could be seen: days from receipt until something owed was overdue, and nobody had done it")
-        emit(
-            _seen(database, [str(row["case_id"]) for row in every], end),
-            ("overdue_first", "owed_by", "cases", "median_days"),
-            "table",
-        )
-        case_id = _told_case(database, every)
-        _title(f"One of them: case {case_id} ('casetrail history' shows refused attempts too)")
-        emit(history_rows(queries.timeline(database, case_id)), TOLD, "table")
-    _title("What an auditor counts, from the log alone: submitted = accepted + rejected + unreadable + pending")
-    with opened_log(config) as log:
-        counted = balance(log)
-    rows = [{**vars(one), "pending": one.pending, "faults": len(one.faults)} for one in counted]
-    emit(rows, ("submitted", "accepted", "rejected", "unreadable", "pending", "faults"), "table")
-    _title("What the notary signed: no byte of it can change unseen from now on")
-    click.echo(f"{signed.size} leaves, as {signed.origin}")
-    _go_on(directory, case_id, end)
+def _seen(config: Config, what: Story) -> Sight:
+    """What the detectors see of the story, by the policies that were adopted, and who was told."""
+    from casetrail.domain.detectors.catalogue import STATISTICAL
+    from casetrail.domain.detectors.statistics import EXTRA
+    from casetrail.eventlog.codec import decode_event
+    from casetrail.projections.judgement_queries import WantedFindings, findings, left_out
+    from casetrail.projections.queries import timeline
 
-
-def _seen(database: Any, case_ids: list[str], end: datetime) -> list[dict[str, Any]]:
-    """For each kind of thing owed: in how many cases it was the first to be overdue, and after how many days."""
-    days: dict[tuple[str, str], list[float]] = {}
-    for case_id in case_ids:
-        found = _first_overdue(database, case_id, end)
-        if found is not None:
-            kind, owed_by, after = found
-            days.setdefault((kind, owed_by), []).append(after)
-    counts = Counter({key: len(values) for key, values in days.items()})
-    return [
-        {
-            "overdue_first": kind,
-            "owed_by": owed_by,
-            "cases": count,
-            "median_days": round(median(days[kind, owed_by]), 1),
+    with progress_bar("judging", None), opened_views(config) as database:
+        rows = findings(database, what.end, WantedFindings(settled=True, limit=1_000_000))
+        escalated = {
+            case_id: list(escalations(decode_event(value).recorded() for _, _, value in timeline(database, case_id)))
+            for case_id in [one.report.case_id for one in what.dropped]
         }
-        for (kind, owed_by), count in counts.most_common()
-    ]
+        if left_out(database):
+            click.echo(f"not judged: {', '.join(sorted(STATISTICAL))}: they need casetrail[{EXTRA}]", err=True)
+    return sight(what, [Found.of(one) for one in rows], escalated)
 
 
-def _first_overdue(database: Any, case_id: str, end: datetime) -> tuple[str, str, float] | None:
-    """Fold the case event by event; the first thing that was due before anything else was recorded."""
-    case = Case.unreported(case_id)
-    events = [decode_event(value) for _, _, value in queries.timeline(database, case_id)]
-    for number, event in enumerate(events):
-        event.recorded().mutate(case)
-        until = events[number + 1].recorded_at if number + 1 < len(events) else end
-        due = next_due(case)
-        received = case.facts.received_at
-        if due is not None and received is not None and due.at < until:
-            return due.kind.value, due.owed_by, (due.at - received).total_seconds() / 86400
-    return None
-
-
-def _told_case(database: Any, every: list[dict[str, Any]]) -> str:
-    """A case whose history tells something, and that somebody can still be assigned to."""
-    details = [row for one in every if (row := queries.case(database, str(one["case_id"]))) is not None]
-    free = [row for row in details if row["holder"] is None and row["status"] in ("unassigned", "closure_requested")]
-    return str(max(free or details, key=lambda row: (row["refused"] > 0, row["events"]))["case_id"])
-
-
-def _go_on(directory: Path, case_id: str, end: datetime) -> None:
-    program = shlex.join([Path(sys.argv[0]).as_posix(), "--config", str(directory / MARK)])
-    _title("Go on, on the same file:")
-    for command in (
-        "cases --open --quiet-for 90 --sort due",
-        f"show {case_id}",
-        f"history {case_id} --unseal",
-        f"act assigned {case_id} --holder det.01",
-        f"replay --as-of {end.year - 2}-06-30T00:00:00Z --format csv",
-        "count --format json",
-        "audit verify",
-        "audit replay",
-        f"audit export {case_id} --output {directory / f'{LOG}.case'}",
-        "--help",
-    ):
-        click.echo(f"  {program} {command}")
+def _write_table(path: Path, seen: Sight) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(ROW)
+        writer.writerows([csv_cell(value) for value in row(one).values()] for one in seen.seen)

@@ -1,253 +1,118 @@
-"""The 149 reports: what was alleged, and what became of each.
+"""The story of the demonstration: four years of a unit that handles its cases well, and drops 149 of them.
 
-Counts by group are the article's (Kansas City Star, 2016; see docs/sources.md). How they were dropped follows the
-patterns that were found: never screened, never assigned, assigned and never worked, left behind by whoever left.
+It says of each report what was done to it, so that what is seen can be held against what happened.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time
+from importlib.resources import files
 from random import Random
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from casetrail.demo.arrivals import Arrival, arrivals
+from casetrail.demo.dropped import dropped
+from casetrail.demo.handled import handled
+from casetrail.demo.hours import Hours
 from casetrail.demo.people import (
-    CENTER,
-    CLINIC,
-    CLINICIAN,
+    AGENCIES,
+    COMMANDERS,
     DETECTIVES,
-    HOTLINE_WORKER,
     INTAKE,
-    INTERVIEWER,
+    LIAISON,
+    OUTSIDERS,
+    PERIOD,
     POLICE,
+    REGISTRAR,
     SERGEANTS,
     UNIT,
-    address,
-    name,
+    Member,
 )
-from casetrail.domain.actions import Actor, Body
-from casetrail.domain.assignment import Acknowledged, Assigned, Released
-from casetrail.domain.closure import ClosureApproved, ClosureRequested
-from casetrail.domain.codes import (
-    Channel,
-    ConcernKind,
-    ContactMethod,
-    Disposition,
-    HandoverReason,
-    Offence,
-    ReporterKind,
-    ScreeningReason,
-    SealedName,
-    Service,
-    Step,
-    SuspensionReason,
-)
-from casetrail.domain.concern import ConcernRaised
-from casetrail.domain.contact import VictimContactMade
-from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn, ScreenedOut
-from casetrail.domain.investigation import InvestigativeStepTaken
-from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade
-from casetrail.domain.suspension import Suspended
+from casetrail.demo.telling import DAY, HOUR, MINUTE, Scene
+from casetrail.demo.unit import Unit
+from casetrail.domain.actions import Body
+from casetrail.domain.codes import Role
+from casetrail.domain.policy_file import parse_policy
+from casetrail.domain.registry import REGISTRY, AgencyRegistered, PersonJoined, PersonLeft, PersonMoved, PolicyAdopted
+from casetrail.domain.values import iso
 
-GROUPS: Final = (
-    ("rape", 28, Offence.RAPE, "566.030"),
-    ("molestation", 27, Offence.FONDLING, "566.067"),
-    ("sodomy", 29, Offence.SODOMY, "566.060"),
-    ("sexual misconduct", 9, Offence.FONDLING, "566.083"),
-    ("assault", 7, Offence.AGGRAVATED_ASSAULT, "565.050"),
-    ("abuse", 34, Offence.FAMILY_NONVIOLENT, "568.060"),
-    ("other", 15, Offence.OTHER, ""),
-)
-"""Group, number of reports, NIBRS code, statute (RSMo)."""
-
-YEARS: Final = timedelta(days=4 * 365)
-QUIET_END: Final = timedelta(days=60)
+PRESET: Final = "missouri"
+WITHDRAWN_FROM: Final = "from = 2022-01-01"
+"""Since when the preset has withdrawn the code 'lack of personnel'."""
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Something that happens: when, in which case, by whom, what; and the texts that are sealed with it."""
+class Story:
+    """All scenes in the order in which they are entered, and all reports: those with a pattern are the 149."""
 
-    at: datetime
-    case_id: str
-    actor: Actor
-    body: Body
-    texts: dict[SealedName, str]
+    start: datetime
+    end: datetime
+    scenes: list[Scene]
+    arrivals: list[Arrival]
 
-
-@dataclass(frozen=True)
-class Report:
-    """One of the reports, before anything has become of it."""
-
-    case_id: str
-    at: datetime
-    offence: Offence
-    statute: str
-    child: str
-    suspect: str
-    home: str
+    @property
+    def dropped(self) -> list[Arrival]:
+        """The 149."""
+        return [one for one in self.arrivals if one.pattern is not None]
 
 
-def reports(chance: Random, today: datetime) -> list[Report]:
-    """The 149 reports, over the four years before ``today``."""
-    made = []
-    for _, count, offence, statute in GROUPS:
-        for _ in range(count):
-            at = today - QUIET_END - timedelta(seconds=chance.randrange(int((YEARS - QUIET_END).total_seconds())))
-            made.append((at, offence, statute, name(chance), name(chance), address(chance)))
-    made.sort(key=lambda one: one[0])
-    return [Report(f"{one[0].year}-{number:04}", *one) for number, one in enumerate(made, 1)]
-
-
-def scenes(seed: int, today: datetime) -> list[Scene]:
-    """All that happens, in the order of time."""
+def story(seed: int, end: datetime, quick: bool = False) -> Story:
+    """The four years before ``end`` (UTC), the same for the same seed. ``quick``: the 149 alone."""
     chance = Random(seed)  # noqa: S311  (a story, not a secret)
-    fates = chance.choices(list(FATES), weights=list(FATES.values()), k=sum(count for _, count, _, _ in GROUPS))
-    told = [
-        scene
-        for report, fate in zip(reports(chance, today), fates, strict=True)
-        for scene in (received(report, chance), *fate(report, chance))
-        if scene.at < today
-    ]
-    return sorted(told, key=lambda scene: scene.at)
+    start = end - PERIOD
+    text = _preset()
+    policy = parse_policy(text)
+    unit = Unit(chance, start, end, Hours(policy.calendars[0]))
+    scenes = list(_registry(unit, text, policy.time_zone))
+    found = arrivals(chance, end)
+    for report, pattern in found:
+        if pattern is not None:
+            scenes += dropped(pattern, report, unit, chance)
+        elif not quick:
+            scenes += handled(report, unit, chance)
+    told = sorted((one for one in scenes if one.entered < end), key=lambda one: one.entered)
+    return Story(start, end, told, [one for one in found if one.pattern is not None or not quick])
 
 
-def received(report: Report, chance: Random) -> Scene:
-    """The report reaches the unit."""
-    by_hotline = chance.random() < 0.6
-    body = ReportReceived(
-        report_number=report.case_id,
-        channel=Channel.HOTLINE if by_hotline else Channel.PHONE,
-        reporter_kind=ReporterKind.MANDATED_REPORTER if by_hotline else ReporterKind.FAMILY,
-        agency=POLICE,
-        unit=UNIT,
-        offences=(OffenceAlleged(report.offence, report.statute or None),),
-        immediate_danger=chance.random() < 0.15,
-    )
-    texts = {
-        SealedName.CHILD_NAME: report.child,
-        SealedName.SUSPECT_NAME: report.suspect,
-        SealedName.ADDRESS: report.home,
-        SealedName.NARRATIVE: "Invented for the demonstration.",
-    }
-    return Scene(report.at, report.case_id, HOTLINE_WORKER if by_hotline else INTAKE, body, texts)
+def _preset() -> str:
+    return (files("casetrail.domain") / "presets" / f"{PRESET}.toml").read_text("utf-8")
 
 
-# --- fates ---
-
-Fate = Callable[[Report, Random], Iterator[Scene]]
+# --- the registry ---
 
 
-def _later(chance: Random, days: float) -> timedelta:
-    return timedelta(hours=1 + chance.expovariate(1 / (24 * days)))
+def _registry(unit: Unit, text: str, time_zone: str) -> Iterator[Scene]:
+    """Agencies, people and policies: the unit adopts the preset, and in its third year withdraws a code."""
+    at = unit.start - 5 * HOUR
+    for number, (agency, kind) in enumerate(AGENCIES.items()):
+        yield _entry(at + number * MINUTE, AgencyRegistered(agency, kind))
+    at += HOUR
+    for number, actor in enumerate((REGISTRAR, INTAKE, LIAISON, *OUTSIDERS)):
+        body = PersonJoined(actor.id, actor.agency, actor.role, UNIT if actor.role is Role.INTAKE else None)
+        yield _entry(at + number * MINUTE, body)
+    for number, member in enumerate((*COMMANDERS, *SERGEANTS, *DETECTIVES)):
+        yield from _career(unit, member, at + (20 + number) * MINUTE)
+    third_year = unit.start + 2 * 365 * DAY
+    withdrawn = f"from = {iso(datetime.combine(third_year, time(), ZoneInfo(time_zone)))}"
+    yield _adopted(unit, unit.start - 3 * HOUR, unit.start - 2 * HOUR, text)
+    yield _adopted(unit, third_year - 9 * DAY, third_year, text.replace(WITHDRAWN_FROM, withdrawn))
 
 
-def _scene(report: Report, at: datetime, actor: Actor, body: Body, **texts: str) -> Scene:
-    return Scene(at, report.case_id, actor, body, {SealedName(key): text for key, text in texts.items()})
+def _adopted(unit: Unit, at: datetime, since: datetime, text: str) -> Scene:
+    return Scene(at, at + 4 * MINUTE, REGISTRY, unit.commander(at), PolicyAdopted(since, text.encode()))
 
 
-def never_screened(report: Report, chance: Random) -> Iterator[Scene]:
-    """Received, filed, and nothing else."""
-    if chance.random() < 0.15:
-        concern = ConcernRaised("c1", ConcernKind.NO_RESPONSE)
-        yield _scene(report, report.at + _later(chance, 40), CLINICIAN, concern)
+def _career(unit: Unit, member: Member, first: datetime) -> Iterator[Scene]:
+    """Somebody joins the unit, and leaves it or the agency."""
+    actor, left = member.actor, unit.left(member)
+    joined = first if member.joins is None else unit.joined(member)
+    yield _entry(joined, PersonJoined(actor.id, POLICE, actor.role, UNIT))
+    if left is not None:
+        yield _entry(
+            left, PersonMoved(actor.id, actor.role, member.moves_to) if member.moves_to else PersonLeft(actor.id)
+        )
 
 
-def never_assigned(report: Report, chance: Random) -> Iterator[Scene]:
-    """Screened in; nobody was ever given the case."""
-    screened = report.at + min(_later(chance, 2), timedelta(days=4))
-    yield _scene(report, screened, INTAKE, ScreenedIn(ScreeningReason.ALLEGES_CRIME))
-
-
-def never_worked(report: Report, chance: Random) -> Iterator[Scene]:
-    """Assigned; the holder never did anything. Meanwhile the partners did their part."""
-    yield from never_assigned(report, chance)
-    detective = chance.choice(DETECTIVES)
-    at = report.at + timedelta(days=8) + _later(chance, 5)
-    yield _scene(report, at, chance.choice(SERGEANTS), Assigned(detective.id))
-    if chance.random() < 0.5:
-        yield from _interviewed(report, at, chance)
-        if chance.random() < 0.4:
-            concern = ConcernRaised("c1", ConcernKind.INTERVIEW_NOT_ATTENDED)
-            yield _scene(report, at + timedelta(days=45), INTERVIEWER, concern)
-
-
-def _interviewed(report: Report, at: datetime, chance: Random) -> Iterator[Scene]:
-    made = ReferralMade("r1", Service.FORENSIC_INTERVIEW, CENTER)
-    yield _scene(report, at + timedelta(days=1), SERGEANTS[0], made)
-    yield _scene(report, at + timedelta(days=3), INTERVIEWER, ReferralAccepted("r1"))
-    yield _scene(report, at + timedelta(days=10), INTERVIEWER, ReferralCompleted("r1", holder_attended=False))
-    if chance.random() < 0.3:
-        acute = ReferralMade("r2", Service.MEDICAL_EVALUATION, CLINIC, acute=True)
-        yield _scene(report, at + timedelta(days=1, hours=1), SERGEANTS[0], acute)
-        yield _scene(report, at + timedelta(days=2), CLINICIAN, ReferralCompleted("r2"))
-
-
-def left_behind(report: Report, chance: Random) -> Iterator[Scene]:
-    """The holder left the unit; nobody took over."""
-    yield from never_worked(report, chance)
-    leaves = report.at + timedelta(days=60) + _later(chance, 30)
-    yield _scene(report, leaves, SERGEANTS[1], Released(HandoverReason.CHANGED_UNIT))
-
-
-def met_once(report: Report, chance: Random) -> Iterator[Scene]:
-    """A family was met once, and never contacted again."""
-    yield from never_assigned(report, chance)
-    detective = chance.choice(DETECTIVES)
-    at = report.at + timedelta(days=6) + _later(chance, 2)
-    yield _scene(report, at, SERGEANTS[0], Assigned(detective.id))
-    yield _scene(report, at + timedelta(days=1), detective, Acknowledged())
-    yield _scene(report, at + timedelta(days=4), detective, VictimContactMade(ContactMethod.IN_PERSON))
-
-
-def suspended_for_ever(report: Report, chance: Random) -> Iterator[Scene]:
-    """Suspended for lack of personnel, and never looked at again."""
-    yield from never_assigned(report, chance)
-    at = report.at + timedelta(days=12)
-    body = Suspended(SuspensionReason.LACK_OF_PERSONNEL, at + timedelta(days=30))
-    yield _scene(report, at, SERGEANTS[1], body)
-
-
-def screened_away(report: Report, chance: Random) -> Iterator[Scene]:
-    """Screened out for lack of information that nobody had asked for."""
-    body = ScreenedOut(ScreeningReason.INSUFFICIENT_INFORMATION)
-    yield _scene(report, report.at + _later(chance, 5), INTAKE, body)
-
-
-def closed_alone(report: Report, chance: Random) -> Iterator[Scene]:
-    """A detective asks to close what was never worked, and a sergeant tries to approve a closure of their own."""
-    yield from never_assigned(report, chance)
-    sergeant = chance.choice(SERGEANTS)
-    at = report.at + timedelta(days=90)
-    body = ClosureRequested(Disposition.INACTIVATED)
-    yield _scene(report, at, sergeant, body, rationale="Invented: no leads.")
-    yield _scene(report, at + timedelta(minutes=1), sergeant, ClosureApproved())
-
-
-def worked(report: Report, chance: Random) -> Iterator[Scene]:
-    """Worked as it should be, and referred to the prosecutor."""
-    detective = chance.choice(DETECTIVES)
-    day = timedelta(days=1)
-    at = report.at
-    yield _scene(report, at + day / 8, INTAKE, ScreenedIn(ScreeningReason.ALLEGES_CRIME))
-    yield _scene(report, at + day / 6, SERGEANTS[0], Assigned(detective.id))
-    yield _scene(report, at + day / 4, detective, Acknowledged())
-    yield _scene(report, at + day / 2, detective, VictimContactMade(ContactMethod.IN_PERSON))
-    for number, step in enumerate((Step.SUSPECT_IDENTIFIED, Step.EVIDENCE_COLLECTED, Step.SUSPECT_INTERVIEWED), 1):
-        yield _scene(report, at + 7 * number * day, detective, InvestigativeStepTaken(step))
-    body = ClosureRequested(Disposition.REFERRED_TO_PROSECUTOR)
-    yield _scene(report, at + 30 * day, detective, body, rationale="Invented: file complete.")
-    yield _scene(report, at + 32 * day, SERGEANTS[1], ClosureApproved())
-
-
-FATES: Final[dict[Fate, int]] = {
-    never_screened: 34,
-    never_assigned: 26,
-    never_worked: 16,
-    left_behind: 7,
-    met_once: 5,
-    suspended_for_ever: 4,
-    screened_away: 3,
-    closed_alone: 3,
-    worked: 2,
-}
-"""What becomes of a report, and how often in a hundred."""
+def _entry(at: datetime, body: Body) -> Scene:
+    return Scene(at, at + 3 * MINUTE, REGISTRY, REGISTRAR, body)

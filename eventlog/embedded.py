@@ -88,14 +88,13 @@ class EmbeddedLog:
 
     def insert(self, topic: Topic, entries: Sequence[Entry], partitions: Sequence[int]) -> list[Appended]:
         """Append within a transaction that the caller has begun."""
-        now = self._clock()
         ends: dict[int, tuple[int, int]] = {}
         rows, appended = [], []
         for entry, partition in zip(entries, partitions, strict=True):
             if partition not in ends:
                 ends[partition] = self._end(topic, partition)
             offset, last_at = ends[partition]
-            at = max(now, last_at)  # the log's time never goes back
+            at = max(self._clock(), last_at)  # the log's time never goes back
             ends[partition] = offset + 1, at
             rows.append((topic, partition, offset, at, entry.key, entry.value, pack_headers(entry.headers)))
             appended.append(Appended(partition, offset, at))

@@ -153,6 +153,7 @@ def _found(row: Sequence[Any], now: datetime) -> dict[str, Any]:
         "settled_at": None if is_open else at_micros(found["settled_at"]),
         "settled_by": None if is_open else found["settled_by"],
         "told": [level for level, at in json.loads(found["told"]) if is_open and at <= micros(now)],
+        "tells": [(level, at_micros(at)) for level, at in json.loads(found["told"])],
         "evidence": json.loads(found["evidence"]),
     }
 

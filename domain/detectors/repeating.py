@@ -6,13 +6,15 @@ from datetime import datetime
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import About, Evidence, Finding
-from casetrail.domain.detectors.settings import Setting, Settings, days
+from casetrail.domain.detectors.settings import Setting, Settings, days, hours
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.traces import Idle, Trace
 
 
 @detector(
     Setting("quiet", days(30), "after what time without an act an open case is quiet"),
+    Setting("linked", hours(72), "within what time a new report is linked with the earlier case: it belongs to the "
+            "assessment of the risk to know it", "RSMo 210.145", clock="screening"),
     Setting("within", days(365), "how long after the end of a case a new report is a finding",
             "practice: federal reviews count maltreatment that recurs within 12 months"),
     Setting("by", tuple(TokenKind), "by what a report is recognised", codes=TokenKind),
@@ -22,7 +24,8 @@ def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
 
     Rule: a new report has a blinded token (of a child, a suspect or an address) that an earlier one has, too, and when it
     was recorded nobody had worked the earlier case for some time, or that case had been closed or screened out within the
-    year before. The finding is about the earlier case.
+    year before; and within the time in which the new report must be screened neither were the two linked nor was anything
+    done in the earlier case. The finding is about the earlier case.
 
     Evidence: the new report, and what was last done in the earlier case, or its end.
 
@@ -51,15 +54,16 @@ def again(earlier: Trace, new: Trace, shared: Iterable[str], standard: Settings,
     if not kinds:
         return None
     idle = next((one for one in earlier.idle if _is_idle(one, new.known_at, standard)), None)
-    if idle is None or now <= new.known_at:
+    since = standard.due("linked", new.known_at)
+    if idle is None or now <= since:
         return None
     settled = [(idle.until, idle.until_event)] if idle.until is not None and idle.until_event is not None else []
     settled += [(link.known_at, link.event) for link in earlier.links if link.other == new.case_id]
     settled += [(link.known_at, link.event) for link in new.links if link.other == earlier.case_id]
     at, event = min((one for one in settled if one[0] <= now), key=lambda one: one[0], default=(None, None))
-    if at is not None and at <= new.known_at:
+    if at is not None and at <= since:
         return None
-    return _finding(earlier, new, idle, kinds, standard, at, event)
+    return _finding(earlier, new, idle, kinds, standard, since, at, event)
 
 
 def _is_idle(idle: Idle, moment: datetime, standard: Settings) -> bool:
@@ -69,15 +73,15 @@ def _is_idle(idle: Idle, moment: datetime, standard: Settings) -> bool:
 
 
 def _finding(
-    earlier: Trace, new: Trace, idle: Idle, kinds: Iterable[str], standard: Settings, at: datetime | None,
-    event: Evidence | None,
+    earlier: Trace, new: Trace, idle: Idle, kinds: Iterable[str], standard: Settings, since: datetime,
+    at: datetime | None, event: Evidence | None,
 ) -> Finding:  # fmt: skip
     stood = "had ended" if idle.has_ended else "lay quiet"
     return Finding(
         standard.detector,
         About.CASE,
         earlier.case_id,
-        new.known_at,
+        since,
         (new.report, idle.after),
         f"reported again ({' and '.join(kinds)}) as {new.case_id} while it {stood}",
         earlier.holder,

@@ -24,7 +24,7 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
     are acts; notes, reviews and reassignments are none: a new holder has what the old one left of the limit. The time
     during which the case is suspended does not count, up to the review date.
 
-    Evidence: the last act, or the assignment.
+    Evidence: the last act, or the assignment; with what was entered since, if that is older.
 
     Settled by: an act of the holder, a request to close the case, its release, or its end.
 
@@ -45,7 +45,8 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
             since = max(standard.due("limit", last.at, history.conditions, history.rests), step.known_at)
             settled = history.until(place, _is_settled)
             says = "its holder has done nothing in it for too long"
-            yield of_case(history, standard, since, [last], says, settled, now)
+            rests_on = [last] if last is step else [step, last]  # an act that was entered late is older than the last
+            yield of_case(history, standard, since, rests_on, says, settled, now)
 
 
 def _is_settled(step: Step) -> bool:

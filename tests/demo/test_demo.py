@@ -1,20 +1,24 @@
 """The demonstration: 149 reports, told the same way every time, and a file to go on with."""
 
+import csv
 import json
 import re
 import shlex
 import subprocess
 from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import pytest
 
-from casetrail.cli.submit import EXIT_BY_RESULT
-from casetrail.demo.scenario import GROUPS
+from casetrail.cli import exits
+from casetrail.cli.submitting import EXIT_BY_RESULT
+from casetrail.demo.arrivals import GROUPS
+from casetrail.demo.dropped import PATTERNS
 from tests.cli.shell import PROGRAM, environment
 
-DAY: Final = "2026-03-01"
+END: Final = "2016-01-01T12:00:00Z"
 ARTICLE: Final = {
     "rape": 28,
     "molestation": 27,
@@ -27,10 +31,15 @@ ARTICLE: Final = {
 
 
 def play(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [PROGRAM, "demo", "--today", DAY, *words]
+    command = [PROGRAM, "demo", *words]
     return subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=120
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=240
     )
+
+
+def quickly(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The 149 alone."""
+    return play(folder, "--quick", *words)
 
 
 def without_tokens(told: str) -> str:
@@ -38,27 +47,93 @@ def without_tokens(told: str) -> str:
     return re.sub(r"(child|suspect|address):[0-9a-f]{8}", r"\1:…", told)
 
 
-def ask(folder: Path, *words: str, directory: str = "casetrail-demo") -> list[dict[str, Any]]:
+def ask(
+    folder: Path, *words: str, directory: str = "casetrail-demo", allowed: tuple[int, ...] = (0,)
+) -> list[dict[str, Any]]:
     command = [PROGRAM, "--config", f"{directory}/casetrail.toml", *words, "--format", "json"]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode in allowed, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a demonstration has been played."""
+    """Where the 149 have been played."""
     made = tmp_path_factory.mktemp("demo")
-    done = play(made)
+    done = quickly(made)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     (made / "told.txt").write_text(done.stdout, "utf-8")
     return made
 
 
+@pytest.fixture(scope="session")
+def four_years(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all four years have been played: once for all tests."""
+    made = tmp_path_factory.mktemp("years")
+    done = play(made, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (made / "rows.json").write_text(done.stdout, "utf-8")
+    return made
+
+
 def test_the_groups_are_those_of_the_article() -> None:
     assert {group: count for group, count, _, _ in GROUPS} == ARTICLE
-    assert sum(ARTICLE.values()) == 149
+    assert sum(ARTICLE.values()) == sum(one.reports for one in PATTERNS) == 149
+
+
+# --- four years ---
+
+
+def test_all_149_are_seen_half_of_them_in_three_days_the_slowest_in_45(four_years: Path) -> None:
+    rows = json.loads((four_years / "rows.json").read_text("utf-8"))
+    assert Counter(row["group"] for row in rows) == ARTICLE
+    days = [row["days"] for row in rows]
+    assert len(days) == 149 and None not in days
+    assert median(days) < 3
+    assert max(days) < 45
+    assert all(row["seen_by"] and row["told"] for row in rows)
+    outside = [row["outside_days"] for row in rows if row["outside_days"] is not None]
+    assert len(outside) > 140, "somebody outside the unit was told of nearly all"
+
+
+def test_of_100_cases_that_were_handled_well_there_are_at_most_2_findings(four_years: Path) -> None:
+    dropped = {row["case_id"] for row in json.loads((four_years / "rows.json").read_text("utf-8"))}
+    found = ask(four_years, "findings", "--now", END, "--settled", "--limit", "100000", allowed=(0, 8))
+    others = [one for one in found if one["subject"] not in dropped and not dropped & cases_of(one)]
+    assert len(others) <= 2 * (4000 - 149) / 100, Counter(one["detector"] for one in others)
+    assert {one["subject"] for one in found if one["about"] == "case"} >= dropped
+
+
+def cases_of(finding: dict[str, Any]) -> set[str]:
+    return {one.split("#")[0] for one in finding["evidence"]}
+
+
+def test_four_years_have_a_thousand_reports_each_and_what_was_handled_well_was_closed(four_years: Path) -> None:
+    cases = ask(four_years, "cases", "--limit", "10000")
+    by_year = Counter(case["case_id"][:4] for case in cases)
+    assert len(cases) == 4000 and set(by_year) == {"2012", "2013", "2014", "2015"}
+    assert all(900 < count < 1100 for count in by_year.values())
+    ended = sum(case["status"] in ("closed", "screened_out") for case in cases)
+    assert ended > 3600
+    (row,) = ask(four_years, "count")
+    assert (row["unreadable"], row["pending"], row["faults"]) == (1, 0, 0)
+    assert 2 <= row["rejected"] < 20, "what was handled well was recorded as it was done"
+
+
+def test_a_policy_was_adopted_people_came_and_went_and_escalations_stand_in_the_log(four_years: Path) -> None:
+    registry = ask(four_years, "policy", "history")
+    assert [one["name"] for one in registry] == ["missouri", "missouri"]
+    left = ask(four_years, "holds", "--left")
+    assert left, "some left behind what they held"
+    row = next(iter(json.loads((four_years / "rows.json").read_text("utf-8"))))
+    told = [one for one in ask(four_years, "history", row["case_id"]) if one["kind"] == "Escalated"]
+    assert {"holder", "supervisor", "commander", "partners"} <= {one["detail"]["level"] for one in told}
+
+
+# --- the 149 alone ---
 
 
 def test_149_cases_with_the_offences_of_the_article(folder: Path) -> None:
@@ -72,13 +147,6 @@ def test_149_cases_with_the_offences_of_the_article(folder: Path) -> None:
     assert all(re.fullmatch(r"[0-9A-Z]{3}(:\d{3}\.\d{3})?", one) for one in events)
 
 
-def test_most_were_never_assigned_or_never_worked(folder: Path) -> None:
-    cases = ask(folder, "cases", "--limit", "1000")
-    untouched = [one for one in cases if one["steps"] == 0 and one["contacts"] == 0]
-    assert len(untouched) > 120
-    assert sum(one["holder"] is None for one in cases) > 80
-
-
 def test_the_count_balances(folder: Path) -> None:
     (row,) = ask(folder, "count")
     assert row["submitted"] == row["accepted"] + row["rejected"] + row["unreadable"] + row["pending"]
@@ -88,19 +156,31 @@ def test_the_count_balances(folder: Path) -> None:
 
 def test_what_is_told_is_what_the_queries_answer(folder: Path) -> None:
     told = (folder / "told.txt").read_text("utf-8")
-    assert told.startswith("149 reports")
     for group, count in ARTICLE.items():
         assert f"{count} {group}" in told
     for row in ask(folder, "views", "info"):
         if row["status"] != "unreported":
             assert re.search(rf"^{row['status']} +{row['cases']}$", told, re.MULTILINE)
     assert "closing-takes-two" in told
+    for pattern in PATTERNS:
+        assert re.search(rf"^{pattern.name} +{pattern.reports} +{pattern.reports} ", told, re.MULTILINE), pattern.name
+    assert "149 of 149 were seen" in told
+
+
+def test_the_table_lies_in_the_folder_and_can_be_listed(folder: Path, tmp_path: Path) -> None:
+    with (folder / "casetrail-demo" / "the-149.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 149
+    listed = quickly(tmp_path, "--table").stdout
+    assert all(row["case_id"] in listed for row in rows)
+    as_csv = quickly(tmp_path, "--format", "csv").stdout
+    assert [row["case_id"] for row in csv.DictReader(as_csv.splitlines())] == [row["case_id"] for row in rows]
 
 
 def test_replay_from_the_log_alone_gives_what_the_views_say(folder: Path) -> None:
     cases = ask(folder, "cases", "--limit", "1000", "--sort", "case")
     replayed = ask(folder, "replay")
-    assert cases == [{name: row[name] for name in cases[0]} for row in replayed]
+    assert cases == [{name: row[name] for name in cases[0]} for row in replayed if row["status"] != "unreported"]
 
 
 def test_no_invented_name_stands_unsealed_in_a_file(folder: Path) -> None:
@@ -119,17 +199,18 @@ def test_every_command_that_it_names_runs_on_the_same_file(folder: Path) -> None
         done = subprocess.run(
             shlex.split(command), cwd=folder, env=environment(), capture_output=True, text=True, check=False
         )
-        assert done.returncode == EXIT_BY_RESULT["accepted"] == 0, (command, done.stdout, done.stderr)
+        allowed = (exits.OK, exits.FAULTS) if " findings " in command else (EXIT_BY_RESULT["accepted"],)
+        assert done.returncode in allowed, (command, done.stdout, done.stderr)
         assert done.stdout + done.stderr
 
 
 def test_the_same_seed_and_day_tell_the_same_story_and_another_seed_another(tmp_path: Path, folder: Path) -> None:
-    again = play(tmp_path, "--dir", "second")
+    again = quickly(tmp_path, "--dir", "second")
     told = (folder / "told.txt").read_text("utf-8")
     assert without_tokens(again.stdout).replace("second", "casetrail-demo") == without_tokens(told)
     ids = [one["case_id"] for one in ask(tmp_path, "cases", "--limit", "3", directory="second")]
     assert ids == [one["case_id"] for one in ask(folder, "cases", "--limit", "3")]
-    other = play(tmp_path, "--dir", "third", "--seed", "7")
+    other = quickly(tmp_path, "--dir", "third", "--seed", "7")
     assert other.returncode == 0
     assert other.stdout != again.stdout
     assert len(ask(tmp_path, "cases", "--limit", "1000", directory="third")) == 149
@@ -138,32 +219,32 @@ def test_the_same_seed_and_day_tell_the_same_story_and_another_seed_another(tmp_
 def test_it_replaces_a_demonstration_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("keep", "utf-8")
-    refused = play(tmp_path, "--dir", "mine")
+    refused = quickly(tmp_path, "--dir", "mine")
     assert refused.returncode == 1
     assert "is not empty" in refused.stderr
     assert (tmp_path / "mine" / "letter.txt").read_text("utf-8") == "keep"
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "casetrail.toml").write_text('log = "sqlite:kcpd.db"', "utf-8")
     (tmp_path / "real" / "kcpd.db").write_text("years of work", "utf-8")
-    assert play(tmp_path, "--dir", "real").returncode == 1, "somebody's configuration is no mark of a demonstration"
+    assert quickly(tmp_path, "--dir", "real").returncode == 1, "somebody's configuration is no mark of a demonstration"
     assert (tmp_path / "real" / "kcpd.db").exists()
-    assert play(tmp_path, "--dir", "again").returncode == 0
-    assert play(tmp_path, "--dir", "again").returncode == 0
+    assert quickly(tmp_path, "--dir", "again").returncode == 0
+    assert quickly(tmp_path, "--dir", "again").returncode == 0
     (tmp_path / "again" / "notes.txt").write_text("mine", "utf-8")
-    assert play(tmp_path, "--dir", "again").returncode == 1
+    assert quickly(tmp_path, "--dir", "again").returncode == 1
     assert (tmp_path / "again" / "log.db").exists()
-    assert play(tmp_path, "--dir", "mine/letter.txt").returncode == 1
+    assert quickly(tmp_path, "--dir", "mine/letter.txt").returncode == 1
 
 
 @pytest.mark.parametrize("words", [("--today", "soon"), ("--today", "0001-01-01"), ("--seed", "x")])
 def test_what_is_not_understood_is_said(tmp_path: Path, words: tuple[str, ...]) -> None:
-    done = play(tmp_path, *words)
+    done = quickly(tmp_path, *words)
     assert done.returncode == 2, done
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_a_blank_in_its_name_can_be_gone_on_with(tmp_path: Path) -> None:
-    done = play(tmp_path, "--dir", "my demo")
+    done = quickly(tmp_path, "--dir", "my demo")
     (command,) = re.findall(r"^  (.* count --format json)$", done.stdout, re.MULTILINE)
     subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, check=True)

@@ -6,7 +6,8 @@ from hashlib import sha256
 from random import Random
 from typing import Any, Final
 
-from casetrail.demo.scenario import Scene, scenes
+from casetrail.demo.scenario import story
+from casetrail.demo.telling import Scene
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned
 from casetrail.domain.case import Case, Recorded
@@ -64,11 +65,12 @@ def recorded(case_id: str, entered: Iterable[tuple[datetime, Doing]]) -> list[Re
 
 
 def the_149(seed: int, today: datetime) -> dict[str, list[Recorded]]:
-    """The demonstration's cases, recorded seven minutes after each scene."""
-    by_case: dict[str, list[tuple[datetime, Doing]]] = {}
-    for scene in scenes(seed, today):
-        doing = (scene.at, scene.actor, _body(scene))
-        by_case.setdefault(scene.case_id, []).append((scene.at + timedelta(minutes=7), doing))
+    """The demonstration's 149 reports, as they were dropped."""
+    told = story(seed, today, quick=True)
+    by_case: dict[str, list[tuple[datetime, Doing]]] = {one.report.case_id: [] for one in told.dropped}
+    for scene in told.scenes:
+        if scene.case_id in by_case:
+            by_case[scene.case_id].append((scene.entered, (scene.at, scene.actor, _body(scene))))
     return {case_id: recorded(case_id, doings) for case_id, doings in by_case.items()}
 
 

@@ -41,11 +41,13 @@ def screened(at: float) -> Doing:
 # --- reported again ---
 
 
-def test_a_child_who_is_reported_again_while_the_first_report_lies_quiet_is_seen_at_once() -> None:
+def test_a_child_who_is_reported_again_while_the_first_report_lies_quiet_is_seen_when_the_new_one_must_be_screened() -> (
+    None
+):
     cases = [told("A", about("Ada", 0)), told("B", about("Ada", 40))]
-    assert found(cases, "reported_again", day(40)) == []
-    (one,) = found(cases, "reported_again", day(40) + SECOND)
-    assert (one.subject, one.since, one.is_open) == ("A", day(40), True)
+    assert found(cases, "reported_again", day(43)) == []
+    (one,) = found(cases, "reported_again", day(43) + SECOND)
+    assert (one.subject, one.since, one.is_open) == ("A", day(43), True)
     assert [str(event).split(":")[0] for event in one.evidence] == ["B#1", "A#1"]
     assert one.says == "reported again (child) as B while it lay quiet"
     assert found(reversed(cases), "reported_again", day(50)) == [one], "cases come in any order"
@@ -81,9 +83,15 @@ def test_a_case_that_was_closed_or_screened_out_within_the_year_counts_from_its_
 def test_work_on_the_earlier_case_or_joining_the_two_settles_it(in_a: list[Doing], in_b: list[Doing]) -> None:
     cases = [told("A", about("Ada", 0), screened(1), *in_a), told("B", about("Ada", 40), screened(41), *in_b)]
     (one,) = found(cases, "reported_again", day(99))
-    assert (one.since, one.settled_at) == (day(40), day(45))
+    assert (one.since, one.settled_at) == (day(43), day(45))
     assert one.settled_by is not None and one.settled_by.case_id == ("A" if in_a else "B")
     assert found(cases, "reported_again", day(44))[0].is_open
+
+
+def test_a_new_report_that_is_linked_while_it_is_screened_is_no_finding() -> None:
+    out = told("A", about("Ada", 0), (day(1), INTAKE, OUT))
+    link = (day(42), INTAKE, Linked("A", Relation.SAME_CHILD))
+    assert found([out, told("B", about("Ada", 40), link)], "reported_again", day(99)) == []
 
 
 def test_reopening_the_earlier_case_settles_it_and_each_new_report_is_a_finding() -> None:
