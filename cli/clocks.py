@@ -10,6 +10,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import DAYS, Failure, format_option, guarded, moment, now, pass_config
+from casetrail.cli.judged import asks_views, moment_asked, opened_judgements
 from casetrail.cli.policies import adopted, read_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
@@ -32,6 +33,7 @@ OVERDUE: Final = ("due_at", "overdue_hours", "case_id", "clock", "subject", "owe
 CLOCK: Final = ("clock", "subject", "state", "started_at", "started_by", "due_at", "ended_at", "ended_by", "owed_by",
                 "limit", "calendar", "source")  # fmt: skip
 HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,14 @@ def listing_options(command: Callable[P, R]) -> Callable[P, R]:
         click.option("--clock", metavar="NAME", help="Only this clock."),
     ):
         command = option(command)
-    return asking_options(command)
+    return from_log_option(asking_options(command))
+
+
+def from_log_option(command: Callable[P, R]) -> Callable[P, R]:
+    """``--from-log``."""
+    return click.option(
+        "--from-log", is_flag=True, help="Read every event of the log and trust no view: as --as-of and --judge-by do."
+    )(command)
 
 
 def asked(
@@ -112,8 +121,12 @@ def asked(
 def due(config: Config, within: int | None, form: str, **given: Any) -> None:
     """List what is due next, and who owes it: the most urgent first.
 
-    What is overdue already is listed by 'casetrail overdue'. Every event of the log is read.
+    What is overdue already is listed by 'casetrail overdue'.
     """
+    rows = _from_views(config, given, "due", within)
+    if rows is not None:
+        emit(rows, DUE, form, "due")
+        return
     question, wanted = _taken(config, given)
     last = None if within is None else question.at + timedelta(days=within)
 
@@ -133,8 +146,12 @@ def due(config: Config, within: int | None, form: str, **given: Any) -> None:
 def overdue(config: Config, form: str, **given: Any) -> None:
     """List what is overdue, who owes it, and who is to be told by now: the longest overdue first.
 
-    It follows from the events, the policy and the time, whether or not anybody watches. Every event of the log is read.
+    It follows from the events, the policy and the time, whether or not anybody watches.
     """
+    rows = _from_views(config, given, "overdue")
+    if rows is not None:
+        emit(rows, OVERDUE, form, "overdue")
+        return
     question, wanted = _taken(config, given)
 
     def row(clock: "Clock", runs: "Runs") -> Row | None:
@@ -178,6 +195,21 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
         for one in clocks(case_id, events, question.policies, question.at, question.departures)
     ]
     emit(rows, CLOCK, form, f"clocks of case {case_id}")
+
+
+def _from_views(config: Config, given: dict[str, Any], what: str, within: int | None = None) -> list[Row] | None:
+    """What the views answer; None where it is no question to them."""
+    if not asks_views(given):
+        return None
+    from casetrail.projections import judgement_queries
+
+    wanted = judgement_queries.Wanted(
+        given["clock"], given["owed_by"], given["unit"], given["limit"], None if within is None else within * DAY
+    )
+    with opened_judgements(config) as database:
+        at, is_known = moment_asked(config, database, given["moment_text"])
+        ask = judgement_queries.due if what == "due" else judgement_queries.overdue
+        return ask(database, at, wanted) if is_known else None
 
 
 def _taken(config: Config, given: dict[str, Any]) -> tuple[Asked, Wanted]:

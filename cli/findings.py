@@ -1,7 +1,7 @@
 """``casetrail findings``: what the detectors see in the log, since when it could be seen, and what each finding rests on."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from casetrail.cli import exits
-from casetrail.cli.clocks import Asked, asked, asking_options
+from casetrail.cli.clocks import Asked, asked, asking_options, from_log_option
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, pass_config
 from casetrail.cli.finding_answer import answer
+from casetrail.cli.judged import asks_views, moment_asked, opened_judgements
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from casetrail.domain.leaving import Departures
 
 Row = dict[str, Any]
+Answers = dict[str, list[tuple[datetime, int, str]]]
+"""By the id of a finding: when an answer was recorded, as which event, and what it says."""
 
 COLUMNS: Final = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
-                  "settled_by", "told", "says", "evidence")  # fmt: skip
+                  "settled_by", "told", "says", "evidence", "answered_at", "answer")  # fmt: skip
 SHORT: Final = ("since", "finding", "detector", "subject", "month", "holder", "state", "told", "says")
 EVIDENCE: Final = ("case_id", "number", "kind", "occurred_at", "recorded_at", "hash")
 TOLD: Final = ("level", "who", "at")
@@ -41,11 +44,13 @@ class Wanted:
     holder: str | None
     unit: str | None
     settled: bool
+    from_log: bool = False
 
     def fits(self, finding: "Finding") -> bool:
         """Whether a finding is one of them."""
         return (
             (self.settled or finding.is_open)
+            and self.case in (None, finding.subject)
             and self.holder in (None, finding.holder)
             and self.unit in (None, finding.unit)
         )
@@ -53,11 +58,12 @@ class Wanted:
 
 @click.group(invoke_without_command=True)
 @click.option("--detector", "detectors", multiple=True, metavar="NAME", help="Only of this detector; repeatable.")
-@click.option("--case", metavar="CASE", help="Only about this case, by the detectors that judge a case by itself.")
+@click.option("--case", metavar="CASE", help="Only about this case.")
 @click.option("--holder", metavar="ID", help="Only about cases that this person holds, and about the person.")
 @click.option("--unit", metavar="ID", help="Only about cases and people of this unit, and about the unit.")
 @click.option("--settled", is_flag=True, help="Settled ones, too.")
 @click.option("--limit", type=click.IntRange(1, 2**31), default=50, show_default=True, help="At most so many.")
+@from_log_option
 @asking_options
 @format_option
 @pass_config
@@ -65,15 +71,19 @@ class Wanted:
 def findings(config: Config, **given: Any) -> None:
     """List what the detectors find: neglect that somebody should see to, the oldest first. Exit code 8 where any is open.
 
-    It follows from the events, the policy and the time. Unless one case is asked for, every event of the log is read.
-    docs/detectors has a page for each detector.
+    It follows from the events, the policy and the time. docs/detectors has a page for each detector.
     """
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
         return
-    question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
-    wanted = Wanted(_known(given["detectors"]), given["case"], given["holder"], given["unit"], given["settled"])
-    rows, more, is_clean = _listed(config, question, wanted, given["limit"])
+    wanted = Wanted(
+        _known(given["detectors"]), given["case"], given["holder"], given["unit"], given["settled"], given["from_log"]
+    )
+    if asks_views(given):
+        rows, more, is_clean = _from_views(config, wanted, given["moment_text"], given["limit"])
+    else:
+        question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
+        rows, more, is_clean = _listed(config, question, wanted, given["limit"])
     form = given["form"]
     emit(rows, SHORT if form == "table" else COLUMNS, form, "findings")
     if more:
@@ -95,9 +105,13 @@ findings.add_command(answer)
 def explain(config: Config, finding: str, case: str | None, form: str, **given: Any) -> None:
     """Explain a finding: its rule, the events that it rests on, who is told, what settles it, how it may be wrong."""
     question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
-    found = finding_named(config, question, finding, case)
-    row = _explained(found, question.at)
-    evidence, told = [_event(config, one) for one in found.evidence], [one._asdict() for one in found.told(question.overseers)]
+    answers: Answers = {}
+    found = finding_named(config, question, finding, case, answers)
+    row = _explained(found, question.at, answers)
+    evidence, told = (
+        [_event(config, one) for one in found.evidence],
+        [one._asdict() for one in found.told(question.overseers)],
+    )
     if form != "table":
         emit([{**row, "evidence": evidence, "told": told}], [*row, "evidence", "told"], form)
         return
@@ -107,17 +121,32 @@ def explain(config: Config, finding: str, case: str | None, form: str, **given: 
         emit(rows, columns, form, title)
 
 
-def finding_named(config: Config, question: Asked, finding: str, case: str | None) -> "Finding":
-    """The finding of that id, settled or not. Ends the command where there is none."""
-    every = Wanted((), case, None, None, True)
-    found = next((one for one in _found(config, question, every) if one.id == finding), None)
+def finding_named(
+    config: Config, question: Asked, finding: str, case: str | None, answers: "Answers | None" = None
+) -> "Finding":
+    """The finding of that id, settled or not; ``answers`` to it are noted. Ends the command where there is none."""
+    noted = {} if answers is None else answers
+    found = None
+    for where in dict.fromkeys((case or _case_in_views(config, finding), case)):
+        every = Wanted((), where, None, None, True)
+        found = found or next((one for one in _found(config, question, every, noted) if one.id == finding), None)
     if found is None:
         raise Failure(f"there is no finding {finding} as of then, by this policy", exits.NOT_FOUND)
     return found
 
 
+def _case_in_views(config: Config, finding: str) -> str | None:
+    """The case that a finding is about by the views, if they know it: there it is looked for first."""
+    from casetrail.projections.judgement_queries import case_of
+
+    with opened_judgements(config) as database:
+        return case_of(database, finding)
+
+
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of detectors, as they were given; dashes do for what is written with underscores."""
+    if not names:
+        return ()
     from casetrail.domain.detectors.judging import SETTINGS
     from casetrail.domain.tables import nearest
 
@@ -128,69 +157,101 @@ def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     return found
 
 
+def _from_views(config: Config, wanted: Wanted, moment_text: str | None, limit: int) -> tuple[list[Row], int, bool]:
+    """The same as ``_listed``, from the views."""
+    from casetrail.projections import judgement_queries, queries
+
+    asked_for = judgement_queries.WantedFindings(
+        wanted.detectors, wanted.case, wanted.holder, wanted.unit, wanted.settled, limit
+    )
+    with opened_judgements(config) as database:
+        if wanted.case is not None and queries.case(database, wanted.case) is None:
+            raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
+        at, _ = moment_asked(config, database, moment_text)
+        rows = judgement_queries.findings(database, at, asked_for)
+        count, count_open = judgement_queries.count_findings(database, at, asked_for)
+        if judgement_queries.left_out(database) and not wanted.detectors:
+            from casetrail.domain.detectors.catalogue import STATISTICAL
+
+            _say_left_out(sorted(STATISTICAL))
+    return rows, count - len(rows), not count_open
+
+
 def _listed(config: Config, question: Asked, wanted: Wanted, limit: int) -> tuple[list[Row], int, bool]:
     """The first rows by ``since``, how many more there are, and whether none of them all is open."""
     from heapq import nsmallest
 
     count = count_open = 0
+    answers: Answers = {}
 
     def counted() -> "Iterator[Finding]":
         nonlocal count, count_open
-        for one in _found(config, question, wanted):
+        for one in _found(config, question, wanted, answers):
             if wanted.fits(one):
                 count, count_open = count + 1, count_open + one.is_open
                 yield one
 
     first = nsmallest(limit, counted(), key=lambda one: (one.since, one.subject, one.detector, one.id))
-    return [_row(one, question.at) for one in first], count - len(first), not count_open
+    return [_row(one, question.at, answers) for one in first], count - len(first), not count_open
 
 
-def _found(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding]":
-    """Everything that the detectors find, settled or not."""
+def _found(config: Config, question: Asked, wanted: Wanted, answers: "Answers") -> "Iterator[Finding]":
+    """Everything that the detectors find, settled or not. ``answers`` to findings are noted on the way."""
     from casetrail.cli.case_histories import hashed_history_of
     from casetrail.domain.detectors.judging import Judge
 
-    if wanted.case is None:
-        yield from _found_in_all(config, question, wanted)
+    if wanted.case is None or wanted.from_log:
+        yield from _found_in_all(config, question, wanted, answers)
         return
     events = hashed_history_of(config, wanted.case, question.until)
     if not events:
         raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
-    history = _history(wanted.case, events, question.departures)
+    history = _history(wanted.case, events, question.departures, answers)
     yield from Judge(question.policies, wanted.detectors or None).case(history, question.at)
 
 
-def _found_in_all(config: Config, question: Asked, wanted: Wanted) -> "Iterator[Finding]":
+def _found_in_all(config: Config, question: Asked, wanted: Wanted, answers: "Answers") -> "Iterator[Finding]":
     from casetrail.cli.case_histories import count_events, hashed_histories
     from casetrail.cli.traces_on_disk import TracesOnDisk
     from casetrail.domain.detectors.judging import Judge
-    from casetrail.domain.detectors.statistics import EXTRA
 
     with tempfile.TemporaryDirectory(prefix="casetrail-") as folder, closing(TracesOnDisk(Path(folder))) as traces:
         judge = Judge(question.policies, wanted.detectors or None, traces)
         with progress_bar("reading", count_events(config)) as progress:
             for case_id, events in hashed_histories(config, question.until, progress):
-                history = _history(case_id, events, question.departures)
+                history = _history(case_id, events, question.departures, answers)
                 yield from judge.case(history, question.at)
                 judge.count(history)
         yield from judge.many(question.at)
     if judge.left_out:
-        click.echo(f"not judged: {', '.join(judge.left_out)}: they need SciPy, the extra casetrail[{EXTRA}]", err=True)
+        _say_left_out(judge.left_out)
 
 
-def _history(case_id: str, events: Any, left: "Departures") -> "History":
+def _say_left_out(detectors: "Sequence[str]") -> None:
+    from casetrail.domain.detectors.statistics import EXTRA
+
+    click.echo(f"not judged: {', '.join(detectors)}: they need SciPy, the extra casetrail[{EXTRA}]", err=True)
+
+
+def _history(case_id: str, events: Any, left: "Departures", answers: "Answers") -> "History":
+    from casetrail.domain.answering import FindingAnswered
     from casetrail.domain.detectors.history import History
 
     history = History(case_id, left)
     for event, leaf in events:
         history.follow(event, leaf)
+    for step in history.steps:
+        if isinstance(step.body, FindingAnswered):
+            answers.setdefault(step.body.finding, []).append((step.known_at, step.number, step.body.answer.value))
     return history
 
 
 # --- findings as rows ---
 
 
-def _row(finding: "Finding", at: datetime) -> Row:
+def _row(finding: "Finding", at: datetime, answers: "Answers") -> Row:
+    given = sorted(one for one in answers.get(finding.id, ()) if one[0] <= at)
+    answered_at, _, answer = given[-1] if given else (None, None, None)
     return {
         "finding": finding.id,
         "detector": finding.detector,
@@ -206,14 +267,16 @@ def _row(finding: "Finding", at: datetime) -> Row:
         "told": [told.level.value for told in finding.told() if finding.is_open and told.at <= at],
         "says": finding.says,
         "evidence": [str(one) for one in finding.evidence],
+        "answered_at": answered_at,
+        "answer": answer,
     }
 
 
-def _explained(finding: "Finding", at: datetime) -> Row:
+def _explained(finding: "Finding", at: datetime, answers: "Answers") -> Row:
     """The row of a finding without what is shown by itself, and what its detector's page says."""
     from casetrail.domain.detectors.catalogue import DETECTORS
 
-    row = {name: value for name, value in _row(finding, at).items() if name not in ("evidence", "told")}
+    row = {name: value for name, value in _row(finding, at, answers).items() if name not in ("evidence", "told")}
     detector = DETECTORS[finding.detector]
     return {
         **row,

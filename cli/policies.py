@@ -1,7 +1,6 @@
 """The policies that commands judge by: what agencies have adopted, a preset that comes with the program, or a file."""
 
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +24,9 @@ def policy_text(source: str) -> str:
     from casetrail.domain.policy_file import MOST_BYTES
 
     if source in PRESETS:
-        return (files("casetrail.domain") / "presets" / f"{source}.toml").read_text("utf-8")
+        from casetrail.projections.registry import preset_text
+
+        return preset_text(source)
     try:
         return read_document(Path(source), MOST_BYTES).decode()
     except UnicodeDecodeError as error:
@@ -56,13 +57,17 @@ def adopted(registry: "Iterable[Recorded]", agency: str | None) -> "Adopted":
 
 def readable(registry: "Iterable[Recorded]") -> "Iterator[tuple[Adoption, Policy]]":
     """The policies that were adopted, in order. One that cannot be read is named, and changes nothing."""
-    from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
-    from casetrail.domain.registry import adoptions
+    from casetrail.domain.policy_file import PolicyFileInvalid
+    from casetrail.projections.registry import readable as read
 
-    for one in adoptions(registry):
-        try:
-            yield one, parse_policy(one.text)
-        except PolicyFileInvalid as error:
-            number, count = one.number, len(error.problems)
-            click.echo(f"the policy that event {number} of the registry adopts has {count} problem(s)", err=True)
-            click.echo("and is in force nowhere; the one before it still is", err=True)
+    for one, policy in read(registry):
+        if isinstance(policy, PolicyFileInvalid):
+            say_unread(one.number, len(policy.problems))
+        else:
+            yield one, policy
+
+
+def say_unread(number: int, problems: int) -> None:
+    """Say that an adopted policy cannot be read; ``number``: of the event in the registry."""
+    click.echo(f"the policy that event {number} of the registry adopts has {problems} problem(s)", err=True)
+    click.echo("and is in force nowhere; the one before it still is", err=True)

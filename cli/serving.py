@@ -9,6 +9,7 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import loaded_policy, now
 from casetrail.consumers.heart import Host
 from casetrail.consumers.inbox import Inbox
+from casetrail.consumers.judging import Judging, Projecting
 from casetrail.consumers.loop import Consumer
 from casetrail.consumers.notary import Cadence, Notary
 from casetrail.consumers.outbox import Outbox
@@ -24,6 +25,7 @@ from casetrail.eventlog.port import Log, Topic
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewMissing
+from casetrail.projections.judgements import Judgements, has_judgements
 from casetrail.projections.outbox_store import OutboxStore
 from casetrail.projections.views import Views
 from casetrail.projections.watch_store import WatchStore
@@ -69,7 +71,7 @@ class Consumers:
     def __init__(self, config: Config, log: Log, state: Path, notarial: Notarial | None, watching: Watching) -> None:
         self._config, self._log, self._state, self._notarial, self._watching = config, log, state, notarial, watching
         self._recorder: ServedRecorder | None = None
-        self._projector: Projector | None = None
+        self._projector: Projector | Projecting | None = None
         self._notary: Notary | None = None
         self._watchdog: Watchdog | None = None
         self._outbox: Outbox | None = None
@@ -85,17 +87,24 @@ class Consumers:
         self._recorder = ServedRecorder(self._log, self._state)
         return self._recorder
 
-    def _project(self) -> Projector:
-        url = self._config.views_url()
+    def _project(self) -> Projector | Projecting:
         try:
-            views = Views(open_database(url), self._log.name)
+            self._projector = self._following()
         except ViewMissing:
             from casetrail.projections.rebuild import rebuild
 
-            rebuild(self._log, self._config.log_url(), url, self._config.kafka)
-            views = Views(open_database(url), self._log.name)
-        self._projector = Projector(self._log, views)
+            rebuild(self._log, self._config.log_url(), self._config.views_url(), self._config.kafka)
+            self._projector = self._following()
         return self._projector
+
+    def _following(self) -> Projector | Projecting:
+        """A projector, and who judges beside it, unless the judgements were left out. Raises ``ViewMissing``."""
+        url, name = self._config.views_url(), self._log.name
+        views = Views(open_database(url), name)
+        if not has_judgements(views.database):
+            return Projector(self._log, views)
+        judgements = Judgements(open_database(url), name)
+        return Projecting(Projector(self._log, views), Judging(self._log, judgements))
 
     def _notarise(self) -> Notary:
         assert self._notarial is not None  # the command line asked for a key

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from casetrail.consumers.projector import Projector
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.projections.judgements import Judgements
 
@@ -45,3 +46,27 @@ class Judging:
         """Stop following. What was taken in stays."""
         self._reader.close()
         self._judgements.close()
+
+
+class Projecting:
+    """A projector, and who keeps the judgements beside its views right, step by step: as one consumer."""
+
+    def __init__(self, projector: Projector, judging: Judging) -> None:
+        self._projector, self._judging = projector, judging
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """For each partition the offset of the event that is to be taken in next by one of the two."""
+        judged = self._judging.positions
+        return {partition: min(at, judged[partition]) for partition, at in self._projector.positions.items()}
+
+    def step(self, timeout: float) -> int:
+        """Take in what has come, waiting up to ``timeout`` seconds for it; how many events that were."""
+        is_behind = self._judging.positions != self._projector.positions
+        done = self._projector.step(0 if is_behind else timeout)
+        return max(done, self._judging.step(0))
+
+    def close(self) -> None:
+        """Stop following. What was taken in stays."""
+        self._projector.close()
+        self._judging.close()

@@ -30,6 +30,7 @@ class Wanted:
     unit: str | None = None
     limit: int = 50
     within: timedelta | None = None
+    agency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class WantedFindings:
     unit: str | None = None
     settled: bool = False
     limit: int = 50
+    agency: str | None = None
 
 
 def horizon(database: Database) -> datetime | None:
@@ -76,7 +78,7 @@ def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
 def _clocks(
     database: Database, now: datetime, wanted: Wanted, conditions: Sequence[tuple[str, Any]]
 ) -> list[tuple[Any, ...]]:
-    given = [(f"{name} = ?", getattr(wanted, name)) for name in ("clock", "owed_by", "unit")]
+    given = [(f"{name} = ?", getattr(wanted, name)) for name in ("clock", "owed_by", "unit", "agency")]
     some = [*conditions, *((text, value) for text, value in given if value is not None)]
     where = " AND ".join(["ended_at IS NULL", *(text for text, _ in some)])
     names = ", ".join(STATE if name == "state" else name for name in OWED).replace(":now", str(micros(now)))
@@ -123,6 +125,19 @@ def finding(database: Database, now: datetime, finding_id: str) -> dict[str, Any
     return _answered(database, now, [_found(rows[0], now)])[0] if rows else None
 
 
+def case_of(database: Database, finding_id: str) -> str | None:
+    """The case that a finding is about; None where it is about none, or is unknown."""
+    rows = database.rows("SELECT subject FROM finding WHERE finding = ? AND about = 'case'", (finding_id,))
+    return rows[0][0] if rows else None
+
+
+def unread_policies(database: Database) -> list[tuple[int, int]]:
+    """The events of the registry whose policies cannot be read, and how many problems each has."""
+    return [
+        (number, problems) for number, problems in database.rows("SELECT number, problems FROM unread ORDER BY number")
+    ]
+
+
 def left_out(database: Database) -> bool:
     """Whether the detectors that need SciPy were left out."""
     return database.rows("SELECT value FROM judged_form WHERE name = 'statistics'") == [("0",)]
@@ -136,7 +151,8 @@ def _conditions(now: datetime, wanted: WantedFindings) -> tuple[str, list[Any]]:
         some.append((f"detector IN ({marks(wanted.detectors)})", list(wanted.detectors)))
     if wanted.case is not None:
         some.append(("subject = ? AND about = 'case'", [wanted.case]))
-    some += [(f"{name} = ?", [value]) for name in ("holder", "unit") if (value := getattr(wanted, name)) is not None]
+    named = {name: getattr(wanted, name) for name in ("holder", "unit", "agency")}
+    some += [(f"{name} = ?", [value]) for name, value in named.items() if value is not None]
     return " AND ".join(text for text, _ in some), [value for _, values in some for value in values]
 
 

@@ -77,6 +77,8 @@ BEATING: Final = Table(
     ("kind", "since"),
 )
 """From when until when machines of a kind gave their heartbeats as promised; and the first and the last of these."""
+UNREAD: Final = Table("unread", columns("number", "problems", type="BIGINT"), ("number",))
+"""Policies that were adopted and cannot be read, by the number of the event in the registry: they are in force nowhere."""
 JUDGED: Final = Table(
     "judged",
     (*columns("application_name"), *columns("notification_id", "latest", type="BIGINT")),
@@ -85,7 +87,7 @@ JUDGED: Final = Table(
 """The position in each partition, and the latest moment that its events speak of."""
 JUDGED_FORM: Final = Table("judged_form", columns("name", "value"), ("name",))
 
-JUDGEMENT_FORM: Final = "1"
+JUDGEMENT_FORM: Final = "2"
 """Raise it when a table here or what detectors find changes: judgements of another form are made anew."""
 
 JUDGEMENT_TABLES: Final[Sequence[Table]] = (
@@ -96,6 +98,7 @@ JUDGEMENT_TABLES: Final[Sequence[Table]] = (
     TRACE,
     ANSWERED,
     BEATING,
+    UNREAD,
     JUDGED,
     JUDGED_FORM,
 )

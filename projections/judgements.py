@@ -30,6 +30,7 @@ from casetrail.projections.judgement_tables import (
     JUDGEMENT_TABLES,
     OF_CASES,
     TRACE,
+    UNREAD,
 )
 from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, hashed, is_judged, latest_moment
 from casetrail.projections.judging_many import ManyJudge
@@ -196,6 +197,7 @@ class Judgements:
         if REGISTRY in case_ids:
             before = self._registry
             self._use(self._registry_as_judged())
+            self.database.run_many(UNREAD.upsert(), self._registry.unread)
             case_ids = case_ids | self._changed_by(before, changes)
         for some in in_parts(sorted(one for one in case_ids if is_judged(one))):
             self._judge(some, changes)

@@ -17,7 +17,7 @@ from casetrail.eventlog.stream import batches
 from casetrail.projections import building
 from casetrail.projections.building import Built, Job, SetAside, Share
 from casetrail.projections.database import Database
-from casetrail.projections.judgement_tables import JUDGED
+from casetrail.projections.judgement_tables import JUDGED, UNREAD
 from casetrail.projections.judgements import Judgements, write_judgement_form
 from casetrail.projections.judging import CaseJudge, hashed
 from casetrail.projections.judging_many import ManyJudge
@@ -138,10 +138,11 @@ def _judge(database: Database, log: str, read: Sequence[SetAside], built: Sequen
     for one in built:
         for partition, moment in one.latest.items():
             latest[partition] = max(latest.get(partition, moment), moment)
-    judge = CaseJudge(registry_of([hashed(value) for value in _registry(read)])).judge
+    registry = registry_of([hashed(value) for value in _registry(read)])
     positions = {partition: at for one in read for partition, at in one.positions.items() if at}
     with database.transaction():
-        many = ManyJudge(database, judge)
+        database.run_many(UNREAD.insert(), registry.unread)
+        many = ManyJudge(database, CaseJudge(registry).judge)
         many.everything()
         many.machines(one for some in built for one in some.beatings)
         database.run_many(

@@ -25,6 +25,8 @@ class Registry(NamedTuple):
     departures: Departures
     adopted: Sequence[tuple[Adoption, Policy]]
     overseers: tuple[Overseer, ...]
+    unread: Sequence[tuple[int, int]]
+    """Adopted policies that cannot be read: the number of the event, and how many problems there are."""
 
 
 def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry:
@@ -32,10 +34,12 @@ def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry
 
     ``agency``: whose policies they are by themselves; where it is None, the agency's that has adopted one first.
     """
-    listed = [(one, policy) for one, policy in readable([event for event, _ in events]) if isinstance(policy, Policy)]
+    everything = list(readable([event for event, _ in events]))
+    listed = [(one, policy) for one, policy in everything if isinstance(policy, Policy)]
+    unread = [(one.number, len(wrong.problems)) for one, wrong in everything if isinstance(wrong, PolicyFileInvalid)]
     found = [(one.actor.agency, one.since, policy) for one, policy in listed]
     policies = Adopted(default_policy(), found, agency or next((one for one, _, _ in found), None))
-    return Registry(policies, departures(events), listed, overseers([event for event, _ in events]))
+    return Registry(policies, departures(events), listed, overseers([event for event, _ in events]), unread)
 
 
 def readable(registry: Iterable[Recorded]) -> Iterator[tuple[Adoption, Policy | PolicyFileInvalid]]:
