@@ -4,6 +4,7 @@ The envelope of actions and events is read and written with these, the bodies wi
 nullable unions is what a general writer spends most of its time on. A test holds the two equal, byte for byte.
 """
 
+from functools import lru_cache
 from typing import Final
 
 
@@ -27,12 +28,22 @@ def _written(number: int) -> bytes:
     number = (number << 1) ^ (number >> 63)
     if number < 0x80:
         return bytes((number,))
+    return CONTINUED[number & 0x7F] + _rest(number >> 7)
+
+
+@lru_cache(4096)
+def _rest(number: int) -> bytes:
+    """All bytes of a varint but the first: 64 offsets, or times, that follow each other have the same."""
     out = bytearray()
     while number >= 0x80:
         out.append(number & 0x7F | 0x80)
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+CONTINUED: Final = tuple(bytes((0x80 | low,)) for low in range(0x80))
+"""First bytes of numbers that take several."""
 
 
 MOST_OF_LONG: Final = 10

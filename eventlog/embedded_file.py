@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from casetrail.eventlog.errors import LogExists, LogMissing, LogUnreachable
-from casetrail.eventlog.port import Record, Weakness
+from casetrail.eventlog.port import Record, Weakness, record_of
 
 FORMAT: Final = "casetrail-log-2"
 BUSY_TIMEOUT: Final = 30.0
@@ -185,7 +185,7 @@ def weaknesses_of(database: sqlite3.Connection) -> list[Weakness]:
 def to_record(row: tuple[int, int, int, bytes | None, bytes | None, bytes | None]) -> Record:
     """A row of ``COLUMNS`` as a record."""
     partition, offset, appended_at, key, value, headers = row
-    return Record(partition, offset, appended_at, key, value, unpack_headers(headers) if headers else ())
+    return record_of((partition, offset, appended_at, key, value, unpack_headers(headers) if headers else ()))
 
 
 def pack_headers(headers: tuple[tuple[str, bytes], ...]) -> bytes | None:

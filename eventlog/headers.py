@@ -3,6 +3,7 @@
 Fields of fixed size come first in the event schema, in every version of it, so that they stand at known places.
 """
 
+import re
 from functools import cache
 from typing import Final
 
@@ -15,10 +16,11 @@ PREVIOUS_HASH: Final = slice(PREFIX + 32, PREFIX + 64)
 ACTION_ID: Final = slice(PREFIX + 64, PREFIX + 80)
 NUMBER_AT: Final = PREFIX + 80
 
-BETWEEN: Final = 3
-"""Numbers between the number in the case and the case id."""
-SURELY_LONG: Final = 9
-"""Bytes of a varint that cannot have more than 64 bits, whatever they are."""
+NUMBERS: Final = re.compile(rb"(?:[\x80-\xff]{0,8}[\x00-\x7f]){4}")
+"""The number in the case and the three numbers between it and the case id: varints of up to nine bytes, 63 bits."""
+
+SHORT_NUMBERS: Final = range(0, 0x80, 2)
+"""Varints of one byte that are not negative."""
 
 Header = tuple[int, int, int, int, str]
 """Number in the case, partition, offset of the action, recorded at (milliseconds since 1970, UTC), case id."""
@@ -54,19 +56,14 @@ def read_header(value: bytes | None) -> Header:
 def read_case(value: bytes | None) -> tuple[int, str]:
     """Number and case id of an event, passing over what stands between. Raises ``Unreadable`` as ``read_header`` does."""
     if value is not None and _is_event(value[:PREFIX]):
-        try:
-            number, at = read_long(value, NUMBER_AT)
-            for _ in range(BETWEEN):
-                start = at
-                while value[at] & 0x80:
-                    at += 1
-                at += 1
-                if at - start > SURELY_LONG:
-                    break
-            else:
+        numbers = NUMBERS.match(value, NUMBER_AT)
+        if numbers is not None:
+            try:
+                number = value[NUMBER_AT]  # of one byte, most of the time
+                number = number >> 1 if number in SHORT_NUMBERS else read_long(value, NUMBER_AT)[0]
                 if number > 0:
-                    return number, read_text(value, at)[0]
-        except (NotAvro, IndexError) as error:
-            raise Unreadable("not-decodable") from error
+                    return number, read_text(value, numbers.end())[0]
+            except NotAvro as error:
+                raise Unreadable("not-decodable") from error
     number, *_, case_id = read_header(value)
     return number, case_id

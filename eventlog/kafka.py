@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.errors import LogMissing, LogUnreachable, OffsetGone, WriterFenced
 from casetrail.eventlog.kafka_batches import append_batches, send_batches
 from casetrail.eventlog.kafka_client import checked_options, client_options, close_producer, log_errors, translated
+from casetrail.eventlog.kafka_group import KafkaGroup
 from casetrail.eventlog.kafka_records import read_fast
 from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
 from casetrail.eventlog.port import Appended, Entry, Group, Reader, Record, Topic, Weakness, Writer
@@ -24,6 +25,8 @@ TRANSACTION_TIMEOUT_MS: Final = 60_000
 COMMIT_TIMEOUT_MS: Final = 15_000
 MANY: Final = 32
 """Entries that are worth batches of their own; fewer share one with what other threads append at the same time."""
+AHEAD: Final = 4000
+"""So many records are taken over from the client at once."""
 LOOK_BACK: Final = (4, 64, 1024, 16_384)
 WRITERS: Final = {Topic.EVENTS: "recorder", Topic.CHECKPOINTS: "notary"}
 """Who writes a topic in transactions: part of the transactional id, which a cluster's rules of access name."""
@@ -208,7 +211,11 @@ class KafkaLog:
 
 
 class KafkaReader:
-    """A cursor over partitions of one topic. See ``port.Reader``."""
+    """A cursor over partitions of one topic. See ``port.Reader``.
+
+    The client is asked seldom, for many records at once: being asked costs it as much as a hundred records. And it is asked
+    before all of them are given out, so that the next ones come while those are looked at.
+    """
 
     def __init__(self, log: KafkaLog, topic: Topic, start: Mapping[int, int]) -> None:
         self._log, self._name = log, topic_name(log.name, topic)
@@ -217,13 +224,40 @@ class KafkaReader:
         self._consumer.assign(list(self._partitions.values()))
         for partition, offset in start.items():
             self._consumer.seek(self._partitions[partition], offset)
+        self._waiting: dict[int, list[Record]] = {}
+        self._asked = False
+        self._failure: Exception | None = None
 
     def poll(self, timeout: float, max_records: int = 5000) -> list[Record]:
+        if not self._waiting and self._failure is None:
+            self._fetch(timeout)
+        if not self._waiting and self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        found: list[Record] = []
+        for partition in list(self._waiting):
+            records, room = self._waiting.pop(partition), max_records - len(found)
+            if len(records) > room:
+                self._waiting[partition] = records[room:]
+                del records[room:]
+            found += records
+            if len(found) == max_records:
+                break
+        if found and not self._asked and self._failure is None and sum(map(len, self._waiting.values())) < AHEAD:
+            self._fetch(0)
+        return found
+
+    def _fetch(self, timeout: float) -> None:
+        """Take over what the client has, and have it ask for more."""
         try:
-            found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
+            fetched = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=AHEAD)
         except KafkaError as error:
-            raise self._error(error) from error
-        return [record for records in found.values() for record in records]
+            self._failure = self._error(error)  # raised behind what waits
+            self._failure.__cause__ = error
+            return
+        self._asked = not fetched
+        for where, records in fetched.items():
+            self._waiting.setdefault(where.partition, []).extend(records)
 
     def _error(self, error: KafkaError) -> Exception:
         made = translated(error, self._log.bootstrap)
@@ -234,6 +268,8 @@ class KafkaReader:
         return made
 
     def position(self, partition: int) -> int:
+        if partition in self._waiting:
+            return self._waiting[partition][0].offset
         with log_errors(self._log.bootstrap):
             position = self._consumer.position(self._partitions[partition])
         if position is None:
@@ -293,86 +329,6 @@ class KafkaWriter:
 
     def close(self) -> None:
         close_producer(self._producer, 0)
-
-
-class KafkaGroup:
-    """Membership in a consumer group over ``actions``. Positions come from the recorder, never from the group."""
-
-    def __init__(
-        self,
-        log: KafkaLog,
-        group: str,
-        on_assigned: Callable[[Iterable[int]], Mapping[int, int]],
-        on_revoked: Callable[[Iterable[int]], None],
-    ) -> None:
-        self._log, self._name = log, topic_name(log.name, Topic.ACTIONS)
-        self._on_assigned, self._on_revoked = on_assigned, on_revoked
-        self._owned: frozenset[int] = frozenset()
-        self._problem: BaseException | None = None
-        waits = {"session_timeout_ms": 10_000, "heartbeat_interval_ms": 1_000, **log.options}
-        self._consumer = log.consumer(group_id=group, max_poll_interval_ms=600_000, **waits)
-        self._consumer.subscribe([self._name], listener=_Listener(self))
-
-    def assigned(self, partitions: Iterable[int]) -> None:
-        """The group gave this member partitions."""
-        numbers = sorted(partitions)
-        self._owned |= frozenset(numbers)
-        try:
-            for partition, offset in self._on_assigned(numbers).items():
-                self._consumer.seek(TopicPartition(self._name, partition), offset)
-        except Exception as error:  # the client would swallow it: ``poll`` raises it
-            self._problem = error
-
-    def revoked(self, partitions: Iterable[int]) -> None:
-        """The group took partitions from this member."""
-        numbers = sorted(partitions)
-        self._owned -= frozenset(numbers)
-        try:
-            self._on_revoked(numbers)
-        except Exception as error:
-            self._problem = self._problem or error
-
-    def poll(self, timeout: float, max_records: int = 2000) -> list[Record]:
-        try:
-            with log_errors(self._log.bootstrap):
-                self._join_again_where_forgotten()
-                found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
-        finally:  # where a partition could not be taken up, the client itself only misses an offset
-            problem, self._problem = self._problem, None
-            if problem is not None:
-                raise problem
-        return [record for records in found.values() for record in records]
-
-    def _join_again_where_forgotten(self) -> None:
-        """Join again where the client has its partitions, but forgot to take them up.
-
-        Where the answer of the group comes between two polls, kafka-python 3.0.12 takes itself for joined and never looks
-        at the answer: it would own nothing, for ever. Such a join is seen by its task, which is done, but still there.
-        """
-        coordinator = self._consumer._coordinator
-        task = coordinator._join_task
-        if task is not None and task.is_done and not coordinator.need_rejoin():
-            coordinator.request_rejoin()
-
-    def rewind(self, partition: int, offset: int) -> None:
-        self._consumer.seek(TopicPartition(self._name, partition), offset)
-
-    def owned(self) -> frozenset[int]:
-        return self._owned
-
-    def close(self) -> None:
-        self._consumer.close()
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, group: KafkaGroup) -> None:
-        self._group = group
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._group.assigned([one.partition for one in assigned])
-
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        self._group.revoked([one.partition for one in revoked])
 
 
 def _send(producer: KafkaProducer, topic: str, entry: Entry, partition: int) -> Any:

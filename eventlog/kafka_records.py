@@ -12,7 +12,7 @@ from typing import Any
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 
-from casetrail.eventlog.port import Record
+from casetrail.eventlog.port import Record, record_of
 
 
 def read_fast(consumer: Any) -> None:
@@ -23,19 +23,60 @@ def read_fast(consumer: Any) -> None:
 class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
     """The records of one fetched partition, in order; aborted ones and transaction markers are passed over."""
 
-    def _unpack_records(self, tp: Any, records: Any, *_: Any) -> Iterator[Record]:
+    next_fetch_offset: int
+    record_iterator: Iterator[list[Record]] | None
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.record_iterator = self._batches(self.topic_partition, given[2] if len(given) > 2 else more["records"])
+        self._batch: list[Record] = []
+        self._at = 0
+        self._behind = self.next_fetch_offset
+
+    def take(self, n: int | None = None) -> list[Record]:
+        """The next records, at most ``n``. Raises what is wrong behind them at the next call, as the client's own does."""
+        self._maybe_raise_next_inline_exception()
+        found: list[Record] = []
+        while n is None or len(found) < n:
+            if self._at == len(self._batch) and not self._has_next(found):
+                break
+            some = self._batch[self._at : None if n is None else self._at + n - len(found)]
+            self._at += len(some)
+            self.records_read += len(some)
+            self.next_fetch_offset = self._behind if self._at == len(self._batch) else some[-1].offset + 1
+            found += some
+        return found
+
+    def _has_next(self, found: list[Record]) -> bool:
+        """Whether there was another batch; what is wrong with it is kept where records before it were found."""
+        if self.record_iterator is None:
+            return False
+        try:
+            batch = next(self.record_iterator, None)
+        except Exception as error:
+            if not found:
+                raise
+            self._next_inline_exception = error
+            return False
+        if batch is not None:
+            self._batch, self._at = batch, 0
+        return batch is not None
+
+    def _batches(self, tp: Any, records: Any) -> Iterator[list[Record]]:
+        """The records of each batch that counts. ``_behind``: the offset behind it."""
         while (batch := records.next_batch()) is not None:
             if self.check_crcs and not batch.validate_crc():
                 raise CorruptRecordError(f"a record batch of {tp} at offset {batch.base_offset} fails its checksum")
             if batch.magic != 2:
                 raise CorruptRecordError(f"a record batch of {tp} has the old format {batch.magic}")
             self.leader_epoch = batch.leader_epoch
-            if self._is_data(batch):
-                for record in batch_records(batch, tp.partition):
-                    self.records_read += 1
-                    self.next_fetch_offset = record.offset + 1
-                    yield record
-            self.next_fetch_offset = batch.next_offset
+            found = batch_records(batch, tp.partition) if self._is_data(batch) else []
+            self._behind = batch.next_offset
+            if batch.base_offset < self.fetch_offset:  # a batch is fetched whole, from wherever reading begins in it
+                found = [record for record in found if record.offset >= self.fetch_offset]
+            if found:
+                yield found
+            self.next_fetch_offset = self._behind
         self.drain()
 
     def _is_data(self, batch: Any) -> bool:
@@ -53,36 +94,55 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
 def batch_records(batch: Any, partition: int) -> list[Record]:
     """The records of a batch. Raises ``CorruptRecordError`` where a record has not the length that it says."""
     batch._maybe_uncompress()
-    data, at = bytes(batch._buffer), batch._pos
-    base, first, fixed = batch.base_offset, batch.first_timestamp, batch.timestamp_type
-    newest = batch.max_timestamp
-    found = []
+    data = bytes(batch._buffer)
     try:
-        for _ in range(batch.records_count):
-            length, at = varint(data, at)
-            end = at + length
-            delta, at = varint(data, at + 1)  # after one byte of attributes, which are not used
-            offset, at = varint(data, at)
-            size, at = varint(data, at)
-            key = value = None
-            if size >= 0:
-                key, at = data[at : at + size], at + size
-            size, at = varint(data, at)
-            if size >= 0:
-                value, at = data[at : at + size], at + size
-            headers: tuple[tuple[str, bytes], ...] = ()
-            if data[at]:
-                headers, at = _headers(data, at)
-            else:
-                at += 1
-            if at != end:
-                raise CorruptRecordError(f"a record at offset {base + offset} has not the length that it says")
-            found.append(Record(partition, base + offset, newest if fixed else first + delta, key, value, headers))
-    except IndexError as error:
-        raise CorruptRecordError(f"a record batch at offset {base} ends too early") from error
-    if at > len(data):
-        raise CorruptRecordError(f"a record batch at offset {base} ends too early")
+        found, end = _records(batch, data, partition)
+    except IndexError:
+        end = len(data) + 1
+    if end > len(data):
+        raise CorruptRecordError(f"a record batch at offset {batch.base_offset} ends too early")
     return found
+
+
+def _records(batch: Any, data: bytes, partition: int) -> tuple[list[Record], int]:
+    """The records in a batch's data, and where they end. Numbers are mostly of one byte: those are read without a call."""
+    at, base, first, fixed = batch._pos, batch.base_offset, batch.first_timestamp, batch.timestamp_type
+    newest, made = batch.max_timestamp, record_of
+    found: list[Record] = []
+    for _ in range(batch.records_count):
+        length, at = varint(data, at)
+        end = at + length
+        at += 1  # one byte of attributes, which are not used
+        byte = data[at]
+        if byte < 0x80:
+            delta, at = (byte >> 1) ^ -(byte & 1), at + 1
+        else:
+            delta, at = varint(data, at)
+        byte = data[at]
+        if byte < 0x80:
+            offset, at = (byte >> 1) ^ -(byte & 1), at + 1
+        else:
+            offset, at = varint(data, at)
+        byte = data[at]
+        if byte < 0x80:
+            size, at = (byte >> 1) ^ -(byte & 1), at + 1
+        else:
+            size, at = varint(data, at)
+        key = value = None
+        if size >= 0:
+            key, at = data[at : at + size], at + size
+        size, at = varint(data, at)
+        if size >= 0:
+            value, at = data[at : at + size], at + size
+        headers: tuple[tuple[str, bytes], ...] = ()
+        if data[at]:
+            headers, at = _headers(data, at)
+        else:
+            at += 1
+        if at != end:
+            raise CorruptRecordError(f"a record at offset {base + offset} has not the length that it says")
+        found.append(made((partition, base + offset, newest if fixed else first + delta, key, value, headers)))
+    return found, at
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

@@ -10,8 +10,9 @@ positions (``Reader.position(p) >= end_offsets()[p]``), never a count of records
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 
 class Topic(StrEnum):
@@ -49,6 +50,10 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
+
+
+record_of: Final[Callable[[tuple[object, ...]], Record]] = partial(tuple.__new__, Record)
+"""A record of its fields, in half the time that ``Record`` takes: for loops over very many."""
 
 
 class Weakness(NamedTuple):
