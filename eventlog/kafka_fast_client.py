@@ -64,7 +64,7 @@ def consumer_options(bootstrap: str, options: Mapping[str, Any], group: str) -> 
         "allow.auto.create.topics": False,
         "check.crcs": True,
         "enable.partition.eof": True,
-        "fetch.wait.max.ms": 100,
+        "fetch.wait.max.ms": 20,  # so long it takes to learn that nothing but markers stands before the end
         "fetch.queue.backoff.ms": 2,  # at the default of 1000 it waits where it has read far enough ahead
         "fetch.error.backoff.ms": 50,
         "max.partition.fetch.bytes": 4 * 1024 * 1024,

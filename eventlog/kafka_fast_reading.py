@@ -5,18 +5,14 @@ some, only the event 'end of partition' says how far the client has read; so eac
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from time import monotonic
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from casetrail.eventlog.errors import LogError, OffsetGone
 from casetrail.eventlog.kafka_fast_client import LASTING, PASSING, consumer_options, fast_translated
-from casetrail.eventlog.port import Record
-
-MADE: Final = partial(tuple.__new__, Record)
-"""A record from its fields: what ``Record`` does, in half the time."""
+from casetrail.eventlog.port import Record, record_of
 
 
 class Cursor:
@@ -34,6 +30,11 @@ class Cursor:
         self.positions = dict(positions)
         self.consumer.assign([TopicPartition(self.topic, *place) for place in self.positions.items()])
 
+    def leave(self) -> None:
+        """Read nothing more. In a group all partitions are taken away together, and the client waits for this very call."""
+        self.positions = {}
+        self.consumer.unassign()
+
     def read(self, timeout: float, most: int) -> list[Record]:
         """The next records, waiting for the first one. Comes back at once where only markers were passed.
 
@@ -43,14 +44,18 @@ class Cursor:
         while True:
             if self._failure is not None:
                 raise self._failure
-            messages = self.consumer.consume(most, 0) or self.consumer.consume(1, max(0.0, until - monotonic()))
+            try:
+                messages = self.consumer.consume(most, 0) or self.consumer.consume(1, max(0.0, until - monotonic()))
+            except KafkaException as error:  # what ends the client for good
+                self._fail(error.args[0])
+                continue
             before = sum(self.positions.values())
             found = self._records(messages)
             if found or sum(self.positions.values()) != before or (self._failure is None and monotonic() >= until):
                 return found
 
     def _records(self, messages: Iterable[Message]) -> list[Record]:
-        found, positions, made = [], self.positions, MADE
+        found, positions, made = [], self.positions, record_of
         for one in messages:
             error = one.error()
             if error is not None:
@@ -137,7 +142,7 @@ class FastGroup:
         on_assigned: Callable[[Iterable[int]], Mapping[int, int]],
         on_revoked: Callable[[Iterable[int]], None],
     ) -> None:
-        self._bootstrap, self._on_assigned, self._on_revoked = bootstrap, on_assigned, on_revoked
+        self._on_assigned, self._on_revoked = on_assigned, on_revoked
         self._owned: frozenset[int] = frozenset()
         self._problem: BaseException | None = None
         waits = {"session_timeout_ms": 10_000, "heartbeat_interval_ms": 1_000, **options}
@@ -157,8 +162,7 @@ class FastGroup:
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         numbers = sorted(one.partition for one in partitions)
         self._owned -= frozenset(numbers)
-        kept = {one: offset for one, offset in self._cursor.positions.items() if one not in numbers}
-        self._cursor.place(kept)
+        self._cursor.leave()
         try:
             self._on_revoked(numbers)
         except Exception as error:
@@ -166,14 +170,11 @@ class FastGroup:
 
     def poll(self, timeout: float, max_records: int = 2000) -> list[Record]:
         try:
-            found = self._cursor.read(timeout, max_records)
-        except KafkaException as error:
-            raise fast_translated(error.args[0], self._bootstrap) from error
+            return self._cursor.read(timeout, max_records)
         finally:
             problem, self._problem = self._problem, None
             if problem is not None:
                 raise problem
-        return found
 
     def rewind(self, partition: int, offset: int) -> None:
         self._cursor.place({**self._cursor.positions, partition: offset})

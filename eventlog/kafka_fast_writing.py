@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -66,10 +67,12 @@ class Acknowledged:
 
         return come
 
-    def wait(self, timeout: float, bootstrap: str) -> list[Appended]:
+    def wait(self, timeout: float) -> bool:
+        """Whether all came in time."""
+        return self._done.wait(timeout)
+
+    def appended(self, bootstrap: str) -> list[Appended]:
         """Where each entry stands. Raises ``LogUnreachable``, ``EntryTooLarge``."""
-        if not self._done.wait(timeout):
-            raise LogUnreachable(f"not all entries were acknowledged by the brokers at {bootstrap} in {timeout:.0f} s")
         if self._error is not None:
             raise fast_translated(self._error, bootstrap)
         return [one for one in self._appended if one is not None]
@@ -90,7 +93,11 @@ class Appender:
 
     def _serve(self) -> None:
         while not self._closed.is_set():
-            self._producer.poll(SERVED_EVERY)
+            try:
+                self._producer.poll(SERVED_EVERY)
+            except KafkaException as error:  # what ends the client for good
+                self._refused = fast_translated(error.args[0], self._bootstrap)
+                self._closed.wait(SERVED_EVERY)
 
     def _told(self, error: KafkaError) -> None:
         if error.code() in LASTING:
@@ -105,10 +112,15 @@ class Appender:
             for number, (entry, partition) in enumerate(zip(entries, partitions, strict=True)):
                 come = acknowledged.of(number)
                 produce(topic, entry.value, entry.key, partition, on_delivery=come, headers=_headers(entry))
-        try:
-            return acknowledged.wait(timeout, self._bootstrap)
-        except LogUnreachable as error:
-            raise self._refused or error from error
+        until = monotonic() + timeout
+        while not acknowledged.wait(min(SERVED_EVERY, max(0.0, until - monotonic()))):
+            if self._refused is not None:
+                raise self._refused
+            if monotonic() >= until:
+                raise LogUnreachable(
+                    f"the brokers at {self._bootstrap} have not acknowledged all entries in {timeout:.0f} s"
+                )
+        return acknowledged.appended(self._bootstrap)
 
     def close(self, timeout: float) -> None:
         """Wait up to ``timeout`` seconds for what is under way, and end."""

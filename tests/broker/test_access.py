@@ -138,10 +138,10 @@ def admin(broker: SecuredBroker, user: str) -> Iterator[KafkaAdminClient]:
         client.close()
 
 
-def configured(broker: SecuredBroker, user: str, folder: Path) -> Path:
+def configured(broker: SecuredBroker, user: str, folder: Path, client: str) -> Path:
     """A folder with the configuration of a user."""
     folder.mkdir(exist_ok=True)
-    table = "".join(f'{name} = "{value}"\n' for name, value in broker.options(user).items())
+    table = "".join(f'{name} = "{value}"\n' for name, value in {**broker.options(user), "client": client}.items())
     (folder / "casetrail.toml").write_text(f'log = "{url_of(broker)}"\n[kafka]\n{table}')
     return folder
 
@@ -163,19 +163,18 @@ def serving(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(30)
 
 
-def test_each_role_does_its_work_with_its_own_rights(broker: SecuredBroker, tmp_path: Path) -> None:
-    recorder, notary = (
-        configured(broker, "recorder", tmp_path / "recorder"),
-        configured(broker, "notary", tmp_path / "notary"),
+@pytest.mark.parametrize("client", ["python", "confluent"])
+def test_each_role_does_its_work_with_its_own_rights(broker: SecuredBroker, tmp_path: Path, client: str) -> None:
+    recorder, notary, auditor = (
+        configured(broker, user, tmp_path / user, client) for user in ("recorder", "notary", "reader")
     )
-    auditor = configured(broker, "reader", tmp_path / "auditor")
     assert casetrail(notary, "keys", "create", "kcpd.example", "--file", "key", "--for", "log").returncode == 0
     with (
         serving(recorder, "recorder"),
         serving(notary, "notary", "--key", "key", "--every", "0.5"),
-        connect(url_of(broker), broker.options("service")) as service,
+        connect(url_of(broker), {**broker.options("service"), "client": client}) as service,
     ):
-        for action in life("C-1"):
+        for action in life(f"C-1.{client}"):
             assert service.wait(service.submit(action), timeout=60).result == "accepted"
         until = time.monotonic() + 60
         with open_log(url_of(broker), broker.options("reader")) as log:
@@ -293,9 +292,10 @@ def test_without_the_password_or_without_tls_nobody_comes_in(broker: SecuredBrok
             open_log(url_of(broker), {**options, "request_timeout_ms": 3000})
 
 
-def test_what_a_user_may_not_do_is_said_as_such(broker: SecuredBroker) -> None:
+@pytest.mark.parametrize("client", ["python", "confluent"])
+def test_what_a_user_may_not_do_is_said_as_such(broker: SecuredBroker, client: str) -> None:
     with (
-        open_log(url_of(broker), broker.options("reader")) as log,
+        open_log(url_of(broker), {**broker.options("reader"), "client": client}) as log,
         pytest.raises(LogUnreachable, match="refuse this user"),
     ):
         log.append(Topic.ACTIONS, [Entry(b"C-4", encode_action(life("C-4")[0]))])

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from casetrail.eventlog.errors import LogUnreachable
@@ -15,45 +15,12 @@ from casetrail.eventlog.kafka_client import BadOption
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.partitioner import murmur2, partition_for
 from casetrail.eventlog.port import Entry, Topic
-from tests.conformance.log_kit import LogKit, read_all
+from tests.conformance.kafka_kit import KafkaKit
+from tests.conformance.log_kit import read_all
 from tests.servers.kafka import Broker
 
 
-@pytest.mark.broker
-class TestKafkaLog(LogKit):
-    @pytest.fixture
-    def url(self, kafka_url: str) -> str:
-        return kafka_url
-
-    def test_an_open_transaction_is_invisible_and_an_aborted_one_passed_over(self, log: KafkaLog) -> None:
-        first = log.writer(0)
-        first.append([Entry(b"k", b"1")])
-        producer: Any = first._producer  # type: ignore[attr-defined]
-        producer.begin_transaction()
-        producer.send(f"{log.name}.events", key=b"k", value=b"never", partition=0)
-        producer.flush()
-        with log.reader(Topic.EVENTS, {0: 0}) as reader:
-            assert [one.value for one in reader.poll(2.0)] == [b"1"]
-            assert reader.poll(0.3) == []
-        second = log.writer(0)  # ends the open transaction
-        last = log.last(Topic.EVENTS, 0)
-        assert last is not None
-        assert last.value == b"1"
-        second.append([Entry(b"k", b"2")])
-        assert [one.value for one in read_all(log, Topic.EVENTS)] == [b"1", b"2"]
-
-    def test_a_long_tail_of_aborted_records_hides_nothing(self, log: KafkaLog) -> None:
-        writer = log.writer(0)
-        writer.append([Entry(b"k", b"last")])
-        producer: Any = writer._producer  # type: ignore[attr-defined]
-        producer.begin_transaction()
-        for _ in range(200):
-            producer.send(f"{log.name}.events", key=b"k", value=b"never", partition=0)
-        producer.abort_transaction()
-        last = log.last(Topic.EVENTS, 0)
-        assert last is not None
-        assert last.value == b"last"
-
+class TestKafkaLog(KafkaKit):
     def test_a_broker_that_does_not_answer_costs_the_writer_and_nothing_else(
         self, log: KafkaLog, kafka: Broker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -84,27 +51,6 @@ class TestKafkaLog(LogKit):
         writer.append(entries)
         writer.append([Entry(b"k", b"after")])
         assert [one.value for one in read_all(log, Topic.EVENTS)] == [*(one.value for one in entries), b"after"]
-
-    def test_reading_is_what_the_client_itself_reads(self, log: KafkaLog, kafka: Broker) -> None:
-        topic = f"{log.name}.actions"
-        for compression in (None, "gzip"):
-            producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type=compression, linger_ms=20)
-            for number in range(300):
-                value = None if number % 50 == 0 else b"v" * (number * 7 % 5000)
-                key = None if number % 30 == 7 else b"k%d" % number
-                headers = [("h", b"x" * number), ("empty", b"")] if number % 40 == 0 else []
-                producer.send(topic, key=key, value=value, headers=headers, partition=number % 3)
-            producer.close()
-        found = sorted(read_all(log, Topic.ACTIONS), key=lambda one: (one.partition, one.offset))
-        consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
-        consumer.assign([TopicPartition(topic, number) for number in range(3)])
-        plain: list[Any] = []
-        while len(plain) < 600:
-            plain += [one for records in consumer.poll(timeout_ms=500).values() for one in records]
-        consumer.close()
-        plain.sort(key=lambda one: (one.partition, one.offset))
-        wanted = [(one.partition, one.offset, one.timestamp, one.key, one.value, tuple(one.headers)) for one in plain]
-        assert [tuple(one) for one in found] == wanted
 
     def test_each_weakened_setting_is_reported(self, log: KafkaLog, kafka: Broker) -> None:
         assert {one.setting for one in log.weaknesses()} == {"replication factor"}
