@@ -21,40 +21,46 @@ from casetrail.projections.watch_store import WatchStore
 from casetrail.proofs.logtree import LogTree
 from tests.simulation.invariants import Invariant
 from tests.simulation.memory_log import Cluster, Lane, Manner, MemoryWriter
-from tests.simulation.plan import Plan, Setting, plan_of
+from tests.simulation.plan import WATCHDOGS, Plan, Run, all_ops, plan_of
 from tests.simulation.running import Outcome, run
 
 FEW, SOME, MANY = 50, 1_000, 10_000
 
 
-def always(_: Setting) -> bool:
+def always(_: Plan) -> bool:
     """The bug can show in every run."""
     return True
 
 
-def sharing(setting: Setting) -> bool:
+def sharing(plan: Plan) -> bool:
     """Two recorders share a state file, and save often."""
-    return setting.shared and setting.save_every < 1000 and setting.manner is Manner.KAFKA
+    return plan.setting.shared and plan.setting.save_every < 1000 and plan.setting.manner is Manner.KAFKA
 
 
-def notarised(setting: Setting) -> bool:
+def notarised(plan: Plan) -> bool:
     """There are notaries."""
-    return setting.notarised
+    return plan.setting.notarised
 
 
-def watched(setting: Setting) -> bool:
+def watched(plan: Plan) -> bool:
     """There are watchdogs."""
-    return setting.watched
+    return plan.setting.watched
 
 
-def embedded(setting: Setting) -> bool:
+def submitting(plan: Plan) -> bool:
+    """A fault strikes a watchdog that is about to submit."""
+    runs = (op for op in all_ops(plan.ops) if isinstance(op, Run) and op.process in WATCHDOGS)
+    return any(op.fault is not None and op.fault.only == "append" for op in runs)
+
+
+def embedded(plan: Plan) -> bool:
     """The log is one of the embedded kind."""
-    return setting.manner is Manner.EMBEDDED
+    return plan.setting.manner is Manner.EMBEDDED
 
 
-def on_kafka(setting: Setting) -> bool:
+def on_kafka(plan: Plan) -> bool:
     """The log is one of Kafka's kind."""
-    return setting.manner is Manner.KAFKA
+    return plan.setting.manner is Manner.KAFKA
 
 
 class Mutation(NamedTuple):
@@ -71,7 +77,7 @@ class Mutation(NamedTuple):
     other: str
     caught_by: tuple[Invariant, ...]
     within: int
-    needs: Callable[[Setting], bool] = always
+    needs: Callable[[Plan], bool] = always
 
 
 SAVED_EARLY: Final = """\
@@ -195,7 +201,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the watchdog ticks a case off before it has submitted what it calls for", Watchdog, "_look",
-        "        if found:\n", "        self._store.look_again(again)\n        if found:\n", (Invariant.WATCHED,), MANY, watched,
+        "        if found:\n", "        self._store.look_again(again)\n        if found:\n", (Invariant.WATCHED,), MANY, submitting,
     ),
     Mutation(
         "the watchdog saves events and position in no transaction", WatchStore, "take",
@@ -253,7 +259,7 @@ def found_by(mutation: Mutation, directory: Path) -> tuple[int, Plan, Outcome]:
     with planted(mutation):
         for seed in range(mutation.within):
             plan = plan_of(seed)
-            if mutation.needs(plan.setting) and (outcome := run(plan, directory)).violated is not None:
+            if mutation.needs(plan) and (outcome := run(plan, directory)).violated is not None:
                 return seed + 1, plan, outcome
     raise LookupError(f"'{mutation.name}' is not noticed within {mutation.within} seeds")
 

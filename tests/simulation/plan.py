@@ -24,7 +24,8 @@ TELLING: Final = {
     WATCHDOGS: ("append", "append", "BEGIN", "COMMIT"),
 }
 """Calls before which much is decided already: faults strike there more often."""
-HOUR: Final = 3_600_000
+MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
 
 
 class Kind(StrEnum):
@@ -174,7 +175,8 @@ class Planner:
             return self._struck(Stop, depth, without)
         if some < 0.98:
             return Rebalance() if some < 0.96 else Expire()
-        return Jump(chance.choice((-1, 1)) * chance.choice((5, 60_000, 2 * HOUR, 24 * 12 * HOUR)))
+        by = chance.choice((-1, 1)) * chance.choice((5, MINUTE, 2 * HOUR, 24 * 12 * HOUR))
+        return Jump(max(by, -MINUTE) if self._setting.watched else by)  # see docs/simulation.md
 
     def _submit(self) -> Submit:
         chance = self._chance
