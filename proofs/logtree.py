@@ -307,7 +307,8 @@ class LogTree:
         changes: dict[bytes, tuple[int, bytes]] = {}
         for part in parts:
             changes |= {case_key(case_id): change for case_id, change in part.changes.items()}
-        before = [(key, *(self.map.get(key) or (None, None))) for key in changes]
+        known = self.map.get_all(changes)
+        before = [(key, *known.get(key, (None, None))) for key in changes]
         self.file.database.execute("DELETE FROM before_last")
         self.file.database.executemany("INSERT INTO before_last VALUES (?, ?, ?)", before)
         return self.map.update(changes)

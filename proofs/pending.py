@@ -1,11 +1,12 @@
 """Events that no checkpoint covers yet: read as they come, kept by partition until a checkpoint takes them in."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import Final, NamedTuple
 
 from casetrail.eventlog.codec import Unreadable
-from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.headers import read_case
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.eventlog.stream import POLL, batches
@@ -48,8 +49,9 @@ class Pending:
             self._keep(records)
 
     def _keep(self, records: Sequence[Record]) -> int:
-        for record in records:
-            self._read[record.partition].append(_leaf(record))
+        read = self._read
+        for partition, offset, _, _, value, _ in records:
+            read[partition].append(_leaf(offset, value or b""))
         return len(records)
 
     @property
@@ -82,10 +84,14 @@ def _before(leaves: list[Leaf], end: int) -> int:
     return bisect_left(leaves, end, key=lambda leaf: leaf.offset)
 
 
-def _leaf(record: Record) -> Leaf:
-    value = record.value or b""
+def _leaf(offset: int, value: bytes) -> Leaf:
+    hashed = sha256(b"\x00" + value).digest()  # as leaf_hash, without the cost of a call
     try:
         number, case_id = read_case(value)
     except Unreadable:  # it is in the log all the same, so it is a leaf; ``audit verify`` names it
-        return Leaf(record.offset, leaf_hash(value), None, 0)
-    return Leaf(record.offset, leaf_hash(value), case_id, number)
+        return Leaf(offset, hashed, None, 0)
+    return _made((offset, hashed, case_id, number))
+
+
+_made: Final[Callable[[tuple[int, bytes, str, int]], Leaf]] = partial(tuple.__new__, Leaf)
+"""As ``Leaf``, in half the time."""

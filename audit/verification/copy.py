@@ -193,9 +193,11 @@ class Copy:
 
     def _changed(self, piece: Piece) -> Iterator[tuple[bytes, State | None, bytes, State]]:
         """The cases of a piece: id, how each stood before, its key in the map, and how it stands now."""
+        keys = {case: sha256(case).digest() for case in piece.changes}
+        known = self.map.get_all(key for key in keys.values() if key not in self._changes)
         for case, state in piece.changes.items():
-            key = sha256(case).digest()
-            yield case, self._changes.get(key) or self.map.get(key), key, state
+            key = keys[case]
+            yield case, self._changes.get(key) or known.get(key), key, state
 
     def _apply(self) -> None:
         self.map.update(self._changes)

@@ -227,6 +227,16 @@ def test_the_map_comes_back_when_it_is_opened_again() -> None:
     check_map_proof(again.root, key, CASES[key], again.prove(key))
 
 
+def test_many_cases_are_looked_up_as_each_by_itself() -> None:
+    held = {case_key(f"C-{number}"): (number, sha256(b"%d" % number).digest()) for number in range(1, 1300)}
+    found = map_of(held)
+    others = [case_key(f"D-{number}") for number in range(1, 900)]
+    asked = [*held][::2] + others
+    assert found.get_all(asked) == {key: entry for key in asked if (entry := found.get(key)) is not None}
+    assert len(found.get_all(asked)) == 650
+    assert found.get_all([]) == {}
+
+
 def test_a_rollback_takes_the_map_back() -> None:
     database = sqlite3.connect(":memory:", isolation_level=None)
     made = CaseMap(database)
