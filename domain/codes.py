@@ -28,18 +28,7 @@ class Offence(StrEnum):
     PORNOGRAPHY = "370"
 
 
-SEXUAL_OFFENCES = frozenset(
-    {
-        Offence.RAPE,
-        Offence.SODOMY,
-        Offence.SEXUAL_ASSAULT_WITH_OBJECT,
-        Offence.FONDLING,
-        Offence.INCEST,
-        Offence.STATUTORY_RAPE,
-        Offence.COMMERCIAL_SEX_ACTS,
-        Offence.PORNOGRAPHY,
-    }
-)
+SEXUAL_OFFENCES = frozenset(map(Offence, ("11A", "11B", "11C", "11D", "36A", "36B", "64A", "370")))
 
 
 class Clearance(StrEnum):
@@ -363,7 +352,7 @@ class EscalationAnswer(StrEnum):
 
 
 class FindingAnswer(StrEnum):
-    """What is said to a finding of a detector. Being answered does not settle it: it is shown beside it."""
+    """What is said to a finding of a detector. It stands beside it, and does not settle it."""
 
     BEING_WORKED_NOW = "being_worked_now"
     HANDED_OVER = "handed_over"
