@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from casetrail.cli.config import Config
-from casetrail.cli.context import (
-    Failure,
-    format_option,
-    guarded,
-    loaded_policy,
-    moment,
-    now,
-    opened_log,
-    opened_views,
-    pass_config,
-)
+from casetrail.cli.context import Failure, format_option, guarded, loaded_policy, opened_log, pass_config
+from casetrail.cli.judged import moment_asked, opened_judgements
 from casetrail.cli.local_tree import convicting
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, fields
@@ -35,7 +26,8 @@ if TYPE_CHECKING:
     from casetrail.sunlight.edition import Basis
 
 NEEDED: Final = ("jinja2", "pygal")
-SECOND: Final = timedelta(seconds=1)
+ALMOST: Final = timedelta(seconds=1) - timedelta(microseconds=1)
+"""Added, it makes a moment the next whole second."""
 
 
 def _offsets(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[int, int] | None:
@@ -75,9 +67,9 @@ def sunlight(
     from casetrail.sunlight.edition import edition
     from casetrail.sunlight.files import files, put_in_place
 
-    at = moment(config, moment_text, "--now") if moment_text else now() + SECOND
     with convicting(), opened_log(config) as log, _views(config, log, from_log, ends) as database:
-        found, basis = take(database, log, at.replace(microsecond=0))
+        at, _ = moment_asked(config, database, moment_text)
+        found, basis = take(database, log, (at + ALMOST).replace(microsecond=0))
         _check(config, basis)
     made = edition(found, basis)
     try:
@@ -97,15 +89,13 @@ def sunlight(
 
 @contextmanager
 def _views(config: Config, log: "Log", from_log: bool, ends: Mapping[int, int] | None) -> "Iterator[Database]":
-    from casetrail.eventlog.port import Topic
-    from casetrail.sunlight.basis import follow_views, views_from
-
     if not from_log:
-        with opened_views(config) as database:
-            if config.log_url().startswith("sqlite:"):
-                follow_views(database, log)
+        with opened_judgements(config) as database:
             yield database
         return
+    from casetrail.eventlog.port import Topic
+    from casetrail.sunlight.basis import views_from
+
     total = sum((ends or log.end_offsets(Topic.EVENTS)).values())
     with ExitStack() as stack:
         with progress_bar("rebuilding", total) as progress:

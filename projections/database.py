@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 T = TypeVar("T")
 SCHEMA: Final = "casetrail"
+PART: Final = 50_000
 
 
 class Database(Protocol):
@@ -76,6 +77,13 @@ class SqliteDatabase:
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         with _sqlite_errors():
             return self._database.execute(statement, values).fetchall()
+
+    def parts(self, statement: str, values: Sequence[Any] = ()) -> Iterator[list[Row]]:
+        """The rows that a query gives, many at a time: for more than fit into memory."""
+        with _sqlite_errors():
+            cursor = self._database.execute(statement, values)
+            while rows := cursor.fetchmany(PART):
+                yield rows
 
     def run(self, statement: str, values: Sequence[Any] = ()) -> int:
         with _sqlite_errors():

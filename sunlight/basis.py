@@ -13,8 +13,7 @@ from casetrail.eventlog.port import Log, Reader, Record, Topic
 from casetrail.eventlog.stream import Stream
 from casetrail.projections.database import Database, PostgresDatabase, open_database
 from casetrail.projections.judgement_queries import horizon, judged_up_to
-from casetrail.projections.judgements import Judgements
-from casetrail.projections.rebuild import catch_up, rebuild
+from casetrail.projections.rebuild import rebuild
 from casetrail.projections.tables import application_name
 from casetrail.proofs.checkpoint import parse_checkpoint
 from casetrail.proofs.note import parse_note
@@ -93,12 +92,6 @@ def views_from(
             yield database
         finally:
             database.close()
-
-
-def follow_views(database: Database, log: Log) -> None:
-    """Bring the judgements of an embedded log to where its views stand: no service does it. Raises ``ViewMissing``."""
-    end: Any = UpTo(log, _seen(database, log))
-    catch_up(end, Judgements(database, log.name))
 
 
 def take(database: Database, log: Log, now: datetime) -> tuple[Counted, Basis]:

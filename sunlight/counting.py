@@ -4,11 +4,11 @@ Everything is as of a moment: reports received after it, and what could be found
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from casetrail.domain.memory import load_case
 from casetrail.domain.status import Status
@@ -26,7 +26,7 @@ from casetrail.domain.sunlight import (
     Standing,
     group_of,
 )
-from casetrail.projections.database import Database
+from casetrail.projections.database import Database, SqliteDatabase
 from casetrail.projections.judgement_queries import STATE
 from casetrail.projections.queries import micros
 
@@ -39,6 +39,17 @@ Months = Counter[tuple[str, OffenceGroup, Standing]]
 
 Kinds = Mapping[str, Counter[frozenset[str]]]
 """Things by kind, and by the figures that they count in."""
+
+
+CLOCK_STATES_OF: Final[Mapping[str, frozenset[str]]] = {
+    "met": frozenset({"met"}),
+    "met_late": frozenset({"late", "met_late"}),
+    "missed": frozenset({"late", "missed"}),
+    "lapsed": frozenset({"lapsed"}),
+    "running": frozenset({"running"}),
+    "paused": frozenset({"running"}),
+}
+"""The figures that a run of a clock counts in, by its state."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +77,32 @@ def reports(database: Database, now: datetime) -> Months:
 
 def clocks(database: Database, now: datetime) -> Kinds:
     """Every run of a clock, by clock."""
-    states = {
-        "met": frozenset({"met"}),
-        "met_late": frozenset({"late", "met_late"}),
-        "missed": frozenset({"late", "missed"}),
-        "lapsed": frozenset({"lapsed"}),
-        "running": frozenset({"running"}),
-        "paused": frozenset({"running"}),
-    }
-    state = STATE.replace(":now", str(micros(now)))
-    statement = f"SELECT clock, {state}, count(*) FROM clock WHERE started_at <= ? GROUP BY 1, 2"  # noqa: S608
-    return _by_kind((clock, states[one], count) for clock, one, count in database.rows(statement, (micros(now),)))
+    names = [name for (name,) in database.rows("SELECT DISTINCT clock FROM clock ORDER BY clock")]
+    state = _number(STATE.replace(":now", str(micros(now))), [f"'{one}'" for one in CLOCK_STATES_OF])
+    code = f"{len(CLOCK_STATES_OF)} * ({_number('clock', '?' * len(names))}) + {state}"
+    figures = list(CLOCK_STATES_OF.values())
+    counts = _counts(database, f"SELECT {code} AS code FROM clock", names)  # noqa: S608  (only states and marks)
+    found = ((*divmod(code, len(figures)), count) for code, count in sorted(counts.items()))
+    return _by_kind((names[name], figures[state], count) for name, state, count in found)
+
+
+def _number(expression: str, among: Sequence[str]) -> str:
+    """Which of some values an expression has, by their numbers."""
+    return f"CASE {expression} {' '.join(f'WHEN {one} THEN {number}' for number, one in enumerate(among))} ELSE 0 END"
+
+
+def _counts(database: Database, select: str, values: Sequence[Any]) -> Counter[int]:
+    """How often each number comes that a query gives, one a row.
+
+    SQLite would sort them all to group them: counting them as they come takes a third of the time.
+    """
+    found: Counter[int] = Counter()
+    if isinstance(database, SqliteDatabase):
+        for rows in database.parts(select, values):
+            found.update([number for (number,) in rows])
+        return found
+    grouped = f"SELECT code, count(*) FROM ({select}) AS one GROUP BY code"  # noqa: S608  (it is ours)
+    return Counter(dict(database.rows(grouped, values)))
 
 
 def escalations(database: Database, now: datetime) -> Kinds:
