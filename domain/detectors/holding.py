@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Evidence, Finding, of_case
@@ -58,19 +59,41 @@ def holder_left(history: History, settings: SettingsAt, now: datetime) -> Iterat
         if step.holder is None or step.holder == step.held_before or not step.is_open:
             continue
         handed = history.until(place, lambda later: later.holder != step.holder or not later.is_open)  # noqa: B023
-        for left in history.departures.get(step.holder, ()):
-            if left.unit in (None, history.case.facts.unit):
-                yield _left(history, settings, step, left, handed, now)
+        before: list[Absence] = []
+        for one in _absences(history, settings, step, handed):
+            if one.left.known_at > step.known_at:
+                yield _left(history, settings, step, one, handed, now)
+            else:
+                before.append(one)
+        if before:  # however often the holder had left before: the case was given to somebody who was not there
+            yield _left(history, settings, step, min(before, key=lambda one: one.since), handed, now)
+
+
+class Absence(NamedTuple):
+    """From when until when a departure of the holder is a finding."""
+
+    left: Departure
+    since: datetime
+    until: datetime | None
+
+
+def _absences(history: History, settings: SettingsAt, step: Step, handed: Step | None) -> Iterator[Absence]:
+    """Those of the one who was given the case with ``step``, until it was ``handed`` over."""
+    for left in history.departures.get(step.holder or "", ()):
+        if left.unit in (None, history.case.facts.unit):
+            start = max(left.at, step.at)
+            limit_over = settings(start).due("limit", start, history.conditions)
+            since = max(limit_over, left.known_at, step.known_at)
+            until = min((at for at in (left.back_at, handed and handed.known_at) if at is not None), default=None)
+            if until is None or until > since:
+                yield Absence(left, since, until)
 
 
 def _left(
-    history: History, settings: SettingsAt, step: Step, left: Departure, handed: Step | None, now: datetime
+    history: History, settings: SettingsAt, step: Step, absence: Absence, handed: Step | None, now: datetime
 ) -> Finding | None:
+    left, since, until = absence
     standard = settings(max(left.at, step.at))
-    since = max(standard.due("limit", max(left.at, step.at), history.conditions), left.known_at, step.known_at)
-    until = min((at for at in (left.back_at, handed and handed.known_at) if at is not None), default=None)
-    if until is not None and until <= since:
-        return None
     found = of_case(history, standard, since, [step], "its holder has left the unit", handed, now)
     if found is None:
         return None

@@ -1,0 +1,324 @@
+"""What judgements promise, whichever database they live in: they are what anybody computes from the log alone."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from casetrail.consumers.judging import Judging, Projecting
+from casetrail.consumers.projector import Projector
+from casetrail.domain.clocks import clocks
+from casetrail.domain.detectors.history import History
+from casetrail.domain.detectors.judging import Judge
+from casetrail.domain.registry import REGISTRY
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.port import Topic
+from casetrail.projections import rebuild
+from casetrail.projections.database import open_database
+from casetrail.projections.errors import ViewMissing, ViewMoved
+from casetrail.projections.judgement_queries import STATE, WantedFindings, findings, horizon
+from casetrail.projections.judgement_tables import JUDGEMENT_TABLES
+from casetrail.projections.judgements import Judgements
+from casetrail.projections.queries import at_micros, micros
+from casetrail.projections.registry import registry_of
+from casetrail.projections.views import Views
+from tests.judged_histories import JudgedLog, histories_in
+
+Fresh = Callable[[], str]
+Tables = dict[str, list[tuple[object, ...]]]
+DAY = timedelta(days=1)
+RUN = ("case_id", "clock", "subject", "state", "owed_by", "started_at", "started_by", "due_at", "ended_at", "ended_by")
+SAYS = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
+        "settled_by", "told", "says", "evidence")  # fmt: skip
+
+UNHURRIED = settings(
+    deadline=None,
+    database=None,
+    max_examples=int(os.environ.get("CASETRAIL_EXAMPLES", "10")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
+
+JUDGING_PROCESS = """
+import os, signal, sys
+from casetrail.consumers.judging import Judging
+from casetrail.eventlog.opening import open_log
+from casetrail.projections.database import open_database
+from casetrail.projections.judgements import Judgements
+
+log_url, views_url, statements = sys.argv[1], sys.argv[2], int(sys.argv[3])
+log, database = open_log(log_url), open_database(views_url)
+
+def dying(method):
+    def run(*arguments):
+        global statements
+        statements -= 1
+        if statements == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return method(*arguments)
+    return run
+
+judging = Judging(log, Judgements(database, log.name), batch=7)
+database.run, database.run_many = dying(database.run), dying(database.run_many)
+while judging.step(0.0):
+    pass
+"""
+"""Judges to the end, unless it kills itself before its nth statement (0: never)."""
+
+
+def all_rows(url: str) -> Tables:
+    """All that the judgements hold, in an order that does not depend on how they came about."""
+    with closing(open_database(url)) as database:
+        return {
+            table.name: sorted(
+                (
+                    tuple(bytes(value) if isinstance(value, memoryview) else value for value in row)
+                    for row in database.rows(f"SELECT * FROM {table.name}")
+                ),
+                key=repr,
+            )
+            for table in JUDGEMENT_TABLES
+        }
+
+
+def assert_same(left: Tables, right: Tables) -> None:
+    """Compare table by table, so that a failure names the table."""
+    for name in left:
+        assert left[name] == right[name], name
+
+
+def make(url: str, log: EmbeddedLog) -> None:
+    """Make empty views and judgements."""
+    with closing(open_database(url, create=True)) as database:
+        Views.create(database, log.name)
+        Judgements.create(database, log.name)
+
+
+def projector_at(url: str, log: EmbeddedLog, batch: int = 5000) -> Projector:
+    """A projector of the status views."""
+    return Projector(log, Views(open_database(url), log.name), batch)
+
+
+def judging_at(url: str, log: EmbeddedLog, batch: int = 5000) -> Judging:
+    """Who judges beside it."""
+    return Judging(log, Judgements(open_database(url), log.name), batch)
+
+
+def follow_to_end(url: str, log: EmbeddedLog, batch: int = 5000) -> None:
+    """Bring views and judgements up to date."""
+    with closing(Projecting(projector_at(url, log, batch), judging_at(url, log, batch))) as both:
+        while both.step(0.0):
+            pass
+
+
+def rebuilt_rows(fresh: Fresh, log: EmbeddedLog) -> Tables:
+    """What a rebuild from zero gives."""
+    url = fresh()
+    rebuild.rebuild(log, f"sqlite:{log.path}", url)
+    return all_rows(url)
+
+
+def by_the_log(log: EmbeddedLog, now: datetime) -> tuple[list[Any], list[Any]]:
+    """Every run of a clock and every finding as of ``now``, computed from the log alone."""
+    cases = dict(histories_in(log))
+    registry = registry_of(cases.get(REGISTRY, []))
+    judge, runs, found = Judge(registry.policies), list[Any](), list[Any]()
+    for case_id, events in cases.items():
+        for one in clocks(case_id, [event for event, _ in events], registry.policies, now, registry.departures):
+            runs.append((case_id, one.name, one.subject, one.state.value, one.owed_by, one.started_at, one.started_by,
+                         one.due_at, one.ended_at, one.ended_by))  # fmt: skip
+        history = History(case_id, registry.departures)
+        for event, leaf in events:
+            history.follow(event, leaf)
+        found += judge.case(history, now)
+        judge.count(history)
+    found += judge.many(now)
+    return sorted(runs, key=repr), sorted((_said(one, now) for one in found), key=repr)
+
+
+def _said(one: Any, now: datetime) -> tuple[Any, ...]:
+    return (
+        one.id, one.detector, one.about.value, one.subject, one.month, one.since, one.holder, one.unit or None,
+        "open" if one.is_open else "settled", one.settled_at, one.settled_by and str(one.settled_by),
+        [told.level.value for told in one.told() if one.is_open and told.at <= now], one.says,
+        [str(event) for event in one.evidence],
+    )  # fmt: skip
+
+
+def by_the_views(url: str, now: datetime) -> tuple[list[Any], list[Any]]:
+    """The same from the judgements."""
+    names = ", ".join(STATE if name == "state" else name for name in RUN).replace(":now", str(micros(now)))
+    with closing(open_database(url)) as database:
+        runs = [
+            tuple(at_micros(value) if name.endswith("_at") else value for name, value in zip(RUN, row, strict=True))
+            for row in database.rows(f"SELECT {names} FROM clock")
+        ]
+        found = findings(database, now, WantedFindings(settled=True, limit=10**6))
+    return sorted(runs, key=repr), sorted((tuple(row[name] for name in SAYS) for row in found), key=repr)
+
+
+class JudgementsKit:
+    """The promises."""
+
+    @pytest.fixture
+    def fresh(self) -> Fresh:
+        """Gives, each time, the address of a place without views; what was there before may be gone."""
+        raise NotImplementedError
+
+    # --- going along, from zero, and by the log: three ways to the same ---
+
+    @UNHURRIED
+    @given(seed=st.integers(0, 2**32), partitions=st.integers(1, 3), data=st.data())
+    def test_going_along_gives_what_a_rebuild_gives_and_what_the_log_says(
+        self, fresh: Fresh, seed: int, partitions: int, data: st.DataObject
+    ) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            told = JudgedLog(Path(directory) / "log", seed, partitions=partitions)
+            url = fresh()
+            make(url, told.log)
+            for _ in range(data.draw(st.integers(1, 4), label="restarts")):
+                told.go_on(data.draw(st.integers(0, 120), label="submissions"))
+                batches = data.draw(st.tuples(st.integers(1, 60), st.integers(1, 60)), label="batches")
+                with (
+                    closing(projector_at(url, told.log, batches[0])) as projector,
+                    closing(judging_at(url, told.log, batches[1])) as judging,
+                ):
+                    for _ in range(data.draw(st.integers(0, 9), label="steps")):
+                        projector.step(0.0)
+                        judging.step(0.0)
+            follow_to_end(url, told.log)
+            went_along = all_rows(url)
+            for days in data.draw(st.lists(st.integers(0, 500), min_size=1, max_size=3), label="days"):
+                now = told.now + days * DAY + timedelta(minutes=6)
+                assert by_the_views(url, now) == by_the_log(told.log, now)
+            assert_same(went_along, rebuilt_rows(fresh, told.log))
+            told.log.close()
+
+    def test_findings_are_those_of_any_moment_and_clocks_of_any_that_no_event_lies_after(
+        self, fresh: Fresh, tmp_path: Path
+    ) -> None:
+        told = JudgedLog(tmp_path / "log", 5, cases=30)
+        told.go_on(900)
+        url = fresh()
+        rebuild.rebuild(told.log, told.url, url)
+        with closing(open_database(url)) as database:
+            latest = horizon(database)
+        assert latest is not None and told.now - timedelta(hours=1) <= latest <= told.now + timedelta(minutes=5)
+        assert by_the_views(url, latest) == by_the_log(told.log, latest)
+        whole = by_the_log(told.log, latest + 4000 * DAY)
+        assert by_the_views(url, latest + 4000 * DAY) == whole
+        reached = {row[1] for row in whole[1]}
+        assert reached >= {"never_begun", "overloaded", "late_entries", "reported_again", "holder_left"}, reached
+
+    def test_a_rebuild_in_several_processes_gives_the_same_rows(
+        self, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = JudgedLog(tmp_path / "log", 6, cases=20, partitions=3)
+        told.go_on(500)
+        expected = rebuilt_rows(fresh, told.log)
+        monkeypatch.setattr(rebuild, "FEW", 1)
+        url = fresh()
+        rebuild.rebuild(told.log, told.url, url, processes=2)
+        assert_same(all_rows(url), expected)
+
+    # --- one after the other ---
+
+    def test_nothing_is_judged_before_the_status_views_have_seen_it(self, fresh: Fresh, tmp_path: Path) -> None:
+        told = JudgedLog(tmp_path / "log", 7)
+        told.go_on(60)
+        url = fresh()
+        make(url, told.log)
+        with closing(judging_at(url, told.log)) as judging:
+            assert judging.step(0.0) == 0 and set(judging.positions.values()) == {0}
+            with closing(projector_at(url, told.log)) as projector:
+                while projector.step(0.0):
+                    pass
+            while judging.step(0.0):
+                pass
+            assert judging.positions == told.log.end_offsets(Topic.EVENTS)
+
+    def test_the_slower_of_two_is_told_and_changes_nothing(self, fresh: Fresh, tmp_path: Path) -> None:
+        told = JudgedLog(tmp_path / "log", 8)
+        told.go_on(150)
+        url = fresh()
+        make(url, told.log)
+        with closing(projector_at(url, told.log)) as projector:
+            while projector.step(0.0):
+                pass
+        with closing(judging_at(url, told.log, 20)) as slow:
+            slow.step(0.0)
+            follow_to_end(url, told.log)
+            before = all_rows(url)
+            with pytest.raises(ViewMoved):
+                slow.step(0.0)
+        assert_same(all_rows(url), before)
+
+    def test_judgements_that_were_left_out_or_are_of_another_log_are_refused(
+        self, fresh: Fresh, tmp_path: Path
+    ) -> None:
+        told = JudgedLog(tmp_path / "log", 9)
+        told.go_on(20)
+        url = fresh()
+        rebuild.rebuild(told.log, told.url, url, judged=False)
+        with closing(open_database(url)) as database, pytest.raises(ViewMissing, match="views rebuild"):
+            Judgements(database, told.log.name)
+        url = fresh()
+        make(url, told.log)
+        with closing(open_database(url)) as database, pytest.raises(ViewMissing, match="views rebuild"):
+            Judgements(database, "other")
+
+    # --- crashes ---
+
+    def test_killed_judges_lose_nothing_and_double_nothing(self, fresh: Fresh, tmp_path: Path) -> None:
+        chance = random.Random(8)
+        told = JudgedLog(tmp_path / "log", 10, cases=20)
+        told.go_on(600)
+        url = fresh()
+        make(url, told.log)
+        with closing(projector_at(url, told.log)) as projector:
+            while projector.step(0.0):
+                pass
+        codes = []
+        for _ in range(6):
+            command = [sys.executable, "-c", JUDGING_PROCESS, told.url, url, str(chance.randrange(2, 200))]
+            codes.append(subprocess.run(command, check=False).returncode)
+        assert codes.count(-signal.SIGKILL) >= 3 and set(codes) <= {0, -signal.SIGKILL}
+        follow_to_end(url, told.log)
+        assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
+
+    def test_rows_that_cannot_be_written_do_not_move_the_position(
+        self, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = JudgedLog(tmp_path / "log", 11)
+        told.go_on(200)
+        url = fresh()
+        make(url, told.log)
+        with closing(projector_at(url, told.log)) as projector:
+            while projector.step(0.0):
+                pass
+        with closing(open_database(url)) as database:
+            judging = Judging(told.log, Judgements(database, told.log.name), 50)
+            judging.step(0.0)
+            before = all_rows(url)
+            with monkeypatch.context() as broken:
+                broken.setattr(database, "run_many", _full_disk)
+                with pytest.raises(OSError, match="full"):
+                    judging.step(0.0)
+            assert_same(all_rows(url), before)
+            while judging.step(0.0):  # the very same goes on, with nothing in memory that is not stored
+                pass
+        assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
+
+
+def _full_disk(*_: object) -> None:
+    raise OSError("the disk is full")
