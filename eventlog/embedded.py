@@ -92,7 +92,7 @@ class EmbeddedLog:
         rows, appended = [], []
         for entry, partition in zip(entries, partitions, strict=True):
             if partition not in ends:
-                ends[partition] = self._end(topic, partition)
+                ends[partition] = self._begin(topic, partition)
             offset, last_at = ends[partition]
             at = max(self._clock(), last_at)  # the log's time never goes back
             ends[partition] = offset + 1, at
@@ -100,6 +100,11 @@ class EmbeddedLog:
             appended.append(Appended(partition, offset, at))
         self.database.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         return appended
+
+    def _begin(self, topic: Topic, partition: int) -> tuple[int, int]:
+        """The offset of the next record, and the time before which it cannot be: an event is never before its action."""
+        offset, at = self._end(topic, partition)
+        return (offset, max(at, self._end(Topic.ACTIONS, partition)[1])) if topic is Topic.EVENTS else (offset, at)
 
     def _end(self, topic: Topic, partition: int) -> tuple[int, int]:
         """The offset after the last record, and the time of that record."""

@@ -42,6 +42,14 @@ class TestEmbeddedLog(LogKit):
         assert appended == [5000, 5000, 9000]
         log.close()
 
+    def test_an_event_is_never_before_its_action_whatever_the_clock_does(self, tmp_path: Path) -> None:
+        moments = iter([5000, 3000, 4000])
+        log = EmbeddedLog.create(tmp_path / "clock.db", "clock", clock=lambda: next(moments))
+        log.append(Topic.ACTIONS, [Entry(b"k", b"v")])
+        log.writer(0).append([Entry(b"k", b"answer")])
+        assert [one.appended_at for one in read_all(log, Topic.EVENTS)] == [5000]
+        log.close()
+
     def test_several_processes_append_and_nothing_is_lost(self, log: EmbeddedLog, url: str) -> None:
         context = multiprocessing.get_context("spawn")
         processes = [context.Process(target=append_many, args=(url, number)) for number in range(4)]

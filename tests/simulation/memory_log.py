@@ -69,6 +69,8 @@ class Cluster:
     def put(self, lane: Lane, partition: int, entries: Sequence[Entry]) -> list[Record]:
         """Append records, with the broker's time."""
         now, found = self.clock(), []
+        if self.manner is Manner.EMBEDDED and lane in self.lanes[Topic.EVENTS]:
+            now = max(now, self.lanes[Topic.ACTIONS][partition].newest)
         for entry in entries:
             at = max(now, lane.newest) if self.manner is Manner.EMBEDDED else now
             lane.newest = at
