@@ -57,9 +57,12 @@ time_zone = "America/Chicago"
 )
 @click.option("--quick", is_flag=True, help="The 149 alone, in a few seconds.")
 @click.option("--table", is_flag=True, help="List each of the 149 at the end.")
+@click.option(
+    "--write-page", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write it as a page with charts, too."
+)
 @format_option
 @guarded
-def demo(directory: Path, seed: int, today: str, quick: bool, table: bool, form: str) -> None:
+def demo(directory: Path, seed: int, today: str, quick: bool, table: bool, page: Path | None, form: str) -> None:
     """Play four years of a police unit on an embedded log, and show who would have seen what, and when.
 
     The unit receives about 1,000 reports of crimes against children a year, handles most of them well, and drops 149.
@@ -80,6 +83,8 @@ def demo(directory: Path, seed: int, today: str, quick: bool, table: bool, form:
     signed = _notarise(directory)
     seen = _seen(config, what)
     _write_table(directory / TABLE, seen)
+    if page is not None:
+        _write_page(page, what, seen)
     if form == "table":
         tell(config, Told(directory, what, seen, signed, table))
     else:
@@ -188,3 +193,12 @@ def _write_table(path: Path, seen: Sight) -> None:
         writer = csv.writer(file)
         writer.writerow(ROW)
         writer.writerows([csv_cell(value) for value in row(one).values()] for one in seen.seen)
+
+
+def _write_page(page: Path, what: Story, seen: Sight) -> None:
+    from casetrail.cli.demo_page import write_page
+
+    try:
+        write_page(page, what, seen)
+    except OSError as error:
+        raise Failure(f"{page} cannot be written: {error.strerror}") from error

@@ -33,6 +33,8 @@ AGAIN: Final = 0.06
 IN_DANGER: Final = 0.12
 QUIET_END: Final = 60 * DAY
 """None of the 149 comes so late that the story would end before anybody could have noticed."""
+MIDNIGHT: Final = 6 * HOUR
+"""When a day begins in the Midwest, in UTC."""
 BY_WEEKDAY: Final = (1.15, 1.1, 1.1, 1.1, 1.15, 0.75, 0.65)
 BY_HOUR: Final = (2, 1, 1, 1, 1, 1, 2, 4, 8, 10, 10, 10, 9, 10, 11, 12, 11, 9, 8, 7, 6, 5, 4, 3)
 BY_MONTH: Final = (1.0, 0.99, 1.02, 1.03, 1.04, 0.97, 0.95, 0.97, 1.04, 1.03, 1.0, 0.96)
@@ -55,10 +57,11 @@ def arrivals(chance: Random, end: datetime) -> list[Arrival]:
     numbers: dict[int, int] = {}
     made: list[Arrival] = []
     for place, at in enumerate(times):
-        numbers[at.year] = numbers.get(at.year, 0) + 1
+        year = (at - MIDNIGHT).year
+        numbers[year] = numbers.get(year, 0) + 1
         pattern = patterns.get(place)
         group, _, offence, statute = groups.pop() if pattern else chance.choices(GROUPS, [one[1] for one in GROUPS])[0]
-        case_id = f"{at.year}-{numbers[at.year]:04}"
+        case_id = f"{year}-{numbers[year]:04}"
         in_danger = chance.random() < (0.06 if pattern else IN_DANGER)
         report = Report(case_id, at, group, offence, statute, family(chance, at), in_danger)
         made.append(Arrival(_known(chance, report, made) if pattern is None else report, pattern))
@@ -77,8 +80,7 @@ def _moment(chance: Random, end: datetime) -> datetime:
 
 
 def _midnight(day: datetime) -> datetime:
-    """When a day begins in the Midwest, in UTC."""
-    return day.replace(hour=6, minute=0, second=0, microsecond=0)
+    return day.replace(hour=0, minute=0, second=0, microsecond=0) + MIDNIGHT
 
 
 def _chosen(chance: Random, times: Sequence[datetime], end: datetime) -> dict[int, Pattern]:

@@ -132,7 +132,7 @@ def sight(story: Story, findings: Iterable[Found], escalated: Mapping[str, Seque
         else:
             alarms.append(finding)
     seen = [
-        _seen(one, about[case_id], resting[case_id], [*_told(about[case_id], story.end), *escalated.get(case_id, ())])
+        _seen(one, about[case_id], resting[case_id], _told(about[case_id], escalated.get(case_id, ()), story.end))
         for one in story.dropped
         for case_id in [one.report.case_id]
     ]
@@ -159,10 +159,14 @@ def _seen(arrival: Arrival, about: Sequence[Found], resting: Sequence[Found], to
     )
 
 
-def _told(findings: Sequence[Found], end: datetime) -> Iterator[Telling]:
-    """Who is told of findings that nothing had settled by then."""
-    for finding in findings:
-        yield from (one for one in finding.tells if one.at < min(finding.settled_at or end, end))
+def _told(findings: Sequence[Found], escalated: Sequence[Telling], end: datetime) -> list[Telling]:
+    """Who is told of findings that nothing had settled by then, and who was told of missed deadlines.
+
+    Whether a case has other agencies only what was recorded says.
+    """
+    told = [one for finding in findings for one in finding.tells if one.at < min(finding.settled_at or end, end)]
+    has_partners = any(one.level is Level.PARTNERS for one in escalated)
+    return [*escalated, *(one for one in told if has_partners or one.level is not Level.PARTNERS)]
 
 
 def by_pattern(seen: Sequence[Seen]) -> list[dict[str, object]]:
