@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from casetrail.domain.actions import Action, Body, Unaccepted
+from casetrail.domain.actions import Action, Body
 from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.extension import DecisionExtended
-from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Before, Happened, Happening, happened
+from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Change, Happened, Happening, bring_on
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
@@ -28,11 +28,12 @@ ACTS: Final = frozenset(
     {Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.REVIEWED}
 )
 """What may be done at any time, and follows from nothing."""
+NONE: Final[frozenset[Happening]] = frozenset()
 WITHDRAWN: Final = frozenset({Happening.REFERRAL_WITHDRAWN, Happening.CONCERN_CLOSED})
 """After these nobody owes anything for the referral or concern any longer."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Run:
     """One run of a clock. ``subject``: the referral or concern that it runs for. Moments are UTC.
 
@@ -86,8 +87,11 @@ class Run:
 class Runs:
     """The runs of a case's clocks, folded event by event; with the case, and the spans in which it was suspended."""
 
-    def __init__(self, case_id: str, policies: InForce, departures: Departures = NOBODY_LEFT) -> None:
-        self.case = Case.unreported(case_id)
+    def __init__(
+        self, case_id: str, policies: InForce, departures: Departures = NOBODY_LEFT, case: Case | None = None
+    ) -> None:
+        """``case``: one that somebody else brings on, and tells ``take`` of what that changed."""
+        self.case = Case.unreported(case_id) if case is None else case
         self.offences: tuple[OffenceAlleged, ...] = ()
         self.suspended: list[Span] = []
         self.holder_left = False
@@ -116,16 +120,18 @@ class Runs:
 
     def follow(self, event: Recorded, happened_at: datetime | None = None) -> None:
         """Fold the next event of the case. ``happened_at``: when it happened, where that was corrected later on."""
-        case, action, body = self.case, event.action, event.body
-        at = happened_at or (event.timestamp if action is None else action.occurred_at)
+        at = happened_at or (event.timestamp if event.action is None else event.action.occurred_at)
         self.leave(at)
-        before = Before.of(case)
-        event.mutate(case)
-        if action is None or isinstance(body, Unaccepted):
+        self.take(event, bring_on(self.case, event), at)
+
+    def take(self, event: Recorded, change: Change | None, at: datetime) -> None:
+        """Fold what the event has changed in the case, which is brought on already; it happened ``at`` that moment."""
+        action = event.action
+        if action is None or change is None:
             return
+        case, body, before, found = self.case, event.body, change.before, change.found
         if isinstance(body, ReportReceived | FactCorrected) and body.offences:
             self.offences = body.offences
-        found = happened(before, action, case)
         if before.holder != case.facts.holder or isinstance(body, Assigned | Reassigned):
             self.holder_left = False
         number = event.originator_version
@@ -133,14 +139,14 @@ class Runs:
             self._stop(one, at, number, before.holder)
         for one in found:
             self._void(one, at, number, before.holder)
-        if before.is_open and not case.is_open:
+        if before.is_open and not change.is_open:
             self._end_of_case(at, number, before.holder)
         if case.facts.merged_into is None:
             self._merged = None
         elif self._merged is None:
             self._merged = at, number
         for one in found:
-            others = {other.what for other in found} - {one.what}
+            others = {other.what for other in found} - {one.what} if len(found) > 1 else NONE
             self._start(one, others, at, number, _stated(body))
         self._suspend(event, action, at)
 
@@ -162,14 +168,14 @@ class Runs:
         self.holder_left = what is Happening.HOLDER_LEFT
         self._stop(Happened(what), at, None, self.case.facts.holder)
         self._void(Happened(what), at, None, self.case.facts.holder)
-        self._start(Happened(what), frozenset(), at, None, None)
+        self._start(Happened(what), NONE, at, None, None)
 
     # --- starting and stopping ---
 
     def _stop(self, one: Happened, at: datetime, number: int | None, holder: str | None) -> None:
-        stopped = set()
+        stopped, what = set(), one.what
         for key, run in list(self._running.items()):
-            if run.stops(one) and run.may_be_stopped(one.what, at):
+            if what in run.rule.stop and run.stops(one) and run.may_be_stopped(what, at):
                 self._end(key, at, number, True, holder)
                 stopped.add(key)
         if at < self._last_end:
@@ -194,8 +200,9 @@ class Runs:
         self._last_end = max(self._last_end, ended_at)
 
     def _void(self, one: Happened, at: datetime, number: int | None, holder: str | None) -> None:
+        what, withdrawn = one.what, one.what in WITHDRAWN
         for key, run in list(self._running.items()):
-            if run.voids(one):
+            if (withdrawn or what in run.rule.void) and run.voids(one):
                 self._end(key, at, number, False, holder)
 
     def _end_of_case(self, at: datetime, number: int, holder: str | None) -> None:
@@ -248,10 +255,10 @@ def fold(
 ) -> Runs:
     """The runs of a case's clocks, from all of its events in their order, and from the departures up to ``now``."""
     history = list(events)
-    received_at = _received_at(history)
+    known = received_at(history)
     runs = Runs(case_id, policies, departures)
     for event in history:
-        runs.follow(event, received_at if isinstance(event.body, ReportReceived) else None)
+        runs.follow(event, known if isinstance(event.body, ReportReceived) else None)
     runs.leave(now)
     return runs
 
@@ -263,7 +270,7 @@ def _stated(body: Body) -> datetime | None:
     return body.until if isinstance(body, DecisionExtended) else None
 
 
-def _received_at(history: Sequence[Recorded]) -> datetime | None:
+def received_at(history: Sequence[Recorded]) -> datetime | None:
     """When the report was received: the earliest time that is stated of it, as ``FactCorrected`` says."""
     number, found = 0, None
     for event in history:

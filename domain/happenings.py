@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from casetrail.domain.actions import Action, Body
+from casetrail.domain.actions import Body, Unaccepted
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
-from casetrail.domain.case import Case
+from casetrail.domain.case import Case, Recorded
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested
 from casetrail.domain.codes import Service
 from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
@@ -119,16 +119,32 @@ ABOUT_A_REFERRAL: Final = frozenset({Happening.REFERRAL_MADE, Happening.ASSISTAN
 ABOUT_A_CONCERN: Final = frozenset({Happening.CONCERN_RAISED})
 
 
-def happened(before: Before, action: Action, case: Case) -> list[Happened]:
-    """What an accepted ``action`` has brought about: ``before`` is the case before it, ``case`` the same case after it."""
-    return [*_by_kind(before, action.body, case), *_by_change(before, action.body, case)]
+class Change(NamedTuple):
+    """What an accepted action has changed: how the case was before it, what happened, and whether it is open after it."""
+
+    before: Before
+    found: list[Happened]
+    is_open: bool
+
+
+def bring_on(case: Case, event: Recorded) -> Change | None:
+    """Bring a case on by its next event, and say what that changed; None where it is no accepted action."""
+    action, body = event.action, event.body
+    if action is None or isinstance(body, Unaccepted):
+        case.fold(event.originator_version, event.timestamp, action, body)
+        return None
+    before = Before.of(case)
+    case.fold(event.originator_version, event.timestamp, action, body)
+    is_open = case.is_open
+    plain = PLAIN.get(type(body))
+    found = [Happened(plain)] if plain else list(_by_kind(before, body, case))
+    found += _by_change(before, body, case, is_open)
+    return Change(before, found, is_open)
 
 
 def _by_kind(before: Before, body: Body, case: Case) -> Iterator[Happened]:
     kind = type(body)
-    if plain := PLAIN.get(kind):
-        yield Happened(plain)
-    elif isinstance(body, Assigned | Reassigned):
+    if isinstance(body, Assigned | Reassigned):
         yield Happened(Happening.ASSIGNED if before.holder is None else Happening.REASSIGNED)
     elif what := OF_CONCERNS.get(kind):
         yield Happened(what, vars(body)["concern"])
@@ -145,9 +161,11 @@ def _of_referral(what: Happening, subject: str, case: Case) -> Iterator[Happened
         yield Happened(Happening.CHARGED)
 
 
-def _by_change(before: Before, body: Body, case: Case) -> Iterator[Happened]:
+def _by_change(before: Before, body: Body, case: Case, is_open: bool) -> list[Happened]:
     screened = case.facts.screened_in
+    found = []
     if screened and before.screened_in is None and not isinstance(body, ScreenedIn):
-        yield Happened(Happening.SCREENED_IN)
-    if case.is_open and not before.is_open and not isinstance(body, ReportReceived):
-        yield Happened(Happening.REOPENED if screened else Happening.REOPENED_UNSCREENED)
+        found.append(Happened(Happening.SCREENED_IN))
+    if is_open and not before.is_open and not isinstance(body, ReportReceived):
+        found.append(Happened(Happening.REOPENED if screened else Happening.REOPENED_UNSCREENED))
+    return found

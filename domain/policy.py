@@ -5,10 +5,11 @@ policy from text, ``policy_diff`` says what another one weakens, ``clocks`` judg
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from casetrail.domain.calendars import Calendar
@@ -106,6 +107,11 @@ class ClockRule:
     service: Service | None = None
     acute: bool = False
 
+    @cached_property
+    def shortest(self) -> timedelta:
+        """It never runs out sooner: on a calendar, or with pauses, it takes longer."""
+        return min(limit.length(self.calendar) for limit in (self.limit, *(limit for _, limit in self.instead)))
+
     @property
     def has_subject(self) -> bool:
         """Whether it runs for each referral or concern, and goes on when the case has ended."""
@@ -171,6 +177,11 @@ class InForce:
     def at(self, moment: datetime) -> Policy:
         """The policy that was in force at a moment."""
         return self._policies[max(bisect_right(self._since, moment) - 1, 0)]
+
+    @property
+    def all(self) -> Sequence[Policy]:
+        """All of them."""
+        return self._policies
 
     def of(self, agency: str) -> "InForce":
         """The policies that an agency is held to: here the same for all."""

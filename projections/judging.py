@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from casetrail.domain.alarms import Watch
 from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.business_time import LAST
 from casetrail.domain.clock_runs import Runs
@@ -57,17 +56,12 @@ class CaseJudge:
     def rows(self, case_id: str, events: Sequence[Hashed]) -> CaseRows:
         """Everything that is judged of a case, from all of its events in their order."""
         policies, left = self._registry.policies, self._registry.departures
-        watch, history = Watch(case_id, policies, left), History(case_id, left)
-        for event, leaf in events:
-            watch.follow(event)
-            history.follow(event, leaf)
-        watch.until(END)
-        runs = watch.runs
+        history, runs = History.with_clocks(case_id, events, policies, END, left)
         agency = history.case.facts.agency
         trace = self.judge.trace(history)
         return CaseRows(
             [clock_row(runs, clock, number) for number, clock in enumerate(judged(runs, END), 1)],
-            [finding_row(one, agency) for one in self.judge.case(history, END, watch)],
+            [finding_row(one, agency) for one in self.judge.case(history, END, runs=runs)],
             [counted_row(case_id, agency, one) for one in counted(history, self.judge.late(agency))],
             [] if trace is None else [(token_of(*token), case_id) for token in trace.tokens],
             [] if trace is None else [trace_row(trace)],

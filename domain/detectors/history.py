@@ -4,22 +4,23 @@ A detector judges what the log held at each moment. What is entered late settles
 was entered, nobody could have seen it. Limits count from when things happened, so entering late gains no time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from casetrail.domain.actions import Action, Body, Unaccepted
+from casetrail.domain.actions import Action, Body
 from casetrail.domain.alarms import Alarm
 from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Case, Recorded
+from casetrail.domain.clock_runs import Runs, received_at
 from casetrail.domain.clocks import conditions_of
 from casetrail.domain.detectors.settings import Settings
-from casetrail.domain.happenings import Before, Happening, happened
+from casetrail.domain.happenings import Change, Happening, bring_on
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
-from casetrail.domain.policy import Condition
-from casetrail.domain.status import OPEN, Status
+from casetrail.domain.policy import Condition, InForce
+from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
 
 WORK: Final = frozenset({Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP})
@@ -81,26 +82,28 @@ class History:
         self.alarms: Sequence[Alarm] = ()
         """The deadlines that passed, if whoever judges has watched the case."""
         self._known_at = FIRST
+        self._places: dict[Happening, list[int]] = {}
 
-    def follow(self, event: Recorded, leaf: bytes) -> None:
-        """Take in the next event of the case; ``leaf`` is its leaf hash."""
+    def follow(self, event: Recorded, leaf: bytes) -> Change | None:
+        """Take in the next event of the case, and say what it changed; ``leaf`` is its leaf hash."""
         self.events.append(event)
         case, action = self.case, event.action
-        before = Before.of(case)
-        case.fold(event.originator_version, event.timestamp, action, event.body)
-        if action is None or isinstance(event.body, Unaccepted):
-            return
+        change = bring_on(case, event)
+        if action is None or change is None:
+            return None
         known_at = event.timestamp if action.imported is None else action.occurred_at
         self._known_at = known_at = max(known_at, self._known_at)
-        what = frozenset([one.what for one in happened(before, action, case)])
-        status = case.status
+        what = frozenset([one.what for one in change.found])
         step = Step(
-            event.originator_version, leaf, action.occurred_at, known_at, what, action, status, before.holder,
-            case.facts.holder, status in OPEN, not WORK.isdisjoint(what),
+            event.originator_version, leaf, action.occurred_at, known_at, what, action, case.status,
+            change.before.holder, case.facts.holder, change.is_open, not WORK.isdisjoint(what),
         )  # fmt: skip
+        for one in what:
+            self._places.setdefault(one, []).append(len(self.steps))
         self.steps.append(step)
         self._receive(step)
         self._rest(step)
+        return change
 
     def _receive(self, step: Step) -> None:
         body = step.body
@@ -121,11 +124,31 @@ class History:
             if isinstance(body, Suspended) and body.review_at > step.known_at:
                 self.rests.append((step.known_at, body.review_at))
 
-    def which(self, *what: Happening) -> Iterator[tuple[int, Step]]:
+    @classmethod
+    def with_clocks(
+        cls, case_id: str, events: Sequence[tuple[Recorded, bytes]], policies: InForce, now: datetime,
+        departures: Departures = NOBODY_LEFT,
+    ) -> tuple["History", Runs]:  # fmt: skip
+        """A case as detectors see it, and the runs of its clocks: the case itself is folded only once for both."""
+        history = cls(case_id, departures)
+        runs = Runs(case_id, policies, departures, history.case)
+        received = received_at([event for event, _ in events])
+        for event, leaf in events:
+            at = event.timestamp if event.action is None else event.action.occurred_at
+            if received is not None and isinstance(event.body, ReportReceived):
+                at = received
+            runs.leave(at)
+            runs.take(event, history.follow(event, leaf), at)
+        runs.leave(now)
+        return history, runs
+
+    def which(self, *what: Happening) -> list[tuple[int, Step]]:
         """The steps at which one of these happened, each with its place in ``steps``."""
-        for place, step in enumerate(self.steps):
-            if not step.what.isdisjoint(what):
-                yield place, step
+        places = self._places
+        found = (
+            places.get(what[0], ()) if len(what) == 1 else sorted({at for one in what for at in places.get(one, ())})
+        )
+        return [(place, self.steps[place]) for place in found]
 
     def since_receipt(self, settings: Settings, limit: str, rests: Sequence[Span] = ()) -> datetime:
         """The first moment at which anybody could know that a limit was over that began when the report was received."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 from casetrail.domain.alarms import Watch
+from casetrail.domain.clock_runs import Runs
 from casetrail.domain.detectors.catalogue import DETECTORS, OF_CASES, OF_MACHINES, OF_MANY, STATISTICAL
 from casetrail.domain.detectors.counting import counted
 from casetrail.domain.detectors.detector import CaseDetector, SettingsAt
@@ -13,7 +13,7 @@ from casetrail.domain.detectors.entering import entered_late
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.machines import Machines, beatings
-from casetrail.domain.detectors.partnering import ignored_alarm
+from casetrail.domain.detectors.partnering import ignored_alarm, is_quiet
 from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.settings import Setting, Settings, Standards, settings_of
 from casetrail.domain.detectors.statistics import available
@@ -52,31 +52,44 @@ class Judge:
         self._of_machines = [one for one in OF_MACHINES if one.name in wanted]
         self._machines = Machines()
         self._policies = policies
+        self._patience: dict[str, timedelta] = {}
+        """By agency, how long an alarm may at least stand unanswered."""
         self._by_agency: dict[str, list[tuple[CaseDetector, SettingsAt]]] = {}
         self._traces = traces or TracesInMemory()
         self._surveys: dict[str, Survey] = {}
 
     def settings(self, agency: str, detector: str) -> SettingsAt:
         """The settings of a detector by which an agency is judged."""
-        return partial(self._standards.of, agency, detector)
+        return self._standards.of(agency, detector)
 
     def late(self, agency: str) -> Callable[[datetime], timedelta]:
         """How long after it was done an act is entered late, by the policy that an agency had at a moment."""
         settings = self.settings(agency, entered_late.name)
         return lambda moment: settings(moment).span("late")
 
-    def case(self, history: History, now: datetime, watch: Watch | None = None) -> Iterator[Finding]:
+    def case(
+        self, history: History, now: datetime, watch: Watch | None = None, runs: Runs | None = None
+    ) -> Iterator[Finding]:
         """All that was ever found in a case, settled or not; ``now`` is not before its last event was recorded.
 
         ``watch``: of this case until ``now``, where there is one already: its runs are the clocks of the case.
+        ``runs``: those of its clocks, where they are folded already: they show whether there is anything to watch.
         """
         agency = history.case.facts.agency
-        if agency and ignored_alarm in self._of_cases:
+        if agency and ignored_alarm in self._of_cases and not (runs and self._is_quiet(history, runs, now)):
             history.alarms = list((watch or self._watched(history, now)).alarms.values())
         if agency not in self._by_agency:
             self._by_agency[agency] = [(one, self.settings(agency, one.name)) for one in self._of_cases]
         for detector, settings in self._by_agency[agency]:
             yield from _there(detector.find(history, settings, now))
+
+    def _is_quiet(self, history: History, runs: Runs, now: datetime) -> bool:
+        """Whether surely no alarm of a case was ignored."""
+        agency = history.case.facts.agency
+        if agency not in self._patience:
+            settings = self._standards.all(agency, ignored_alarm.name)
+            self._patience[agency] = min(one.shortest("limit") for one in settings)
+        return is_quiet(history, runs, self._patience[agency], now)
 
     def _watched(self, history: History, now: datetime) -> Watch:
         watch = Watch(history.case.id, self._policies, history.departures)

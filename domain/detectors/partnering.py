@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Final
 
 from casetrail.domain.alarms import PATIENCE, Alarm
+from casetrail.domain.clock_runs import Runs
 from casetrail.domain.codes import Level, Service
 from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.detectors.detector import SettingsAt, detector
@@ -17,6 +18,8 @@ from casetrail.domain.escalation import deadline_key
 from casetrail.domain.happenings import Happening
 from casetrail.domain.referral import ReferralCompleted
 
+SLACK: Final = timedelta(minutes=15)
+"""What is imported, and what is entered within ``PATIENCE``, may be known by another moment by so much."""
 ABOVE: Final = (Level.COMMANDER, Level.PARTNERS, Level.OVERSIGHT)
 SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
 ANSWERED: Final = (Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED,
@@ -153,6 +156,27 @@ def _unanswered(history: History, settings: SettingsAt, alarm: Alarm, now: datet
     if settled is None and settled_at is not None and settled_at <= now:  # by what the registry says
         found = replace(found, settled_at=settled_at)
     return replace(found, deadline=deadline_key(*clock.deadline))
+
+
+def is_quiet(history: History, runs: Runs, patience: timedelta, now: datetime) -> bool:
+    """Whether no clock of a case ran beyond its limit for as long as ``patience``, as the log showed it at each moment.
+
+    Then no alarm of it was ever ignored, and it need not be watched to see that. What ended a run is the event that was
+    recorded last of those that did, so the log did not show it running for longer. It is not tried to say so of cases
+    whose holders have left, or of which the receipt was corrected: their clocks looked otherwise before.
+    """
+    if len(history.receipts) > 1 or any(step.holder in history.departures for step in history.steps):
+        return False
+    known_at = {step.number: step.known_at for step in history.steps}
+    for run in runs.all():
+        due = run.started_at + run.rule.shortest
+        if run.stated is not None:
+            due = min(due, run.stated)
+        seen = due if run.started_by is None else max(due, known_at[run.started_by])
+        ended = now if run.ended_by is None else known_at[run.ended_by]
+        if ended + SLACK >= seen + patience:
+            return False
+    return True
 
 
 def _answers(raised: Step, later: Step) -> bool:

@@ -3,7 +3,7 @@
 A limit that a policy's clock states already is taken from that clock, with its calendar: so one number says it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -101,6 +101,14 @@ class Settings:
             return set_to  # type: ignore[no-any-return]
         return next((limit for condition, limit in clock.instead if condition in conditions), clock.limit)
 
+    def shortest(self, name: str) -> timedelta:
+        """A limit is never over sooner: on a calendar it takes longer."""
+        clock = self.clocks.get(name)
+        limits = [self.limit(name)]
+        if clock is not None and self.values[name] is None:
+            limits += [limit for _, limit in clock.instead]
+        return min(limit.length(clock.calendar if clock else None) for limit in limits)
+
     def span(self, name: str) -> timedelta:
         """A limit on the wall clock."""
         return self.spans[name]
@@ -172,10 +180,30 @@ class Standards:
         self._detectors = detectors
         self._known: dict[int, dict[str, Settings]] = {}
 
-    def of(self, agency: str, detector: str, moment: datetime) -> Settings:
-        """The settings of a detector by which an agency is judged at a moment. Raises ``PolicyFileInvalid``."""
-        policy = self._policies.of(agency).at(moment)
+    def of(self, agency: str, detector: str) -> Callable[[datetime], Settings]:
+        """The settings of a detector by which an agency is judged, at any moment. Raises ``PolicyFileInvalid`` then."""
+        policies = self._policies.of(agency)
+
+        def at(moment: datetime) -> Settings:
+            return self._by(policies.at(moment))[detector]
+
+        if len(policies.all) > 1:
+            return at
+        found: list[Settings] = []  # most agencies have one policy: it is looked up once
+
+        def always(moment: datetime) -> Settings:
+            if not found:
+                found.append(at(moment))
+            return found[0]
+
+        return always
+
+    def all(self, agency: str, detector: str) -> list[Settings]:
+        """All settings of a detector by which an agency was ever judged. Raises ``PolicyFileInvalid``."""
+        return [self._by(policy)[detector] for policy in self._policies.of(agency).all]
+
+    def _by(self, policy: Policy) -> dict[str, Settings]:
         known = self._known.get(id(policy))  # the policies live as long as this does
         if known is None:
             known = self._known[id(policy)] = settings_of(policy, self._detectors)
-        return known[detector]
+        return known
