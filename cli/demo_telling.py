@@ -15,6 +15,7 @@ from casetrail.cli.history import history_rows
 from casetrail.cli.render import emit
 from casetrail.demo.arrivals import GROUPS
 from casetrail.demo.seeing import Seen, Sight, by_pattern
+from casetrail.domain.values import iso
 from casetrail.projections import queries
 
 if TYPE_CHECKING:
@@ -98,9 +99,7 @@ def _begin(told: Told) -> None:
     first, last = told.story.start, told.story.end
     groups = ", ".join(f"{count} {group}" for group, count, _, _ in GROUPS)
     well = told.sight.well
-    click.echo(
-        f"A police unit, {first.year} to {(last - timedelta(days=1)).year}; all persons and dates are invented."
-    )
+    click.echo(f"A police unit, {first.year} to {(last - timedelta(days=1)).year}; all persons and dates are invented.")
     if well:
         click.echo(f"{len(told.story.arrivals)} reports of crimes against children; {well} were handled well.")
     click.echo(f"{len(told.sight.seen)} reports ({groups})")
@@ -160,17 +159,19 @@ def _told_cases(database: Any, dropped: list[str]) -> tuple[str, str]:
 
 def _go_on(directory: Path, case_id: str, end: datetime) -> None:
     program = shlex.join([Path(sys.argv[0]).as_posix(), "--config", str(directory / MARK)])
-    day = f"{end:%Y-%m-%d}"
+    moment = iso(end)
     _title("Go on, on the same file:")
     for command in (
-        f"overdue --now {day} --limit 10",
-        f"clock {case_id} --now {day}",
-        f"findings --now {day} --case {case_id} --limit 10",
+        f"overdue --now {moment} --limit 10",
+        f"clock {case_id} --now {moment}",
+        f"findings --now {moment} --case {case_id} --limit 10",
         f"show {case_id}",
         f"history {case_id} --unseal",
         f"act assigned {case_id} --holder det.02",
         "policy history",
         "holds --left",
+        f"partner childrens-clinic --waiting --now {moment} --limit 10",
+        f"sunlight {directory / 'sunlight'} --now {moment}",
         f"replay --as-of {end.year - 2}-06-30T00:00:00Z --format csv",
         "count --format json",
         "audit verify",

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from casetrail.domain.actions import ActionRejected, Body, SubmissionUnreadable
+from casetrail.domain.escalation import Recipient
 from casetrail.domain.sealed import SealedField
 from casetrail.domain.shapes import field_types
 from casetrail.eventlog.codec import Event, decode_event
@@ -76,6 +77,8 @@ def detail(event: Event, body: Body, opener: Opener | None) -> dict[str, Any]:
 def _shown(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_shown(one) for one in value]
+    if isinstance(value, Recipient):
+        return str(value)
     if hasattr(value, "code"):
         return value.code.value + (f":{value.statute}" if getattr(value, "statute", None) else "")
     return value.value if hasattr(value, "value") else vars(value) if hasattr(value, "__dict__") else value
