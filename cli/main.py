@@ -30,6 +30,7 @@ COMMANDS: Final = {
         "partner": "casetrail.cli.partner:partner",
         "sunlight": "casetrail.cli.sunlight:sunlight",
         "sunlight": "casetrail.cli.sunlight:sunlight",
+        "board": "casetrail.cli.board.command:board",
         "watch": "casetrail.cli.watch:watch",
     },
     "Auditors": {
@@ -71,6 +72,7 @@ SHORT: Final = {
     "sunlight": "Write the report for the public.",
     "escalations": "List missed deadlines that nobody has answered, and who was told.",
     "sunlight": "Write the report for the public.",
+    "board": "Show a shift what it has to see, live on a terminal.",
     "watch": "Follow the log as it grows.",
     "replay": "Show cases as they were, from the log alone.",
     "count": "Check submitted = accepted + rejected + unreadable + pending.",

@@ -6,7 +6,7 @@ from typing import Final
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.notarized import decode_notarized
-from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.eventlog.stream import batches
 
 BACK: Final = 100
@@ -15,6 +15,17 @@ BACK: Final = 100
 
 def newest_checkpoint(log: Log) -> bytes | None:
     """The note of the newest checkpoint in ``LOG.checkpoints``, as it is, nothing verified; None where there is none."""
+    found = _newest(log)
+    return None if found is None else found[1].note
+
+
+def newest_record(log: Log) -> Record | None:
+    """The record of the same: it says when the log got it."""
+    found = _newest(log)
+    return None if found is None else found[0]
+
+
+def _newest(log: Log) -> tuple[Record, CheckpointPublished] | None:
     end = log.end_offsets(Topic.CHECKPOINTS)[0]
     back = BACK
     while end:
@@ -25,7 +36,7 @@ def newest_checkpoint(log: Log) -> bytes | None:
     return None
 
 
-def _newest_from(log: Log, start: int, end: int) -> bytes | None:
+def _newest_from(log: Log, start: int, end: int) -> tuple[Record, CheckpointPublished] | None:
     found = None
     with log.reader(Topic.CHECKPOINTS, {0: start}) as reader:
         for records in batches(reader, {0: end}):
@@ -33,5 +44,5 @@ def _newest_from(log: Log, start: int, end: int) -> bytes | None:
                 with suppress(Unreadable):  # whoever can write to the topic can put anything there
                     notarized = decode_notarized(record.value)
                     if isinstance(notarized, CheckpointPublished):
-                        found = notarized.note
+                        found = record, notarized
     return found
