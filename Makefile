@@ -8,7 +8,7 @@ LOCKER := .cache/locker
 LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --no-header
 
-.PHONY: help demo test test-embedded browser check format bench soak docs lock clean venv
+.PHONY: help demo test test-embedded browser check format bench soak faults docs lock clean venv
 .DEFAULT_GOAL := help
 
 help: ## what can be done here
@@ -32,7 +32,7 @@ browser: # where it cannot be installed here, the tests that need it say what to
 	        >/dev/null || true; \
 	fi
 
-check: venv ## format, lint, types, folder rules, generated files
+check: venv ## format, lint, types, folder rules, generated files, secrets, advisories
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy -p casetrail
@@ -41,6 +41,8 @@ check: venv ## format, lint, types, folder rules, generated files
 	$(BIN)/python tools/write_schemas.py --check
 	$(BIN)/python tools/write_docs.py --check
 	$(BIN)/python tools/write_detectors.py --check
+	$(BIN)/detect-secrets-hook --baseline .secrets.baseline $$(git ls-files)
+	$(BIN)/python tools/audit_dependencies.py
 
 format: venv ## format the code, and mend what the linter can mend
 	$(BIN)/ruff format $(CODE)
@@ -53,6 +55,10 @@ docs: venv ## write the schemas and the generated pages of docs/
 
 bench: venv ## measure against peers in the same run (minutes)
 	$(BIN)/python -m bench
+
+KILLS ?= 200
+faults: venv ## injure a real site, count what is lost or doubled (some 15 minutes; KILLS=N)
+	$(BIN)/python -m tests.faults --kills $(KILLS)
 
 soak: venv ## run the simulation under more seeds: SEEDS=100000, FROM=0
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100000) --from $(or $(FROM),0)
