@@ -24,10 +24,15 @@ from casetrail.domain.policy import (
     Withdrawn,
     WorkloadLimit,
 )
-from casetrail.domain.tables import Problem, Table, nearest
+from casetrail.domain.tables import Problem, Table, nearest, shown
 
 MOST_BYTES: Final = 24 * 1024
 """A policy is adopted as one event, which has room for 32 KiB with all that surrounds the text."""
+
+MOST_DEPTH: Final = 50
+MOST_DOTS: Final = 200
+"""On one line. Whoever may adopt a policy could else write one on which every reader's stack runs out, or its time."""
+MOST_WORKLOAD: Final = 1_000_000
 
 SOURCE: Final = 'where it comes from, such as "RSMo 210.145" or "practice"'
 WALL: Final = "wall"
@@ -62,15 +67,31 @@ def parse_policy(text: str) -> Policy:
     if (size := len(text.encode())) > MOST_BYTES:
         advice = f"shorten it to at most {MOST_BYTES}: it is adopted as one event"
         raise PolicyFileInvalid([Problem("", f"has {size} bytes", advice)])
+    if _is_entangled(text):
+        advice = f"nest at most {MOST_DEPTH} tables or lists, and write at most {MOST_DOTS} dots on a line"
+        raise PolicyFileInvalid([Problem("", "is nested too deeply", advice)])
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # that of tomllib, or of a number of thousands of digits
         raise PolicyFileInvalid([Problem("", f"is not TOML ({error})", "mend that place")]) from error
     problems: list[Problem] = []
     policy = _policy(Table(values, "", problems))
     if problems:
         raise PolicyFileInvalid(problems)
     return policy
+
+
+def _is_entangled(text: str) -> bool:
+    """Whether a text nests more than any policy does. Brackets in texts and remarks count: those of a policy are few."""
+    depth = 0
+    for one in text:
+        if one in "[{":
+            depth += 1
+        elif one in "]}":
+            depth = max(0, depth - 1)
+        if depth > MOST_DEPTH:
+            return True
+    return any(line.count(".") > MOST_DOTS for line in text.splitlines())
 
 
 def _policy(table: Table) -> Policy:
@@ -240,6 +261,8 @@ def _workload(name: str, table: Table) -> WorkloadLimit | None:
     measure = table.code("", name, Measure)
     if most is not None and most < 0:
         table.note("most", "is below nothing", "write 0 or more")
+    if most is not None and most > MOST_WORKLOAD:
+        table.note("most", f"is {shown(most)}", f"write {MOST_WORKLOAD} or less")
     return None if measure is None or most is None else WorkloadLimit(measure, most, source)
 
 

@@ -21,6 +21,7 @@ LIMIT: Final = re.compile(r"([1-9][0-9]{0,6}|0) (minute|hour|day)s?")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 LONGEST_DAYS: Final = 3_650
 SHOWN: Final = 60
+MOST_BITS: Final = 64
 
 
 class Problem(NamedTuple):
@@ -165,6 +166,10 @@ def nearest(text: Any, known: Sequence[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of the file, short and in quotes where it is a text."""
+    """A value of the file, short and in quotes where it is a text; of tables, lists and huge numbers that they are some."""
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return f"a number of {value.bit_length()} bits"
     text = f"'{value}'" if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -13,7 +13,7 @@ from typing import Any, Final
 from casetrail.domain.business_time import Span, due_after
 from casetrail.domain.policy import ClockRule, Condition, Escalation, InForce, Limit, Policy, Unit
 from casetrail.domain.policy_file import PolicyFileInvalid
-from casetrail.domain.tables import Problem, Table, nearest
+from casetrail.domain.tables import Problem, Table, nearest, shown
 
 NEAR: Final = range(2, 9000)
 """Years from which a limit leads to no end of the calendar."""
@@ -56,7 +56,7 @@ class Setting:
         what = f"a {'whole number' if whole else 'number, such as 0.01,'} from {self.least:g} to {self.most:g}"
         found = table.take(self.name, int if whole else float, what, default)
         if found is not None and not self.least <= found <= self.most:
-            table.note(self.name, f"is {found:g}", f"write {what}")
+            table.note(self.name, f"is {shown(found)}", f"write {what}")
             return default
         return found
 

@@ -64,6 +64,13 @@ def test_all_that_is_wrong_is_named_at_once_with_what_to_do() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("value", ["0x" + "f" * 9_000, "nan", "inf", "[[1]]", "{ a.b = 1 }", "'\\u001b[2J'"])
+def test_no_value_of_a_setting_breaks_whoever_reads_the_policy(value: str) -> None:
+    for name, settings in SETTINGS.items():
+        for one in settings:
+            assert problems(f"[detectors.{name}]\n{one.name} = {value}")
+
+
 def test_a_detector_that_is_turned_off_finds_nothing() -> None:
     assert found(received(), "never_screened", day(9), with_settings("[detectors.never_screened]\noff = true")) == []
     assert (

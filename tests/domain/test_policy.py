@@ -161,6 +161,14 @@ WRONG: list[Any] = [
     pytest.param("clocks = 3\n" + 'name = "x"\ntime_zone = "UTC"\n[escalations]', "clocks", "is 3", "tables", id="no tables"),
     pytest.param(changed(("[escalations.usual]", "[escalations]\nusual = 3\n[escalations.unusual]")), "escalations.usual", "is 3", "table", id="no table"),
     pytest.param(changed(('name = "generic"', "name = ")), "", "not TOML", "mend", id="no TOML"),
+    pytest.param("a = " + "[" * 20_000, "", "nested too deeply", "at most 50", id="lists in lists"),
+    pytest.param("a = " + "{a=" * 6_000, "", "nested too deeply", "at most 50", id="tables in tables"),
+    pytest.param("name" + ".a" * 10_000 + " = 1", "", "nested too deeply", "at most 200 dots", id="key of many parts"),
+    pytest.param("name" + ".a" * 199 + " = 1", "name", "is a table", "short name", id="table for a text"),
+    pytest.param("a = " + "9" * 5_000, "", "not TOML", "mend", id="number of many digits"),
+    pytest.param("name = 0x" + "f" * 9_000, "name", "a number of 36000 bits", "short name", id="hexadecimal digits"),
+    pytest.param(within("workload.open_cases", "30", "0x" + "f" * 9_000), "workload.open_cases.most", "36000 bits",
+                 "1000000 or less", id="huge workload"),
     pytest.param("#" * (MOST_BYTES + 1), "", f"{MOST_BYTES + 1} bytes", "shorten", id="too long"),
 ]  # fmt: skip
 
