@@ -6,9 +6,10 @@ costs nothing: what was committed is found, what was not is decided again, to th
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import Final
 
@@ -24,8 +25,9 @@ LOG: Final = logging.getLogger("casetrail.recorder")
 BATCH: Final = 2000
 SAVE_EVERY: Final = 10_000
 CATCH_UP_WAIT: Final = 30.0
-PASSED_THROUGH: Final = frozenset({"traceparent"})
-"""Headers that go on from an action to its event (W3C Trace Context). Nothing that matters is in a header."""
+TRACEPARENT: Final = "traceparent"
+TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""The header that goes on from an action to its event (W3C Trace Context, 3.2). Nothing that matters is in a header."""
 
 
 class RecorderFault(LogError):
@@ -104,8 +106,7 @@ class OwnedPartition:
         entries = []
         for record, case_id in zip(pending, owners, strict=True):
             value = answer(self.store.cache.history(case_id), record, self.log.name, self.log.partitions)
-            headers = tuple(header for header in record.headers if header[0] in PASSED_THROUGH)
-            entries.append(Entry(case_id.encode(), value, self.partition, headers))
+            entries.append(Entry(case_id.encode(), value, self.partition, _passed_through(record)))
         if entries:
             self.writer.append(entries)
             self.next_action = pending[-1].offset + 1
@@ -215,6 +216,12 @@ def _answered_action(event: Record) -> int:
         raise RecorderFault(
             f"partition {event.partition}, offset {event.offset} of the events holds no event"
         ) from error
+
+
+def _passed_through(record: Record) -> tuple[tuple[str, bytes], ...]:
+    """The first trace of a record that is one: others could make its event larger than the log takes."""
+    traces = (one for one in record.headers if one[0] == TRACEPARENT and TRACE.fullmatch(one[1]))
+    return tuple(islice(traces, 1))
 
 
 def _case_ids(records: Iterable[Record]) -> list[str]:

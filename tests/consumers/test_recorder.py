@@ -15,7 +15,7 @@ from casetrail.eventlog.codec import Event, decode_event, encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import WriterFenced
 from casetrail.eventlog.hashing import NO_HASH, leaf_hash
-from casetrail.eventlog.limits import ACTION_BYTES, EVENT_BYTES
+from casetrail.eventlog.limits import ACTION_BYTES, EVENT_BYTES, MOST_BYTES
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Entry, Log, Record, Topic
@@ -237,9 +237,21 @@ def test_a_partner_may_not_assign(log: Log) -> None:
     assert (last.body.kind, last.body.code) == ("Assigned", "role-may-not")
 
 
+TRACE = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+
+
 def test_traceparent_goes_on_to_the_event(log: Log) -> None:
     value = encode_action(action(report(), INTAKE))
-    headers = (("traceparent", b"00-1-2-01"), ("other", b"x"))
-    log.append(Topic.ACTIONS, [Entry(b"C-1", value, headers=headers)])
+    log.append(Topic.ACTIONS, [Entry(b"C-1", value, headers=(TRACE, ("other", b"x")))])
     record_all(log)
-    assert records(log)[0].headers == (("traceparent", b"00-1-2-01"),)
+    assert records(log)[0].headers == (TRACE,)
+
+
+def test_no_header_keeps_an_action_from_being_answered(log: Log) -> None:
+    value = encode_action(action(report(), INTAKE))
+    room = MOST_BYTES - len(b"C-1") - len(value)
+    whole = ("traceparent", b"0" * (room - len("traceparent")))
+    hostile = [(whole,), (("traceparent", b"\x1b[2J\r\nx: y"), TRACE), (TRACE,) * 500]
+    log.append(Topic.ACTIONS, [Entry(b"C-1", value, headers=headers) for headers in hostile])
+    record_all(log)
+    assert [record.headers for record in records(log)] == [(), (TRACE,), (TRACE,)]
