@@ -30,10 +30,25 @@ def due_after(
     left = limit
     if left <= NONE:
         return start
+    if not pauses:  # what most clocks are reckoned by, in less time
+        return _due_unpaused(_known(start), left, calendar)
     for begins, ends in _counting(_known(start), LAST, calendar, pauses):
         if ends - begins >= left:
             return begins + left
         left -= ends - begins
+    return LAST
+
+
+def _due_unpaused(start: datetime, left: timedelta, calendar: Calendar | None) -> datetime:
+    if calendar is None:
+        return start + left if LAST - start >= left else LAST
+    for ordinal in range(max(calendar.local_ordinal(start), FIRST_DAY), LAST_DAY):
+        hours = calendar.hours(ordinal)
+        if hours is not None and hours[1] > start:
+            begins = max(hours[0], start)
+            if hours[1] - begins >= left:
+                return begins + left
+            left -= hours[1] - begins
     return LAST
 
 
@@ -43,7 +58,7 @@ def elapsed(start: datetime, end: datetime, calendar: Calendar | None = None, pa
 
 
 def _known(moment: datetime) -> datetime:
-    return min(max(moment, FIRST), LAST)
+    return moment if FIRST <= moment <= LAST else min(max(moment, FIRST), LAST)
 
 
 def _counting(start: datetime, end: datetime, calendar: Calendar | None, pauses: Sequence[Span]) -> Iterator[Span]:

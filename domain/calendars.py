@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -110,6 +111,10 @@ class Calendar:
     saturday_to_friday: bool = False
     sunday_to_monday: bool = False
 
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
     _hours: dict[int, Hours | None] = field(default_factory=dict, init=False, repr=False, compare=False)
     _kept: dict[int, frozenset[date]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -130,7 +135,7 @@ class Calendar:
 
     def local_ordinal(self, moment: datetime) -> int:
         """The ordinal of the day that the office's clocks show at a moment, which lies between the days that are known."""
-        return moment.astimezone(ZoneInfo(self.time_zone)).toordinal()
+        return moment.astimezone(self._zone).toordinal()
 
     def _hours_of(self, day: date) -> Hours | None:
         if not self.is_business_day(day):

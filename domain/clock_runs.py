@@ -28,6 +28,10 @@ ACTS: Final = frozenset(
     {Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.REVIEWED}
 )
 """What may be done at any time, and follows from nothing."""
+CORRECTING: Final = frozenset({ReportReceived, FactCorrected})
+HANDING_OVER: Final = frozenset({Assigned, Reassigned})
+STATING: Final = frozenset({Suspended, DecisionExtended})
+"""Kinds of body, looked up by their type: it is done for every event."""
 NONE: Final[frozenset[Happening]] = frozenset()
 WITHDRAWN: Final = frozenset({Happening.REFERRAL_WITHDRAWN, Happening.CONCERN_CLOSED})
 """After these nobody owes anything for the referral or concern any longer."""
@@ -130,9 +134,10 @@ class Runs:
         if action is None or change is None:
             return
         case, body, before, found = self.case, event.body, change.before, change.found
-        if isinstance(body, ReportReceived | FactCorrected) and body.offences:
+        kind = type(body)
+        if kind in CORRECTING and isinstance(body, ReportReceived | FactCorrected) and body.offences:
             self.offences = body.offences
-        if before.holder != case.facts.holder or isinstance(body, Assigned | Reassigned):
+        if before.holder != case.facts.holder or kind in HANDING_OVER:
             self.holder_left = False
         number = event.originator_version
         for one in found:
@@ -147,7 +152,7 @@ class Runs:
             self._merged = at, number
         for one in found:
             others = {other.what for other in found} - {one.what} if len(found) > 1 else NONE
-            self._start(one, others, at, number, _stated(body))
+            self._start(one, others, at, number, _stated(body) if kind in STATING else None)
         self._suspend(event, action, at)
 
     def leave(self, until: datetime) -> None:
@@ -233,6 +238,8 @@ class Runs:
     def _suspend(self, event: Recorded, action: Action, at: datetime) -> None:
         """A suspension counts from when it is recorded (nobody can pause the past), and to its review date at most."""
         body = action.body
+        if not (self.suspended or isinstance(body, Suspended)):
+            return
         if isinstance(body, Suspended):
             begins = at if action.imported is not None else max(at, event.timestamp)
             self._resume(begins)
@@ -275,6 +282,8 @@ def received_at(history: Sequence[Recorded]) -> datetime | None:
     number, found = 0, None
     for event in history:
         body = event.body
+        if type(body) not in CORRECTING:
+            continue
         if isinstance(body, ReportReceived) and event.action is not None:
             number, found = event.originator_version, event.action.occurred_at
         elif isinstance(body, FactCorrected) and found is not None and body.corrects == number and body.happened_at:

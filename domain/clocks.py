@@ -118,12 +118,14 @@ def judged_run(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetim
     """One run, judged, in a case that is of the kinds ``fitting``."""
     rule = run.rule
     pauses = runs.suspended if rule.pausable else ()
-    limit = next((limit for condition, limit in rule.instead if condition in fitting), rule.limit)
-    due = due_after(run.started_at, limit.length(rule.calendar), rule.calendar, pauses)
+    limit = rule.limit
+    if rule.instead:
+        limit = next((limit for condition, limit in rule.instead if condition in fitting), limit)
+    due = due_after(run.started_at, rule.lengths[limit], rule.calendar, pauses)
     if rule.stated_date and run.stated is not None:
         due = min(due, run.stated)
     if run.ended_at is None:
-        paused = any(begins <= now < ends for begins, ends in pauses)
+        paused = bool(pauses) and any(begins <= now < ends for begins, ends in pauses)
         state = ClockState.MISSED if now > due else ClockState.PAUSED if paused else ClockState.RUNNING
     elif run.ended_at <= due:
         state = ClockState.MET if run.met else ClockState.LAPSED

@@ -25,6 +25,7 @@ from casetrail.domain.referral import (
     ReferralMade,
     ReferralWithdrawn,
 )
+from casetrail.domain.status import OPEN, Status
 from casetrail.domain.suspension import Resumed, Suspended
 
 
@@ -120,10 +121,11 @@ ABOUT_A_CONCERN: Final = frozenset({Happening.CONCERN_RAISED})
 
 
 class Change(NamedTuple):
-    """What an accepted action has changed: how the case was before it, what happened, and whether it is open after it."""
+    """What an accepted action has changed: how the case was before it, what happened, and where it stands after it."""
 
     before: Before
     found: list[Happened]
+    status: Status
     is_open: bool
 
 
@@ -135,11 +137,12 @@ def bring_on(case: Case, event: Recorded) -> Change | None:
         return None
     before = Before.of(case)
     case.fold(event.originator_version, event.timestamp, action, body)
-    is_open = case.is_open
+    status = case.status
+    is_open = status in OPEN
     plain = PLAIN.get(type(body))
     found = [Happened(plain)] if plain else list(_by_kind(before, body, case))
     found += _by_change(before, body, case, is_open)
-    return Change(before, found, is_open)
+    return Change(before, found, status, is_open)
 
 
 def _by_kind(before: Before, body: Body, case: Case) -> Iterator[Happened]:

@@ -108,9 +108,14 @@ class ClockRule:
     acute: bool = False
 
     @cached_property
+    def lengths(self) -> Mapping[Limit, timedelta]:
+        """The time that counts of each of its limits."""
+        return {limit: limit.length(self.calendar) for limit in (self.limit, *(limit for _, limit in self.instead))}
+
+    @cached_property
     def shortest(self) -> timedelta:
         """It never runs out sooner: on a calendar, or with pauses, it takes longer."""
-        return min(limit.length(self.calendar) for limit in (self.limit, *(limit for _, limit in self.instead)))
+        return min(self.lengths.values())
 
     @property
     def has_subject(self) -> bool:

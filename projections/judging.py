@@ -177,7 +177,14 @@ def token_of(kind: TokenKind, value: bytes) -> bytes:
 
 def trace_row(trace: Trace) -> Row:
     """The row of a trace."""
-    return trace.case_id, micros(trace.known_at), json.dumps(_plain(trace))
+    report, tokens = _plain(trace.report), [(kind, value.hex()) for kind, value in trace.tokens]
+    idle = [
+        (micros(one.since), micros(one.until), one.has_ended, _plain(one.after), _plain(one.until_event))
+        for one in trace.idle
+    ]
+    links = [(one.other, micros(one.known_at), _plain(one.event)) for one in trace.links]
+    plain = (*trace[:4], trace.partners, tokens, report, micros(trace.known_at), idle, links)
+    return trace.case_id, micros(trace.known_at), json.dumps(plain)
 
 
 def load_trace(text: str) -> Trace:
@@ -200,14 +207,8 @@ def load_trace(text: str) -> Trace:
     )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return micros(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return value
+def _plain(event: Evidence | None) -> tuple[str, int, str] | None:
+    return None if event is None else (event.case_id, event.number, event.hash.hex())
 
 
 def _moment(at: int) -> datetime:

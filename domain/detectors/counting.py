@@ -1,16 +1,23 @@
 """What a case adds to the counts over persons, units and months: one thing after the other, as it was recorded."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from casetrail.domain.actions import Body
 from casetrail.domain.closure import ClosureRequested
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.suspension import Suspended
 
+ENDING: Final[Mapping[type[Body], tuple[str, str]]] = {
+    ClosureRequested: ("Disposition", "disposition"),
+    Suspended: ("SuspensionReason", "reason"),
+    ScreenedOut: ("ScreeningReason", "reason"),
+}
+"""What lets work end or rest: the vocabulary of the code, and the field that has it."""
 QUICK: Final = timedelta(minutes=1)
 """A closure that is approved within this time of being asked for was not read."""
 
@@ -79,17 +86,22 @@ def counted(history: History, late: Callable[[datetime], timedelta]) -> Iterator
             if held is not None:
                 yield Counted(Group(What.GIVEN, Person(unit, held), day), step)
             holder = held
-        body = step.body
-        actor = Person(unit, step.action.actor.id)
-        if isinstance(body, ClosureRequested):
+        kind = type(step.action.body)
+        if kind is ClosureRequested:
             asked = step
-            yield Counted(Group(What.ENDED, actor, day, f"Disposition:{body.disposition}"), step)
-        elif isinstance(body, Suspended):
-            yield Counted(Group(What.ENDED, actor, day, f"SuspensionReason:{body.reason}"), step)
-        elif isinstance(body, ScreenedOut):
-            yield Counted(Group(What.ENDED, actor, day, f"ScreeningReason:{body.reason}"), step)
+        if kind in ENDING:
+            yield _ended(unit, day, step)
         elif Happening.CLOSED in step.what and asked is not None:
             quick = step.known_at - asked.known_at < QUICK and step.action.imported is None
-            yield Counted(Group(What.APPROVED, actor, day, asked.action.actor.id, quick), step)
+            supervisor = Person(unit, step.action.actor.id)
+            yield Counted(Group(What.APPROVED, supervisor, day, asked.action.actor.id, quick), step)
         if step.is_act and step.action.imported is None:
-            yield Counted(Group(What.ENTERED, actor, day, "", step.known_at - step.at > late(step.known_at)), step)
+            is_late = step.known_at - step.at > late(step.known_at)
+            yield Counted(Group(What.ENTERED, Person(unit, step.action.actor.id), day, "", is_late), step)
+
+
+def _ended(unit: str, day: date, step: Step) -> Counted:
+    body: Any = step.body
+    vocabulary, field = ENDING[type(body)]
+    key = f"{vocabulary}:{getattr(body, field)}"
+    return Counted(Group(What.ENDED, Person(unit, step.action.actor.id), day, key), step)

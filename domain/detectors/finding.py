@@ -115,8 +115,10 @@ def of_case(
 
     None where it was settled by then, or is still to come.
     """
-    since = max(since, *(step.known_at for step in steps))
-    if (now if settled is None else min(settled.known_at, now)) <= since:
+    for step in steps:
+        if step.known_at > since:
+            since = step.known_at
+    if now <= since or (settled is not None and settled.known_at <= since):
         return None
     facts = history.case.facts
     is_settled = settled is not None and settled.known_at <= now

@@ -23,6 +23,7 @@ from casetrail.domain.policy import Condition, InForce
 from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
 
+TELL_OF_RECEIPT: Final = frozenset({ReportReceived, FactCorrected})
 WORK: Final = frozenset({Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP})
 """Investigative acts. Notes, reviews and reassignments are none."""
 
@@ -95,7 +96,7 @@ class History:
         self._known_at = known_at = max(known_at, self._known_at)
         what = frozenset([one.what for one in change.found])
         step = Step(
-            event.originator_version, leaf, action.occurred_at, known_at, what, action, case.status,
+            event.originator_version, leaf, action.occurred_at, known_at, what, action, change.status,
             change.before.holder, case.facts.holder, change.is_open, not WORK.isdisjoint(what),
         )  # fmt: skip
         for one in what:
@@ -106,7 +107,9 @@ class History:
         return change
 
     def _receive(self, step: Step) -> None:
-        body = step.body
+        body = step.action.body
+        if type(body) not in TELL_OF_RECEIPT:
+            return
         if isinstance(body, ReportReceived):
             self.receipts.append((step.at, step.known_at))
             self.conditions = conditions_of(body.immediate_danger, body.offences)
@@ -117,8 +120,8 @@ class History:
         return self.case.kinds[number - 1] == ReportReceived.__name__
 
     def _rest(self, step: Step) -> None:
-        body = step.body
-        if isinstance(body, Suspended) or self.case.facts.suspended_until is None:
+        body = step.action.body
+        if isinstance(body, Suspended) or (self.rests and self.case.facts.suspended_until is None):
             if self.rests and self.rests[-1][1] > step.known_at:
                 self.rests[-1] = (self.rests[-1][0], step.known_at)
             if isinstance(body, Suspended) and body.review_at > step.known_at:
