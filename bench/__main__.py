@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import audit_replay, intake, notary, queries, rebuild, sunlight, verify
+from bench import audit_replay, intake, judge, notary, queries, rebuild, sunlight, verify
 from bench.servers import servers
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[str, str, Path, float, int], Rows]] = {
     "audit-replay": lambda broker, _postgres, folder, scale, _: audit_replay.run(broker, folder, scale),
     "verify": lambda broker, _postgres, folder, scale, runs: verify.run(broker, folder, scale, runs),
     "notary": lambda broker, _postgres, folder, scale, runs: notary.run(broker, folder, scale, runs),
+    "judge": lambda _broker, _postgres, folder, scale, _: judge.run(folder, scale),
     "sunlight": lambda _broker, _postgres, folder, scale, runs: sunlight.run(folder, scale, runs),
 }
 """Each part: from broker, PostgreSQL, a folder, the scale and the number of runs to its rows."""
