@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from multiprocessing import resource_tracker
 from typing import Any, ClassVar, Final
 
 from textual.app import App
@@ -66,6 +67,7 @@ class Board(App[None]):
         super().__init__(
             ansi_color=True if "NO_COLOR" in os.environ else None
         )  # then colours are the terminal's, and left out
+        resource_tracker.ensure_running()  # while there still is a real stderr: processes that rebuild views need it
         self.source, self.asked, self.refresh_every, self.snapshot = source, asked, refresh, first
         self.facts: LogFacts | None = None
         self.read_at = context.now()

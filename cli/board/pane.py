@@ -52,7 +52,7 @@ class Pane(DataTable[Text]):
     def fill(self) -> None:
         """Show the rows that fit the filter, in order, as wide as there is room."""
         before = self._identity()
-        rows = [row for row in self.section.rows if fits(self.section.key, row, self.words)]
+        rows = [row for row in self.section.rows if not self.words or fits(self.section.key, row, self.words)]
         self.chosen = rows if self.sorted_by is None else in_order(rows, self.sorted_by, self.descending)
         if self.size.width <= 0:  # it is not on the screen: it is filled when it comes there
             return

@@ -175,6 +175,6 @@ def _holds(database: "Database", asked: Asked, at: datetime) -> list[Row]:
     rows = []
     for row in who_holds(database, at, asked.unit, asked.agency):
         since = left.get(row["holder"], [])
-        note = f"left {min(since):%Y-%m-%d}: {len(since)} held by nobody" if since else None
+        note = f"LEFT {min(since):%Y-%m-%d}: {len(since)}" if since else None
         rows.append({**row, "left_at": min(since, default=None), "left_behind": len(since), "note": note})
     return sorted(rows, key=lambda row: (row["holder"] is not None, row["left_at"] is None))

@@ -179,7 +179,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Holds",
         (Column("holder", "Holder", 24, text=_holder), Column("open_cases", "Open", 6),
          Column("overdue", "Overdue", 7, text=_count), Column("suspended", "Suspended", 9, text=_count),
-         Column("next_due_at", "Next due (UTC)", 16, text=minute), Column("note", "", 30)),
+         Column("next_due_at", "Next due (UTC)", 16, text=minute), Column("note", "Gone", 30)),
         ("holder", "open_cases", "overdue", "suspended", "next_due_at", "left_at", "left_behind"),
     ),
     "seen": Kind(

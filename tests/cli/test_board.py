@@ -128,7 +128,7 @@ def test_what_nobody_holds_comes_first_then_what_those_have_left_who_have_gone(s
     register(shift, "person-left", "--person", "det.01")
     holds = snapshot(shift).section("holds").rows
     assert [(row["holder"], row["left_behind"]) for row in holds] == [(None, 0), ("det.01", 1), ("det.02", 0)]
-    assert "held by nobody" in holds[1]["note"]
+    assert holds[1]["note"].startswith("LEFT") and holds[2]["note"] is None
 
 
 @pytest.fixture
@@ -247,3 +247,17 @@ def test_columns_are_sorted_by_what_they_mean_and_what_is_missing_stands_last() 
     ]
     assert [length(row["late"]) for row in in_order(rows, late, False)] == ["9 h 0 m", "10 h 0 m", "3 d 0 h", ""]
     assert [length(row["late"]) for row in in_order(rows, late, True)] == ["3 d 0 h", "10 h 0 m", "9 h 0 m", ""]
+
+
+# --- on PostgreSQL ---
+
+
+@pytest.mark.postgres
+def test_the_board_is_the_same_on_postgresql(shift: Shell, postgres_database: str) -> None:
+    shift.run("--views", postgres_database, "views", "rebuild")
+    views = Views(Config(log=f"sqlite:{shift.log}", views=postgres_database))
+    assert views.snapshot(Asked(at=MONTH)) == snapshot(shift)
+    for target in (Target("case", "OLD"), Target("holder", "det.01"), Target("event", "OLD#1")):
+        assert views.page(target, Asked(at=MONTH)) == Views(Config(log=f"sqlite:{shift.log}")).page(
+            target, Asked(at=MONTH)
+        )

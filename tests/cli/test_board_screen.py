@@ -1,111 +1,29 @@
 """The board on a terminal, used by its keys: on a real log, and on a source that fails, hangs and says hostile things."""
 
-import asyncio
-import html
 import os
 import pty
 import re
 import subprocess
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Event
-from typing import Any, Final
+from multiprocessing import resource_tracker
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from casetrail.cli.board.app import Board
-from casetrail.cli.board.pane import Pane
-from casetrail.cli.board.reading import Source, Views
-from casetrail.cli.board.rows import Asked, LogFacts, Page, Row, Section, Snapshot, Target
+from casetrail.cli.board.reading import Views
+from casetrail.cli.board.rows import Asked, Row, Snapshot
 from casetrail.cli.board.screens import HelpScreen, PageScreen
 from casetrail.cli.config import Config
 from casetrail.domain.values import iso
+from casetrail.projections import rebuild
 from casetrail.projections.errors import ViewUnreachable
+from tests.cli.boards import LARGE, SMALL, Told, late, screen, shown, until, used
 from tests.cli.shell import INTAKE, PROGRAM, SERGEANT, Shell, environment
 from tests.cli.test_hostile_strings import HOSTILE, assert_harmless
-
-NOW: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-SMALL: Final = (80, 24)
-LARGE: Final = (160, 50)
-TEXT: Final = re.compile(r"<text[^>]*>(.*?)</text>")
-
-Use = Callable[[Pilot[None], Board], Awaitable[None]]
-
-
-def used(
-    source: Source, use: Use, size: tuple[int, int] = SMALL, asked: Asked | None = None, refresh: float = 3600
-) -> None:
-    """Use a board by its keys."""
-
-    async def run() -> None:
-        question = asked or Asked(at=NOW)
-        app = Board(source, question, refresh, source.snapshot(question))
-        async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: not app.views.is_busy and not app.log_reader.is_busy)
-            await use(pilot, app)
-
-    asyncio.run(run())
-
-
-async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    for _ in range(400):
-        await pilot.pause(0.01)
-        if true():
-            return
-    raise AssertionError("it does not become so")
-
-
-def screen(app: Board) -> str:
-    """All that stands on the screen."""
-    return html.unescape(" ".join(TEXT.findall(app.export_screenshot()))).replace("\xa0", " ")
-
-
-def shown(app: Board, key: str) -> list[list[str]]:
-    """The cells of a table, as they are shown."""
-    pane = app.screen.query_one(f"#{key}", Pane)
-    return [[cell.plain for cell in pane.get_row_at(number)] for number in range(pane.row_count)]
-
-
-def late(case_id: str, hours: int, **more: Any) -> Row:
-    return {
-        "case_id": case_id, "clock": "screening", "subject": None, "owed_by": "u/intake", "unit": "u", "told": ["holder"],
-        "due_at": NOW - timedelta(hours=hours), "late": timedelta(hours=hours), **more,
-    }  # fmt: skip
-
-
-class Told:
-    """A source that says what it is told to say, fails when it is told to, and remembers what it was asked."""
-
-    def __init__(self, *overdue: Row, **others: list[Row]) -> None:
-        self.asked: list[Asked] = []
-        self.fails: Exception | None = None
-        self.log_fails: Exception | None = None
-        self.answers = Event()
-        self.answers.set()
-        self.sections = {"overdue": list(overdue), "due": [], "escalations": [], "findings": [], "holds": [], **others}
-
-    def snapshot(self, asked: Asked) -> Snapshot:
-        self.asked.append(asked)
-        self.answers.wait(30)
-        if self.fails is not None:
-            raise self.fails
-        sections = tuple(Section(key, rows, len(rows)) for key, rows in self.sections.items())
-        return Snapshot("metro", asked.at or NOW, sections, ("u", "v"))
-
-    def log_facts(self) -> LogFacts:
-        if self.log_fails is not None:
-            raise self.log_fails
-        return LogFacts({}, None)
-
-    def page(self, target: Target, asked: Asked) -> Page:
-        if self.fails is not None:
-            raise self.fails
-        return Page(f"{target.kind} {target.id}", (("says", "[b]said[/b]"),), (Section("history", [], 0),))
-
 
 # --- on a real log ---
 
@@ -156,6 +74,25 @@ def test_the_board_shows_what_happens_and_survives_that_its_views_are_rebuilt(sh
         await pilot.press("r")
         await until(pilot, lambda: not app.views.is_busy)
         assert (shown(app, "overdue"), app.troubles) == (before, {})
+
+    used(views_of(shift), use, asked=Asked())
+
+
+def test_views_are_rebuilt_by_several_processes_under_a_running_board(
+    shift: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views_of(shift).snapshot(Asked())
+    monkeypatch.setattr(rebuild, "FEW", 0)
+    tracker: Any = resource_tracker
+    tracker._resource_tracker._stop()  # as in a program that has just begun
+
+    async def use(pilot: Pilot[None], app: Board) -> None:
+        for file in shift.folder.glob("log.db.views*"):
+            file.unlink()
+        await pilot.press("r")
+        await until(pilot, lambda: not app.views.is_busy)
+        await pilot.pause()
+        assert app.troubles == {}
 
     used(views_of(shift), use, asked=Asked())
 
@@ -378,40 +315,39 @@ def test_the_views_are_read_again_and_again_by_themselves() -> None:
 # --- what others wrote ---
 
 
+TEXTS = (
+    "[bold red]x[/] [link=http://x]y[/link]",
+    "[/nonsense]",
+    "[",
+    HOSTILE["clears the screen"],
+    HOSTILE["right to left"],
+)
+
+
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
 def test_hostile_texts_are_shown_as_what_they_are(size: tuple[int, int]) -> None:
     """No id can be like this; whoever can write to the database of the views can put anything there."""
-    for text in (
-        "[bold red]x[/] [link=http://x]y[/link]",
-        "[/nonsense]",
-        "[",
-        HOSTILE["clears the screen"] + "[",
-        HOSTILE["right to left"] + "[",
-    ):
-        holder = {"holder": text, "open_cases": 1, "overdue": 1, "suspended": 0, "next_due_at": None, "note": text}
-        finding = {"finding": "f", "about": "case", "subject": text, "detector": "d", "age": timedelta(1), "says": text}
-        source = Told(late(text, 5, unit=text), findings=[finding], holds=[holder])
-        shot: list[str] = []
+    held = {"open_cases": 1, "overdue": 1, "suspended": 0, "next_due_at": None}
+    found = {"finding": "f", "about": "case", "detector": "d", "age": timedelta(1)}
+    source = Told(
+        *(late(text, 5, unit=text) for text in TEXTS),
+        findings=[{**found, "subject": text, "says": text} for text in TEXTS],
+        holds=[{**held, "holder": text, "note": text} for text in TEXTS],
+    )
 
-        async def use(pilot: Pilot[None], app: Board, text: str = text, shot: list[str] = shot) -> None:
-            cells = [shown(app, "overdue")[0][1]]
-            for key, table, column in (("4", "findings", 4), ("5", "holds", 0)):
-                await pilot.press(key)
-                await pilot.pause()
-                cells.append(shown(app, table)[0][column])
-            await pilot.press("1")
-            assert all(cell.isprintable() for cell in cells)
-            beginning = text[:6] if text.isprintable() else "\\u"
-            assert all(beginning in cell for cell in cells), cells
-            shot.append(screen(app))
-            await pilot.press("f", "[", "enter", "enter")
-            await until(pilot, lambda: isinstance(app.screen, PageScreen))
+    async def use(pilot: Pilot[None], app: Board) -> None:
+        for key, table, column in (("1", "overdue", 1), ("4", "findings", 4), ("5", "holds", 0)):
+            await pilot.press(key)
             await pilot.pause()
-            shot.append(screen(app))
-            assert "[b]said[/b]" in shot[-1]
+            assert_harmless(screen(app))
+            for text, row in zip(TEXTS, shown(app, table), strict=True):
+                assert row[column].startswith(text[:6] if text.isprintable() else "\\u"), row
+        await pilot.press("1", "f", "[", "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, PageScreen))
+        await pilot.pause()
+        assert TEXTS[0] in screen(app) and "[b]said[/b]" in screen(app)
 
-        used(source, use, size)
-        assert_harmless("".join(shot))
+    used(source, use, size)
 
 
 def test_a_unit_with_brackets_is_no_markup() -> None:
