@@ -14,7 +14,7 @@ from tests.servers.postgres import Postgres
 ROOT: Final = Path(__file__).resolve().parents[2]
 CASETRAIL: Final = (sys.executable, "-c", "from casetrail.cli.main import main; main()")
 PARTITIONS: Final = 4
-SMALL_DISK: Final = 3 * 1024 * 1024
+SMALL_DISK: Final = 64 * 1024 * 1024
 
 
 class Service:
