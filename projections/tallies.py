@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from casetrail.domain.detectors.counting import Group, Person, What
-from casetrail.domain.detectors.survey import MOST_EVIDENCE, Event, Survey, Tally, end_of_month
+from casetrail.domain.detectors.survey import MOST_EVIDENCE, Event, Survey, Tally, end_of_month, month_of
 from casetrail.domain.detectors.traces import TracesInMemory
 from casetrail.domain.values import EPOCH
 from casetrail.eventlog.hashing import leaf_hash
@@ -37,11 +37,13 @@ class StoredTally(Tally):
     def first(self) -> list[Event]:
         found: list[tuple[int, str, int]] = []
         for group in self._groups:
+            first, last = _days_of(group)
             condition = BY_PERSON if group.what in (What.GIVEN, What.GONE) else BY_DAY
             found += self._database.rows(
                 "SELECT known_at, case_id, number FROM counted WHERE agency = ? AND unit = ? AND person = ? AND what = ? "  # noqa: S608
-                f"AND day = ? AND key = ? AND marked = ? AND {condition} ORDER BY known_at, case_id, number LIMIT ?",
-                (self._agency, *group.person, group.what.value, days(group.day), group.key, int(group.marked),
+                f"AND day BETWEEN ? AND ? AND key = ? AND marked = ? AND {condition} "
+                "ORDER BY known_at, case_id, number LIMIT ?",
+                (self._agency, *group.person, group.what.value, first, last, group.key, int(group.marked),
                  MOST_EVIDENCE),
             )  # fmt: skip
         return [self._event(*one) for one in sorted(found)[:MOST_EVIDENCE]]
@@ -87,7 +89,8 @@ class Tallies:
     def add(self, month: str, group: Group) -> None:
         """Take in what was counted just now, if the month is in memory."""
         if month in self._months:
-            take(self._survey, group, 1)
+            day = group.day if group.what is What.APPROVED else group.day.replace(day=1)
+            take(self._survey, group._replace(day=day), 1)
 
     def forget(self, month: str) -> None:
         """Read the month anew when it is wanted again."""
@@ -95,16 +98,24 @@ class Tallies:
         self._survey.forget(month)
 
     def _load(self, month: str) -> None:
-        last = days(end_of_month(month).date()) - 1
+        first, last = days(date.fromisoformat(f"{month}-01")), days(end_of_month(month).date()) - 1
         rows = self._database.rows(
-            "SELECT what, unit, person, day, key, marked, count(*) FROM counted WHERE agency = ? "  # noqa: S608
-            f"AND day BETWEEN ? AND ? AND {BY_DAY} GROUP BY day, what, unit, person, key, marked",
-            (self._agency, days(date.fromisoformat(f"{month}-01")), last),
+            "SELECT what, unit, person, CASE WHEN what = 'approved' THEN day ELSE ? END AS at, key, marked, count(*) "  # noqa: S608
+            f"FROM counted WHERE agency = ? AND day BETWEEN ? AND ? AND {BY_DAY} "
+            "GROUP BY what, unit, person, at, key, marked",
+            (first, self._agency, first, last),
         )
         for what, unit, person, day, key, marked, count in rows:
             at = FIRST_DAY + day * timedelta(days=1)
             take(self._survey, Group(What(what), Person(unit, person), at, key, bool(marked)), count)
         self._months.add(month)
+
+
+def _days_of(group: Group) -> tuple[int, int]:
+    """From which day to which its events are: only approvals are told apart by the day."""
+    if group.what in (What.ENDED, What.ENTERED):
+        return days(group.day), days(end_of_month(month_of(group.day)).date()) - 1
+    return days(group.day), days(group.day)
 
 
 def take(survey: Survey, group: Group, count: int) -> None:

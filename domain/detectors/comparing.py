@@ -85,20 +85,22 @@ def _codes(month: str, survey: Survey, standard: Settings) -> Iterator[tuple[Sus
     """What is tested of a month: of each person and unit, every code that was used then or in the months before."""
     earlier = [months_before(month, number) for number in range(1, standard.number("months") + 1)]
     past = [survey.endings[one] for one in earlier if one in survey.endings]
+    least_before, least = standard.number("least_before"), standard.number("least")
     for person, found in survey.endings[month].items():
-        before: Counter[Ending] = Counter()
+        before: dict[Ending, int] = {}
         for counts in past:
             if person in counts:
-                before.update({ending: tally.count for ending, tally in counts[person].items()})
-        of_before, of = before.total(), sum(tally.count for tally in found.values())
-        if of_before < standard.number("least_before"):
+                for ending, one in counts[person].items():
+                    before[ending] = before.get(ending, 0) + one.count
+        of_before, of = sum(before.values()), sum(one.count for one in found.values())
+        if of_before < least_before:
             continue
         for ending in sorted({*found, *before}):
             tally = found.get(ending)
             count = 0 if tally is None else tally.count
-            says = f"{ending.code}: {count} of {of} in {month}, {before[ending]} of {of_before} before"
-            seen = Seen(count, of, before[ending], of_before)
-            yield Suspicion(person, tally, says, count >= standard.number("least")), seen
+            before_of_it = before.get(ending, 0)
+            says = f"{ending.code}: {count} of {of} in {month}, {before_of_it} of {of_before} before"
+            yield Suspicion(person, tally, says, count >= least), Seen(count, of, before_of_it, of_before)
 
 
 @detector(
@@ -209,16 +211,19 @@ def late_entries(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
 def _entered(month: str, survey: Survey, standard: Settings) -> Iterator[tuple[Suspicion, Seen]]:
     """What is tested of a month: everybody who entered something, against the others of the unit."""
     months = [months_before(month, number) for number in range(standard.number("months") + 1)]
-    late, count = Counter[Person](), Counter[Person]()
+    late: dict[Person, int] = {}
+    count: dict[Person, int] = {}
     for one in months:
-        if one in survey.entries:
-            for person, entries in survey.entries[one].items():
-                for whom in (person, Person(person.unit, "")):
-                    late[whom] += entries.late.count
-                    count[whom] += entries.count
+        for person, entries in survey.entries[one].items() if one in survey.entries else ():
+            late[person] = late.get(person, 0) + entries.late.count
+            count[person] = count.get(person, 0) + entries.count
+    late_in, count_in = Counter[str](), Counter[str]()
+    for person in count:
+        late_in[person.unit] += late[person]
+        count_in[person.unit] += count[person]
+    least = standard.number("least")
     for person, entries in survey.entries[month].items():
-        unit = Person(person.unit, "")
-        before, of_before = late[unit] - late[person], count[unit] - count[person]
+        before, of_before = late_in[person.unit] - late[person], count_in[person.unit] - count[person]
         says = f"entered {entries.late.count} of {entries.count} acts late, the others {before} of {of_before}"
         seen = Seen(entries.late.count, entries.count, before, of_before)
-        yield Suspicion(person, entries.late, says, entries.late.count >= standard.number("least")), seen
+        yield Suspicion(person, entries.late, says, entries.late.count >= least), seen
