@@ -8,7 +8,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, opened_keyring, pass_config
 from casetrail.cli.progress import progress_bar
-from casetrail.cli.render import fields
+from casetrail.cli.render import csv_cell, fields
 from casetrail.importing.importer import Importer
 from casetrail.publishing import connect
 
@@ -49,6 +49,7 @@ def import_file(
             mapping,
             rejects or file.with_name(f"{file.name}.rejects.csv"),
             progress_file or file.with_name(f"{file.name}.{connection.log.name}.progress"),
+            csv_cell,
             timeout,
             told,
         ).run()

@@ -9,7 +9,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, now, pass_config, zone_of
 from casetrail.cli.progress import progress_bar
-from casetrail.cli.render import emit, fields, harmless
+from casetrail.cli.render import csv_cell, emit, fields, harmless
 
 if TYPE_CHECKING:
     from casetrail.importing.errors import RowRefused
@@ -92,7 +92,7 @@ def _import(config: Config, staff: "Staff", file: Path, rejects: Path, timeout: 
 
     with (
         connect(config.log_url(), config.kafka) as connection,
-        opened_rejects(rejects, 1) as writer,
+        opened_rejects(rejects, 1, csv_cell) as writer,
         progress_bar("importing rows", lines_in(file)) as progress,
     ):
         submitter = Submitter(connection, summary, writer, timeout)

@@ -8,22 +8,18 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Final
 
 from casetrail.domain.actions import Action, Imported
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Topic
 from casetrail.importing.errors import ImportFailed, RowRefused
-from casetrail.importing.mapping import ImportMapping, mapping_for, read_settings
-from casetrail.importing.reading import NumberedRow, columns_of, file_hash, numbered_rows
+from casetrail.importing.mapping import ImportMapping, delimiter_of, mapping_for, read_settings
+from casetrail.importing.reading import CsvFile, NumberedRow, batches, file_hash
 from casetrail.importing.rows import Drafted, drafts, finish
-from casetrail.importing.submitting import Submitter, Summary, opened_rejects
+from casetrail.importing.submitting import Cell, Submitter, Summary, opened_rejects
 from casetrail.privacy.keyring import Keyring
 from casetrail.publishing import Connection
-
-BATCH: Final = 1000
 
 
 @dataclass
@@ -50,6 +46,7 @@ class Importer:
     mapping_file: Path
     rejects: Path
     progress_file: Path
+    cell: Cell
     timeout: float = 60.0
     told: Callable[[int], None] | None = None
     summary: Summary = field(default_factory=Summary)
@@ -57,17 +54,16 @@ class Importer:
     def run(self) -> Summary:
         """Import what is not in the log yet. Raises ``ImportFailed``, ``BadMapping``, ``LogUnreachable``."""
         settings = read_settings(self.mapping_file)
-        encoding, delimiter = settings.get("encoding", "utf-8"), settings.get("delimiter", ",")
+        opened = CsvFile(self.file, settings.get("encoding"), delimiter_of(settings))
         hashed = file_hash(self.file)
-        columns = columns_of(self.file, encoding, delimiter)
-        mapping = mapping_for(settings, frozenset(columns))
+        mapping = mapping_for(settings, frozenset(opened.columns))
         progress = self._progress(hashed)
         self.summary.resumed_after_line = progress.line
         if progress.done:
             self.summary.already_done = True
             return self.summary
-        rows = numbered_rows(self.file, columns, encoding, delimiter, progress.line)
-        with opened_rejects(self.rejects, progress.line) as writer:
+        rows = opened.rows(progress.line)
+        with opened_rejects(self.rejects, progress.line, self.cell) as writer:
             submitter = Submitter(self.connection, self.summary, writer, self.timeout)
             self._import(mapping, rows, hashed, progress, submitter)
         progress.done = True
@@ -114,7 +110,7 @@ class Importer:
         submitter: Submitter,
     ) -> None:
         keyring = self.keyring()
-        while batch := list(islice(rows, BATCH)):
+        for batch in batches(rows):
             drafted: list[tuple[int, Drafted]] = []
             for one in batch:
                 drafted += self._drafts(mapping, one, submitter)

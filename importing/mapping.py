@@ -65,8 +65,16 @@ def read_settings(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BadMapping(f"cannot read the mapping {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # that of tomllib, of a number of thousands of digits, or no UTF-8
         raise BadMapping(f"{path} is no TOML: {error}") from error
+
+
+def delimiter_of(settings: Mapping[str, Any]) -> str:
+    """What stands between the cells: one character. Raises ``BadMapping``."""
+    found = settings.get("delimiter", ",")
+    if not isinstance(found, str) or len(found) != 1 or found in '\r\n"':
+        raise BadMapping("'delimiter' must be one character, such as ; or a tab")
+    return found
 
 
 def mapping_for(settings: Mapping[str, Any], columns: frozenset[str]) -> ImportMapping:
@@ -84,7 +92,7 @@ def mapping_for(settings: Mapping[str, Any], columns: frozenset[str]) -> ImportM
     return ImportMapping(
         system=settings["system"],
         encoding=settings.get("encoding", "utf-8"),
-        delimiter=settings.get("delimiter", ","),
+        delimiter=delimiter_of(settings),
         zone=_zone(settings.get("time_zone")),
         time_formats=tuple(settings.get("time_formats", ())),
         case=Template(settings["case"], tables, columns),

@@ -1,15 +1,20 @@
-"""Reading a CSV file as a stream of numbered rows."""
+"""Reading a CSV file as a stream of numbered rows. Memory stays flat, whatever is in the file."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TextIO
 
-from casetrail.importing.errors import ImportFailed
+from casetrail.audit.reconciliation.text_files import Rows, encoding_of, named_columns, repeated
+from casetrail.domain.tables import shown
+from casetrail.importing.errors import BadMapping, ImportFailed
 
-MOST_FIELD: Final = 1024 * 1024
 CHUNK: Final = 1024 * 1024
+BATCH: Final = 1000
+MOST_WEIGHT: Final = 16 * 1024 * 1024
+CELL: Final = 100
+"""A batch ends with this many characters, a cell counting as ``CELL`` more."""
 
 
 class NumberedRow(NamedTuple):
@@ -32,45 +37,84 @@ def file_hash(path: Path) -> bytes:
     return made.digest()
 
 
-def columns_of(path: Path, encoding: str, delimiter: str) -> tuple[str, ...]:
-    """The names in a file's first line."""
-    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
-        header = next(csv.reader(file, delimiter=delimiter), None)
-    if not header:
-        raise ImportFailed(f"{path} is empty: the first line must name the columns")
-    names = tuple(name.strip().removeprefix("\ufeff") for name in header)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ImportFailed(f"{path} has the column '{twice[0]}' twice")
-    return names
+class CsvFile:
+    """A CSV file, opened: its columns are known, its rows are still to be read."""
 
+    def __init__(self, path: Path, encoding: Any = None, delimiter: str = ",") -> None:
+        """``encoding``: None for what the byte order mark says, else UTF-8. Raises ``ImportFailed``, ``BadMapping``."""
+        self._path, self._delimiter = path, delimiter
+        try:
+            self._encoding = encoding_of(path, encoding, self._refuse)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        except (LookupError, ValueError) as error:
+            raise BadMapping(f"there is no encoding '{encoding}'") from error
+        try:
+            with self._opened() as file:
+                header = self._rows(file).next()
+        except (OSError, csv.Error, UnicodeError) as error:
+            raise self._unreadable(error) from None  # what it was raised from would quote the file
+        self.columns = named_columns(header, self._refuse)
+        if twice := repeated(self.columns):
+            raise self._refuse(f"has the column {shown(twice[0])} twice")
 
-def numbered_rows(
-    path: Path, columns: tuple[str, ...], encoding: str, delimiter: str, after: int
-) -> Iterator[NumberedRow]:
-    """The rows that begin after line ``after``."""
-    csv.field_size_limit(MOST_FIELD)
-    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
-        reader = csv.reader(
-            file, delimiter=delimiter, strict=True
-        )  # a quote that is never closed is an error, not a cell
-        next(reader, None)
+    def rows(self, after: int = 1) -> Iterator[NumberedRow]:
+        """The rows that begin after line ``after``. Raises ``ImportFailed``."""
+        try:
+            with self._opened() as file:
+                rows = self._rows(file)
+                rows.next()
+                yield from self._numbered(rows, after)
+        except (OSError, UnicodeError) as error:
+            raise self._unreadable(error) from None
+
+    def _numbered(self, rows: Rows, after: int) -> Iterator[NumberedRow]:
         while True:
-            line = reader.line_num + 1
+            line = rows.line + 1
             try:
-                cells = next(reader)
-            except StopIteration:
-                return
+                cells = rows.next()
             except csv.Error as error:
-                yield NumberedRow(line, {}, f"is no CSV: {error}{_span(line, reader.line_num)}")
+                yield NumberedRow(line, {}, f"is no CSV: {error}{_span(line, rows.line)}")
                 continue
+            if cells is None:
+                return
             if line <= after or not cells:
                 continue
-            if len(cells) != len(columns):
-                problem = f"has {len(cells)} cells where the header has {len(columns)}{_span(line, reader.line_num)}"
-                yield NumberedRow(line, {}, problem)
+            if len(cells) != len(self.columns):
+                wrong = f"has {len(cells)} cells where the header has {len(self.columns)}{_span(line, rows.line)}"
+                yield NumberedRow(line, {}, wrong)
                 continue
-            yield NumberedRow(line, dict(zip(columns, cells, strict=True)), "")
+            yield NumberedRow(line, dict(zip(self.columns, cells, strict=True)), "")
+
+    def _opened(self) -> TextIO:
+        return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
+
+    def _rows(self, file: TextIO) -> Rows:
+        return Rows(file, self._delimiter, self._refuse)
+
+    def _refuse(self, why: str) -> ImportFailed:
+        return ImportFailed(f"{self._path} {why}")
+
+    def _unreadable(self, error: Exception) -> ImportFailed:
+        if isinstance(error, OSError):
+            return ImportFailed(f"cannot read {self._path}: {error.strerror}")
+        if isinstance(error, UnicodeError):  # its own text would quote the file
+            return self._refuse(f"is not in the encoding {self._encoding}")
+        return self._refuse(f"is no CSV file: {error}")
+
+
+def batches(rows: Iterable[NumberedRow], most: int = BATCH) -> Iterator[list[NumberedRow]]:
+    """The rows in batches of at most ``most``, for which memory has room however wide they are."""
+    batch: list[NumberedRow] = []
+    weight = 0
+    for one in rows:
+        batch.append(one)
+        weight += sum(map(len, one.row.values())) + CELL * len(one.row)
+        if len(batch) >= most or weight >= MOST_WEIGHT:
+            yield batch
+            batch, weight = [], 0
+    if batch:
+        yield batch
 
 
 def _span(first: int, last: int) -> str:

@@ -24,6 +24,7 @@ from casetrail.privacy.sealing import seal
 from casetrail.privacy.tokens import address_token, child_token, suspect_token
 
 TRUE: Final = frozenset({"1", "true", "yes", "y", "t", "on"})
+MOST_DIGITS: Final = 9
 FALSE: Final = frozenset({"0", "false", "no", "n", "f", "off"})
 
 
@@ -154,8 +155,8 @@ def _plain_value(kind: Any, text: str, column: str) -> Any:
             raise RowRefused(column, "is neither yes nor no")
         return text.lower() in TRUE
     if kind is int:
-        if not text.isdigit():
-            raise RowRefused(column, "is no number")
+        if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+            raise RowRefused(column, f"is no number of at most {MOST_DIGITS} digits")
         return int(text)
     if kind is ExceptionalConditions:
         return ExceptionalConditions(*[text.lower() in TRUE] * 4)

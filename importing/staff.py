@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -26,15 +25,14 @@ from casetrail.domain.registry import (
     registry_of,
     working,
 )
+from casetrail.domain.tables import shown
 from casetrail.domain.values import is_id, iso
 from casetrail.importing.errors import ImportFailed, RowRefused
-from casetrail.importing.reading import NumberedRow, columns_of, numbered_rows
+from casetrail.importing.reading import BATCH, CsvFile, NumberedRow, batches
 from casetrail.importing.rows import in_utc
 
 NEEDED: Final = ("person", "agency", "role", "joined")
 OPTIONAL: Final = ("unit", "left", "agency_kind")
-BATCH: Final = 1000
-ENCODING, DELIMITER = "utf-8", ","
 NO_GAP: Final = timedelta(days=1)
 
 Change = tuple[int, Action]
@@ -188,8 +186,9 @@ def changes(
 
     Raises ``ImportFailed`` where the file cannot be read, or has not the columns that it needs.
     """
-    rows = numbered_rows(file, staff_columns(file), ENCODING, DELIMITER, 1)
-    while batch := list(islice(rows, BATCH)):
+    opened = CsvFile(file)
+    check_columns(file, opened.columns)
+    for batch in batches(opened.rows(), BATCH):
         made: list[Change] = []
         for row in batch:
             try:
@@ -203,14 +202,14 @@ def changes(
     yield from (last[start : start + BATCH] for start in range(0, len(last), BATCH))
 
 
-def staff_columns(file: Path) -> tuple[str, ...]:
-    """The columns of a staff list. Raises ``ImportFailed`` where one is missing or unknown."""
-    columns = columns_of(file, ENCODING, DELIMITER)
+def check_columns(file: Path, columns: tuple[str, ...]) -> None:
+    """Raise ``ImportFailed`` where a staff list lacks a column, or has an unknown one."""
     for name in NEEDED:
         if name not in columns:
             raise ImportFailed(f"{file} has no column '{name}'; a staff list has {', '.join((*NEEDED, *OPTIONAL))}")
     unknown = sorted(set(columns) - {*NEEDED, *OPTIONAL})
     if unknown:
         known = ", ".join((*NEEDED, *OPTIONAL))
-        raise ImportFailed(f"{file} has the column '{unknown[0]}', which a staff list does not have; it has {known}")
-    return columns
+        raise ImportFailed(
+            f"{file} has the column {shown(unknown[0])}, which a staff list does not have; it has {known}"
+        )

@@ -1,7 +1,7 @@
 """Submitting what the rows of a file come to, and keeping what could not be taken: line, column and reason."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,24 @@ class Summary:
     already_done: bool = False
 
 
+Cell = Callable[[Any], str]
+"""How a value is written into a cell of CSV so that no spreadsheet takes it for a formula."""
+
+
+@dataclass
+class Rejects:
+    """Writes the rejects file: the name of a column is a stranger's text."""
+
+    rows: Any
+    cell: Cell
+
+    def write(self, line: int, column: str, reason: str) -> None:
+        """Write a row."""
+        self.rows.writerow(map(self.cell, (line, column, reason)))
+
+
 @contextmanager
-def opened_rejects(path: Path, line: int) -> Iterator[Any]:
+def opened_rejects(path: Path, line: int, cell: Cell) -> Iterator[Rejects]:
     """A writer of the rejects file: a new one, or, where line ``line`` of the import is done already, what goes on in it.
 
     Raises ``ImportFailed`` where it cannot be written.
@@ -45,7 +61,7 @@ def opened_rejects(path: Path, line: int) -> Iterator[Any]:
         writer = csv.writer(file, lineterminator="\r\n")
         if line == 1:
             writer.writerow(REJECTS)
-        yield writer
+        yield Rejects(writer, cell)
 
 
 @dataclass
@@ -54,13 +70,13 @@ class Submitter:
 
     connection: Connection
     summary: Summary
-    rejects: Any
+    rejects: Rejects
     timeout: float
 
     def refuse(self, line: int, refused: RowRefused) -> None:
         """Keep a row that could not be taken."""
         self.summary.refused_rows += 1
-        self.rejects.writerow((line, refused.column, refused.reason))
+        self.rejects.write(line, refused.column, refused.reason)
 
     def submit(self, actions: list[tuple[int, Action]]) -> Receipt | None:
         """Submit a batch and wait for its outcomes; the last receipt, None where nothing could be submitted."""
@@ -93,4 +109,4 @@ class Submitter:
             self.summary.rejected += 1
             kind = getattr(outcome.event.body, "kind", outcome.result)
             field_name = getattr(outcome.event.body, "field", None) or ""
-            self.rejects.writerow((line, field_name, f"{kind} was refused: {outcome.code}"))
+            self.rejects.write(line, field_name, f"{kind} was refused: {outcome.code}")

@@ -1,6 +1,5 @@
 """A ledger: somebody's own list of reports, read as a stream of lines. Names become tokens here, and go no further."""
 
-import codecs
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -18,14 +17,12 @@ from casetrail.audit.reconciliation.mapping import (
     mapping_for,
     offences_of,
 )
+from casetrail.audit.reconciliation.text_files import Rows, encoding_of, named_columns, repeated
 from casetrail.domain.codes import Offence
 from casetrail.domain.sealed import Token
 from casetrail.domain.values import is_id
 
-MOST_FIELD: Final = 1024 * 1024
-MOST_LINE: Final = 16 * MOST_FIELD
 CHUNK: Final = 1024 * 1024
-MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 class LedgerUnreadable(ReconcileFailed):
@@ -72,49 +69,48 @@ class Ledger:
         """Raises ``LedgerUnreadable``, ``BadMapping``."""
         self._path = path
         try:
-            with path.open("rb") as file:
-                start = file.read(4)
+            self._encoding = encoding_of(path, settings.get("encoding"), self._refuse)
         except OSError as error:
             raise self._unreadable(error) from error
-        self._encoding, self._delimiter = _encoding(settings.get("encoding"), start), delimiter_of(settings)
-        csv.field_size_limit(MOST_FIELD)
+        except (LookupError, ValueError) as error:
+            raise BadMapping(f"there is no encoding '{settings.get('encoding')}'") from error
+        self._delimiter = delimiter_of(settings)
         try:
             with self._opened() as file:
-                header: list[str] = next(self._reader(file), [])
+                header = self._rows(file).next()
         except (OSError, csv.Error, UnicodeError) as error:
             raise self._unreadable(error) from None  # what it was raised from would quote the ledger
-        if not header:
-            raise LedgerUnreadable(f"{path} is empty: the first line must name the columns")
-        self.columns = tuple(name.strip().removeprefix("\ufeff") for name in header)
-        self.mapping = mapping_for(settings, {name for name in self.columns if self.columns.count(name) == 1})
+        self.columns = named_columns(header, self._refuse)
+        twice = set(repeated(self.columns))
+        self.mapping = mapping_for(settings, {name for name in self.columns if name not in twice})
 
     def lines(self, tokens_of: TokensOf | None = None) -> Iterator[LedgerLine]:
         """Every line after the header, blank ones apart. Raises ``LedgerUnreadable``."""
         try:
             salt = self._hash()
             with self._opened() as file:
-                reader = self._reader(file)
-                next(reader)
-                yield from self._read(reader, salt, tokens_of)
+                rows = self._rows(file)
+                rows.next()
+                yield from self._read(rows, salt, tokens_of)
         except (OSError, UnicodeError) as error:
             raise self._unreadable(error) from None
 
-    def _read(self, reader: Any, salt: bytes, tokens_of: TokensOf | None) -> Iterator[LedgerLine]:
+    def _read(self, rows: Rows, salt: bytes, tokens_of: TokensOf | None) -> Iterator[LedgerLine]:
         while True:
-            line = reader.line_num + 1
+            line = rows.line + 1
             try:
-                cells = next(reader)
-            except StopIteration:
-                return
+                cells = rows.next()
             except csv.Error as error:
-                yield LedgerLine(line, None, f"is no CSV ({error}){_span(line, reader.line_num)}")
+                yield LedgerLine(line, None, f"is no CSV ({error}){_span(line, rows.line)}")
                 continue
+            if cells is None:
+                return
             if not cells:
                 continue
             hashed = row_hash(salt, line, cells)
             if len(cells) != len(self.columns):
                 wrong = f"has {len(cells)} cells where the header has {len(self.columns)}"
-                yield LedgerLine(line, hashed, wrong + _span(line, reader.line_num))
+                yield LedgerLine(line, hashed, wrong + _span(line, rows.line))
             else:
                 row = dict(zip(self.columns, cells, strict=True))
                 yield _understood(self.mapping, LedgerLine(line, hashed), row, tokens_of)
@@ -122,18 +118,11 @@ class Ledger:
     def _opened(self) -> TextIO:
         return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
 
-    def _reader(self, file: TextIO) -> Any:
-        """Strict: a quote that is not closed must not swallow the lines after it in silence."""
-        return csv.reader(self._lines(file), delimiter=self._delimiter, strict=True)
+    def _rows(self, file: TextIO) -> Rows:
+        return Rows(file, self._delimiter, self._refuse)
 
-    def _lines(self, file: TextIO) -> Iterator[str]:
-        """The lines of a file, none of them so long that it fills the memory."""
-        while line := file.readline(MOST_LINE):
-            if len(line) == MOST_LINE:
-                raise LedgerUnreadable(
-                    f"{self._path} has a line of more than {MOST_LINE} characters: is it a CSV file?"
-                )
-            yield line
+    def _refuse(self, why: str) -> LedgerUnreadable:
+        return LedgerUnreadable(f"{self._path} {why}")
 
     def _hash(self) -> bytes:
         made = sha256()
@@ -160,18 +149,6 @@ def row_hash(salt: bytes, line: int, cells: Sequence[str]) -> bytes:
         data = cell.encode("utf-8", "surrogatepass")
         made.update(len(data).to_bytes(4) + data)
     return made.digest()
-
-
-def _encoding(named: Any, start: bytes) -> str:
-    """The encoding that the mapping names, else what the byte order mark says, else UTF-8."""
-    if named is None:
-        return next((encoding for mark, encoding in MARKS if start.startswith(mark)), "utf-8")
-    try:
-        found = codecs.lookup(str(named))
-        "".encode(found.name)  # raises where it is no encoding of texts, such as base64
-    except (LookupError, ValueError) as error:
-        raise BadMapping(f"there is no encoding '{named}'") from error
-    return "utf-8-sig" if found.name == "utf-8" else found.name
 
 
 def _span(line: int, last: int) -> str:

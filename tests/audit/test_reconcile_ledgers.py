@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.audit.reconciliation.ledger import MOST_FIELD, MOST_LINE, row_hash
+from casetrail.audit.reconciliation.ledger import row_hash
+from casetrail.audit.reconciliation.text_files import MOST_FIELD, MOST_ROW
 from casetrail.cli import exits
 from tests.audit.reconciling import HOTLINE, Book, verdicts
 from tests.cli.test_hostile_strings import HOSTILE, assert_harmless, assert_no_formula
@@ -88,7 +89,7 @@ def test_a_huge_field_costs_its_own_line_only(book: Book, size: int) -> None:
 
 
 def test_a_line_that_never_ends_is_refused_not_read(book: Book) -> None:
-    message = refused(book, HEAD + "R-1," + "x," * (MOST_LINE // 2), HOTLINE)
+    message = refused(book, HEAD + "R-1," + "x," * (MOST_ROW // 2), HOTLINE)
     assert "is it a CSV file?" in message
 
 
