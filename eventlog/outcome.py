@@ -132,13 +132,22 @@ def follow(history: History, record: Record) -> Event:
 
     Raises ``ChainBroken`` where number or hash do not fit what came before, ``Unreadable`` where it is no event.
     """
-    event = decode_event(record.value)
     case = history.case
-    if event.number != case.version + 1 or event.previous_hash != history.last_hash or event.case_id != case.id:
-        raise ChainBroken(
-            f"event at partition {record.partition}, offset {record.offset} does not follow event {case.version} of "
-            f"case {case.id}: the history was altered or is incomplete; run 'casetrail replay' on a trusted copy"
-        )
+    event = follows(case.id, case.version, history.last_hash, record)
     case.fold(event.number, event.recorded_at, event.action(), event.body)
     history.last_hash = leaf_hash(record.value or b"")
+    return event
+
+
+def follows(case_id: str, number: int, last_hash: bytes, record: Record) -> Event:
+    """The stored event that follows event ``number`` of a case, whose leaf hash that is; nothing is folded.
+
+    Raises ``ChainBroken`` where it does not follow, ``Unreadable`` where it is no event.
+    """
+    event = decode_event(record.value)
+    if event.number != number + 1 or event.previous_hash != last_hash or event.case_id != case_id:
+        raise ChainBroken(
+            f"event at partition {record.partition}, offset {record.offset} does not follow event {number} of "
+            f"case {case_id}: the history was altered or is incomplete; run 'casetrail replay' on a trusted copy"
+        )
     return event

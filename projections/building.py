@@ -14,13 +14,14 @@ from typing import Final, NamedTuple
 from casetrail.domain.detectors.machines import Beating
 from casetrail.domain.registry import REGISTRY
 from casetrail.eventlog.crew import Told
+from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log
-from casetrail.eventlog.outcome import History, follow
+from casetrail.eventlog.outcome import History, follow, follows
 from casetrail.eventlog.port import Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections.database import Database
 from casetrail.projections.judgement_tables import JUDGEMENT_BULK
-from casetrail.projections.judging import CaseJudge, beatings_in, hashed, is_judged, latest_moment
+from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, hashed, is_judged, latest_moment
 from casetrail.projections.partner import ledger_rows
 from casetrail.projections.registry import Hashed, registry_of
 from casetrail.projections.rows import Row, case_row, intake_measures, outcomes_of, referral_rows, timeline_row
@@ -101,14 +102,16 @@ def fold(job: Job, told: Told) -> Built:
 
 def _fold_file(path: Path, database: Database, built: Built, told: Told, judge: CaseJudge | None) -> None:
     cases: dict[str, tuple[int, History]] = {}
-    events: dict[str, list[Hashed]] | None = None if judge is None else {}
     with database.transaction():
-        database.load(TIMELINE, _timeline(path, cases, events))
+        if judge is None:
+            database.load(TIMELINE, _timeline(path, cases))
+        else:
+            events: dict[str, list[Hashed]] = {}
+            database.load(TIMELINE, _unfolded_timeline(path, cases, events))
+            _judge(events, cases, database, built, judge)
         database.load(CASE_STATUS, (case_row(history, partition) for partition, history in cases.values()))
         database.load(REFERRALS, (row for _, history in cases.values() for row in referral_rows(history.case)))
         database.load(PARTNER_LEDGER, (row for _, history in cases.values() for row in ledger_rows(history.case)))
-        if judge is not None and events is not None:
-            _judge(events, cases, database, built, judge)
     folded = 0
     for partition, history in cases.values():
         built.intake.update(intake_measures(history.case))
@@ -119,35 +122,49 @@ def _fold_file(path: Path, database: Database, built: Built, told: Told, judge: 
     told(folded)
 
 
-def _judge(
-    events: dict[str, list[Hashed]], cases: dict[str, tuple[int, History]], database: Database, built: Built,
-    judge: CaseJudge,
-) -> None:  # fmt: skip
-    made = [judge.rows(case_id, some) for case_id, some in events.items() if is_judged(case_id)]
-    built.beatings += [one for case_id, some in events.items() for one in beatings_in(case_id, some)]
-    for number, table in enumerate(JUDGEMENT_BULK):
-        database.load(table, (row for one in made for row in one[number]))
-    for case_id, some in events.items():
-        at, (partition, _) = latest_moment(some), cases[case_id]
-        if at is not None:
-            built.latest[partition] = max(built.latest.get(partition, at), at)
-
-
-def _timeline(
-    path: Path, cases: dict[str, tuple[int, History]], events: dict[str, list[Hashed]] | None
-) -> Iterator[Row]:
-    """The timeline of the events in a file; ``cases`` (by id, with their partitions) are brought on meanwhile.
-
-    ``events``: where they are kept by case, if that is wanted.
-    """
+def _timeline(path: Path, cases: dict[str, tuple[int, History]]) -> Iterator[Row]:
+    """The timeline of the events in a file; ``cases`` (by id, with their partitions) are brought on meanwhile."""
     for key, records in spilled(path):
         case_id = key.decode(errors="replace")
         if case_id not in cases:
             cases[case_id] = records[0].partition, History.empty(case_id)
         _, history = cases[case_id]
-        kept = None if events is None else events.setdefault(case_id, [])
         for record in records:
-            event = follow(history, record)
-            if kept is not None:
-                kept.append((event.recorded(), history.last_hash))
+            yield timeline_row(record, follow(history, record))
+
+
+def _unfolded_timeline(
+    path: Path, cases: dict[str, tuple[int, History]], events: dict[str, list[Hashed]]
+) -> Iterator[Row]:
+    """The same, but the events are kept by case, and none is folded: whoever judges the cases folds them."""
+    for key, records in spilled(path):
+        case_id = key.decode(errors="replace")
+        if case_id not in cases:
+            cases[case_id], events[case_id] = (records[0].partition, History.empty(case_id)), []
+        (_, history), kept = cases[case_id], events[case_id]
+        for record in records:
+            event = follows(case_id, len(kept), history.last_hash, record)
+            history.last_hash = leaf_hash(record.value or b"")
+            kept.append((event.recorded(), history.last_hash))
             yield timeline_row(record, event)
+
+
+def _judge(
+    events: dict[str, list[Hashed]], cases: dict[str, tuple[int, History]], database: Database, built: Built,
+    judge: CaseJudge,
+) -> None:  # fmt: skip
+    """Judge the cases whose events these are, and fold them."""
+    made: list[CaseRows] = []
+    for case_id, some in events.items():
+        partition, history = cases[case_id]
+        if is_judged(case_id):
+            made.append(judge.rows(case_id, some))
+            history.case = made[-1].case
+        else:
+            for event, _ in some:
+                event.mutate(history.case)
+            built.beatings += beatings_in(case_id, some)
+        if (at := latest_moment(some)) is not None:
+            built.latest[partition] = max(built.latest.get(partition, at), at)
+    for number, table in enumerate(JUDGEMENT_BULK):
+        database.load(table, (row for one in made for row in one.by_table[number]))

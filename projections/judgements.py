@@ -238,7 +238,7 @@ class Judgements:
             case_ids,
         )
         for number, table in enumerate(JUDGEMENT_BULK):
-            rows = [row for one in made for row in one[number]]
+            rows = [row for one in made for row in one.by_table[number]]
             self.database.run_many(table.upsert() if table is FINDING else table.insert(), rows)
 
     def _note_counted(self, before: set[Row], after: set[Row], changes: Changes) -> None:

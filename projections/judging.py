@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.business_time import LAST
+from casetrail.domain.case import Case
 from casetrail.domain.clock_runs import Runs
 from casetrail.domain.clocks import Clock, ClockState, judged
 from casetrail.domain.codes import MachineKind, TokenKind
@@ -44,6 +45,13 @@ class CaseRows(NamedTuple):
     tokens: list[Row]
     traces: list[Row]
     answered: list[Row]
+    case: Case
+    """The case itself, folded."""
+
+    @property
+    def by_table(self) -> tuple[list[Row], ...]:
+        """The rows of each table, in the order of ``JUDGEMENT_BULK``."""
+        return self.clocks, self.findings, self.counted, self.tokens, self.traces, self.answered
 
 
 class CaseJudge:
@@ -66,6 +74,7 @@ class CaseJudge:
             [] if trace is None else [(token_of(*token), case_id) for token in trace.tokens],
             [] if trace is None else [trace_row(trace)],
             answered_rows(history),
+            history.case,
         )
 
 
@@ -118,11 +127,14 @@ def counted_row(case_id: str, agency: str, one: Counted) -> Row:
 
 def latest_moment(events: Iterable[Hashed]) -> datetime | None:
     """The latest moment that events speak of."""
-    found = []
+    latest: datetime | None = None
     for event, _ in events:
-        found.append(event.timestamp if event.action is None or event.action.imported is None else None)
-        found.append(None if event.action is None else event.action.occurred_at)
-    return max((one for one in found if one is not None), default=None)
+        action = event.action
+        if (action is None or action.imported is None) and (latest is None or event.timestamp > latest):
+            latest = event.timestamp
+        if action is not None and (latest is None or action.occurred_at > latest):
+            latest = action.occurred_at
+    return latest
 
 
 def hashed(value: bytes) -> Hashed:
