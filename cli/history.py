@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from casetrail.privacy.keyring import Keyring
 
 LATE: Final = timedelta(hours=24)
+BROKEN: Final = "(does not open)"
 HIDDEN: Final = frozenset({"sealed", "tokens", "kind", "code", "value", "key"})
 
 Opener = Callable[[bytes, SealedField], str]
@@ -85,9 +86,20 @@ def _shown(value: Any) -> Any:
 
 
 def opener_for(keyring: "Keyring", case_id: str) -> Opener:
-    """What opens the sealed fields of a case. Raises ``KeyDestroyed`` where it has been expunged."""
+    """What opens the sealed fields of a case. Raises ``KeyDestroyed`` where it has been expunged.
+
+    A field that does not open hides no other: whoever may submit may submit what nobody can open.
+    """
+    from casetrail.privacy.errors import SealBroken
     from casetrail.privacy.sealing import unseal
 
     key = keyring.case_key(case_id)
     keyring.close()
-    return lambda action_id, field: unseal(key, case_id, action_id, field).text
+
+    def opened(action_id: bytes, field: SealedField) -> str:
+        try:
+            return unseal(key, case_id, action_id, field).text
+        except SealBroken:
+            return BROKEN
+
+    return opened

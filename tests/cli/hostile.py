@@ -3,21 +3,24 @@
 import csv
 import io
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from casetrail.domain.actions import Action, Actor, Imported
 from casetrail.domain.assignment import Assigned
-from casetrail.domain.codes import AgencyKind, Offence, Role
+from casetrail.domain.codes import AgencyKind, Desk, Offence, Role, SealedName
 from casetrail.domain.escalation import DeadlineMissed, Escalated, Recipient
 from casetrail.domain.intake import OffenceAlleged
+from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.policy import Level
 from casetrail.domain.registry import REGISTRY, AgencyRegistered, PersonJoined, PolicyAdopted
+from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.projections.registry import preset_text
-from tests.actions import HAPPENED, action, report
+from tests.actions import HAPPENED, INTAKE, action, report
 
 HOSTILE: Final = {
     "clears the screen": "\x1b[2J\x1b[H",
@@ -69,7 +72,12 @@ HEADERS: Final = (
     (("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),) * 2_000,
     (("traceparent\r\n\x1b[2J", b"x"), ("", b"\xff")),
 )
-GOOD_TRACE: Final = (("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),)
+UNOPENABLE: Final = (
+    SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"\x1b[2J"),
+    SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b""),
+)
+LONG_ID: Final = "A" * 60 + "@+-:"
+"""All that an id may have, and as long as it may be."""
 
 
 def assert_harmless(text: str) -> None:
@@ -100,12 +108,19 @@ def attack(path: Path) -> int:
     entries += [_entry(action(_policy(text), CHIEF, REGISTRY)) for text in BAD_POLICIES.values()]
     entries += [_entry(action(_policy(_named_policy()), CHIEF, REGISTRY))]
     entries += [Entry(b"C-1", b"\x00", headers=headers) for headers in HEADERS]
+    entries += [_entry(action(NoteAdded(sealed=(one,)))) for one in UNOPENABLE]
+    entries += [_entry(action(report(), case_id="ANCIENT", actor=INTAKE, at=datetime.min.replace(tzinfo=UTC)))]
+    entries += [_entry(action(report(unit=LONG_ID, agency=LONG_ID), INTAKE, LONG_ID))]
+    entries += [_entry(action(DeadlineMissed("made.up", HAPPENED, LONG_ID, 1), WATCHDOG, LONG_ID))]
+    told = (Recipient(LONG_ID), Recipient("x@y.example"), Recipient(LONG_ID, Desk.COMMANDER))
+    entries += [_entry(action(Escalated("made.up", HAPPENED, Level.PARTNERS, told, LONG_ID), WATCHDOG, LONG_ID))]
     with EmbeddedLog.open(path) as log:
         log.append(Topic.ACTIONS, entries)
     return len(entries)
 
 
 CHIEF: Final = Actor("chief", "metro-pd", Role.COMMANDER)
+WATCHDOG: Final = Actor("watchdog", "metro-pd", Role.SYSTEM)
 
 
 def _policy(text: str) -> PolicyAdopted:
@@ -133,7 +148,8 @@ def _with(text: str) -> list[Entry]:
         PersonJoined(text, text, Role.INVESTIGATOR, text),
     ]
     made = [_entry(action(body, who, key)) for body in bodies for key in ("C-1", REGISTRY)]
-    made.append(_entry(action(Assigned("det.01"), who, imported=Imported(bytes(32), -1, text))))
+    made.append(_entry(action(Assigned("det.01"), who)))
+    made.append(_entry(action(Assigned("det.01"), imported=Imported(bytes(32), -1, text))))
     made.append(Entry(b"C-1", encode_action(action(report(), case_id=text))))
     made += [Entry(key, text.encode()) for key in (b"C-1", text.encode()[:60], REGISTRY.encode())]
     return made

@@ -7,10 +7,9 @@ import os
 import pty
 import re
 import subprocess
-import unicodedata
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -18,51 +17,8 @@ from casetrail.cli import exits
 from casetrail.cli.render import cell, csv_cell, harmless
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
+from tests.cli.hostile import HOSTILE, assert_harmless, assert_no_formula
 from tests.cli.shell import INTAKE, PROGRAM, REPORT, SERGEANT, Shell, environment
-
-HOSTILE: Final = {
-    "clears the screen": "\x1b[2J\x1b[H",
-    "sets the window's title": "\x1b]0;owned\x07",
-    "C1 control sequence": "\x9b31mred",
-    "formula": '=HYPERLINK("http://x","y")',
-    "formula that runs a program": "=cmd|' /C calc'!A0",
-    "formula with at": "@SUM(1+1)",
-    "formula after a tab": "\t=1+1",
-    "formula after a line end": "\n=1+1",
-    "full-width formula": "＝1+1",
-    "minus": "-2+3",
-    "plus": "+1",
-    "new row": 'x\r\n"C-99",closed',
-    "overwrites the line": "open\rclosed",
-    "right to left": "\u202ecod.exe",
-    "isolates": "\u2066x\u2069",
-    "invisible": "a\u200bb\ufeff",
-    "line separator": "a\u2028b",
-    "rich markup": "[bold red]x[/] [link=http://x]y[/link]",
-    "backspaces": "yes\b\b\bno",
-    "very long": "long " * 3000,
-    "nul": "a\x00b",
-    "tag characters": "\U000e0041\U000e007f",
-}
-
-
-def assert_harmless(text: str) -> None:
-    bad = {
-        one for one in text if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") and one not in "\r\n"
-    }
-    assert not bad, bad
-    assert "\r" not in text.replace("\r\n", "\n")
-
-
-def assert_no_formula(sheet: str) -> None:
-    for row in csv.reader(io.StringIO(sheet, newline="")):
-        assert not [
-            one for one in row if one.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝")) and not _number(one)
-        ]
-
-
-def _number(text: str) -> bool:
-    return text.lstrip("-").isdigit()
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
