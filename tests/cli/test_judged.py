@@ -1,0 +1,105 @@
+"""Clocks and findings are asked of the views, and anybody can ask the log alone: both give the same rows."""
+
+import signal
+import time
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from casetrail.domain.values import iso
+from casetrail.projections.database import open_database
+from casetrail.projections.judgement_tables import CLOCK
+from tests.cli.shell import Shell
+from tests.cli.test_clocks import DAY
+from tests.judged_histories import PEOPLE, JudgedLog
+
+SOON = timedelta(minutes=6)
+
+
+@pytest.fixture(scope="module")
+def years(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, JudgedLog]:
+    """A log in which a year passes."""
+    folder = tmp_path_factory.mktemp("judged")
+    told = JudgedLog(folder / "log.db", 12, cases=20)
+    told.go_on(500)
+    return Shell(folder), told
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("due",),
+        ("due", "--within", "20", "--clock", "progress"),
+        ("due", "--unit", "north", "--limit", "3"),
+        ("overdue",),
+        ("overdue", "--owed-by", PEOPLE[0]),
+        ("findings",),
+        ("findings", "--settled", "--detector", "overloaded", "--detector", "never-begun"),
+        ("findings", "--holder", PEOPLE[0], "--settled"),
+        ("findings", "--unit", "south"),
+        ("findings", "--case", "case-3", "--settled"),
+    ],
+)
+@pytest.mark.parametrize("days", [0, 90])
+def test_the_views_say_what_the_log_says(years: tuple[Shell, JudgedLog], question: tuple[str, ...], days: int) -> None:
+    shell, told = years
+    now = iso(told.now + days * DAY + SOON)
+    limit = () if "--limit" in question else ("--limit", "10000")
+    words = (*question, *limit, "--now", now)
+    from_views, from_log = shell.rows(*words, code=None), shell.rows(*words, "--from-log", code=None)
+    assert from_views == from_log
+    assert shell.run(*words, code=None).exit_code == shell.run(*words, "--from-log", code=None).exit_code
+
+
+def test_the_questions_have_answers(years: tuple[Shell, JudgedLog]) -> None:
+    shell, told = years
+    now = iso(told.now + SOON)
+    for question in (("due",), ("overdue",), ("findings", "--settled", "--detector", "overloaded")):
+        assert shell.rows(*question, "--now", now, code=None), question
+
+
+def test_clocks_as_of_a_moment_before_the_last_event_are_computed_from_the_log(years: tuple[Shell, JudgedLog]) -> None:
+    shell, told = years
+    early = iso(told.now - 100 * DAY)
+    for question in ("due", "overdue", "findings"):
+        rows = shell.rows(question, "--now", early, "--limit", "10000", code=None)
+        assert rows and rows == shell.rows(question, "--now", early, "--limit", "10000", "--from-log", code=None)
+
+
+def test_a_finding_is_explained_from_the_case_that_the_views_name(years: tuple[Shell, JudgedLog]) -> None:
+    shell, told = years
+    now = iso(told.now + SOON)
+    for row in shell.rows("findings", "--now", now, "--settled", "--limit", "1000", code=None)[::7]:
+        explained = shell.rows("findings", "explain", row["finding"], "--now", now)[0]
+        assert (explained["finding"], explained["since"]) == (row["finding"], row["since"])
+
+
+def test_views_without_judgements_are_made_anew_by_whoever_asks_an_embedded_log(
+    years: tuple[Shell, JudgedLog],
+) -> None:
+    shell, told = years
+    assert "rebuilt" in shell.run("views", "rebuild", "--without-judgements").stdout
+    with closing(open_database(f"sqlite:{shell.log}.views")) as database:
+        assert not database.has(CLOCK.name)
+    assert shell.rows("cases")
+    assert shell.rows("overdue", "--now", iso(told.now + SOON))
+
+
+def test_a_projector_judges_beside_the_status_views(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.run("log", "init")
+    shell.run("views", "rebuild")
+    serving = shell.start("serve", "all", "--health-port", "0", "--heartbeat", "0")
+    try:
+        shell.report()
+        until = time.monotonic() + 30
+        found: list[tuple[object, ...]] = []
+        while not found and time.monotonic() < until:
+            with closing(open_database(f"sqlite:{shell.log}.views")) as database:
+                found = database.rows("SELECT clock FROM clock WHERE case_id = 'C-1' ORDER BY clock")
+    finally:
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(30) == 0
+    assert ("screening",) in found and ("decision",) in found
