@@ -143,7 +143,7 @@ class Facts:
 
     referrals: dict[str, Referral] = field(default_factory=dict)
     concerns: dict[str, Concern] = field(default_factory=dict)
-    deadlines: dict[str, MissedDeadline] = field(default_factory=dict)  # that were missed; see ``escalation.deadline_key``
+    deadlines: dict[str, MissedDeadline] = field(default_factory=dict)  # missed ones; see ``escalation.deadline_key``
 
     registry: RegistryFacts | None = None  # only in the history of the registry itself
 

@@ -12,7 +12,7 @@ from casetrail.audit.reconciliation.ledger import row_hash
 from casetrail.audit.reconciliation.text_files import MOST_FIELD, MOST_ROW
 from casetrail.cli import exits
 from tests.audit.reconciling import HOTLINE, Book, verdicts
-from tests.cli.test_hostile_strings import HOSTILE, assert_harmless, assert_no_formula
+from tests.cli.hostile import HOSTILE, assert_harmless, assert_no_formula
 
 HEAD = "number,called,category\n"
 R_1 = "R-1,2026-03-02T09:00Z,RAPE\n"

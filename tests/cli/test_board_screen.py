@@ -22,8 +22,8 @@ from casetrail.domain.values import iso
 from casetrail.projections import rebuild
 from casetrail.projections.errors import ViewUnreachable
 from tests.cli.boards import LARGE, SMALL, Told, late, screen, shown, until, used
+from tests.cli.hostile import HOSTILE, assert_harmless
 from tests.cli.shell import INTAKE, PROGRAM, SERGEANT, Shell, environment
-from tests.cli.test_hostile_strings import HOSTILE, assert_harmless
 
 # --- on a real log ---
 

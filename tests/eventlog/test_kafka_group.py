@@ -9,7 +9,7 @@ from kafka.errors import NoOffsetForPartitionError
 
 from casetrail.consumers.recorder import RecorderFault
 from casetrail.eventlog.errors import LogUnreachable
-from casetrail.eventlog.kafka import KafkaGroup
+from casetrail.eventlog.kafka_group import KafkaGroup
 
 
 class _Consumer:
