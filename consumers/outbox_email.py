@@ -1,5 +1,6 @@
 """Notifications by e-mail, over TLS."""
 
+import shlex
 import smtplib
 import ssl
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from casetrail.consumers.notification import Notification
 from casetrail.consumers.transport import PATIENCE, NotSent
 
 LINES: Final = ("case_id", "clock", "subject", "due_at", "level", "told", "event", "recorded_at")
+REPLACEMENT: Final = "\ufffd"
 
 
 class Security(StrEnum):
@@ -70,15 +72,19 @@ class EmailTransport:
 def message(notification: Notification, sender: str, to: str) -> EmailMessage:
     """The mail. Its Message-ID is the same however often it is sent."""
     made = EmailMessage()
-    made["From"], made["To"], made["Subject"] = sender, to, notification.subject
+    made["From"], made["To"], made["Subject"] = sender, to, printable(notification.subject)
     made["Message-ID"] = f"<{notification.id}@{sender.rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"
     data = notification.data
     said = [f"{name.replace('_', ' ')}: {data[name]}" for name in LINES if data[name] is not None]
-    begins = ["A deadline has passed, and nobody has answered for it. You are told because it is your turn."]
+    begins = "A deadline has passed, and nobody has answered for it. You are told because it is your turn."
     if notification.by_default:
-        begins = [f"A deadline has passed. There is no address for {notification.to}: you are told in their place."]
-    made.set_content(
-        "\n".join([*begins, "", *said, "", f"Answer: casetrail act escalation-answered {data['case_id']}"])
-    )
+        begins = f"A deadline has passed. There is no address for {notification.to}: you are told in their place."
+    answer = f"Answer: casetrail act escalation-answered {shlex.quote(data['case_id'])}"
+    made.set_content("\n".join(map(printable, [begins, "", *said, "", answer])))
     return made
+
+
+def printable(text: str) -> str:
+    """A text on one line: what a recorder has written is, but whoever can write events can write any."""
+    return "".join(one if one.isprintable() else REPLACEMENT for one in text)

@@ -62,8 +62,8 @@ class _Reader:
 
     def text(self, table: Mapping[str, Any], name: str, where: str) -> str:
         value = table.get(name)
-        if not isinstance(value, str) or not value or "\n" in value:
-            raise self.wrong(where, f"'{name}' must be a text")
+        if not isinstance(value, str) or not value or not value.isprintable():
+            raise self.wrong(where, f"'{name}' must be a text on one line")
         return value
 
     def file(self, name: str, where: str) -> str:
