@@ -140,7 +140,7 @@ def _by_kind(found: Iterable[tuple[str, frozenset[str], int]]) -> Kinds:
 @cache
 def _month(day: int) -> str:
     at = date.fromordinal(day + 1)
-    return f"{at.year}-{at.month:02}"
+    return f"{at.year:04}-{at.month:02}"
 
 
 def _contact() -> str:

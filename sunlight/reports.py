@@ -72,7 +72,7 @@ def _filled(by_month: Mapping[str, Counter[int]]) -> dict[str, Counter[int]]:
     for month in sorted(by_month):
         at = 12 * int(month[:4]) + int(month[5:]) - 1
         if last is not None and at - last <= MONTHS_OF_A_GAP:
-            found |= {f"{one // 12}-{one % 12 + 1:02}": Counter() for one in range(last + 1, at)}
+            found |= {f"{one // 12:04}-{one % 12 + 1:02}": Counter() for one in range(last + 1, at)}
         found[month] = by_month[month]
         last = at
     return found

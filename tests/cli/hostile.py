@@ -76,6 +76,8 @@ UNOPENABLE: Final = (
     SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"\x1b[2J"),
     SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b""),
 )
+ANCIENT: Final = {"AD-1": datetime(1, 1, 1, tzinfo=UTC), "AD-2": datetime(1, 4, 1, tzinfo=UTC)}
+"""Reports from when no computer's clock has begun: nobody can say that a report is too old to be one."""
 LONG_ID: Final = "A" * 60 + "@+-:"
 """All that an id may have, and as long as it may be."""
 
@@ -109,7 +111,7 @@ def attack(path: Path) -> int:
     entries += [_entry(action(_policy(_named_policy()), CHIEF, REGISTRY))]
     entries += [Entry(b"C-1", b"\x00", headers=headers) for headers in HEADERS]
     entries += [_entry(action(NoteAdded(sealed=(one,)))) for one in UNOPENABLE]
-    entries += [_entry(action(report(), case_id="ANCIENT", actor=INTAKE, at=datetime.min.replace(tzinfo=UTC)))]
+    entries += [_entry(action(report(), INTAKE, case_id, at)) for case_id, at in ANCIENT.items()]
     entries += [_entry(action(report(unit=LONG_ID, agency=LONG_ID), INTAKE, LONG_ID))]
     entries += [_entry(action(DeadlineMissed("made.up", HAPPENED, LONG_ID, 1), WATCHDOG, LONG_ID))]
     told = (Recipient(LONG_ID), Recipient("x@y.example"), Recipient(LONG_ID, Desk.COMMANDER))

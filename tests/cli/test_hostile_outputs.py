@@ -13,6 +13,7 @@ from casetrail.cli.history import BROKEN
 from casetrail.projections import queries
 from casetrail.projections.database import open_database
 from tests.cli.hostile import (
+    ANCIENT,
     BAD_POLICIES,
     HOSTILE,
     LONG_ID,
@@ -26,9 +27,9 @@ from tests.cli.hostile import (
 from tests.cli.shell import SERGEANT, Shell
 
 QUERIES: Final = (
-    "cases --sort case", "show C-1", f"show {LONG_ID}", "show ANCIENT", "history C-1", "history C-1 --unseal", "history registry",
+    "cases --sort case", "show C-1", f"show {LONG_ID}", "show AD-1", "history C-1", "history C-1 --unseal", "history registry",
     f"history {LONG_ID}", "history ~stray.0", "due", "due --from-log", "overdue", "overdue --from-log", "clock C-1",
-    "clock ANCIENT", f"clock {LONG_ID}", "findings", "findings --from-log", "escalations", "escalations --all", "holds",
+    "clock AD-1", f"clock {LONG_ID}", "findings", "findings --from-log", "escalations", "escalations --all", "holds",
     "holds --by unit", "referrals", "intake", "partner list metro-pd", f"partner list {LONG_ID}", "replay", "count", "log info",
     "views info", "doctor", "registry", "registry --by unit", "registry --by agency", "policy history", "audit replay",
     "spool show",
@@ -106,7 +107,7 @@ def test_nothing_hostile_is_accepted_but_a_policy_and_all_of_it_is_accounted_for
     for case_id in ("C-1", "registry"):
         accepted = [row for row in attacked.rows("history", case_id) if row["result"] == "accepted"]
         assert {row["actor"] for row in accepted} <= {"intake.desk", "sgt.archer", "chief"}
-    assert [row["case_id"] for row in attacked.rows("cases", "--sort", "case")] == [LONG_ID, "ANCIENT", "C-1", "C-2"]
+    assert [row["case_id"] for row in attacked.rows("cases", "--sort", "case")] == [LONG_ID, *ANCIENT, "C-1", "C-2"]
 
 
 def test_a_field_that_nobody_can_open_hides_no_other(attacked: Shell) -> None:
