@@ -1,13 +1,14 @@
 """``casetrail audit export`` and ``check``: one case as a file that proves itself, and its check without the log."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, format_option, guarded, opened_log, pass_config
+from casetrail.cli.documents import read_document
 from casetrail.cli.local_tree import convicting, opened_tree, required_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from casetrail.audit.exported import Checked
 
 CHECKED = ("what", "holds", "found")
+MOST_BYTES: Final = 2**28
+"""An export comes from somebody else: so much is read of it, enough for thousands of the largest events."""
 
 
 @click.command()
@@ -70,9 +73,7 @@ def check(config: Config, file: Path, form: str) -> None:
 
     policy = required_policy(config)
     try:
-        made = parse_export(file.read_bytes())
-    except OSError as error:
-        raise Failure(f"{file} cannot be read ({error.strerror})", exits.NOT_FOUND) from error
+        made = parse_export(read_document(file, MOST_BYTES))
     except ExportInvalid as error:
         raise Failure(f"{file}: {error}", exits.FAULTS) from error
     found = check_export(made, policy)

@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 from lxml import etree
 
+from casetrail.cli import exits
 from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
@@ -189,6 +190,11 @@ def test_the_export_of_an_attacked_case_proves_it_and_shows_nothing_that_harms(o
     for case_id in ("../../x", "/etc/passwd", "C-1\x1b[2J"):
         office.run(*office.policy, "audit", "export", case_id, "--output", str(place / "no"), code=2)
     assert names(place) == {"case"}
+
+
+def test_an_export_without_end_is_not_read_to_its_end(office: Office) -> None:
+    told = office.run(*office.policy, "audit", "check", "/dev/zero", code=exits.FAILED).stderr
+    assert "has more than" in told
 
 
 def test_receipts_from_the_spool_are_named_by_digits_alone(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -118,6 +119,15 @@ def test_a_hostile_argument_is_shown_harmlessly_in_the_message(shell: Shell, tmp
         assert_harmless(done.stdout + done.stderr)
     (tmp_path / "casetrail.toml").write_text(f'"{chr(92)}u001b[2J" = "x"', "utf-8")
     assert_harmless(shell.process("count", check=False).stderr)
+
+
+def test_a_command_that_is_printed_to_be_run_has_a_hostile_name_in_quotes(shell: Shell) -> None:
+    name = "User:x'; rm -rf / #\x07\u202e"
+    words = ("--log", "kafka://localhost:1/kcpd", "log", "access", "--role", "recorder", "--principal", name)
+    told = shell.run(*words).stdout
+    assert_harmless(told)
+    for line in told.splitlines():
+        assert name.partition("\x07")[0] in shlex.split(line)[7]
 
 
 def test_foreign_bytes_among_the_events_are_shown_as_what_they_are(shell: Shell) -> None:
