@@ -17,8 +17,8 @@ from casetrail.projections.database import (
     create_table_indexes,
     create_tables,
 )
-from casetrail.projections.judgement_tables import JUDGEMENT_BULK, JUDGEMENT_TABLES
-from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, REFERRALS, TABLES, Table
+from casetrail.projections.judgement_tables import JUDGED, JUDGEMENT_BULK, JUDGEMENT_TABLES
+from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, REFERRALS, TABLES, TRACKING, Table
 
 REBUILD_LOCK: Final = 4_715_239
 UNSAFE: Final = ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE")
@@ -202,8 +202,9 @@ class PostgresTarget(Target):
 
     def swap(self, database: Database) -> None:
         with database.transaction():
-            if database.rows("SELECT to_regclass(?)", (f"{SCHEMA}.tracking",))[0][0] is not None:
-                database.run(f"LOCK TABLE {SCHEMA}.tracking")  # as a projector does first: else a deadlock may end this
+            for table in (TRACKING, JUDGED):  # as a projector or a judge does first: else a deadlock may end this
+                if database.rows("SELECT to_regclass(?)", (f"{SCHEMA}.{table.name}",))[0][0] is not None:
+                    database.run(f"LOCK TABLE {SCHEMA}.{table.name}")
             database.run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
             database.run(f"ALTER SCHEMA {self.new} RENAME TO {SCHEMA}")
         database.close()

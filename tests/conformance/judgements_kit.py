@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
 from casetrail.projections import rebuild
 from casetrail.projections.database import open_database
-from casetrail.projections.errors import ViewMissing, ViewMoved
+from casetrail.projections.errors import ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_queries import STATE, WantedFindings, findings, horizon
 from casetrail.projections.judgement_tables import JUDGEMENT_TABLES
 from casetrail.projections.judgements import Judgements
@@ -276,6 +277,40 @@ class JudgementsKit:
         make(url, told.log)
         with closing(open_database(url)) as database, pytest.raises(ViewMissing, match="views rebuild"):
             Judgements(database, "other")
+
+    def test_a_rebuild_beside_a_busy_judge_does_not_fail(self, fresh: Fresh, tmp_path: Path) -> None:
+        told = JudgedLog(tmp_path / "log", 12)
+        told.go_on(300)
+        url = fresh()
+        make(url, told.log)
+        stop = threading.Event()
+        failures: list[BaseException] = []
+
+        def follow() -> None:
+            while not stop.is_set():
+                try:
+                    with closing(projector_at(url, told.log, 5)) as one, closing(judging_at(url, told.log, 1)) as other:
+                        both = Projecting(one, other)
+                        while not stop.is_set():
+                            both.step(0.0)
+                except (ViewMoved, ViewUnreachable):
+                    continue
+                except BaseException as error:
+                    failures.append(error)
+                    return
+
+        thread = threading.Thread(target=follow)
+        thread.start()
+        try:
+            for _ in range(3):
+                rebuild.rebuild(told.log, told.url, url)
+                told.go_on(15)
+        finally:
+            stop.set()
+            thread.join()
+        assert failures == []
+        follow_to_end(url, told.log)
+        assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
 
     # --- crashes ---
 
