@@ -63,7 +63,13 @@ class Cursor:
                 if self._failure is not None:
                     break
                 continue
-            partition, offset, headers = one.partition(), one.offset(), one.headers()
+            partition, offset = one.partition(), one.offset()
+            try:
+                headers = one.headers()
+            except (
+                SystemError
+            ):  # the name of one is not in UTF-8, so the client has none; nothing that matters is in one
+                headers = None
             if partition not in positions:
                 continue  # it was taken away while this was under way
             found.append(

@@ -17,6 +17,15 @@ OTHER: dict[str, dict[str, object]] = {"KafkaLog": {"client": "confluent"}, "Fas
 """The options that open a log of the one class through the other client."""
 
 
+class NotText(str):
+    """A name that goes out as bytes that are not in UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return b"\xff\xfe\x1b[2J"
+
+
 def transactional(kafka: Broker, log: KafkaLog) -> Any:
     """A client with a recorder's transactional id, which it takes over."""
     producer: Any = KafkaProducer(
@@ -154,6 +163,10 @@ class KafkaKit(LogKit):
         producer.send(
             f"{log.name}.actions", key=b"k", value=b"v", headers=[(name, b"\xff\x00"), ("", b"")], partition=0
         )
-        producer.send(f"{log.name}.actions", key=b"k", value=b"w", partition=0)
+        headers = [(NotText("h"), b"x")]
+        producer.send(f"{log.name}.actions", key=b"k", value=b"w", headers=headers, partition=0)
+        producer.send(f"{log.name}.actions", key=b"k", value=b"x", headers=[("traceparent", b"00")], partition=0)
         producer.close()
-        assert [one.value for one in read_all(log, Topic.ACTIONS)] == [b"v", b"w"]
+        found = read_all(log, Topic.ACTIONS)
+        assert [one.value for one in found] == [b"v", b"w", b"x"]
+        assert found[-1].headers == (("traceparent", b"00"),)
