@@ -24,6 +24,7 @@ BATCH = 2000
 def recorder(url: str, folder: Path, number: int) -> subprocess.Popen[bytes]:
     """A recorder in a process of its own."""
     command = [sys.executable, "-m", "bench.casetrail", "--log", url, "serve", "recorder", "--health-port", "0",
+               "--heartbeat", "0",
                "--state", str(folder / f"state-{number}")]  # fmt: skip
     return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 

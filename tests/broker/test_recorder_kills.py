@@ -34,7 +34,7 @@ class RecorderProcess:
 
     def start(self) -> None:
         state = str(self.directory / f"state-{self.number}")
-        command = [*CASETRAIL, "serve", "recorder", "--state", state, "--health-port", "0"]
+        command = [*CASETRAIL, "serve", "recorder", "--state", state, "--health-port", "0", "--heartbeat", "0"]
         with (self.directory / f"recorder-{self.number}.log").open("ab") as out:
             self.process = subprocess.Popen(
                 command, cwd=self.directory, stdout=out, stderr=out, stdin=subprocess.DEVNULL

@@ -17,7 +17,8 @@ def recorder(url: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     (directory / "casetrail.toml").write_text(
         f'log = "{url}"\n[kafka]\nsession_timeout_ms = 1500\nheartbeat_interval_ms = 300\n'
     )
-    command = [*CASETRAIL, "serve", "recorder", "--state", str(directory / "state"), "--health-port", "0"]
+    serve = ("serve", "recorder", "--health-port", "0", "--heartbeat", "0")
+    command = [*CASETRAIL, *serve, "--state", str(directory / "state")]
     with (directory / "recorder.log").open("ab") as out:
         process = subprocess.Popen(command, cwd=directory, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
     try:
