@@ -174,10 +174,10 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
 
     'started_by' and 'ended_by' are numbers of events of 'casetrail history'.
     """
-    from casetrail.cli.case_histories import history_of
+    from casetrail.cli.case_histories import hashed_history_of, history_of
     from casetrail.domain.clocks import clocks
 
-    question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
+    question = asked(config, given["until_text"], given["moment_text"], given["judge_by"], hashed_history_of)
     events = history_of(config, case_id, question.until)
     if not events:
         when = "" if question.until is None else " then"

@@ -163,6 +163,11 @@ class Policy:
     starting: Mapping[Happening, tuple[ClockRule, ...]] = field(init=False, repr=False, compare=False)
     """The clocks that each happening starts."""
 
+    @cached_property
+    def withdrawn_from(self) -> frozenset[str]:
+        """The vocabularies from which codes are withdrawn."""
+        return frozenset(one.vocabulary for one in self.withdrawn)
+
     def __post_init__(self) -> None:
         starting = {what: tuple(rule for rule in self.clocks if what in rule.start) for what in Happening}
         object.__setattr__(self, "starting", starting)

@@ -12,6 +12,7 @@ from typing import Final
 
 from casetrail.domain.deciding import CLOCK_TOLERANCE
 from casetrail.domain.detectors.counting import Group, Person, What
+from casetrail.domain.detectors.partnering import ignored_alarm
 from casetrail.domain.detectors.statistics import available
 from casetrail.domain.detectors.survey import month_of
 from casetrail.domain.leaving import Departures
@@ -35,7 +36,7 @@ from casetrail.projections.judgement_tables import (
 from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, hashed, is_judged, latest_moment
 from casetrail.projections.judging_many import ManyJudge
 from casetrail.projections.registry import Hashed, Registry, registry_of
-from casetrail.projections.rows import Row, micros
+from casetrail.projections.rows import MICROSECOND, Row, micros
 from casetrail.projections.tables import application_name
 from casetrail.projections.tallies import FIRST_DAY, days
 
@@ -93,6 +94,7 @@ class Changes:
         self.persons: defaultdict[str, set[Person]] = defaultdict(set)
         self.months: defaultdict[str, set[str]] = defaultdict(set)
         self.reports: set[str] = set()
+        self.machines = False
 
     def note(self, agency: str, group: Group) -> None:
         """Something of a group was counted, or no longer is."""
@@ -206,6 +208,8 @@ class Judgements:
         for agency, months in changes.months.items():
             self._many.months(agency, {one for month in months for one in self._many.months_since(agency, month)})
         self._many.reports(sorted(changes.reports))
+        if changes.machines:
+            self._many.machines(())
 
     def _take_in_heartbeats(self, records: Sequence[Record]) -> None:
         """Heartbeats come all the time: only the new ones are looked at."""
@@ -261,8 +265,11 @@ class Judgements:
         now = self._registry
         for person, since in changed_departures(before.departures, now.departures).items():
             found |= self._held_since(person, since)
-        for agency, since in changed_policies(before, now).items():
+        changed = changed_policies(before, now)
+        for agency, since in changed.items():
             found |= self._of_agency(agency, since)
+            if self._alarms_changed(agency, since):
+                found |= self._owing_after(agency, since)
             for person, left in now.departures.items():
                 if any(moment >= since for one in left for moment in (one.at, one.back_at or one.at)):
                     found |= self._held_since(person, min(one.at for one in left))
@@ -271,7 +278,27 @@ class Judgements:
             changes.months[agency].add(month_of(day))
             rows = self.database.rows("SELECT case_id FROM trace WHERE known_at >= ?", (micros(since),))
             changes.reports.update(case_id for (case_id,) in rows)
+        changes.machines = bool(changed)
         return found
+
+    def _alarms_changed(self, agency: str, since: datetime) -> bool:
+        """Whether alarms are judged otherwise from a moment on: by when a deadline is due, not by when anything happened."""
+        settings = self._cases.judge.settings(agency, ignored_alarm.name)
+        standards = [settings(moment) for moment in (since - MICROSECOND, *self._adoptions(agency, since))]
+        return any(not one.is_like(standards[0]) for one in standards)
+
+    def _adoptions(self, agency: str, since: datetime) -> list[datetime]:
+        """From when on an agency's policies are in force, of those that are from a moment on."""
+        adopted = [one.since for one, _ in self._registry.adopted if one.actor.agency == agency]
+        return [moment for moment in adopted if moment >= since]
+
+    def _owing_after(self, agency: str, since: datetime) -> set[str]:
+        """The cases of an agency in which something is due then or later, unless it is done."""
+        rows = self.database.rows(
+            "SELECT DISTINCT case_id FROM clock WHERE agency = ? AND due_at >= ? AND (ended_at IS NULL OR ended_by IS NULL)",
+            (agency, micros(since)),
+        )
+        return {case_id for (case_id,) in rows}
 
     def _held_since(self, person: str, since: datetime) -> set[str]:
         """The cases that somebody held then or later."""

@@ -12,6 +12,8 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.projections.database import Database
 from casetrail.projections.rows import MICROSECOND
 
+MOST_MONTHS: Final = 2
+"""So many times the months that are wanted are kept: the next event may want those of a month before."""
 FIRST_DAY: Final = EPOCH.date()
 BY_PERSON: Final = "what IN ('given', 'gone')"
 BY_DAY: Final = "what IN ('approved', 'ended', 'entered')"
@@ -79,8 +81,9 @@ class Tallies:
     def of_month(self, month: str, before: Sequence[str]) -> Survey:
         """What was counted in a month, which is the one to be judged, and in those before that it is compared with."""
         wanted = {month, *before}
-        for one in self._months - wanted:
-            self.forget(one)
+        if len(self._months) > MOST_MONTHS * len(wanted):
+            for one in self._months - wanted:
+                self.forget(one)
         for one in wanted - self._months:
             self._load(one)
         self._survey.months = frozenset({month})

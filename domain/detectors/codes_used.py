@@ -45,6 +45,9 @@ def forbidden_code(history: History, settings: SettingsAt, now: datetime) -> Ite
     """
     for place, step in enumerate(history.steps):
         standard = settings(step.known_at)
+        kind: Any = type(step.action.body)
+        if _vocabularies(kind).isdisjoint(standard.policy.withdrawn_from):
+            continue
         used = _used(step, standard.policy.withdrawn)
         if used:
             undone = {what for vocabulary, _ in used for what in UNDONE_BY.get(vocabulary, ())}

@@ -23,6 +23,7 @@ from casetrail.domain.policy import Condition, InForce
 from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
 
+ALONE: Final = {what: frozenset({what}) for what in Happening}
 TELL_OF_RECEIPT: Final = frozenset({ReportReceived, FactCorrected})
 WORK: Final = frozenset({Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP})
 """Investigative acts. Notes, reviews and reassignments are none."""
@@ -94,7 +95,8 @@ class History:
             return None
         known_at = event.timestamp if action.imported is None else action.occurred_at
         self._known_at = known_at = max(known_at, self._known_at)
-        what = frozenset([one.what for one in change.found])
+        found = change.found
+        what = ALONE[found[0].what] if len(found) == 1 else frozenset([one.what for one in found])
         step = Step(
             event.originator_version, leaf, action.occurred_at, known_at, what, action, change.status,
             change.before.holder, case.facts.holder, change.is_open, not WORK.isdisjoint(what),
@@ -147,15 +149,15 @@ class History:
 
     def which(self, *what: Happening) -> list[tuple[int, Step]]:
         """The steps at which one of these happened, each with its place in ``steps``."""
-        places = self._places
-        found = (
-            places.get(what[0], ()) if len(what) == 1 else sorted({at for one in what for at in places.get(one, ())})
-        )
-        return [(place, self.steps[place]) for place in found]
+        some = [self._places[one] for one in what if one in self._places]
+        if not some:
+            return []
+        places = some[0] if len(some) == 1 else sorted({place for one in some for place in one})
+        return [(place, self.steps[place]) for place in places]
 
     def since_receipt(self, settings: Settings, limit: str, rests: Sequence[Span] = ()) -> datetime:
         """The first moment at which anybody could know that a limit was over that began when the report was received."""
-        return min(max(settings.due(limit, at, self.conditions, rests), known_at) for at, known_at in self.receipts)
+        return min([max(settings.due(limit, at, self.conditions, rests), known_at) for at, known_at in self.receipts])
 
     def step(self, number: int | None) -> Step | None:
         """The fact that is event ``number``; None where that is none."""
@@ -163,7 +165,11 @@ class History:
 
     def until(self, place: int, settles: Callable[[Step], bool]) -> Step | None:
         """The first step after that at ``place`` which settles something; None where none does."""
-        return next((step for step in self.steps[place + 1 :] if settles(step)), None)
+        steps = self.steps
+        for later in range(place + 1, len(steps)):
+            if settles(steps[later]):
+                return steps[later]
+        return None
 
     def place_of(self, step: Step | None) -> int:
         """The place of a step in ``steps``; beyond the last one for None."""

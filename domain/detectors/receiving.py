@@ -29,9 +29,10 @@ def never_screened(history: History, settings: SettingsAt, now: datetime) -> Ite
     """
     for place, step in history.which(Happening.REPORT_RECEIVED, Happening.REOPENED_UNSCREENED):
         standard = settings(step.at)
-        due = standard.due("limit", step.at, history.conditions)
         if Happening.REPORT_RECEIVED in step.what:
             due = history.since_receipt(standard, "limit")
+        else:
+            due = standard.due("limit", step.at, history.conditions)
         settled = history.until(place, _is_screened)
         yield of_case(history, standard, due, [step], "received and not screened in time", settled, now)
 

@@ -93,6 +93,11 @@ class Settings:
             return start + self.spans[name]  # what most are, in less time
         return due_after(start, self.limit(name, conditions).length(calendar), calendar, rests)
 
+    def is_like(self, other: "Settings") -> bool:
+        """Whether both judge alike."""
+        alike = (self.values, self.clocks, self.escalation, self.off)
+        return alike == (other.values, other.clocks, other.escalation, other.off)
+
     def limit(self, name: str, conditions: frozenset[Condition] = frozenset()) -> Limit:
         """A limit."""
         set_to = self.values[name]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 EXTRA = "statistics"
+DIGITS: Final = 12
+"""So many digits of a chance count: the last ones depend on what else was computed with it, and must decide nothing."""
 MOST_KNOWN: Final = 200_000
 
 
@@ -68,7 +70,7 @@ def _tails(many: Sequence[Seen]) -> list[float]:
     outcomes = counts[which] + numpy.arange(lengths.sum()) - starts[which]
     alpha, beta = before[which] + 0.5, (of_before - before)[which] + 0.5
     tails = numpy.add.reduceat(betabinom.pmf(outcomes, of[which], alpha, beta), starts)
-    return [min(float(tail), 1.0) for tail in tails]
+    return [min(float(f"{tail:.{DIGITS}g}"), 1.0) for tail in tails]
 
 
 def chance_of_same(count: int, of: int, all_of_one: int, everything: int) -> float:

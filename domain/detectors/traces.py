@@ -8,14 +8,14 @@ from typing import NamedTuple, Protocol
 from casetrail.domain.clocks import partners
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.detector import SettingsAt
-from casetrail.domain.detectors.finding import Evidence, evidence_of
+from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.linking import Linked, Merged
 from casetrail.domain.status import Status
 
-BEGINS = (Happening.REPORT_RECEIVED, Happening.REOPENED, Happening.REOPENED_UNSCREENED)
+BEGINS = frozenset({Happening.REPORT_RECEIVED, Happening.REOPENED, Happening.REOPENED_UNSCREENED})
 
 
 class Idle(NamedTuple):
@@ -102,14 +102,14 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
 
 
 def _event(history: History, step: Step) -> Evidence:
-    return evidence_of(history, [step])[0]
+    return Evidence(history.case.id, step.number, step.hash)
 
 
 def _idle(history: History, settings: SettingsAt) -> Iterator[Idle]:
     last: Step | None = None  # the last act, while the case is open; its end, when it has ended
     for step in history.steps:
         ends = last is not None and last.is_open and not step.is_open
-        if not (step.is_act or step.is_any(*BEGINS) or ends):
+        if not (step.is_act or ends or not BEGINS.isdisjoint(step.what)):
             continue
         if last is not None:
             yield from _between(history, settings, last, step)
