@@ -5,14 +5,20 @@ some, only the event 'end of partition' says how far the client has read; so eac
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import methodcaller
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from casetrail.eventlog.errors import LogError, OffsetGone
 from casetrail.eventlog.kafka_fast_client import LASTING, PASSING, consumer_options, fast_translated
 from casetrail.eventlog.port import Record, record_of
+
+headers_of: Final = methodcaller("headers")
+"""Asks a message for its headers. Never ask it directly: where a header's name is not in UTF-8 the client gives back a
+broken list together with an error. Python calls a method that it knows well without looking for that, and crashes on the
+list; called from here, it looks."""
 
 
 class Cursor:
@@ -65,10 +71,8 @@ class Cursor:
                 continue
             partition, offset = one.partition(), one.offset()
             try:
-                headers = one.headers()
-            except (
-                SystemError
-            ):  # the name of one is not in UTF-8, so the client has none; nothing that matters is in one
+                headers = headers_of(one)
+            except SystemError:  # the name of one is not in UTF-8; nothing that matters is in such headers
                 headers = None
             if partition not in positions:
                 continue  # it was taken away while this was under way

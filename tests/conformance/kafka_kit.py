@@ -158,6 +158,9 @@ class KafkaKit(LogKit):
         group.close()
 
     def test_headers_that_are_no_text_hide_no_record(self, log: KafkaLog, kafka: Broker) -> None:
+        log.append(
+            Topic.ACTIONS, [Entry(b"k", b"before", 0)] * 200
+        )  # calls are made in another way when there were many
         producer = KafkaProducer(bootstrap_servers=kafka.bootstrap)
         name = "h\u00fc\u0000\u202e"
         producer.send(
@@ -168,5 +171,5 @@ class KafkaKit(LogKit):
         producer.send(f"{log.name}.actions", key=b"k", value=b"x", headers=[("traceparent", b"00")], partition=0)
         producer.close()
         found = read_all(log, Topic.ACTIONS)
-        assert [one.value for one in found] == [b"v", b"w", b"x"]
+        assert [one.value for one in found[200:]] == [b"v", b"w", b"x"]
         assert found[-1].headers == (("traceparent", b"00"),)
