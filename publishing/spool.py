@@ -101,11 +101,10 @@ class Spool:
     def put(self, entries: Sequence[Entry], spooled: Sequence[Spooled]) -> None:
         """Let entries wait, in their order; they are on the disk when this returns. Raises ``SpoolUnusable``."""
         with self._used(), self._transaction():
-            (last,) = self._database.execute("SELECT coalesce(max(number), 0) FROM waiting").fetchone()
-            (ever,) = self._database.execute(
+            (last,) = self._database.execute(
                 "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'waiting'"
             ).fetchone()
-            for number, (entry, one) in enumerate(zip(entries, spooled, strict=True), max(last, ever) + 1):
+            for number, (entry, one) in enumerate(zip(entries, spooled, strict=True), last + 1):
                 nonce = secrets.token_bytes(NONCE_BYTES)
                 sealed = self._cipher.encrypt(nonce, _packed(entry, one), FORM + str(number).encode())
                 self._database.execute(

@@ -34,10 +34,11 @@ from casetrail.projections.judgements import Judgements
 from casetrail.projections.queries import at_micros, micros
 from casetrail.projections.registry import registry_of
 from casetrail.projections.views import Views
+from tests.conformance.views_kit import Tables, assert_same
+from tests.conformance.views_kit import all_rows as rows_of
 from tests.judged_histories import JudgedLog, histories_in
 
 Fresh = Callable[[], str]
-Tables = dict[str, list[tuple[object, ...]]]
 DAY = timedelta(days=1)
 RUN = ("case_id", "clock", "subject", "state", "owed_by", "started_at", "started_by", "due_at", "ended_at", "ended_by")
 SAYS = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
@@ -79,23 +80,7 @@ while judging.step(0.0):
 
 def all_rows(url: str) -> Tables:
     """All that the judgements hold, in an order that does not depend on how they came about."""
-    with closing(open_database(url)) as database:
-        return {
-            table.name: sorted(
-                (
-                    tuple(bytes(value) if isinstance(value, memoryview) else value for value in row)
-                    for row in database.rows(f"SELECT * FROM {table.name}")
-                ),
-                key=repr,
-            )
-            for table in JUDGEMENT_TABLES
-        }
-
-
-def assert_same(left: Tables, right: Tables) -> None:
-    """Compare table by table, so that a failure names the table."""
-    for name in left:
-        assert left[name] == right[name], name
+    return rows_of(url, JUDGEMENT_TABLES)
 
 
 def make(url: str, log: EmbeddedLog) -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +26,7 @@ from casetrail.projections import rebuild, spill
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.partner import ledger_rows
-from casetrail.projections.tables import TABLES, application_name
+from casetrail.projections.tables import TABLES, Table, application_name
 from casetrail.projections.views import Views
 from tests.histories import Recording, recorded_log
 
@@ -68,8 +68,8 @@ while projector.step(0.0):
 """Follows to the end, unless it is killed, or kills itself before its nth statement (0: never)."""
 
 
-def all_rows(url: str) -> Tables:
-    """All that the views hold, in an order that does not depend on how they came about."""
+def all_rows(url: str, tables: Sequence[Table] = TABLES) -> Tables:
+    """All that the views hold, or these of their tables, in an order that does not depend on how they came about."""
     with closing(open_database(url)) as database:
         return {
             table.name: sorted(
@@ -79,7 +79,7 @@ def all_rows(url: str) -> Tables:
                 ),
                 key=repr,
             )
-            for table in TABLES
+            for table in tables
         }
 
 
