@@ -2,15 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from casetrail.domain.values import EPOCH
 from casetrail.projections.errors import ViewError, ViewUnreachable
+from casetrail.projections.queries import at_micros, micros
 
 FORM: Final = "1"
-MICROSECOND: Final = timedelta(microseconds=1)
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS form (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS position (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL)",
@@ -59,14 +58,14 @@ class OutboxStore:
     def begin(self, positions: Mapping[int, int], since: datetime) -> None:
         """Begin a new outbox: where it reads first, and from when on what was recorded is sent."""
         self._database.execute("BEGIN IMMEDIATE")
-        self._database.execute("INSERT OR REPLACE INTO form VALUES ('since', ?)", (str(_micros(since)),))
+        self._database.execute("INSERT OR REPLACE INTO form VALUES ('since', ?)", (str(micros(since)),))
         self._database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
         self._database.execute("COMMIT")
 
     def since(self) -> datetime | None:
         """From when on what was recorded is sent; None where the outbox has not begun."""
         row = self._database.execute("SELECT value FROM form WHERE name = 'since'").fetchone()
-        return None if row is None else EPOCH + int(row[0]) * MICROSECOND
+        return None if row is None else at_micros(int(row[0]))
 
     def positions(self) -> dict[int, int]:
         """By partition the offset of the event to be read next."""
@@ -89,7 +88,7 @@ class OutboxStore:
         rows = self._database.execute(
             "SELECT id, address, content, attempts FROM message WHERE sent_at IS NULL AND next_at <= ? "
             "ORDER BY rowid LIMIT ?",
-            (_micros(now), limit),
+            (micros(now), limit),
         )
         return [Waiting(*row) for row in rows]
 
@@ -97,7 +96,7 @@ class OutboxStore:
         """It has arrived."""
         self._database.execute(
             "UPDATE message SET sent_at = ?, attempts = attempts + 1, trouble = NULL WHERE id = ? AND address = ?",
-            (_micros(now), one.id, one.address),
+            (micros(now), one.id, one.address),
         )
 
     def put_off(self, one: Waiting, until: datetime, trouble: str) -> None:
@@ -107,7 +106,7 @@ class OutboxStore:
             (trouble, one.id, one.address),
         )
         self._database.execute(
-            "UPDATE message SET next_at = ? WHERE address = ? AND sent_at IS NULL", (_micros(until), one.address)
+            "UPDATE message SET next_at = ? WHERE address = ? AND sent_at IS NULL", (micros(until), one.address)
         )
 
     def counts(self) -> tuple[int, int]:
@@ -128,7 +127,3 @@ class OutboxStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - EPOCH) // MICROSECOND

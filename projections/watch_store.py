@@ -7,17 +7,16 @@ events and the times change in one transaction. One watchdog has it at a time.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from casetrail.domain.values import EPOCH
 from casetrail.eventlog.port import Record
 from casetrail.projections.errors import ViewError, ViewUnreachable
+from casetrail.projections.queries import micros
 
 FORM: Final = "1"
 AT_ONCE: Final = 0
-MICROSECOND: Final = timedelta(microseconds=1)
 
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS form (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -100,7 +99,7 @@ class WatchStore:
     def due(self, now: datetime, limit: int) -> list[str]:
         """Cases that are to be looked at by now, those first that have waited longest."""
         rows = self._database.execute(
-            "SELECT case_id FROM look WHERE at <= ? ORDER BY at, case_id LIMIT ?", (_micros(now), limit)
+            "SELECT case_id FROM look WHERE at <= ? ORDER BY at, case_id LIMIT ?", (micros(now), limit)
         )
         return [case_id for (case_id,) in rows]
 
@@ -111,7 +110,7 @@ class WatchStore:
                 if at is None:
                     self._database.execute("DELETE FROM look WHERE case_id = ?", (case_id,))
                 else:
-                    self._database.execute("INSERT OR REPLACE INTO look VALUES (?, ?)", (case_id, _micros(at)))
+                    self._database.execute("INSERT OR REPLACE INTO look VALUES (?, ?)", (case_id, micros(at)))
 
     def look_at_all(self) -> None:
         """Look at all cases that have something owed: what the registry says of them has changed."""
@@ -126,7 +125,3 @@ class WatchStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - EPOCH) // MICROSECOND
