@@ -53,7 +53,8 @@ OFFENCE_NUMBER: Final = {offence.value: number for number, offence in enumerate(
 def cases(config: Config, form: str, **given: Any) -> None:
     """List cases.
 
-    The list says what is due next in each, and who owes it.
+    The list says what is due next in each, and who owes it. By the usual limits (Missouri law, and
+    practice): 'casetrail due' and 'casetrail overdue' go by the policy that is in force.
     """
     at = moment(config, given["moment_text"]) if given["moment_text"] else now()
     which = queries.CaseFilter(
@@ -88,7 +89,10 @@ def _before(at: datetime, days: int | None) -> datetime | None:
 @pass_config
 @guarded
 def show(config: Config, case_id: str, form: str) -> None:
-    """Show where a case stands and all that is due."""
+    """Show where a case stands and all that is due.
+
+    Due by the usual limits (Missouri law, and practice): 'casetrail clock' goes by the policy that is in force.
+    """
     from casetrail.domain.due import dues
     from casetrail.domain.memory import load_case
 
@@ -142,6 +146,8 @@ def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
 @guarded
 def holds(config: Config, by: str, moment_text: str | None, left: bool, form: str) -> None:
     """Show who holds how many open cases. An empty holder means: nobody.
+
+    Overdue by the usual limits (Missouri law, and practice): 'casetrail overdue' goes by the policy that is in force.
 
     With --left: the cases that somebody held who has left the agency or the unit by the registry, until they are handed
     over.
