@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from bench.data import actions
+from bench.measuring import Rows, settled
 from bench.servers import Memory
 from casetrail.audit.replaying.replay import replay
 from casetrail.eventlog.opening import init_log
@@ -12,7 +13,6 @@ from casetrail.eventlog.outcome import History, answer, case_of
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Entry, Log, Record, Topic
 
-Rows = list[tuple[str, float, str]]
 PARTITIONS = 4
 BATCH = 5000
 
@@ -56,27 +56,20 @@ def measure(url: str, count: int) -> float:
 
 def run(bootstrap: str, folder: Path, scale: float) -> Rows:
     """From both logs, with the deciding alone beside it."""
-    rows: Rows = []
     for factor in (1, 3):
         url = f"sqlite:{folder / f'replay{factor}.db'}"
         with init_log(url, partitions=PARTITIONS) as log:
             count, alone = fill(log, int(20_000 * factor * scale))
+        settled()
         with Memory() as watched:
             rate = measure(url, count)
-        rows += [
-            (
-                f"audit replay, embedded log, {count:,} events (events/s)",
-                rate,
-                f"{rate / alone:.2f} × deciding; 25,000",
-            ),
-            ("deciding alone, in one process (events/s)", alone, "peer"),
-            (f"audit replay, most memory of a process, {count:,} events (MB)", watched.most, ""),
-        ]
+        remark = f"{rate / alone:.2f} × deciding; 25,000"
+        yield f"audit replay, embedded log, {count:,} events (events/s)", rate, remark
+        yield f"deciding alone, in one process, {count:,} events (events/s)", alone, "peer"
+        yield f"audit replay, most memory of a process, {count:,} events (MB)", watched.most, ""
     url = f"kafka://{bootstrap}/audit-replay"
     with init_log(url, partitions=PARTITIONS, replication=1, min_isr=1) as log:
         count, alone = fill(log, int(20_000 * scale))
+    settled()
     rate = measure(url, count)
-    rows.append(
-        (f"audit replay, Kafka, {count:,} events (events/s)", rate, f"{rate / alone:.2f} × deciding; to reach: 25,000")
-    )
-    return rows
+    yield f"audit replay, Kafka, {count:,} events (events/s)", rate, f"{rate / alone:.2f} × deciding; to reach: 25,000"

@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from casetrail.domain.actions import Action, Actor, Body
@@ -57,16 +57,30 @@ def life(case_id: str, number: int, chance: random.Random) -> list[tuple[Actor, 
     return whole
 
 
-def actions(cases: int, seed: int = 1) -> Iterator[tuple[str, bytes]]:
-    """The encoded actions of that many cases, ten each, with thousands of cases under way at once: key and value."""
+def everything(_: str) -> bool:
+    """Every case belongs to who makes all of them."""
+    return True
+
+
+def actions(
+    cases: int, seed: int = 1, first: int = 0, belongs: Callable[[str], bool] = everything
+) -> Iterator[tuple[str, bytes]]:
+    """The encoded actions of that many cases, ten each, with thousands of cases under way at once: key and value.
+
+    ``first``: the number of the first case. ``belongs``: which of the cases to make.
+    """
     chance = random.Random(seed)
     running: list[tuple[str, datetime, list[tuple[Actor, Body]]]] = []
-    begun = 0
-    while begun < cases or running:
-        while begun < cases and len(running) < OPEN_AT_ONCE:
+    begun, end = first, first + cases
+    while begun < end or running:
+        while begun < end and len(running) < OPEN_AT_ONCE:
             case_id = f"case-{begun:08}"
-            running.append((case_id, START + timedelta(minutes=begun % 500_000), life(case_id, begun, chance)[::-1]))
+            if belongs(case_id):
+                made = life(case_id, begun, chance)[::-1]
+                running.append((case_id, START + timedelta(minutes=begun % 500_000), made))
             begun += 1
+        if not running:
+            return
         place = chance.randrange(len(running))
         case_id, at, left = running[place]
         actor, body = left.pop()
@@ -77,12 +91,14 @@ def actions(cases: int, seed: int = 1) -> Iterator[tuple[str, bytes]]:
             running.pop()
 
 
-def events(cases: int, log: str, partitions: int, seed: int = 1) -> Iterator[Entry]:
+def events(
+    cases: int, log: str, partitions: int, seed: int = 1, first: int = 0, belongs: Callable[[str], bool] = everything
+) -> Iterator[Entry]:
     """The events that a recorder would make of them."""
     histories: dict[str, History] = {}
     offsets = [0] * partitions
     at = int(START.timestamp() * 1000) + 600 * 86_400_000
-    for case_id, value in actions(cases, seed):
+    for case_id, value in actions(cases, seed, first, belongs):
         history = histories.setdefault(case_id, History.empty(case_id))
         partition = partition_for(case_id.encode(), partitions)
         record = Record(partition, offsets[partition], at, case_id.encode(), value)

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench.data import actions
+from bench.measuring import Rows, say
 from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.outcome import History, answer
@@ -15,8 +16,6 @@ from casetrail.projections.database import SqliteDatabase, create_table_indexes,
 from casetrail.projections.rows import Row, case_row, intake_measures, referral_rows, timeline_row
 from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, INTAKE, REFERRALS, TIMELINE
 from casetrail.projections.views import write_form
-
-Rows = list[tuple[str, float, str]]
 
 QUERIES = {
     "cases": ["cases"],
@@ -86,9 +85,10 @@ def some_cases() -> tuple[list[History], list[Row]]:
 
 def run(folder: Path, scale: float) -> Rows:
     """All queries, the median of five."""
-    found: Rows = []
     for cases in (int(100_000 * scale), int(1_000_000 * scale)):
+        say(f"queries: making views of {cases:,} cases")
         path = views_with(folder, cases)
+        say(f"queries: asking {len(QUERIES)} questions of {cases:,} cases, five times each")
         for name, arguments in QUERIES.items():
             command = [sys.executable, "-m", "bench.casetrail", "--log", f"sqlite:{path}", *arguments]
             taken = []
@@ -99,5 +99,4 @@ def run(folder: Path, scale: float) -> Rows:
                 if done.returncode != 0:
                     raise RuntimeError(done.stderr)
             bar = "0.15" if name == "--help" else "0.3"
-            found.append((f"{name}, {cases:,} cases (s)", sorted(taken)[2], f"to reach: under {bar}"))
-    return found
+            yield f"{name}, {cases:,} cases (s)", sorted(taken)[2], f"to reach: under {bar}"

@@ -3,7 +3,6 @@
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,28 +46,28 @@ class Memory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.is_set():
-            sizes = [0.0]
-            for status in Path("/proc").glob("[0-9]*/status"):
-                try:
-                    text = status.read_text()
-                except OSError:
-                    continue
-                fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-                if _descends(fields) and "python" in fields["Name"]:
-                    sizes.append(int(fields.get("VmRSS", "0 kB").split()[0]) / 1024)
-            self.most, self.together = max(self.most, *sizes), max(self.together, sum(sizes))
-            time.sleep(0.2)
+        while not self._stop.wait(0.2):
+            sizes = [_resident(process) for process in _descendants(os.getpid())]
+            self.most, self.together = max(self.most, *sizes, 0.0), max(self.together, sum(sizes))
 
 
-def _descends(fields: dict[str, str]) -> bool:
-    """Whether a process is a child of this one, or a child's child."""
-    parent = int(fields["PPid"])
-    for _ in range(4):
-        if parent == os.getpid():
-            return True
+def _descendants(process: int) -> Iterator[int]:
+    """The children of a process and theirs. Asking each for its own is cheap: what is measured has the same two cores."""
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
         try:
-            parent = int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            return False
-    return False
+            found = children.read_text().split()
+        except OSError:
+            continue  # it has ended meanwhile
+        for child in found:
+            yield int(child)
+            yield from _descendants(int(child))
+
+
+def _resident(process: int) -> float:
+    """Resident memory of a process that runs Python, in MB; 0 for any other, and where it has ended."""
+    try:
+        text = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return int(fields.get("VmRSS", "0 kB").split()[0]) / 1024 if "python" in fields["Name"] else 0.0
