@@ -128,10 +128,10 @@ def due(config: Config, within: int | None, form: str, **given: Any) -> None:
         emit(rows, DUE, form, "due")
         return
     question, wanted = _taken(config, given)
-    last = None if within is None else question.at + timedelta(days=within)
+    most = timedelta.max if within is None else timedelta(days=within)
 
     def row(clock: "Clock", runs: "Runs") -> Row | None:
-        if clock.is_overdue or (last is not None and clock.due_at > last):
+        if clock.is_overdue or clock.due_at - question.at > most:
             return None
         return _row(clock, runs)
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+DAY: Final = timedelta(days=1)
 UNREACHABLE: Final = frozenset({"log-unreachable", "views-unreachable", "keyring-unreachable", "keyring-locked"})
 NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published"})
 GONE: Final = frozenset({"log-damaged", "offset-gone"})
@@ -178,9 +179,11 @@ def moment(config: Config, text: str, what: str = "time") -> datetime:
             raise click.UsageError(f"{what} '{text}' has no zone: add Z or an offset, or configure time_zone")
         found = found.replace(tzinfo=zone)
     try:
-        return found.astimezone(UTC)
+        found = found.astimezone(UTC)
+        _ = found - DAY, found + DAY  # there is a little time before and after it: some of that is reckoned with
     except OverflowError as error:
-        raise click.UsageError(f"{what} '{text}' is outside the years 1 to 9999") from error
+        raise click.UsageError(f"{what} '{text}' is outside the years 1 to 9999, or at their very ends") from error
+    return found
 
 
 def zone_of(config: Config) -> ZoneInfo | None:

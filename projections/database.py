@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -153,6 +153,7 @@ class PostgresDatabase:
         self.schema = schema
         self._lost = psycopg.OperationalError
         self._no_text = (UnicodeEncodeError, psycopg.DataError)
+        self._unheld = (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.ProgramLimitExceeded)
         try:
             self._connection: psycopg.Connection[Row] = psycopg.connect(url, autocommit=True, connect_timeout=5)
             self._connection.execute(f"SET search_path TO {schema}")
@@ -168,13 +169,13 @@ class PostgresDatabase:
             return self._connection.execute(_marks(statement), values).rowcount
 
     def run_many(self, statement: str, rows: Iterable[Row]) -> None:
-        with self._errors(), self._connection.cursor() as cursor:
+        with self._errors(_no_event), self._connection.cursor() as cursor:
             cursor.executemany(_marks(statement), rows)
 
     def load(self, table: Table, rows: Iterable[Row]) -> None:
         types = ["bytea" if column.type == "BLOB" else column.type.lower() for column in table.columns]
         statement = f"COPY {table.name} FROM STDIN (FORMAT BINARY)"
-        with self._errors(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+        with self._errors(_no_event), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types([{"bigint": "int8"}.get(name, name) for name in types])
             for row in rows:
                 copy.write_row(row)
@@ -194,14 +195,17 @@ class PostgresDatabase:
         return self.has("form")
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, refusal: Callable[[], ViewError] | None = None) -> Iterator[None]:
+        """``refusal``: what a text is answered with that PostgreSQL does not hold; else it was asked for."""
         try:
             yield
+        except self._unheld:
+            raise (refusal or _no_event)() from None
         except self._lost as error:
             raise ViewUnreachable(f"PostgreSQL does not answer: {str(error).splitlines()[0]}") from error
         except self._no_text as error:
             if isinstance(error, UnicodeEncodeError) or "NUL" in str(error):
-                raise _no_text() from None
+                raise (refusal or _no_text)() from None
             raise
 
     def close(self) -> None:
@@ -210,6 +214,13 @@ class PostgresDatabase:
 
 def _no_text() -> ViewError:
     return ViewError("a value that was asked for has a character that no text in a database can have")
+
+
+def _no_event() -> ViewError:
+    return ViewError(
+        "an event has a text that PostgreSQL cannot hold (a NUL character, or one too long for an index), and no recorder "
+        "writes such an event: 'casetrail audit replay' names it"
+    )
 
 
 def _marks(statement: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from casetrail.projections.database import Database, in_parts, marks
-from casetrail.projections.queries import Answer, at_micros, micros
+from casetrail.projections.queries import MICROSECOND, Answer, at_micros, micros
 from casetrail.projections.tables import application_name
 
 HOUR: Final = 3_600_000_000
@@ -61,7 +61,7 @@ def judged_up_to(database: Database, log: str) -> dict[int, int]:
 
 def due(database: Database, now: datetime, wanted: Wanted) -> Answer:
     """What is owed and not overdue, the most urgent first."""
-    last = [] if wanted.within is None else [("due_at <= ?", micros(now + wanted.within))]
+    last = [] if wanted.within is None else [("due_at <= ?", micros(now) + wanted.within // MICROSECOND)]
     return [_owed(row) for row in _clocks(database, now, wanted, [("due_at >= ?", micros(now)), *last])]
 
 

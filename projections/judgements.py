@@ -6,7 +6,7 @@ case. Rows and position change in one transaction.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Final
 
@@ -18,6 +18,7 @@ from casetrail.domain.detectors.survey import month_of
 from casetrail.domain.leaving import Departures
 from casetrail.domain.registry import REGISTRY
 from casetrail.domain.reserved import MACHINES
+from casetrail.domain.values import EPOCH
 from casetrail.eventlog.port import Record
 from casetrail.projections.database import Database, create_tables, in_parts, marks
 from casetrail.projections.errors import ViewMissing, ViewMoved
@@ -42,6 +43,7 @@ from casetrail.projections.tallies import FIRST_DAY, days
 
 POLL_INTERVAL: Final = 0.005
 DAY: Final = timedelta(days=1)
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
 BEGIN: Final = "INSERT INTO judged VALUES (?, ?, ?) ON CONFLICT (application_name) DO NOTHING"
 MOVE: Final = """
 UPDATE judged SET notification_id = ?, latest = CASE WHEN latest < ? THEN ? ELSE latest END
@@ -283,6 +285,8 @@ class Judgements:
 
     def _alarms_changed(self, agency: str, since: datetime) -> bool:
         """Whether alarms are judged otherwise from a moment on: by when a deadline is due, not by when anything happened."""
+        if since == FIRST:
+            return True
         settings = self._cases.judge.settings(agency, ignored_alarm.name)
         standards = [settings(moment) for moment in (since - MICROSECOND, *self._adoptions(agency, since))]
         return any(not one.is_like(standards[0]) for one in standards)
@@ -302,20 +306,25 @@ class Judgements:
 
     def _held_since(self, person: str, since: datetime) -> set[str]:
         """The cases that somebody held then or later."""
-        rows = self.database.rows(HELD_SINCE, (person, micros(since - CLOCK_TOLERANCE)))
+        rows = self.database.rows(HELD_SINCE, (person, _tolerant(since)))
         return {case_id for (case_id,) in rows}
 
     def _of_agency(self, agency: str, since: datetime) -> set[str]:
         """The cases of an agency in which anything happened then or later."""
         rows = self.database.rows(
             "SELECT case_id FROM case_status WHERE agency = ? AND last_recorded_at >= ?",
-            (agency, micros(since - CLOCK_TOLERANCE)),
+            (agency, _tolerant(since)),
         )
         return {case_id for (case_id,) in rows}
 
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+
+def _tolerant(since: datetime) -> int:
+    """When something may have been recorded that happened since a moment; microseconds, which reach back before year 1."""
+    return (since - EPOCH - CLOCK_TOLERANCE) // MICROSECOND
 
 
 def group_of(row: Row) -> tuple[str, Group]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from casetrail.domain.actions import Unaccepted
 from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.business_time import LAST
 from casetrail.domain.case import Case
@@ -126,12 +127,14 @@ def counted_row(case_id: str, agency: str, one: Counted) -> Row:
 
 
 def latest_moment(events: Iterable[Hashed]) -> datetime | None:
-    """The latest moment that events speak of."""
+    """The latest moment that events speak of; what was refused may speak of any, and is no fact."""
     latest: datetime | None = None
     for event, _ in events:
         action = event.action
         if (action is None or action.imported is None) and (latest is None or event.timestamp > latest):
             latest = event.timestamp
+        if isinstance(event.body, Unaccepted):
+            continue
         if action is not None and (latest is None or action.occurred_at > latest):
             latest = action.occurred_at
     return latest

@@ -15,6 +15,7 @@ from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.traces import Traces
 
 MOST_EVIDENCE: Final = 20
+LAST_MONTH: Final = "9999-12"
 
 Event = tuple[datetime, str, int, bytes]
 """When an event was recorded, its case, its number there, and its leaf hash."""
@@ -137,7 +138,9 @@ def end_of_day(day: date) -> datetime:
 
 
 def end_of_month(month: str) -> datetime:
-    """The moment after a month."""
+    """The moment after a month; of the last month that there is, its last moment."""
+    if month == LAST_MONTH:
+        return datetime.max.replace(tzinfo=UTC)
     year, number = int(month[:4]), int(month[5:])
     return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
 
