@@ -71,3 +71,15 @@ def _resident(process: int) -> float:
         return 0.0
     fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     return int(fields.get("VmRSS", "0 kB").split()[0]) / 1024 if "python" in fields["Name"] else 0.0
+
+
+def brokers() -> Iterator[tuple[float, int]]:
+    """Resident memory in MB, and the number of open files, of the broker that this process has started."""
+    for process in _descendants(os.getpid()):
+        folder = Path(f"/proc/{process}")
+        try:
+            if b"kafka.Kafka" in (folder / "cmdline").read_bytes().split(b"\0"):
+                pages = int((folder / "statm").read_text().split()[1])
+                yield pages * os.sysconf("SC_PAGE_SIZE") / 1024**2, len(list((folder / "fd").iterdir()))
+        except OSError:
+            continue  # it has ended meanwhile
