@@ -38,6 +38,10 @@ WARM_UP = 3
 """Seconds that do not count."""
 POLL = 0.002
 """Seconds between two looks of the reader: seldom enough to leave the two cores to what is measured."""
+WAITING = 500
+"""Cases whose events wait for a projector that was away."""
+LIMIT = 120.0
+"""Seconds that it may take for them."""
 BEFORE = 5000
 """Cases that are in the views already."""
 MOST_RUNS = 3
@@ -150,8 +154,7 @@ def processor_time(process: int) -> float:
 def once(url: str, views: str, first: int, seconds: int) -> Measured:
     """One run of so many seconds. The projector has caught up before it begins."""
     name = url.rpartition("/")[2]
-    command = [sys.executable, "-m", "bench.casetrail", "--log", url, "--views", views, "serve", "projector"]
-    projector = subprocess.Popen([*command, "--health-port", "0", "--heartbeat", "0"], stderr=subprocess.DEVNULL)
+    projector = serve_projector(url, views)
     context = multiprocessing.get_context("spawn")
     stop, (mine, theirs) = context.Event(), context.Pipe()
     reader = context.Process(target=watch, args=(views, name, stop, theirs))
@@ -188,6 +191,34 @@ def once(url: str, views: str, first: int, seconds: int) -> Measured:
     found = delays(made, seen)
     span = (max(at for _, _, at in made) - min(at for _, _, at in made)) / 1000
     return Measured(median(found), quantiles(found, n=100)[98], len(made) / span, look, slow_look, busy, behind)
+
+
+def serve_projector(url: str, views: str) -> subprocess.Popen[bytes]:
+    """A projector in a process of its own, as it is installed."""
+    command = [sys.executable, "-m", "bench.casetrail", "--log", url, "--views", views, "serve", "projector"]
+    return subprocess.Popen([*command, "--health-port", "0", "--heartbeat", "0"], stderr=subprocess.DEVNULL)
+
+
+def backlog(url: str, views: str, first: int, cases: int) -> tuple[float, str]:
+    """Events a second, judgements included, that a projector makes of those that wait for it, and what was not done in time."""
+    count = fill(url, cases, PARTITIONS, first)
+    with open_log(url) as log:
+        ends, name = log.end_offsets(Topic.EVENTS), log.name
+    started = time.monotonic()
+    projector = serve_projector(url, views)
+    while (left := 0 if reached(views, name, ends) else count) or (left := unjudged(views)):
+        if projector.poll() is not None:
+            raise RuntimeError("the projector has ended")
+        if time.monotonic() - started > LIMIT:
+            break
+        time.sleep(0.05)
+    rate = (count - min(left, count)) / (time.monotonic() - started)
+    projector.terminate()
+    projector.wait()
+    return (
+        rate,
+        f"NOT DONE within {LIMIT:.0f} s: {left:,} of {count:,} left" if left else f"{count:,} events, start included",
+    )
 
 
 def positions(views: str, table: str) -> dict[str, int]:
@@ -248,6 +279,11 @@ def run(bootstrap: str, postgres_url: str, folder: Path, scale: float, runs: int
         )
         yield f"event recorded to row visible, {label}, p50 (ms)", p50, f"to reach: under 30; {remark}"
         yield f"event recorded to row visible, {label}, p99 (ms)", p99, f"to reach: under 150; {remark}"
+        cases = max(10, int(WAITING * scale))
+        rate, remark = backlog(url, views, first, cases)
+        first += cases
+        say(f"visible, {label}, waiting events: {rate:,.1f}/s")
+        yield f"projector on waiting events, {label} (events/s)", rate, remark
 
 
 def rebuild(url: str, views: str, more: Sequence[str]) -> None:
