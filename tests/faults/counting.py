@@ -4,7 +4,7 @@ import json
 import sqlite3
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 from casetrail.audit.balance import Balance, balance
@@ -12,10 +12,14 @@ from casetrail.domain.actions import ActionRejected
 from casetrail.eventlog.codec import Event, Unreadable, decode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log
+from casetrail.eventlog.outcome import ChainBroken
 from casetrail.eventlog.port import Log, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections.database import open_database
-from casetrail.projections.tables import TABLES
+from casetrail.projections.judgement_tables import JUDGED, JUDGED_FORM, JUDGEMENT_TABLES
+from casetrail.projections.judgements import Judgements
+from casetrail.projections.rebuild import catch_up
+from casetrail.projections.tables import FORM, TABLES, TRACKING
 from casetrail.projections.views import Views
 from casetrail.publishing import Receipt
 from tests.faults.site import CASETRAIL, Site
@@ -105,16 +109,16 @@ def _balance(balances: list[Balance]) -> list[Count]:
 
 def _acknowledged(site: Site, log: Log) -> list[Count]:
     """What services were told is in the log, against what is."""
-    told: dict[tuple[int, int], str] = {}
+    told: set[tuple[int, int, str]] = set()
     for path in site.work.glob("*.acknowledged"):
         for line in path.read_text().splitlines():
             partition, offset, action_hash = line.split(" ")
-            told[int(partition), int(offset)] = action_hash
+            told.add((int(partition), int(offset), action_hash))
     for path in site.work.glob("*.spool"):
         with closing(sqlite3.connect(path)) as spool:
             for (text,) in spool.execute("SELECT receipt FROM delivered"):
                 receipt = Receipt.from_dict(json.loads(text))
-                told[receipt.partition, receipt.offset] = receipt.action_hash.hex()
+                told.add((receipt.partition, receipt.offset, receipt.action_hash.hex()))
             (waiting,) = spool.execute("SELECT count(*) FROM waiting").fetchone()
             assert not waiting, f"{path} still holds {waiting} submissions"
     ends = log.end_offsets(Topic.ACTIONS)
@@ -123,7 +127,7 @@ def _acknowledged(site: Site, log: Log) -> list[Count]:
         for records in batches(reader, ends):
             for record in records:
                 held[record.partition, record.offset] = leaf_hash(record.value or b"").hex()
-    lost = sum(1 for place, action_hash in told.items() if held.get(place) != action_hash)
+    lost = sum(1 for partition, offset, action_hash in told if held.get((partition, offset)) != action_hash)
     return [
         Count("submissions that services were given receipts for", len(told)),
         Count("of these lost or altered", lost, 0),
@@ -152,23 +156,25 @@ def _doubled(log: Log) -> list[Count]:
 
 def _exit(site: Site, *words: str) -> int:
     done = subprocess.run([*CASETRAIL, *words], cwd=site.work, capture_output=True, text=True, check=False)
-    (site.work / f"{'-'.join(words)}.txt").write_text(done.stdout + done.stderr)
+    (site.work / f"{'-'.join(words[-2:])}.txt").write_text(done.stdout + done.stderr)
     return done.returncode
 
 
 def _differing_rows(site: Site) -> int:
-    """Rows that the projectors' views have and a rebuild from zero has not, or the other way round."""
-    with open_log(site.url) as log, closing(open_database(site.views)) as database:
-        from casetrail.projections.rebuild import catch_up
+    """Rows that the projectors' views have and a rebuild from zero has not, or the other way round; judgements, too.
 
+    Where the log cannot be followed any more, a rebuild has none.
+    """
+    with open_log(site.url) as log, closing(open_database(site.views)) as database, suppress(ChainBroken, Unreadable):
         catch_up(log, Views(database, log.name))
+        catch_up(log, Judgements(database, log.name))
     rebuilt = f"sqlite:{site.work / 'rebuilt.views'}"
-    subprocess.run([*CASETRAIL, "--views", rebuilt, "views", "rebuild"], cwd=site.work, check=True, capture_output=True)
-    return sum(len(_rows(site.views, name) ^ _rows(rebuilt, name)) for name in _compared())
+    is_rebuilt = _exit(site, "--views", rebuilt, "views", "rebuild") == 0
+    return sum(len(_rows(site.views, name) ^ (_rows(rebuilt, name) if is_rebuilt else set())) for name in _compared())
 
 
 def _compared() -> list[str]:
-    return [table.name for table in TABLES if table.name not in ("tracking", "form")]
+    return [table.name for table in (*TABLES, *JUDGEMENT_TABLES) if table not in (TRACKING, FORM, JUDGED, JUDGED_FORM)]
 
 
 def _rows(url: str, table: str) -> set[tuple[object, ...]]:
