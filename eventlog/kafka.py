@@ -10,9 +10,10 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from casetrail.eventlog.entries import places
-from casetrail.eventlog.errors import LogMissing, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.errors import LogError, LogMissing, LogUnreachable, OffsetGone, WriterFenced
 from casetrail.eventlog.kafka_batches import append_batches, send_batches
 from casetrail.eventlog.kafka_client import checked_options, client_options, close_producer, log_errors, translated
+from casetrail.eventlog.kafka_connecting import answered
 from casetrail.eventlog.kafka_group import KafkaGroup
 from casetrail.eventlog.kafka_records import read_fast
 from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
@@ -47,13 +48,26 @@ class KafkaLog:
         """Open a log. Raises ``LogUnreachable``, ``LogMissing``."""
         checked = checked_options(options)
         log = cls(bootstrap, name, 0, checked)
-        with log._lookup("read_uncommitted") as consumer:
-            found = consumer.partitions_for_topic(topic_name(name, Topic.EVENTS))
+        try:
+            found = log._known_partitions(topic_name(name, Topic.EVENTS))
+        except LogError:
+            log.close()
+            raise
         if not found:
             log.close()
             raise LogMissing(f"there is no log '{name}' at {bootstrap}; 'casetrail log init' makes one")
-        log.partitions = len(found)
+        log.partitions = found
         return log
+
+    def _known_partitions(self, name: str) -> int:
+        """How many partitions the brokers know of a topic; 0 where they know no such topic."""
+
+        def ask() -> int:
+            consumer._cluster.need_all_topic_metadata = False  # where the question has failed, the client leaves it set
+            return len(consumer.partitions_for_topic(name))
+
+        with self._lookup("read_uncommitted") as consumer:
+            return answered(ask, self.bootstrap)
 
     def topic_partitions(self, topic: Topic) -> int:
         """How many partitions a topic has."""

@@ -20,10 +20,9 @@ from kafka.errors import (
 )
 
 from casetrail.eventlog.errors import EntryTooLarge, LogDamaged, LogError, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.kafka_connecting import SteadyClient, finding_timeout
 
 logging.getLogger("kafka").addHandler(logging.NullHandler())  # its warnings go to who configures logging, not to stderr
-
-ANSWER_TIMEOUT: Final = 5.0
 
 PASSED_THROUGH: Final[dict[str, type]] = {
     "security_protocol": str,
@@ -77,8 +76,9 @@ def client_options(bootstrap: str, options: Mapping[str, Any], *, consumer: bool
     """What every client is made with."""
     chosen = {name: value for name, value in options.items() if consumer or name not in CONSUMER_ONLY}
     return {
+        "kafka_client": SteadyClient,
         "bootstrap_servers": bootstrap.split(","),
-        "bootstrap_timeout_ms": int(ANSWER_TIMEOUT * 1000),
+        "bootstrap_timeout_ms": int(finding_timeout(bootstrap) * 1000),
         "retry_backoff_ms": 2,
         "reconnect_backoff_ms": 20,
         "reconnect_backoff_max_ms": 1000,

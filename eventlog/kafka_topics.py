@@ -10,6 +10,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from casetrail.eventlog.errors import LogExists, LogMissing
 from casetrail.eventlog.kafka_client import causes, checked_options, client_options, log_errors, translated
+from casetrail.eventlog.kafka_connecting import answered
 from casetrail.eventlog.port import Topic, Weakness
 
 FOREVER: Final = "-1"
@@ -74,7 +75,11 @@ def describe(bootstrap: str, name: str, options: Mapping[str, Any]) -> dict[Topi
         admin = KafkaAdminClient(**client_options(bootstrap, options))
         try:
             names = {topic_name(name, topic): topic for topic in Topic}
-            found = {one["name"]: one for one in admin.describe_topics(list(names)) if not one.get("error_code")}
+            found = {
+                one["name"]: one
+                for one in answered(lambda: admin.describe_topics(list(names)), bootstrap)
+                if not one.get("error_code")
+            }
             missing = sorted(set(names) - set(found))
             if missing:
                 raise LogMissing(
@@ -82,7 +87,7 @@ def describe(bootstrap: str, name: str, options: Mapping[str, Any]) -> dict[Topi
                     "'casetrail log init' makes one"
                 )
             resources = [ConfigResource(ConfigResourceType.TOPIC, one) for one in names]
-            settings = admin.describe_configs(resources, config_filter="all")
+            settings = answered(lambda: admin.describe_configs(resources, config_filter="all"), bootstrap)
         finally:
             admin.close()
     described = {}
