@@ -133,6 +133,7 @@ def _disk(config: Config) -> tuple[bool, str]:
 def _machines(config: Config) -> tuple[bool, str]:
     """Which machines have given no heartbeat in time. One that has never run is not missed."""
     from casetrail.cli.context import opened_views
+    from casetrail.domain.codes import MachineKind
     from casetrail.domain.detectors.history import History
     from casetrail.domain.detectors.machines import Machines, beatings
     from casetrail.domain.reserved import MACHINES
@@ -154,7 +155,13 @@ def _machines(config: Config) -> tuple[bool, str]:
     ]
     if silent:
         return True, f"no heartbeat of {', '.join(silent)}; is 'casetrail serve' running?"
-    return False, f"at work: {', '.join(sorted(machines.of)) or 'none that gives heartbeats'}"
+    at_work = f"at work: {', '.join(sorted(machines.of)) or 'none that gives heartbeats'}"
+    if MachineKind.RECORDER in machines.of or config.log_url().startswith("sqlite:"):
+        return False, at_work
+    return False, (
+        f"{at_work}; no recorder gives any: it was started with '--heartbeat 0', or its user lacks the role 'submitter' "
+        "('casetrail log access'), which its /health and its log then say"
+    )
 
 
 def _keyring(config: Config) -> tuple[bool, str]:

@@ -26,6 +26,7 @@ class Health:
         self._stepped: dict[str, float] = {}
         self._trouble: dict[str, str] = {}
         self._troubles: dict[tuple[str, str], int] = {}
+        self._notes: dict[str, str] = {}
 
     def stepped(self, name: str, done: int) -> None:
         """A consumer made a step."""
@@ -39,6 +40,13 @@ class Health:
         with self._lock:
             self._trouble[name] = code
             self._troubles[name, code] = self._troubles.get((name, code), 0) + 1
+
+    def noted(self, about: str, text: str | None) -> None:
+        """Something lacks that keeps no consumer from its work; None: it lacks no more."""
+        with self._lock:
+            self._notes.pop(about, None)
+            if text is not None:
+                self._notes[about] = text
 
     def working(self) -> list[str]:
         """The consumers that have made a step lately, and are in no trouble."""
@@ -69,7 +77,8 @@ class Health:
             }
             fresh = all(now - stepped < STALE_AFTER for stepped in self._stepped.values())
             healthy = bool(consumers) and fresh and not self._trouble
-        return healthy, {"status": "ok" if healthy else "not ok", "consumers": consumers}
+            notes = {"notes": dict(self._notes)} if self._notes else {}
+        return healthy, {"status": "ok" if healthy else "not ok", "consumers": consumers, **notes}
 
     def metrics(self) -> str:
         """The same in Prometheus' text format, with the lag of each partition."""

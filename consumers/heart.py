@@ -1,7 +1,8 @@
 """Heartbeats: each machine of this process that works says so in the log, and by when it will say so again.
 
 A thread of its own submits them, beside the loop: a slow log holds no consumer up, and a consumer that makes no steps any
-more gives no heartbeat either. Where the log does not take one, that is warned of, and the next is tried in time.
+more gives no heartbeat either. Where the log does not take one, that is warned of, and the next is tried in time. Where a right
+is missing, that is said once, and stands in the health until a heartbeat is taken.
 """
 
 import logging
@@ -18,7 +19,7 @@ from casetrail.consumers.submitting import submit
 from casetrail.domain.actions import Action, Actor
 from casetrail.domain.codes import MachineKind, Role
 from casetrail.domain.heartbeat import LONGEST_SILENCE, Heartbeat, machine_key
-from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.errors import LogError, LogRefused
 from casetrail.eventlog.port import Log
 
 LOG: Final = logging.getLogger("casetrail.heart")
@@ -28,6 +29,11 @@ LATE: Final = 1.5
 """How many times as long it may take, by what is promised."""
 LOOK: Final = 0.5
 MOST_LETTERS: Final = 32
+REFUSED: Final = (
+    "this user may not append to the actions, so no heartbeat is given; all else goes on: give it the role 'submitter' as well "
+    "('casetrail log access --role submitter'), or start with '--heartbeat 0'"
+)
+NOTE: Final = "heartbeat"
 
 
 class Host(NamedTuple):
@@ -52,6 +58,7 @@ class Heart:
     def __init__(self, log: Log, host: Host, health: Health, every: float = EVERY) -> None:
         self._log, self._host, self._health, self._every = log, host, health, every
         self._next: dict[str, float] = {}
+        self._refused = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -83,5 +90,12 @@ class Heart:
             actions.append(Action(secrets.token_bytes(16), machine_key(actor.id, now), now, actor, body))
         try:
             submit(self._log, actions)
+            self._refused = False
+            self._health.noted(NOTE, None)
+        except LogRefused as error:
+            if not self._refused:
+                LOG.error("%s (%s)", REFUSED, error)
+            self._refused = True
+            self._health.noted(NOTE, REFUSED)
         except LogError as error:
             LOG.warning("no heartbeat of %s was taken by the log: %s", ", ".join(kinds), error)

@@ -19,7 +19,15 @@ from kafka.errors import (
     TransactionCoordinatorFencedError,
 )
 
-from casetrail.eventlog.errors import EntryTooLarge, LogDamaged, LogError, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.errors import (
+    EntryTooLarge,
+    LogDamaged,
+    LogError,
+    LogRefused,
+    LogUnreachable,
+    OffsetGone,
+    WriterFenced,
+)
 from casetrail.eventlog.kafka_connecting import SteadyClient, finding_timeout
 
 logging.getLogger("kafka").addHandler(logging.NullHandler())  # its warnings go to who configures logging, not to stderr
@@ -118,7 +126,7 @@ def translated(error: BaseException, bootstrap: str) -> LogError:
             "partition's files"
         )
     if any(isinstance(one, REFUSALS) or "AuthorizationFailed" in str(one) for one in found):  # some come as text only
-        return LogUnreachable(f"the brokers at {bootstrap} refuse this user ({type(error).__name__}: {error})")
+        return LogRefused(f"the brokers at {bootstrap} refuse this user ({type(error).__name__}: {error})")
     return LogUnreachable(
         f"no answer from the brokers at {bootstrap} ({type(error).__name__}: {error}); are they running, and is the "
         "address right?"

@@ -6,7 +6,15 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError
 
-from casetrail.eventlog.errors import EntryTooLarge, LogDamaged, LogError, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.errors import (
+    EntryTooLarge,
+    LogDamaged,
+    LogError,
+    LogRefused,
+    LogUnreachable,
+    OffsetGone,
+    WriterFenced,
+)
 from casetrail.eventlog.kafka_client import CONSUMER_ONLY, BadOption
 
 CLIENT_LOG: Final = logging.getLogger("kafka.librdkafka")
@@ -130,7 +138,7 @@ def fast_translated(error: KafkaError, bootstrap: str) -> LogError:
             "the partition's files"
         )
     if code in REFUSED:
-        return LogUnreachable(f"the brokers at {bootstrap} refuse this user ({error.name()}: {error.str()})")
+        return LogRefused(f"the brokers at {bootstrap} refuse this user ({error.name()}: {error.str()})")
     return LogUnreachable(
         f"no answer from the brokers at {bootstrap} ({error.name()}: {error.str()}); are they running, and is the address right?"
     )

@@ -1,13 +1,16 @@
 """On a broker with TLS, passwords and access lists each role can do its work, and nothing else is allowed to anybody."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -185,6 +188,40 @@ def test_each_role_does_its_work_with_its_own_rights(broker: SecuredBroker, tmp_
     assert counted.returncode == 0, counted.stdout + counted.stderr
     verified = casetrail(auditor, "audit", "verify", "--format", "json")
     assert '"replication factor"' in verified.stdout or verified.returncode == 0, verified.stdout + verified.stderr
+
+
+@pytest.mark.parametrize("client", ["python", "confluent"])
+def test_a_recorder_that_may_give_no_heartbeats_records_on_and_says_so_once(
+    broker: SecuredBroker, tmp_path: Path, client: str
+) -> None:
+    recorder = configured(broker, "recorder", tmp_path / "recorder", client)
+    with (
+        serving(recorder, "recorder", "--heartbeat", "0.2") as process,
+        connect(url_of(broker), {**broker.options("service"), "client": client}) as service,
+    ):
+        reported, *others = life(f"C-5.{client}")
+        assert service.wait(service.submit(reported), timeout=60).result == "accepted"
+        until = time.monotonic() + 60
+        while "'--heartbeat 0'" not in (told := health(recorder)).get("notes", {}).get("heartbeat", ""):
+            assert time.monotonic() < until, (recorder / "output").read_text()
+            time.sleep(0.1)
+        assert told["status"] == "ok", "nobody starts a recorder again for that"
+        for action in others:
+            assert service.wait(service.submit(action), timeout=60).result == "accepted"
+        assert process.poll() is None
+    said = (recorder / "output").read_text()
+    assert said.count("may not append to the actions") == 1, said
+    assert "no heartbeat of" not in said
+    assert "beginning anew" not in said
+
+
+def health(folder: Path) -> dict[str, Any]:
+    """What a served process says of itself."""
+    address = re.search(r"http://\S+/health", (folder / "output").read_text())
+    assert address is not None
+    with urllib.request.urlopen(address[0], timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
 
 
 def test_who_only_submits_does_so_without_reading_what_others_submitted(broker: SecuredBroker) -> None:

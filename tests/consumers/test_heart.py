@@ -15,7 +15,7 @@ from casetrail.domain.codes import MachineKind
 from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
-from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.errors import LogRefused, LogUnreachable
 from tests.consumers.watching import World, events_of
 from tests.domain.clock_histories import day
 
@@ -84,6 +84,30 @@ def test_a_log_that_takes_no_heartbeat_holds_nobody_up(
     until(lambda: bool(heartbeats(log)))
     heart.close()
     assert "no heartbeat of recorder was taken" in caplog.text
+
+
+def test_a_right_that_is_missing_is_said_once_and_stands_in_the_health_until_it_is_given(
+    log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[object] = []
+
+    def refused(*_: object) -> None:
+        asked.append(None)
+        raise LogRefused("the brokers refuse this user")
+
+    health = Health()
+    health.stepped("recorder", 1)
+    heart = Heart(log, HOST, health, every=0.05)
+    with monkeypatch.context() as broken:
+        broken.setattr("casetrail.consumers.heart.submit", refused)
+        heart.start()
+        until(lambda: len(asked) > 3)
+        healthy, report = health.report()
+        assert healthy and "--role submitter" in str(report["notes"])
+    until(lambda: "notes" not in health.report()[1])
+    heart.close()
+    assert caplog.text.count("may not append to the actions") == 1
+    assert heartbeats(log)
 
 
 def test_any_host_has_an_id_that_a_heartbeat_can_carry(monkeypatch: pytest.MonkeyPatch) -> None:
