@@ -6,24 +6,28 @@ watchdog that was away records the same as one that never was.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import count
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 from casetrail.consumers.submitting import submit
-from casetrail.domain.actions import Action, Actor
+from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
 from casetrail.domain.case import Case
-from casetrail.domain.escalation import DeadlineMissed, Escalated, Recipient, deadline_key
+from casetrail.domain.deciding import CLOCK_TOLERANCE, IN_THE_FUTURE
+from casetrail.domain.escalation import NO_SUCH_DEADLINE, DeadlineMissed, Escalated, Recipient, deadline_key
 from casetrail.domain.reserved import REGISTRY, is_reserved
 from casetrail.domain.values import EPOCH, is_id
-from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.codec import Unreadable, decode_event
 from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.projections.registry import Registry, registry_of
-from casetrail.projections.watch_store import WatchStore
+from casetrail.projections.watch_store import Ahead, WatchStore
 
 LOG: Final = logging.getLogger("casetrail.watchdog")
 BATCH: Final = 5000
@@ -34,6 +38,16 @@ REST: Final = 1.0
 IDS: Final = UUID("6f1d3a52-6c0e-5f0b-9d43-6a2f4b1c7e90")
 """The name space of the action ids. Never change it: it is what keeps two watchdogs from doubling anything."""
 MICROSECOND: Final = timedelta(microseconds=1)
+LEAST_WAIT: Final = timedelta(minutes=10)
+LONGEST_WAIT: Final = timedelta(days=1)
+"""For how long nothing is tried again that the log refused as ahead of its clock, while it does not show another time."""
+
+
+class Wanted(NamedTuple):
+    """What is to be submitted of a case; ``refused_by``: the event that refused it last, as ahead of the log's clock."""
+
+    action: Action
+    refused_by: int | None
 
 
 class Watchdog:
@@ -46,12 +60,17 @@ class Watchdog:
         self, log: Log, store: WatchStore, actor: Actor, now: Callable[[], datetime],
         *, played: bool = False, since: datetime = EPOCH, patience: timedelta = PATIENCE,
     ) -> None:  # fmt: skip
-        """``actor``: who submits; its agency's policies are the first to be judged by. ``now``: the present moment. ``since``: what was missed before that is left to the lists, and not recorded."""
+        """``store`` is closed with the watchdog, and where it cannot begin. ``actor``: who submits; its agency's policies are the first to be judged by. ``now``: the present moment. ``since``: what was missed before that is left to the lists, and not recorded."""
         self._log, self._store, self._actor, self._now = log, store, actor, now
         self._played, self._since, self._patience = played, since, patience
-        self._positions = self._trusted_positions()
-        self._reader = log.reader(Topic.EVENTS, self._positions)
-        self._ends = log.end_offsets(Topic.EVENTS)
+        self._log_times: dict[int, datetime] = {}  # what the log's clock showed last, by partition
+        try:
+            self._positions = self._trusted_positions()
+            self._ends = log.end_offsets(Topic.EVENTS)
+            self._reader = log.reader(Topic.EVENTS, self._positions)
+        except BaseException:
+            store.close()  # the next watchdog must be able to open it
+            raise
         self._registry: Registry | None = None
         self._looked_at = 0.0
         self.submitted = 0
@@ -68,6 +87,7 @@ class Watchdog:
                 self._store.clear()
                 known = {}
                 break
+            self._log_times |= _log_times([record])
         return {one: known[one][0] + 1 if one in known else 0 for one in range(self._log.partitions)}
 
     @property
@@ -105,7 +125,9 @@ class Watchdog:
             if is_id(case_id) and (case_id == REGISTRY or not is_reserved(case_id)):
                 events.append((case_id, decode_event(record.value).number, record))
         if last:
-            self._store.take(events, last)
+            shown = _log_times(records)
+            self._log_times |= shown
+            self._store.take(events, last, {one: at + CLOCK_TOLERANCE for one, at in shown.items()})
         if any(case_id == REGISTRY for case_id, _, _ in events):
             self._store.look_at_all()
 
@@ -115,15 +137,16 @@ class Watchdog:
         """Look at the cases that are due, and submit what they call for; how many there were."""
         now = self._now()
         self._looked_at = monotonic()
-        found, again = list[Action](), list[tuple[str, datetime | None]]()
+        found, again = list[Action](), list[tuple[str, datetime | None, Ahead | None]]()
         for case_id in self._store.due(now, LOOKS):
             if case_id == REGISTRY:
-                again.append((case_id, None))
+                again.append((case_id, None, None))
                 continue
             watch = self.watch(case_id, now)
-            found += self.called_for(watch)
-            later = watch.next_at()
-            again.append((case_id, None if later is None else max(later, now + MICROSECOND)))
+            ready, ahead = self._sorted_out(case_id, list(self._wanted(watch)), now)
+            found += ready
+            times = [at for at in (watch.next_at(), ahead and ahead.again_at) if at is not None]
+            again.append((case_id, max(min(times), now + MICROSECOND) if times else None, ahead))
         if found:
             submit(self._log, found)
             self.submitted += len(found)
@@ -148,14 +171,56 @@ class Watchdog:
         return self._registry
 
     def called_for(self, watch: Watch) -> Iterator[Action]:
-        """What is to be submitted of a case: what nobody has submitted yet."""
+        """What is to be submitted of a case: what nobody has submitted yet, or what the log refused as ahead of its clock."""
+        return (one.action for one in self._wanted(watch))
+
+    def _wanted(self, watch: Watch) -> Iterator[Wanted]:
         case = watch.runs.case
         for alarm in watch.alarms.values():
             if alarm.seen_at >= self._since and not _ended_in_import(watch, alarm):
                 for body, at in self._bodies(case, alarm):
-                    action = Action(_id(self._log.name, case.id, body), case.id, at, self._actor, body)
-                    if action.action_id not in case.numbers:  # it was answered already, with a refusal maybe
-                        yield action
+                    yield from self._next_try(watch, body, at)
+
+    def _next_try(self, watch: Watch, body: DeadlineMissed | Escalated, at: datetime) -> Iterator[Wanted]:
+        """The first try that has no answer yet, unless the one before it was refused for good.
+
+        Every watchdog counts the same refusals, so what two of them try again has one id, too.
+        """
+        case, refused_by = watch.runs.case, None
+        for number_of_try in count():
+            action_id = _id(self._log.name, case.id, body, number_of_try)
+            number = case.numbers.get(action_id)
+            if number is None:
+                yield Wanted(Action(action_id, case.id, at, self._actor, body), refused_by)
+                return
+            answer = watch.event(number).body
+            if not isinstance(answer, ActionRejected):
+                return
+            if answer.code == IN_THE_FUTURE.code:
+                refused_by = number
+            elif answer.code == NO_SUCH_DEADLINE.code and _is_recorded(case, body):  # it came before the deadline did
+                refused_by = None
+            else:
+                return
+
+    def _sorted_out(self, case_id: str, wanted: Sequence[Wanted], now: datetime) -> tuple[list[Action], Ahead | None]:
+        """What is submitted now of what is wanted, and what waits until the log's clock has come so far.
+
+        Nothing tells the log's clock but what is recorded. Where nothing is, it is tried once in a while all the same.
+        """
+        partition = partition_for(case_id.encode(), self._log.partitions)
+        shown = self._log_times.get(partition, EPOCH) + CLOCK_TOLERANCE
+        late = [one for one in wanted if one.refused_by is not None and one.action.occurred_at > shown]
+        if not late:
+            return [one.action for one in wanted], None
+        newest, ahead = max(one.refused_by or 0 for one in late), self._store.ahead(case_id)
+        is_known = ahead is not None and ahead.number == newest
+        is_time = is_known and ahead is not None and ahead.again_at <= now
+        if ahead is None or not is_known or is_time:
+            log_at = min(one.action.occurred_at for one in late)
+            wait = min(max(log_at - shown, LEAST_WAIT), LONGEST_WAIT)
+            ahead = Ahead(partition, newest, log_at, now + wait)
+        return [one.action for one in wanted if is_time or one not in late], ahead
 
     def _bodies(self, case: Case, alarm: Alarm) -> Iterator[tuple[DeadlineMissed | Escalated, datetime]]:
         clock, subject, due_at = alarm.clock.deadline
@@ -185,7 +250,21 @@ def _ended_in_import(watch: Watch, alarm: Alarm) -> bool:
     return action is not None and action.imported is not None
 
 
-def _id(log: str, case_id: str, body: DeadlineMissed | Escalated) -> bytes:
+def _is_recorded(case: Case, body: DeadlineMissed | Escalated) -> bool:
+    return deadline_key(body.clock, body.subject, body.due_at) in case.facts.deadlines
+
+
+def _log_times(records: Iterable[Record]) -> dict[int, datetime]:
+    """What the log's clock showed, by partition, when the last of some events was asked for."""
+    found = {}
+    for record in {one.partition: one for one in records}.values():
+        with suppress(Unreadable):
+            found[record.partition] = decode_event(record.value).recorded_at
+    return found
+
+
+def _id(log: str, case_id: str, body: DeadlineMissed | Escalated, number_of_try: int = 0) -> bytes:
     key = deadline_key(body.clock, body.subject, body.due_at)
     level = body.level if isinstance(body, Escalated) else ""
-    return uuid5(IDS, f"{log}/{case_id}/{key}/{level}").bytes
+    again = f"/{number_of_try}" if number_of_try else ""
+    return uuid5(IDS, f"{log}/{case_id}/{key}/{level}{again}").bytes

@@ -9,6 +9,7 @@ from typing import Final
 
 from casetrail.eventlog.errors import LogExists, LogMissing, LogUnreachable
 from casetrail.eventlog.port import Record, Weakness, record_of
+from casetrail.eventlog.transaction import committing
 
 FORMAT: Final = "casetrail-log-2"
 BUSY_TIMEOUT: Final = 30.0
@@ -142,22 +143,12 @@ def transaction(database: sqlite3.Connection, timeout: float = BUSY_TIMEOUT) -> 
     except sqlite3.DatabaseError as error:
         raise LogUnreachable(f"the log's file cannot be written ({error}); is another process holding it?") from error
     try:
-        yield
-        database.execute("COMMIT")
+        with committing(database):
+            yield
     except sqlite3.IntegrityError:
-        _undo(database)
         raise
     except sqlite3.DatabaseError as error:
-        _undo(database)
         raise LogUnreachable(f"the log's file cannot be written ({error}); is the disk full?") from error
-    except BaseException:
-        _undo(database)
-        raise
-
-
-def _undo(database: sqlite3.Connection) -> None:
-    if database.in_transaction:  # some errors end the transaction by themselves
-        database.execute("ROLLBACK")
 
 
 def weaknesses_of(database: sqlite3.Connection) -> list[Weakness]:

@@ -5,17 +5,18 @@ events and the times change in one transaction. One watchdog has it at a time.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+from casetrail.domain.values import EPOCH
 from casetrail.eventlog.port import Record
-from casetrail.projections.errors import ViewError, ViewUnreachable
-from casetrail.projections.queries import micros
+from casetrail.projections.local_file import LocalFile
+from casetrail.projections.queries import MICROSECOND, micros
 
-FORM: Final = "1"
+FORM: Final = "2"
 AT_ONCE: Final = 0
 
 TABLES: Final = (
@@ -25,7 +26,23 @@ TABLES: Final = (
     "WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS look (case_id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS look_by_time ON look (at)",
+    "CREATE TABLE IF NOT EXISTS ahead (case_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, number INTEGER NOT NULL, "
+    "log_at INTEGER NOT NULL, again_at INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS ahead_by_time ON ahead (partition, log_at)",
 )
+
+
+class Ahead(NamedTuple):
+    """What the log refused of a case because its own clock had not come so far.
+
+    ``partition``: the case's. ``number``: the newest event that refuses. ``log_at``: when, by the log's clock, the first of it is not ahead any more.
+    ``again_at``: when, by the watchdog's clock, it is tried whatever is known of the log's.
+    """
+
+    partition: int
+    number: int
+    log_at: datetime
+    again_at: datetime
 
 
 class WatchStore:
@@ -34,51 +51,60 @@ class WatchStore:
     def __init__(self, path: Path | str, log: str) -> None:
         """Open or create the file for the log of that name; a file of another log or form is emptied.
 
-        Raises ``ViewUnreachable`` while another watchdog has it, ``ViewError`` where it is no database.
+        Raises ``ViewUnreachable`` while another watchdog has it, or where it cannot be opened or written, ``ViewError``
+        where it is no database. So does every method; of what was to be written nothing is, then.
         """
-        try:
+        self._file = LocalFile(path, "the watchdog's file", "delete it: it is made anew from the log")
+        with self._file.errors():
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+        with self._file.opening(self._database):
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             with self._transaction():
                 for statement in TABLES:
                     self._database.execute(statement)
-        except sqlite3.OperationalError as error:
-            raise ViewUnreachable(f"the watchdog's file {path} is in use, or cannot be opened ({error})") from error
-        except sqlite3.DatabaseError as error:
-            raise ViewError(
-                f"the watchdog's file {path} cannot be used ({error}); delete it: it is made anew"
-            ) from error
-        form = [("form", FORM), ("log", log)]
-        if sorted(self._database.execute("SELECT name, value FROM form")) != form:
-            self.clear()
-            self._database.execute("DELETE FROM form")
-            self._database.executemany("INSERT INTO form VALUES (?, ?)", form)
+            self._check_form([("form", FORM), ("log", log)])
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+    def _check_form(self, form: list[tuple[str, str]]) -> None:
+        if sorted(self._database.execute("SELECT name, value FROM form")) != form:
+            with self._transaction() as database:
+                self._empty()
+                database.execute("DELETE FROM form")
+                database.executemany("INSERT INTO form VALUES (?, ?)", form)
+
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._file.transaction(self._database)
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._file.errors():
+            return self._database.execute(query, values).fetchall()
 
     def clear(self) -> None:
         """Forget everything."""
         with self._transaction():
-            for table in ("position", "event", "look"):
-                self._database.execute(f"DELETE FROM {table}")  # noqa: S608  (fixed names)
+            self._empty()
+
+    def _empty(self) -> None:
+        for table in ("position", "event", "look", "ahead"):
+            self._database.execute(f"DELETE FROM {table}")  # noqa: S608  (fixed names)
 
     def positions(self) -> dict[int, tuple[int, bytes]]:
         """By partition: the offset to be read next, and the last event before it."""
-        rows = self._database.execute("SELECT partition, offset, last FROM position")
+        rows = self._rows("SELECT partition, offset, last FROM position")
         return {partition: (offset, last) for partition, offset, last in rows}
 
-    def take(self, events: Sequence[tuple[str, int, Record]], positions: Mapping[int, tuple[int, bytes]]) -> None:
-        """Take in events of cases (each with its number); their cases are to be looked at."""
+    def take(
+        self,
+        events: Sequence[tuple[str, int, Record]],
+        positions: Mapping[int, tuple[int, bytes]],
+        log_times: Mapping[int, datetime],
+    ) -> None:
+        """Take in events of cases (each with its number): their cases are to be looked at.
+
+        ``log_times``: what the log's clock showed last, by partition. Cases in which something is ahead of it no more are
+        looked at, too.
+        """
         with self._transaction():
             run = self._database.executemany
             run(
@@ -89,37 +115,48 @@ class WatchStore:
                 "INSERT OR REPLACE INTO look VALUES (?, ?)",
                 [(case, AT_ONCE) for case in {case for case, _, _ in events}],
             )
+            run(
+                "UPDATE look SET at = ? WHERE case_id IN (SELECT case_id FROM ahead WHERE partition = ? AND log_at <= ?)",
+                [(AT_ONCE, partition, micros(at)) for partition, at in log_times.items()],
+            )
             run("INSERT OR REPLACE INTO position VALUES (?, ?, ?)", [(one, *at) for one, at in positions.items()])
 
     def events(self, case_id: str) -> list[bytes]:
         """The events of a case, in their order."""
-        rows = self._database.execute("SELECT value FROM event WHERE case_id = ? ORDER BY number", (case_id,))
+        rows = self._rows("SELECT value FROM event WHERE case_id = ? ORDER BY number", (case_id,))
         return [value for (value,) in rows]
 
     def due(self, now: datetime, limit: int) -> list[str]:
         """Cases that are to be looked at by now, those first that have waited longest."""
-        rows = self._database.execute(
-            "SELECT case_id FROM look WHERE at <= ? ORDER BY at, case_id LIMIT ?", (micros(now), limit)
-        )
+        rows = self._rows("SELECT case_id FROM look WHERE at <= ? ORDER BY at, case_id LIMIT ?", (micros(now), limit))
         return [case_id for (case_id,) in rows]
 
-    def look_again(self, times: Iterable[tuple[str, datetime | None]]) -> None:
-        """When to look at each of some cases; None: only when something is recorded of it."""
-        with self._transaction():
-            for case_id, at in times:
-                if at is None:
-                    self._database.execute("DELETE FROM look WHERE case_id = ?", (case_id,))
-                else:
-                    self._database.execute("INSERT OR REPLACE INTO look VALUES (?, ?)", (case_id, micros(at)))
+    def look_again(self, times: Iterable[tuple[str, datetime | None, Ahead | None]]) -> None:
+        """When to look at each of some cases, and what is ahead in it; None: only when something is recorded of it."""
+        with self._transaction() as database:
+            for case_id, at, ahead in times:
+                database.execute("DELETE FROM look WHERE case_id = ?", (case_id,))
+                database.execute("DELETE FROM ahead WHERE case_id = ?", (case_id,))
+                if at is not None:
+                    database.execute("INSERT INTO look VALUES (?, ?)", (case_id, micros(at)))
+                if ahead is not None:
+                    row = case_id, ahead.partition, ahead.number, micros(ahead.log_at), micros(ahead.again_at)
+                    database.execute("INSERT INTO ahead VALUES (?, ?, ?, ?, ?)", row)
 
     def look_at_all(self) -> None:
         """Look at all cases that have something owed: what the registry says of them has changed."""
-        self._database.execute("UPDATE look SET at = ?", (AT_ONCE,))
+        with self._transaction():
+            self._database.execute("UPDATE look SET at = ?", (AT_ONCE,))
+
+    def ahead(self, case_id: str) -> Ahead | None:
+        """What the log refused of a case as ahead of its clock, and when it is tried again."""
+        rows = self._rows("SELECT partition, number, log_at, again_at FROM ahead WHERE case_id = ?", (case_id,))
+        return Ahead(*rows[0][:2], *(EPOCH + at * MICROSECOND for at in rows[0][2:])) if rows else None
 
     @property
     def watched(self) -> int:
         """How many cases have something owed, or are to be looked at."""
-        (count,) = self._database.execute("SELECT count(*) FROM look").fetchone()
+        ((count,),) = self._rows("SELECT count(*) FROM look")
         return int(count)
 
     def close(self) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from casetrail.audit.balance import balance
+from casetrail.consumers.watchdog import Watchdog
+from casetrail.domain.actions import ActionRejected
 from casetrail.domain.codes import (
     AgencyKind,
     ContactMethod,
@@ -237,6 +239,98 @@ def test_cases_in_which_nothing_is_owed_are_not_watched(world: World) -> None:
     settle(watchdog)
     assert watchdog._store.watched == 1
     watchdog.close()
+
+
+# --- the log's clock is behind ---
+
+FUTURE = "occurred-in-the-future"
+WHOLE = [DeadlineMissed, Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER]
+
+
+def set_back(world: World) -> Watchdog:
+    """The log's clock has been set back by ten days: what a watchdog submits by its own lies in the log's future."""
+    world.report()
+    world.ahead = timedelta(days=10)
+    watchdog = world.watchdog()
+    settle(watchdog)
+    assert world.recorded() == [] and set(world.refused()) == {FUTURE}
+    return watchdog
+
+
+def test_what_was_ahead_of_the_logs_clock_is_told_once_that_is_right_again(world: World) -> None:
+    watchdog = set_back(world)
+    refused = world.refused()
+    settle(watchdog)
+    world.tell(day(0.1), report(), INTAKE, "C-2")  # the log's clock is seen to be behind still
+    settle(watchdog)
+    world.ahead = timedelta(0)
+    world.tell(day(10), report(), INTAKE, "C-3")
+    settle(watchdog)
+    watchdog.close()
+    assert of_clock(world) == WHOLE
+    of_second = [one for one in world.events() if one.case_id == "C-2" and isinstance(one.body, ActionRejected)]
+    assert len(world.refused()) == len(refused) + len(of_second), "nothing was refused a second time"
+
+
+def test_where_nothing_shows_the_logs_clock_it_is_tried_once_in_a_while(world: World) -> None:
+    watchdog = set_back(world)
+    once = len(world.refused())
+    world.ahead = timedelta(0)
+    world.clock.now = day(10.9)
+    settle(watchdog)
+    assert world.recorded() == [] and len(world.refused()) == once
+    world.clock.now = day(11.1)
+    settle(watchdog)
+    watchdog.close()
+    assert of_clock(world) == WHOLE and len(world.refused()) == once
+
+
+def test_a_clock_that_stays_behind_delays_what_is_told_and_does_not_fill_the_log(world: World) -> None:
+    watchdog = set_back(world)
+    first = [one.action_id for one in world.events() if isinstance(one.body, ActionRejected)]
+    world.go_on(watchdog, day(30), timedelta(hours=1))
+    watchdog.close()
+    assert of_clock(world) == WHOLE
+    facts = facts_of(world.log)
+    assert len(set(facts)) == len(facts) > 9
+    for event in world.events():
+        if isinstance(event.body, DeadlineMissed):
+            assert event.recorded_at <= event.body.due_at + timedelta(days=1, hours=1), "at most a day late"
+    assert len(first) <= len(world.refused()) <= 10 * len(first), "once a day at most"
+
+
+def test_two_watchdogs_and_one_without_its_file_try_again_under_one_id(world: World) -> None:
+    first, second = set_back(world), world.watchdog("second")
+    settle(second)
+    world.ahead = timedelta(0)
+    world.clock.now = day(12)
+    for watchdog in (first, second):  # both have seen the refusals, and neither knows of the other
+        watchdog.step(0.0)
+    third = world.watchdog("third")
+    for watchdog in (first, second, third):
+        settle(watchdog)
+        watchdog.close()
+    assert of_clock(world) == WHOLE
+    facts = facts_of(world.log)
+    assert len(set(facts)) == len(facts)
+    assert set(world.refused()) <= {FUTURE, "duplicate-action"}
+
+
+def test_a_clock_that_is_set_right_between_the_deadline_and_who_is_told_of_it_loses_neither(world: World) -> None:
+    world.report()
+    watchdog = world.watchdog()
+    settle(watchdog)
+    wanted = list(watchdog.called_for(watchdog.watch("C-1", day(10))))
+    for at, some in ((day(0.1), wanted[:1]), (day(10), wanted[1:])):
+        world.clock.now = at
+        world.log.append(Topic.ACTIONS, [Entry(b"C-1", encode_action(one)) for one in some])
+    store = CaseStore(":memory:", world.log.name)
+    record_all(world.log, store)
+    store.close()
+    assert {FUTURE, "no-such-deadline"} <= set(world.refused())
+    settle(watchdog)
+    watchdog.close()
+    assert of_clock(world) == WHOLE
 
 
 # --- killed ---

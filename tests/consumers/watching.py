@@ -26,6 +26,8 @@ class World:
 
     def __init__(self, folder: Path, partitions: int = 1) -> None:
         self.folder, self.clock = folder, PastClock(HAPPENED)
+        self.ahead = timedelta(0)
+        """How far the watchdogs' clocks are ahead of the log's."""
         self.log = EmbeddedLog.create(folder / "log.db", "metro", partitions, self.clock)
 
     def tell(self, at: datetime, body: Body, actor: Actor = INTAKE, case_id: str = "C-1") -> Action:
@@ -46,7 +48,7 @@ class World:
     def watchdog(self, file: str = "watchdog", *, played: bool = False, since: datetime = HAPPENED) -> Watchdog:
         """A watchdog; another with another file is another one."""
         store = WatchStore(self.folder / file, self.log.name)
-        return Watchdog(self.log, store, WATCHDOG, lambda: self.clock.now, played=played, since=since)
+        return Watchdog(self.log, store, WATCHDOG, lambda: self.clock.now + self.ahead, played=played, since=since)
 
     def go_on(self, watchdog: Watchdog, until: datetime, step: timedelta = timedelta(hours=6)) -> None:
         """Let time pass, with a watchdog that looks every few hours."""

@@ -1,0 +1,48 @@
+"""The SQLite file on this machine in which one consumer keeps what it knows: opened, used and closed with clear errors."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from casetrail.eventlog.transaction import immediate
+from casetrail.projections.errors import ViewError, ViewUnreachable
+
+
+class LocalFile:
+    """Says of every trouble with the file which file it is, what SQLite said, and what to do."""
+
+    def __init__(self, path: Path | str, what: str, remedy: str) -> None:
+        """``what``: whose file it is. ``remedy``: what to do where it is no database, or damaged."""
+        self._name, self._remedy = f"{what} {path}", remedy
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Let SQLite's errors out as ``ViewUnreachable`` (it may pass: locked, full, not allowed) or ``ViewError``."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise ViewUnreachable(
+                f"{self._name} is in use, or cannot be opened, read or written ({error}); "
+                "look for another process, and at disk, owner and mode"
+            ) from error
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):  # faults of this program
+            raise
+        except sqlite3.DatabaseError as error:
+            raise ViewError(f"{self._name} cannot be used ({error}); {self._remedy}") from error
+
+    @contextmanager
+    def opening(self, database: sqlite3.Connection) -> Iterator[None]:
+        """``errors``, and the connection is closed where anything is raised: the file is free for the next one."""
+        try:
+            with self.errors():
+                yield
+        except BaseException:
+            database.close()
+            raise
+
+    @contextmanager
+    def transaction(self, database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        """All or nothing, with ``errors``."""
+        with self.errors(), immediate(database):
+            yield database
