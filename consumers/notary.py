@@ -16,6 +16,7 @@ from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
 from casetrail.eventlog.notarized import encode_notarized
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.eventlog.schemas import register_in_log
+from casetrail.eventlog.stream import POLL
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.keys import SignerKey
 from casetrail.proofs.logtree import Draft, LogTree
@@ -51,6 +52,7 @@ class Notary:
         self._log, self._key, self._cadence, self._witnesses, self._inbox = log, key, cadence, witnesses, inbox
         register_in_log(log)
         self._writer = log.writer(0, Topic.CHECKPOINTS)
+        self._there = log.end_offsets(Topic.EVENTS)  # only now: no predecessor has published anything that covers more
         self.tree = LogTree(log, directory, self._check)
         try:
             self.tree.follow()
@@ -71,20 +73,35 @@ class Notary:
     def step(self, timeout: float) -> int:
         """Read on, and publish when it is time; how many events were read."""
         count = self.tree.pending.poll(timeout)
-        if self.waiting >= self._cadence.most or monotonic() - self._published_at >= self._cadence.every:
+        is_time = self.waiting >= self._cadence.most or monotonic() - self._published_at >= self._cadence.every
+        if is_time and not self._is_behind:
             self.publish()
         return count
 
-    def publish(self) -> Sealed | None:
-        """Publish a checkpoint over all that has been read, and have it cosigned; None where it would say nothing new.
+    @property
+    def _is_behind(self) -> bool:
+        """Whether a predecessor may have signed a tree of the size of ours, but of other events.
 
+        What it signed and did not come to publish stands in a transaction that was aborted. Brokers show that to whoever
+        asks for it, and it would be taken for a fork. A tree over all that was there when it was stopped is larger than
+        the one that it signed, or the same; so is one over more events than a notary takes in at once.
+        """
+        if self.waiting > self._cadence.most + POLL:
+            return False
+        return any(self.tree.pending.position(partition) < end for partition, end in self._there.items())
+
+    def publish(self) -> Sealed | None:
+        """Publish a checkpoint over all that has been read, and have it cosigned.
+
+        None where it would say nothing new, or while not all has been read that was there when this notary took over.
         Raises ``WriterFenced`` where another notary has taken over.
         """
         self._published_at = monotonic()
-        draft = self.tree.draft()
+        draft = None if self._is_behind else self.tree.draft()
         if draft is not None:
             self._writer.append([Entry(None, encode_notarized(self._signed(draft)))])
             self.tree.follow()
+            self._there = {}
             self.covered = self.tree.covered()
             LOG.info("checkpoint of %d leaves published (%d events new)", draft.size, draft.events)
         newest = self.tree.newest()

@@ -6,24 +6,31 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from casetrail.consumers.notary import Cadence, Notary
 from casetrail.domain.notarized import CheckpointPublished, OffsetRange
 from casetrail.eventlog.errors import WriterFenced
 from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.kafka import KafkaLog, KafkaWriter
+from casetrail.eventlog.kafka_client import client_options
+from casetrail.eventlog.kafka_topics import topic_name
 from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.opening import init_log, open_log
-from casetrail.eventlog.port import Entry, Log, Topic
+from casetrail.eventlog.partitioner import partition_for
+from casetrail.eventlog.port import Entry, Log, Reader, Topic
 from casetrail.proofs.casemap import case_key, check_map_proof
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.keys import Algorithm, create_key, save_key
-from casetrail.proofs.logtree import LogTree, TreeContradicted
+from casetrail.proofs.logtree import Draft, LogTree, TreeContradicted
 from casetrail.proofs.note import Note, format_note, parse_note, verify_note
+from casetrail.proofs.pending import Pending
 from casetrail.proofs.tree import check_consistency, check_inclusion
 from casetrail.proofs.treefile import TreeBusy
 from tests.consumers.notarial import KEY, ORIGIN, fill, notary_of, publish, records
@@ -254,6 +261,111 @@ def test_an_event_that_was_altered_before_a_checkpoint_was_followed_shows(tmp_pa
     database.close()
     with open_log(f"sqlite:{path}") as log, LogTree(log, tmp_path / "t") as tree, pytest.raises(TreeContradicted):
         tree.follow()
+
+
+class Sipping:
+    """A log of which few events are read at a time, those of one partition first."""
+
+    def __init__(self, log: Log, most: int) -> None:
+        self._log, self._most = log, most
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def reader(self, topic: Topic, start: Mapping[int, int]) -> Reader:
+        reader = self._log.reader(topic, start)
+        if topic is Topic.EVENTS:
+            poll = reader.poll
+            reader.poll = lambda timeout, max_records=0: poll(timeout, self._most)  # type: ignore[method-assign]
+        return reader
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+def die_before_commit(notary: Notary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this notary appends next reaches the log, and is never committed."""
+    writer: Any = notary._writer
+
+    def killed(*_: object) -> None:
+        if isinstance(writer, KafkaWriter):
+            writer._producer.flush(30)
+        raise Killed
+
+    if isinstance(writer, KafkaWriter):
+        monkeypatch.setattr(writer, "_commit", killed)
+    else:
+        monkeypatch.setattr(writer._log, "insert", killed)
+
+
+def uncommitted(log: KafkaLog) -> list[bytes]:
+    """The notes of all checkpoints that a reader gets who does not ask for what is committed, as few clients do."""
+    where = TopicPartition(topic_name(log.name, Topic.CHECKPOINTS), 0)
+    consumer = KafkaConsumer(
+        **{**client_options(log.bootstrap, log.options), "isolation_level": "read_uncommitted"},
+        enable_auto_commit=False,
+    )
+    consumer.assign([where])
+    consumer.seek_to_beginning()
+    found, end = [], consumer.end_offsets([where])[where]
+    while consumer.position(where) < end:
+        for some in consumer.poll(timeout_ms=200).values():
+            found += [decode_notarized(record.value) for record in some]
+    consumer.close()
+    return [one.note for one in found if isinstance(one, CheckpointPublished)]
+
+
+def test_what_was_signed_and_never_published_is_not_signed_otherwise(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = list[bytes]()
+    sign = Notary._signed
+
+    def signing(notary: Notary, draft: Draft) -> CheckpointPublished:
+        made = sign(notary, draft)
+        signed.append(made.note)
+        return made
+
+    monkeypatch.setattr(Notary, "_signed", signing)
+    ids = [f"S-{number}" for number in range(60)]
+    left, right = ([one for one in ids if partition_for(one.encode(), 2) == partition] for partition in (0, 1))
+    with notary_of(log, tmp_path / "a") as first:
+        publish(first)
+        fill(log, [left[0], right[0]])
+        with monkeypatch.context() as dying:
+            die_before_commit(first, dying)
+            with pytest.raises(Killed):
+                publish(first)
+    assert len(signed) == 2
+    fill(log, [left[1], right[1]])
+    often: Any = Sipping(log, 12)  # as many as the first one had signed anew
+    with notary_of(often, tmp_path / "a", cadence=Cadence(every=0.0)) as second:
+        until = time.monotonic() + 60
+        while len(checkpoints(log)) < 2 and time.monotonic() < until:
+            second.step(0.2)
+    if isinstance(log, KafkaLog):
+        assert uncommitted(log) == signed, "it can be seen"
+    said = [parse_checkpoint(parse_note(note).text) for note in signed]
+    assert len(said) >= 3
+    assert len({one.size for one in said}) == len(set(said)), "a fork, signed by an honest notary"
+
+
+def test_a_notary_far_behind_does_not_read_all_before_it_publishes(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casetrail.consumers.notary.POLL", 4)
+    with notary_of(log, tmp_path / "n", cadence=Cadence(every=0.0, most=3)) as notary:
+        few: Any = Sipping(log, 4)
+        notary.tree.pending.close()
+        notary.tree.pending = Pending(few, notary.tree.covered())
+        until = time.monotonic() + 60
+        while not checkpoints(log) and time.monotonic() < until:
+            notary.step(0.2)
+        assert 7 < notary.tree.size < 18, "more than another could have taken in at once, and not all"
+        while notary.tree.size < 18 and time.monotonic() < until:
+            notary.step(0.2)
+        assert notary.tree.size >= 18
 
 
 def notarise(url: str, directory: str, key_file: str) -> None:
