@@ -30,7 +30,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DAY: Final = timedelta(days=1)
-UNREACHABLE: Final = frozenset({"log-unreachable", "views-unreachable", "keyring-unreachable", "keyring-locked"})
+UNREACHABLE: Final = frozenset(
+    {"log-unreachable", "views-unreachable", "tree-unreachable", "keyring-unreachable", "keyring-locked"}
+)
 NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published"})
 GONE: Final = frozenset({"log-damaged", "offset-gone"})
 """What should be in the log cannot be had: that is a finding, whatever was asked."""

@@ -42,19 +42,23 @@ class Outbox:
         self, log: Log, store: OutboxStore, recipients: Recipients, now: Callable[[], datetime],
         since: datetime | None = None, first_pause: timedelta = FIRST_PAUSE,
     ) -> None:  # fmt: skip
-        """``since``: when the outbox is new, what was recorded before that is not sent; None: what is recorded before now.
+        """``store`` is closed with the outbox, and where it cannot begin. ``since``: when the outbox is new, what was recorded before that is not sent; None: what is recorded before now.
 
         ``first_pause``: how long an address rests that was not reached; after each further failure twice as long.
         """
         self._store, self._recipients, self._now, self._first_pause = store, recipients, now, first_pause
-        if store.since() is None:
-            ends = log.end_offsets(Topic.EVENTS)
-            store.begin(dict.fromkeys(ends, 0) if since else ends, since or EPOCH)
-            LOG.info("a new outbox: it sends what is recorded from %s on", since or "now")
-        self._since = store.since() or EPOCH
-        known = store.positions()
-        self._positions = {partition: known.get(partition, 0) for partition in range(log.partitions)}
-        self._reader = log.reader(Topic.EVENTS, self._positions)
+        try:
+            if store.since() is None:
+                ends = log.end_offsets(Topic.EVENTS)
+                store.begin(dict.fromkeys(ends, 0) if since else ends, since or EPOCH)
+                LOG.info("a new outbox: it sends what is recorded from %s on", since or "now")
+            self._since = store.since() or EPOCH
+            known = store.positions()
+            self._positions = {partition: known.get(partition, 0) for partition in range(log.partitions)}
+            self._reader = log.reader(Topic.EVENTS, self._positions)
+        except BaseException:
+            store.close()  # the next outbox must be able to open it
+            raise
         self._pool = ThreadPoolExecutor(ADDRESSES_AT_ONCE, "outbox")
 
     @property

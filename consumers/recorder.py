@@ -19,7 +19,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.outcome import ChainBroken, answer, case_of, follow
 from casetrail.eventlog.port import Entry, Log, Reader, Record, Topic, Writer
 from casetrail.projections.case_store import CaseStore, Position
-from casetrail.projections.errors import ViewMoved
+from casetrail.projections.errors import ViewMoved, ViewUnreachable
 
 LOG: Final = logging.getLogger("casetrail.recorder")
 BATCH: Final = 2000
@@ -126,8 +126,8 @@ class OwnedPartition:
 class Recorder:
     """A member of the group of recorders of a log. Call ``step`` again and again, then ``close``.
 
-    ``WriterFenced``, ``LogUnreachable`` or ``ViewMoved`` out of ``step`` means: close this recorder and make a new one,
-    which finds out from the log what has been recorded.
+    ``WriterFenced``, ``LogUnreachable``, ``ViewMoved`` or ``ViewUnreachable`` (the state file's disk is full, say) out of
+    ``step`` means: close this recorder and make a new one, which finds out from the log what has been recorded.
     """
 
     def __init__(self, log: Log, store: CaseStore, group: str = "recorder", batch: int = BATCH) -> None:
@@ -188,7 +188,8 @@ class Recorder:
     def save(self) -> None:
         """Bring the state file up to what has been recorded.
 
-        Raises ``WriterFenced`` where somebody else has appended, ``ViewMoved`` where somebody else has saved.
+        Raises ``WriterFenced`` where somebody else has appended, ``ViewMoved`` where somebody else has saved,
+        ``ViewUnreachable`` where the state file cannot be written: what was recorded stays recorded.
         """
         if not self._store.unsaved:
             return
@@ -201,7 +202,7 @@ class Recorder:
     def close(self) -> None:
         """Leave the group; what was recorded stays recorded."""
         try:
-            with suppress(LogError, ViewMoved):
+            with suppress(LogError, ViewMoved, ViewUnreachable):
                 self.save()
         finally:
             self._abandon()

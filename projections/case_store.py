@@ -10,14 +10,15 @@ before: so what is in memory is held against the file wherever another process m
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from casetrail.domain.memory import MEMORY, dump_case, load_case
 from casetrail.eventlog.outcome import History
 from casetrail.projections.cache import CACHED_CASES, HistoryCache
-from casetrail.projections.errors import ViewError, ViewMoved
+from casetrail.projections.errors import ViewMoved
+from casetrail.projections.local_file import LocalFile
 
 MOST_VARIABLES: Final = 500
 
@@ -45,21 +46,20 @@ class CaseStore:
     def __init__(self, path: Path | str, log: str, cached: int = CACHED_CASES) -> None:
         """Open or create the file for the log of that name; a file of another log or form is emptied.
 
-        Raises ``ViewError`` where the file is no database or cannot be opened.
+        Raises ``ViewError`` where the file is no database, ``ViewUnreachable`` where it cannot be opened or written. So
+        does every method that reads or writes; of what was to be written nothing is, then.
         """
-        try:
+        self._file = LocalFile(path, "the state file", "if it is one, delete it: it is made anew from the log")
+        with self._file.errors():
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        self.cache = HistoryCache(self._load, cached)
+        self._rests_on: dict[int, Position | None] = {}  # the position from which memory goes on, by partition
+        with self._file.opening(self._database):
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(TABLES)
-        except sqlite3.DatabaseError as error:
-            raise ViewError(
-                f"the state file {path} cannot be used ({error}); if it is one, delete it: it is made anew from the log"
-            ) from error
-        self.cache = HistoryCache(self._load, cached)
-        self._rests_on: dict[int, Position | None] = {}  # the position from which memory goes on, by partition
-        self._version = self._file_version()
-        self._check_form({"log": log, "memory": MEMORY})
+            self._version = self._file_version()
+            self._check_form({"log": log, "memory": MEMORY})
 
     def _check_form(self, form: Mapping[str, str]) -> None:
         found = dict(self._database.execute("SELECT name, value FROM form"))
@@ -70,15 +70,8 @@ class CaseStore:
                 database.execute(f"DELETE FROM {table}")  # noqa: S608  (a fixed name)
             database.executemany("INSERT INTO form VALUES (?, ?)", form.items())
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._database
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._file.transaction(self._database)
 
     def _load(self, case_ids: Sequence[str]) -> dict[str, History]:
         found = {}
@@ -86,13 +79,17 @@ class CaseStore:
             some = case_ids[start : start + MOST_VARIABLES]
             marks = ",".join("?" * len(some))
             query = f"SELECT case_id, last_hash, state FROM history WHERE case_id IN ({marks})"  # noqa: S608
-            for case_id, last_hash, state in self._database.execute(query, some):
+            for case_id, last_hash, state in self._rows(query, some):
                 found[case_id] = History(load_case(case_id, state), last_hash)
         return found
 
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._file.errors():
+            return self._database.execute(query, values).fetchall()
+
     def _file_version(self) -> int:
         """Another one when another process has written."""
-        return int(self._database.execute("PRAGMA data_version").fetchone()[0])
+        return int(self._rows("PRAGMA data_version")[0][0])
 
     def position(self, partition: int) -> Position | None:
         """Up to where the stored histories follow a partition's events, to go on from there; None: not at all."""
@@ -109,9 +106,8 @@ class CaseStore:
             raise ViewMoved(f"partition {partition}: another recorder has gone on with it in the same state file")
 
     def _stored_position(self, partition: int) -> Position | None:
-        row = self._database.execute("SELECT offset, last_hash FROM position WHERE partition = ?", (partition,))
-        found = row.fetchone()
-        return None if found is None else Position(*found)
+        rows = self._rows("SELECT offset, last_hash FROM position WHERE partition = ?", (partition,))
+        return Position(*rows[0]) if rows else None
 
     @property
     def unsaved(self) -> int:
@@ -158,8 +154,9 @@ class CaseStore:
     def stored(self) -> Iterator[tuple[int, History, str]]:
         """Every stored history, with its partition and its text; what is unsaved is not among them."""
         query = "SELECT partition, case_id, last_hash, state FROM history"
-        for partition, case_id, last_hash, state in self._database.execute(query):
-            yield partition, History(load_case(case_id, state), last_hash), state
+        with self._file.errors():
+            for partition, case_id, last_hash, state in self._database.execute(query):
+                yield partition, History(load_case(case_id, state), last_hash), state
 
     def close(self) -> None:
         """Close the file. What was not saved is folded anew from the events next time."""

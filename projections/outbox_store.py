@@ -2,11 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from casetrail.projections.errors import ViewError, ViewUnreachable
+from casetrail.projections.errors import ViewError
+from casetrail.projections.local_file import LocalFile
 from casetrail.projections.queries import at_micros, micros
 
 FORM: Final = "1"
@@ -36,56 +38,59 @@ class OutboxStore:
 
         Raises ``ViewUnreachable`` while another outbox has it, ``ViewError`` where it is no database or another log's.
         """
-        try:
+        self._file = LocalFile(
+            path, "the outbox's file", "what waits in it is lost where it is deleted: put a copy back if there is one"
+        )
+        with self._file.errors():
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+        with self._file.opening(self._database):
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA synchronous=FULL")
-            self._database.execute("BEGIN IMMEDIATE")
-            for statement in TABLES:
-                self._database.execute(statement)
-            self._database.execute("INSERT OR IGNORE INTO form VALUES ('form', ?)", (FORM,))
-            self._database.execute("INSERT OR IGNORE INTO form VALUES ('log', ?)", (log,))
-            self._database.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            raise ViewUnreachable(f"the outbox's file {path} is in use, or cannot be opened ({error})") from error
-        except sqlite3.DatabaseError as error:
-            raise ViewError(f"the outbox's file {path} cannot be used ({error})") from error
-        found = dict(self._database.execute("SELECT name, value FROM form"))
-        if (found["form"], found["log"]) != (FORM, log):
-            self.close()
-            raise ViewError(f"{path} is the outbox of the log '{found.get('log')}': give another file")
+            with self._transaction() as database:
+                for statement in TABLES:
+                    database.execute(statement)
+                database.execute("INSERT OR IGNORE INTO form VALUES ('form', ?)", (FORM,))
+                database.execute("INSERT OR IGNORE INTO form VALUES ('log', ?)", (log,))
+            found = dict(self._database.execute("SELECT name, value FROM form"))
+            if (found["form"], found["log"]) != (FORM, log):
+                raise ViewError(f"{path} is the outbox of the log '{found.get('log')}': give another file")
+
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._file.transaction(self._database)
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._file.errors():
+            return self._database.execute(query, values).fetchall()
 
     def begin(self, positions: Mapping[int, int], since: datetime) -> None:
         """Begin a new outbox: where it reads first, and from when on what was recorded is sent."""
-        self._database.execute("BEGIN IMMEDIATE")
-        self._database.execute("INSERT OR REPLACE INTO form VALUES ('since', ?)", (str(micros(since)),))
-        self._database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
-        self._database.execute("COMMIT")
+        with self._transaction() as database:
+            database.execute("INSERT OR REPLACE INTO form VALUES ('since', ?)", (str(micros(since)),))
+            database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
 
     def since(self) -> datetime | None:
         """From when on what was recorded is sent; None where the outbox has not begun."""
-        row = self._database.execute("SELECT value FROM form WHERE name = 'since'").fetchone()
-        return None if row is None else at_micros(int(row[0]))
+        rows = self._rows("SELECT value FROM form WHERE name = 'since'")
+        return at_micros(int(rows[0][0])) if rows else None
 
     def positions(self) -> dict[int, int]:
         """By partition the offset of the event to be read next."""
-        return dict(self._database.execute("SELECT partition, offset FROM position"))
+        return dict(self._rows("SELECT partition, offset FROM position"))
 
     def take(self, messages: Iterable[tuple[str, str, str]], positions: Mapping[int, int]) -> None:
         """Take in messages (id, address, content), and how far the log has been read."""
-        self._database.execute("BEGIN IMMEDIATE")
-        for one, address, content in messages:  # behind those that wait for the same address
-            self._database.execute(
-                "INSERT OR IGNORE INTO message VALUES (?1, ?2, ?3, 0, (SELECT coalesce(max(next_at), 0) FROM message "
-                "WHERE address = ?2 AND sent_at IS NULL), NULL, NULL)",
-                (one, address, content),
-            )
-        self._database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
-        self._database.execute("COMMIT")
+        with self._transaction() as database:
+            for one, address, content in messages:  # behind those that wait for the same address
+                database.execute(
+                    "INSERT OR IGNORE INTO message VALUES (?1, ?2, ?3, 0, (SELECT coalesce(max(next_at), 0) "
+                    "FROM message WHERE address = ?2 AND sent_at IS NULL), NULL, NULL)",
+                    (one, address, content),
+                )
+            database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
 
     def waiting(self, now: datetime, limit: int) -> list[Waiting]:
         """What is to be sent by now, the oldest first."""
-        rows = self._database.execute(
+        rows = self._rows(
             "SELECT id, address, content, attempts FROM message WHERE sent_at IS NULL AND next_at <= ? "
             "ORDER BY rowid LIMIT ?",
             (micros(now), limit),
@@ -94,35 +99,34 @@ class OutboxStore:
 
     def sent(self, one: Waiting, now: datetime) -> None:
         """It has arrived."""
-        self._database.execute(
-            "UPDATE message SET sent_at = ?, attempts = attempts + 1, trouble = NULL WHERE id = ? AND address = ?",
-            (micros(now), one.id, one.address),
-        )
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE message SET sent_at = ?, attempts = attempts + 1, trouble = NULL WHERE id = ? AND address = ?",
+                (micros(now), one.id, one.address),
+            )
 
     def put_off(self, one: Waiting, until: datetime, trouble: str) -> None:
         """It has not arrived: everything for this address waits until then."""
-        self._database.execute(
-            "UPDATE message SET attempts = attempts + 1, trouble = ? WHERE id = ? AND address = ?",
-            (trouble, one.id, one.address),
-        )
-        self._database.execute(
-            "UPDATE message SET next_at = ? WHERE address = ? AND sent_at IS NULL", (micros(until), one.address)
-        )
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE message SET attempts = attempts + 1, trouble = ? WHERE id = ? AND address = ?",
+                (trouble, one.id, one.address),
+            )
+            database.execute(
+                "UPDATE message SET next_at = ? WHERE address = ? AND sent_at IS NULL", (micros(until), one.address)
+            )
 
     def counts(self) -> tuple[int, int]:
         """How many messages were sent, and how many wait."""
-        sent, waiting = self._database.execute(
-            "SELECT count(sent_at), count(*) - count(sent_at) FROM message"
-        ).fetchone()
+        ((sent, waiting),) = self._rows("SELECT count(sent_at), count(*) - count(sent_at) FROM message")
         return int(sent), int(waiting)
 
     def troubles(self) -> Sequence[tuple[str, int, str]]:
         """Addresses that messages do not reach: how many wait, and what was last said."""
-        rows = self._database.execute(
+        return self._rows(
             "SELECT address, count(*), max(trouble) FROM message WHERE sent_at IS NULL GROUP BY address "
             "HAVING max(attempts) > 0 ORDER BY address"
         )
-        return list(rows)
 
     def close(self) -> None:
         """Close the file."""

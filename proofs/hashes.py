@@ -9,6 +9,7 @@ The files follow from the log: whoever loses them builds them anew. One process 
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -179,9 +180,10 @@ class HashStore:
             os.close(directory)
 
     def close(self) -> None:
-        """Write what is buffered, and close the files."""
-        for level in self._levels:
-            level.close()
+        """Write what is buffered, and close the files: all of them, whatever one says."""
+        with ExitStack() as closing:
+            for level in self._levels:
+                closing.callback(level.close)
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ made again from the log), but with it goes what it had seen: a log that was repl
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from casetrail.proofs.keys import VerifierKey
 from casetrail.proofs.note import Signature, parse_note, parse_signatures
 from casetrail.proofs.pending import Part, Pending
 from casetrail.proofs.tree import consistency_proof, inclusion_proof, root_of
-from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile
+from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile, tree_errors
 
 NoteCheck = Callable[[bytes], None]
 """Raises ``NoteInvalid`` where a checkpoint's note is not signed as it must be."""
@@ -54,23 +54,25 @@ class LogTree:
     def __init__(self, log: Log, directory: Path, check: NoteCheck | None = None) -> None:
         """Open the copy in ``directory``, or begin one. ``check`` is asked of each checkpoint before it is taken in.
 
-        Raises ``TreeBusy``, ``TreeContradicted``, ``LogUnreachable``.
+        Raises ``TreeBusy``, ``TreeDamaged``, ``TreeContradicted``, ``TreeUnreachable``, ``LogUnreachable``.
         """
-        directory.mkdir(parents=True, exist_ok=True)
         self._log, self._check = log, check
+        self._draft: Draft | None = None
+        with tree_errors(directory):
+            directory.mkdir(parents=True, exist_ok=True)
         self.file = TreeFile(directory / "tree.db", log.name)
-        self.hashes = HashStore(directory / "hashes")
-        self.map = CaseMap(self.file.database)
-        try:
-            self._check_copy(directory)
+        with ExitStack() as opened:  # the next one must be able to open what this one could not
+            opened.callback(self.file.close)
+            with self.file.errors():
+                self.hashes = HashStore(directory / "hashes")
+                opened.callback(self.hashes.close)
+                self.map = CaseMap(self.file.database)
+                self._check_copy(directory)
             newest = self.file.newest()
             self._reader: Reader = log.reader(Topic.CHECKPOINTS, {0: 0 if newest is None else newest.offset})
+            opened.callback(self._reader.close)
             self.pending = Pending(log, self.covered())
-        except BaseException:
-            self.file.close()
-            self.hashes.close()
-            raise
-        self._draft: Draft | None = None
+            opened.pop_all()
 
     def _check_copy(self, directory: Path) -> None:
         """Whether the copy is whole, and of this very log."""
@@ -168,15 +170,16 @@ class LogTree:
         if before is None:
             raise LookupError("there is no checkpoint yet that a later one covers")
         database = self.file.database
-        database.execute("BEGIN")
-        try:  # step back to the map as it was before the newest checkpoint
-            rows = database.execute("SELECT key, number, last_hash FROM before_last").fetchall()
-            self.map.update({key: None if number is None else (number, last) for key, number, last in rows})
-            key = case_key(case_id)
-            return before, self.map.get(key), self.map.prove(key)
-        finally:
-            database.execute("ROLLBACK")
-            self.map.reload()
+        with self.file.errors():
+            database.execute("BEGIN")
+            try:  # step back to the map as it was before the newest checkpoint
+                rows = database.execute("SELECT key, number, last_hash FROM before_last").fetchall()
+                self.map.update({key: None if number is None else (number, last) for key, number, last in rows})
+                key = case_key(case_id)
+                return before, self.map.get(key), self.map.prove(key)
+            finally:
+                self.file.roll_back()
+                self.map.reload()
 
     # --- following the log ---
 
@@ -189,7 +192,8 @@ class LogTree:
         for records in batches(self._reader, self._log.end_offsets(Topic.CHECKPOINTS)):
             for record in records:
                 before = self.size
-                self._take(record)
+                with self.file.errors():
+                    self._take(record)
                 count += 1
                 if progress is not None:
                     progress(self.size - before)
@@ -266,7 +270,8 @@ class LogTree:
         if not self.pending.count and not self._is_uncovered():
             return None
         self.abandon()
-        self._draft = self._advance(ranges)
+        with self.file.errors():
+            self._draft = self._advance(ranges)
         return self._draft
 
     def _is_uncovered(self) -> bool:
@@ -333,17 +338,17 @@ class LogTree:
             self._roll_back()
 
     def _roll_back(self) -> None:
-        self.file.database.execute("ROLLBACK")
-        self.map.reload()
-        self.hashes.truncate(self.size)
+        with self.file.errors():
+            self.file.roll_back()
+            self.map.reload()
+            self.hashes.truncate(self.size)
 
     def close(self) -> None:
-        """Close the copy; a draft is forgotten."""
-        self.abandon()
-        self._reader.close()
-        self.pending.close()
-        self.hashes.close()
-        self.file.close()
+        """Close the copy; a draft is forgotten. Whatever cannot be written any more, nothing stays open."""
+        with self.file.errors(), ExitStack() as closing:
+            for close in (self.file.close, self.hashes.close, self.pending.close, self._reader.close):
+                closing.callback(close)
+            self.abandon()
 
     def __enter__(self) -> "LogTree":
         return self

@@ -1,11 +1,12 @@
 """What a ``LogTree`` remembers in its SQLite file: checkpoints, which events each took in, cosignatures, witnesses."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.errors import LogError, LogUnreachable
 
 FORMAT: Final = "casetrail-tree-1"
 
@@ -27,6 +28,37 @@ class TreeBusy(LogError):
     """Another process uses the same folder."""
 
     code = "tree-busy"
+
+
+class TreeUnreachable(LogUnreachable):
+    """The folder of a tree cannot be read or written: its disk is full or out of reach, or that is not allowed."""
+
+    code = "tree-unreachable"
+
+
+class TreeDamaged(LogError):
+    """The file of a tree is no database, or a damaged one."""
+
+    code = "tree-damaged"
+
+
+@contextmanager
+def tree_errors(folder: Path) -> Iterator[None]:
+    """Let errors of SQLite and of the disk out as ``TreeBusy``, ``TreeUnreachable`` or ``TreeDamaged``."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        if "locked" in str(error):
+            raise TreeBusy(f"{folder} cannot be used ({error}): another process works in this folder") from error
+        raise TreeUnreachable(
+            f"{folder} cannot be read or written ({error}); look at its disk, owner and mode"
+        ) from error
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):  # faults of this program
+        raise
+    except sqlite3.DatabaseError as error:
+        raise TreeDamaged(
+            f"the tree in {folder} is none, or damaged ({error}); move the folder away, and it is made again from the log"
+        ) from error
 
 
 class Sealed(NamedTuple):
@@ -56,32 +88,51 @@ class TreeFile:
     """The SQLite file of a tree. Used by one process at a time."""
 
     def __init__(self, path: Path, log: str) -> None:
-        self.database = sqlite3.connect(path, isolation_level=None, timeout=2.0, check_same_thread=False)
+        """Open or create it. Raises ``TreeBusy``, ``TreeUnreachable``, ``TreeDamaged``, the last two as every method does."""
+        self._path = path
+        with self.errors():
+            self.database = sqlite3.connect(path, isolation_level=None, timeout=2.0, check_same_thread=False)
         try:
-            self.database.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self.database.execute("PRAGMA journal_mode=WAL")
-            self.database.execute(
-                "PRAGMA synchronous=NORMAL"
-            )  # what a power failure takes is folded again from the log
-            self.database.execute("BEGIN EXCLUSIVE")
-            if not self.database.execute("SELECT 1 FROM sqlite_master WHERE name = 'tree'").fetchone():
-                for statement in TABLES:
-                    self.database.execute(statement)
-                self.database.execute("INSERT INTO tree VALUES (?, ?)", (FORMAT, log))
-            self.database.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+            with self.errors():
+                self._prepare(log)
+        except BaseException:
             self.database.close()
-            raise TreeBusy(f"{path} cannot be used ({error}): another process works in this folder") from error
+            raise
+
+    def _prepare(self, log: str) -> None:
+        self.database.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self.database.execute("PRAGMA journal_mode=WAL")
+        self.database.execute("PRAGMA synchronous=NORMAL")  # what a power failure takes is folded again from the log
+        self.database.execute("BEGIN EXCLUSIVE")
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'tree'"):
+            for statement in TABLES:
+                self.database.execute(statement)
+            self.database.execute("INSERT INTO tree VALUES (?, ?)", (FORMAT, log))
+        self.database.execute("COMMIT")
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Let SQLite's errors, and those of the disk, out as this room's."""
+        return tree_errors(self._path.parent)
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self.errors():
+            return self.database.execute(query, values).fetchall()
+
+    def roll_back(self) -> None:
+        """Undo the transaction that is open, if one is: some errors end it by themselves."""
+        with self.errors():
+            if self.database.in_transaction:
+                self.database.execute("ROLLBACK")
 
     @property
     def names(self) -> tuple[str, str]:
         """The format of the file, and the log that it is of."""
-        form, log = self.database.execute("SELECT format, log FROM tree").fetchone()
+        ((form, log),) = self._rows("SELECT format, log FROM tree")
         return form, log
 
     def included(self) -> dict[int, int]:
         """For each partition, the offset behind the last event that a checkpoint covers."""
-        return dict(self.database.execute("SELECT partition, next FROM included").fetchall())
+        return dict(self._rows("SELECT partition, next FROM included"))
 
     def newest(self) -> Sealed | None:
         """The newest checkpoint."""
@@ -101,53 +152,55 @@ class TreeFile:
 
     def _one(self, which: str, *values: int) -> Sealed | None:
         columns = "number, offset, appended_at, record_hash, size, root, map_root, note"
-        row = self.database.execute(f"SELECT {columns} FROM checkpoint {which}", values).fetchone()  # noqa: S608
-        return None if row is None else Sealed(*row)
+        rows = self._rows(f"SELECT {columns} FROM checkpoint {which}", values)  # noqa: S608
+        return Sealed(*rows[0]) if rows else None
 
     def add(self, sealed: Sealed, segments: list[Segment]) -> None:
         """Remember a checkpoint and what it took in."""
-        self.database.execute("INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sealed)
-        self.database.executemany("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", segments)
-        self.database.executemany(
-            "INSERT INTO included VALUES (?, ?) ON CONFLICT (partition) DO UPDATE SET next = excluded.next",
-            [(segment.partition, segment.end) for segment in segments],
-        )
+        with self.errors():
+            self.database.execute("INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sealed)
+            self.database.executemany("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", segments)
+            self.database.executemany(
+                "INSERT INTO included VALUES (?, ?) ON CONFLICT (partition) DO UPDATE SET next = excluded.next",
+                [(segment.partition, segment.end) for segment in segments],
+            )
 
     def segment_of(self, partition: int, offset: int) -> Segment | None:
         """Which leaves an offset is among; None while no checkpoint covers it."""
-        row = self.database.execute(
+        rows = self._rows(
             "SELECT partition, start, end, first_leaf, leaves FROM segment WHERE partition = ? AND start <= ? "
             "ORDER BY start DESC LIMIT 1",
             (partition, offset),
-        ).fetchone()
-        return Segment(*row) if row is not None and offset < row[2] else None
+        )
+        return Segment(*rows[0]) if rows and offset < rows[0][2] else None
 
     def segments_from(self, first_leaf: int) -> Iterator[Segment]:
         """The segments that have leaves, from the one on that begins with leaf ``first_leaf``, in leaf order."""
-        rows = self.database.execute(
+        query = (
             "SELECT partition, start, end, first_leaf, leaves FROM segment WHERE first_leaf >= ? AND leaves > 0 "
-            "ORDER BY first_leaf",
-            (first_leaf,),
+            "ORDER BY first_leaf"
         )
-        return map(Segment._make, rows)
+        with self.errors():
+            for row in self.database.execute(query, (first_leaf,)):
+                yield Segment(*row)
 
     def cosigned(self, record_hash: bytes, lines: bytes) -> None:
         """Remember cosignatures."""
-        self.database.execute("INSERT OR IGNORE INTO cosignature VALUES (?, ?)", (record_hash, lines))
+        self._rows("INSERT OR IGNORE INTO cosignature VALUES (?, ?)", (record_hash, lines))
 
     def cosignatures(self, record_hash: bytes) -> bytes:
         """All signature lines that witnesses gave for a checkpoint."""
         query = "SELECT lines FROM cosignature WHERE record_hash = ? ORDER BY lines"
-        return b"".join(lines for (lines,) in self.database.execute(query, (record_hash,)))
+        return b"".join(lines for (lines,) in self._rows(query, (record_hash,)))
 
     def witness_size(self, name: str) -> int:
         """The tree size that a witness has last said to know."""
-        row = self.database.execute("SELECT size FROM witness WHERE name = ?", (name,)).fetchone()
-        return 0 if row is None else int(row[0])
+        rows = self._rows("SELECT size FROM witness WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
 
     def set_witness_size(self, name: str, size: int) -> None:
         """Remember what a witness knows."""
-        self.database.execute("INSERT OR REPLACE INTO witness VALUES (?, ?)", (name, size))
+        self._rows("INSERT OR REPLACE INTO witness VALUES (?, ?)", (name, size))
 
     def close(self) -> None:
         """Close the file."""

@@ -22,6 +22,7 @@ from casetrail.eventlog.embedded_group import FileLock
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Entry
+from casetrail.eventlog.transaction import immediate
 from casetrail.publishing.receipt import Receipt, ReceiptInvalid
 
 FORM: Final = b"casetrail-spool@v1"
@@ -85,22 +86,31 @@ class Spool:
         with self._used():
             path.touch(0o600, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA synchronous = FULL")
-            with self._transaction():
-                for table in TABLES:
-                    self._database.execute(table)
-                found = self._database.execute("SELECT log, wrapped_key FROM spool").fetchone()
-                if found is None:
-                    found = log, wrapper.wrap(secrets.token_bytes(KEY_BYTES))
-                    self._database.execute("INSERT INTO spool VALUES (?, ?)", found)
-        if found[0] != log:
+        try:
+            with self._used():
+                found = self._prepared(log, wrapper)
+            if found[0] != log:
+                raise SpoolUnusable(f"the spool {path} is one for the log {found[0]}, not for {log}: name another file")
+            self._cipher = AESGCM(wrapper.unwrap(found[1]))
+        except BaseException:
             self.close()
-            raise SpoolUnusable(f"the spool {path} is one for the log {found[0]}, not for {log}: name another file")
-        self._cipher = AESGCM(wrapper.unwrap(found[1]))
+            raise
+
+    def _prepared(self, log: str, wrapper: Wrapper) -> tuple[str, bytes]:
+        """The log that the spool is for, and its key, wrapped; a new spool is for this one."""
+        self._database.execute("PRAGMA synchronous = FULL")
+        with immediate(self._database) as database:
+            for table in TABLES:
+                database.execute(table)
+            found: tuple[str, bytes] | None = database.execute("SELECT log, wrapped_key FROM spool").fetchone()
+            if found is None:
+                found = log, wrapper.wrap(secrets.token_bytes(KEY_BYTES))
+                database.execute("INSERT INTO spool VALUES (?, ?)", found)
+        return found
 
     def put(self, entries: Sequence[Entry], spooled: Sequence[Spooled]) -> None:
         """Let entries wait, in their order; they are on the disk when this returns. Raises ``SpoolUnusable``."""
-        with self._used(), self._transaction():
+        with self._used(), immediate(self._database):
             (last,) = self._database.execute(
                 "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'waiting'"
             ).fetchone()
@@ -137,7 +147,7 @@ class Spool:
 
     def done(self, delivered: Sequence[tuple[Waiting, Receipt]]) -> None:
         """Note that the log has them, and what it gave for them."""
-        with self._used(), self._transaction():
+        with self._used(), immediate(self._database):
             for waiting, receipt in delivered:
                 self._database.execute("DELETE FROM waiting WHERE number = ?", (waiting.number,))
                 self._database.execute(
@@ -164,16 +174,6 @@ class Spool:
             yield taken
         finally:
             lock.release()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
     @contextmanager
     def _used(self) -> Iterator[None]:

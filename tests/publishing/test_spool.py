@@ -18,14 +18,15 @@ from casetrail.audit.balance import balance
 from casetrail.domain.actions import Action
 from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.opening import init_log, open_log
-from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.privacy.errors import MasterKeyBad
 from casetrail.privacy.wrapping import LocalWrapper
 from casetrail.publishing import Receipt, connect
-from casetrail.publishing.spool import Spool, Spooled, SpoolUnusable
+from casetrail.publishing.spool import Spool, Spooled, SpoolUnusable, spooled_for
 from casetrail.publishing.submitter import RETRY_AFTER, Submitter
 from tests.actions import life
 from tests.servers.kafka import start_cluster
+from tests.small_disk import SmallDisk
 
 MASTER = LocalWrapper(bytes(range(32)))
 
@@ -210,6 +211,40 @@ def test_a_spool_that_cannot_be_written_is_an_error_and_no_submission_is_taken(s
         with pytest.raises(SpoolUnusable, match="kept nowhere"):
             send(submitter, *life("C-1", steps=200))
         assert submitter.spool.count() == 0
+
+
+def test_a_spool_on_a_full_disk_keeps_what_it_had_and_takes_more_when_there_is_room(
+    site: Site, clock: Clock, tmp_path: Path
+) -> None:
+    disk = SmallDisk(tmp_path / "small disk")
+    try:
+        entries = [Entry(b"C-1", bytes(1000))] * 2000
+        one = spooled_for(entries[0], "C-1", bytes(16), 0)
+        with Spool(disk.folder / "spool", site.url, MASTER) as spool:
+            spool.put(entries[:1], [one])
+            with disk.full():
+                with pytest.raises(SpoolUnusable, match=r"small disk/spool .*is the disk full\?"):
+                    spool.put(entries, [one] * len(entries))
+                assert spool.count() == 1
+            spool.put(entries[:1], [one])
+            assert [waiting.number for waiting in spool.first(9)] == [1, 2]
+    finally:
+        disk.close()
+
+
+@pytest.mark.parametrize("what", ["garbage", "another log's", "another key's"])
+def test_a_spool_that_cannot_be_used_is_closed_again(site: Site, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "spool"
+    if what == "garbage":
+        path.write_bytes(b"This is a letter, and no database. " * 200)
+    else:
+        Spool(path, site.url, MASTER).close()
+    url = "sqlite:other.db" if what == "another log's" else site.url
+    wrapper = LocalWrapper(secrets.token_bytes(32)) if what == "another key's" else MASTER
+    with pytest.raises((SpoolUnusable, MasterKeyBad)) as kept:
+        Spool(path, url, wrapper)
+    links = (one.readlink() for one in Path("/proc/self/fd").iterdir() if one.is_symlink())
+    assert str(kept.value) and path not in links
 
 
 def test_several_threads_and_processes_deliver_each_submission_once(site: Site, clock: Clock) -> None:

@@ -104,7 +104,7 @@ class Sqlite:
 
     Connection = sqlite3.Connection
     Error, DatabaseError, OperationalError = sqlite3.Error, sqlite3.DatabaseError, sqlite3.OperationalError
-    IntegrityError = sqlite3.IntegrityError
+    IntegrityError, ProgrammingError = sqlite3.IntegrityError, sqlite3.ProgrammingError
 
     def __init__(self, connect: Any) -> None:
         self.connect = connect

@@ -29,7 +29,7 @@ from casetrail.projections.views import Views
 from casetrail.projections.watch_store import WatchStore
 from casetrail.proofs.keys import Algorithm, SignerKey
 from casetrail.proofs.logtree import TreeContradicted
-from casetrail.proofs.treefile import TreeBusy
+from casetrail.proofs.treefile import TreeBusy, TreeDamaged
 from tests.consumers.watching import WATCHDOG
 from tests.histories import BEGINNING
 from tests.simulation.disks import LOCKED, Disk, DiskViews, WatchedLevel
@@ -192,7 +192,7 @@ class World:
         except KeyboardInterrupt:
             result = "ends"
             self._close(life)
-        except (ViewError, TreeBusy, TreeContradicted, sqlite3.Error, OSError) as error:
+        except (ViewError, TreeBusy, TreeDamaged, TreeContradicted, sqlite3.Error, OSError) as error:
             result = self._broken(life, error)
         except Exception as error:
             raise Violated(Invariant.STOPPED, f"{name}: {type(error).__name__}: {error}") from error
