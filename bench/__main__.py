@@ -1,6 +1,7 @@
 """``python -m bench [PART …] [--scale N] [--runs N] [--keep]``: measure, print a table, keep the results."""
 
 import argparse
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="the median of so many is shown")
     parser.add_argument("--keep", action="store_true", help="write the results into bench/results")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the table is printed then, too
     kept = Kept(chosen.scale, chosen.runs, is_written=chosen.keep)
     failed: list[str] = []
     try:

@@ -11,6 +11,8 @@ from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Topic
 
 PART = 20_000
+APPEND_LIMIT = 300.0
+"""Seconds: a busy machine is no reason to end."""
 EVENTS_A_CASE = 10
 
 
@@ -38,6 +40,6 @@ def _share(url: str, cases: int, mine: set[int], first: int) -> int:
         made = events(cases, log.name, log.partitions, seed=1 + min(mine), first=first, belongs=belongs)
         count = 0
         while some := list(islice(made, PART)):
-            log.append(Topic.EVENTS, some)
+            log.append(Topic.EVENTS, some, timeout=APPEND_LIMIT)
             count += len(some)
     return count

@@ -54,7 +54,7 @@ def project(url: str, options: Options, views: str) -> None:
     with open_log(url, options) as log:
         projector = Projector(log, Views.create(open_database(f"sqlite:{views}", create=True), log.name))
         ends = log.end_offsets(Topic.EVENTS)
-        while any(projector.positions[partition] < end for partition, end in ends.items()):
+        while any(at < ends[partition] for partition, at in projector.positions.items()):
             projector.step(0.05)
         projector.close()
 

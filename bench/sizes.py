@@ -98,12 +98,19 @@ def run(bootstrap: str, postgres_url: str, folder: Path, scale: float) -> Rows:
     file = folder / "sizes.db"
     with init_log(f"sqlite:{file}", partitions=PARTITIONS) as log:
         count, _ = fill(log, cases)
-        log_size = beside(file)
         tree = folder / "sizes-notary"
         notarised(log, tree)
         state = state_file(log, folder / "sizes-state")
-    yield "size, embedded log, an action and its event (bytes)", log_size / count, SEALED
-    yield "size, notary's tree and case map, an event (bytes)", on_disk(tree) / count, f"{cases:,} cases"
+    yield (
+        "size, embedded log, an action and its event (bytes)",
+        beside(file) / count,
+        SEALED,
+    )  # closed: without a journal
+    yield (
+        "size, notary's tree and case map, an event (bytes)",
+        on_disk(tree) / count,
+        f"{cases:,} cases; a fixed part is in it",
+    )
     yield "size, recorder's state file, a case (bytes)", state / cases, "may be deleted at any time"
     say("sizes: Kafka")
     with init_log(f"kafka://{bootstrap}/sizes", partitions=PARTITIONS, replication=1, min_isr=1) as log:

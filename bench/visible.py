@@ -40,12 +40,12 @@ POLL = 0.002
 """Seconds between two looks of the reader: seldom enough to leave the two cores to what is measured."""
 WAITING = 500
 """Cases whose events wait for a projector that was away."""
-LIMIT = 120.0
+LIMIT = 60.0
 """Seconds that it may take for them."""
 BEFORE = 5000
 """Cases that are in the views already."""
 MOST_RUNS = 3
-JUDGED_WAIT = 30.0
+JUDGED_WAIT = 15.0
 """Seconds after a run in which the judgements may catch up before the next one."""
 
 
