@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -50,33 +51,34 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Broke
 
 
 @pytest.fixture(scope="module", params=["asleep", "killed"])
-def away(request: pytest.FixtureRequest, cluster: Sequence[Broker]) -> Iterator[str]:
-    """How the first broker is away: it takes connections and answers nothing, or it was killed a moment ago."""
+def away(request: pytest.FixtureRequest, cluster: Sequence[Broker]) -> Iterator[Broker]:
+    """A broker that takes connections and answers nothing, or one that was killed a moment ago, and is listed still."""
     if request.param == "asleep":
         cluster[0].signal(signal.SIGSTOP)
+        yield cluster[0]
+        cluster[0].signal(signal.SIGCONT)
     else:
-        cluster[0].kill()
-    yield request.param
-    cluster[0].signal(signal.SIGCONT)
+        cluster[1].kill()
+        yield cluster[1]
 
 
 def url_of(brokers: Sequence[Broker]) -> str:
     return f"kafka://{','.join(broker.bootstrap for broker in brokers)}/kcpd"
 
 
-def first_of(among: Sequence[object]) -> object:
-    return among[0]
-
-
 @pytest.fixture
-def worst_chance(monkeypatch: pytest.MonkeyPatch, away: str) -> None:
-    """Let the client's chance fall on the first broker, of those that it may ask.
+def worst_chance(monkeypatch: pytest.MonkeyPatch, away: Broker) -> None:
+    """Let the client's chance fall on the broker that is away, as long as it is among those that it may ask."""
 
-    The first server that a client tries is drawn otherwise where the broker was killed: that refusal is quick, and the client
-    draws again until one answers.
-    """
-    choice = first_of if away == "asleep" else random.choice
-    chance = SimpleNamespace(choice=choice, shuffle=list.sort, uniform=random.uniform)
+    def choice(among: Sequence[Any]) -> Any:
+        if away.process is None:  # it refuses at once, and the client draws again
+            return random.choice(among)
+        return min(among, key=lambda server: server.port != away.port)
+
+    def shuffle(nodes: list[int]) -> None:
+        nodes.sort(key=lambda node: node != away.number)
+
+    chance = SimpleNamespace(choice=choice, shuffle=shuffle, uniform=random.uniform)
     monkeypatch.setattr("kafka.net.manager.random", chance)
 
 
@@ -132,7 +134,7 @@ def healthy(port: int) -> bool:
 
 @pytest.mark.parametrize("away", ["asleep"], indirect=True)
 def test_everything_that_serves_starts_and_a_report_is_recorded(
-    cluster: Sequence[Broker], away: str, tmp_path: Path
+    cluster: Sequence[Broker], away: Broker, tmp_path: Path
 ) -> None:
     (tmp_path / "casetrail.toml").write_text(
         f'log = "{url_of(cluster)}"\nviews = "sqlite:{tmp_path}/views"\nkeyring = "sqlite:{tmp_path}/keys"\n'
