@@ -31,7 +31,11 @@ def due_after(
     if left <= NONE:
         return start
     if not pauses:  # what most clocks are reckoned by, in less time
-        return _due_unpaused(_known(start), left, calendar)
+        if not FIRST <= start <= LAST:
+            start = _known(start)
+        if calendar is None:
+            return start + left if LAST - start >= left else LAST
+        return _due_on(calendar, start, left)
     for begins, ends in _counting(_known(start), LAST, calendar, pauses):
         if ends - begins >= left:
             return begins + left
@@ -39,9 +43,7 @@ def due_after(
     return LAST
 
 
-def _due_unpaused(start: datetime, left: timedelta, calendar: Calendar | None) -> datetime:
-    if calendar is None:
-        return start + left if LAST - start >= left else LAST
+def _due_on(calendar: Calendar, start: datetime, left: timedelta) -> datetime:
     for ordinal in range(max(calendar.local_ordinal(start), FIRST_DAY), LAST_DAY):
         hours = calendar.hours(ordinal)
         if hours is not None and hours[1] > start:

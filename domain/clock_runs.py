@@ -140,10 +140,8 @@ class Runs:
         if before.holder != case.facts.holder or kind in HANDING_OVER:
             self.holder_left = False
         number = event.originator_version
-        for one in found:
-            self._stop(one, at, number, before.holder)
-        for one in found:
-            self._void(one, at, number, before.holder)
+        if self._running or at < self._last_end:
+            self._stop_and_void(found, at, number, before.holder)
         if before.is_open and not change.is_open:
             self._end_of_case(at, number, before.holder)
         if case.facts.merged_into is None:
@@ -153,7 +151,8 @@ class Runs:
         for one in found:
             others = {other.what for other in found} - {one.what} if len(found) > 1 else NONE
             self._start(one, others, at, number, _stated(body) if kind in STATING else None)
-        self._suspend(event, action, at)
+        if self.suspended or kind is Suspended:
+            self._suspend(event, action, at)
 
     def leave(self, until: datetime) -> None:
         """Note what the registry says of the holder up to a moment: gone from the unit, or back in it."""
@@ -177,12 +176,21 @@ class Runs:
 
     # --- starting and stopping ---
 
+    def _stop_and_void(self, found: Sequence[Happened], at: datetime, number: int, holder: str | None) -> None:
+        for one in found:
+            self._stop(one, at, number, holder)
+        for one in found:
+            self._void(one, at, number, holder)
+
     def _stop(self, one: Happened, at: datetime, number: int | None, holder: str | None) -> None:
-        stopped, what = set(), one.what
-        for key, run in list(self._running.items()):
-            if what in run.rule.stop and run.stops(one) and run.may_be_stopped(what, at):
-                self._end(key, at, number, True, holder)
-                stopped.add(key)
+        what = one.what
+        stopped = [
+            key
+            for key, run in self._running.items()
+            if what in run.rule.stop and run.stops(one) and run.may_be_stopped(what, at)
+        ]
+        for key in stopped:
+            self._end(key, at, number, True, holder)
         if at < self._last_end:
             for run in self._ended[:]:
                 if (run.rule.name, run.subject) not in stopped and run.stops(one) and run.lasted(at):
@@ -200,15 +208,18 @@ class Runs:
         run = self._running.pop(key)
         run.end(at, number, met, holder)
         self._ended.append(run)
-        ended_at = max(at, run.started_at)
-        self._ends[key] = max(self._ends.get(key, ended_at), ended_at)
-        self._last_end = max(self._last_end, ended_at)
+        ended_at = at if at > run.started_at else run.started_at
+        before = self._ends.get(key)
+        if before is None or before < ended_at:
+            self._ends[key] = ended_at
+            if self._last_end < ended_at:
+                self._last_end = ended_at
 
     def _void(self, one: Happened, at: datetime, number: int | None, holder: str | None) -> None:
         what, withdrawn = one.what, one.what in WITHDRAWN
-        for key, run in list(self._running.items()):
-            if (withdrawn or what in run.rule.void) and run.voids(one):
-                self._end(key, at, number, False, holder)
+        voided = [key for key, run in self._running.items() if (withdrawn or what in run.rule.void) and run.voids(one)]
+        for key in voided:
+            self._end(key, at, number, False, holder)
 
     def _end_of_case(self, at: datetime, number: int, holder: str | None) -> None:
         """When a case ends, what is owed to a partner goes on."""
@@ -220,26 +231,28 @@ class Runs:
         self, one: Happened, others: Set[Happening], at: datetime, number: int | None, stated: datetime | None
     ) -> None:
         """Start what a happening starts, unless one of the ``others`` of the same event stops it at once."""
-        about = one.what in ABOUT_A_REFERRAL or one.what in ABOUT_A_CONCERN
+        what = one.what
+        rules = self._policies.of(self.case.facts.agency).at(at).starting[what]
+        if not rules:
+            return
+        about = what in ABOUT_A_REFERRAL or what in ABOUT_A_CONCERN
         if not (about or self.case.is_open):
             return
         subject = one.subject if about else None
-        for rule in self._policies.of(self.case.facts.agency).at(at).starting[one.what]:
+        for rule in rules:
             unfit = about and ((rule.service or one.service) is not one.service or (rule.acute and not one.acute))
             key = rule.name, subject
-            if unfit or key in self._running or not others.isdisjoint(rule.stop):
+            if unfit or key in self._running or (others and not others.isdisjoint(rule.stop)):
                 continue
             ended_at = self._ends.get(key, at)
-            if at >= ended_at or one.what not in ACTS:  # an act from before the end has its place already
-                self._running[key] = Run(rule, subject, one.what, max(at, ended_at), number, stated)
+            if at >= ended_at or what not in ACTS:  # an act from before the end has its place already
+                self._running[key] = Run(rule, subject, what, at if at > ended_at else ended_at, number, stated)
 
     # --- pauses ---
 
     def _suspend(self, event: Recorded, action: Action, at: datetime) -> None:
         """A suspension counts from when it is recorded (nobody can pause the past), and to its review date at most."""
         body = action.body
-        if not (self.suspended or isinstance(body, Suspended)):
-            return
         if isinstance(body, Suspended):
             begins = at if action.imported is not None else max(at, event.timestamp)
             self._resume(begins)

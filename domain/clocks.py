@@ -110,8 +110,15 @@ def clocks(
 def judged(runs: Runs, now: datetime) -> list[Clock]:
     """The same of a case that is folded already."""
     fitting = conditions_of(runs.case.facts.immediate_danger, runs.offences)
-    found = [judged_run(runs, run, fitting, now) for run in runs.all() if run.rule.where in (None, *fitting)]
-    return sorted(found, key=lambda one: (one.due_at, one.started_at, one.name, one.subject or ""))
+    found = [
+        judged_run(runs, run, fitting, now) for run in runs.all() if run.rule.where is None or run.rule.where in fitting
+    ]
+    found.sort(key=_in_order)
+    return found
+
+
+def _in_order(one: Clock) -> tuple[datetime, datetime, str, str]:
+    return one.due_at, one.started_at, one.rule.name, one.subject or ""
 
 
 def judged_run(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetime) -> Clock:
@@ -140,14 +147,14 @@ def judged_run(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetim
 def conditions_of(immediate_danger: bool, offences: Collection[OffenceAlleged]) -> frozenset[Condition]:
     """The kinds of case that a report makes, or that its corrected facts make."""
     codes = {one.code for one in offences}
-    neglect = (one.code is Offence.FAMILY_NONVIOLENT and one.statute in EDUCATIONAL_NEGLECT for one in offences)
-    found = {
-        Condition.IMMEDIATE_DANGER: immediate_danger,
-        Condition.SEXUAL_ABUSE: not SEXUAL_OFFENCES.isdisjoint(codes),
-        Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: not SERIOUS.isdisjoint(codes),
-        Condition.ONLY_EDUCATIONAL_NEGLECT: bool(codes) and all(neglect),
-    }
-    return frozenset(condition for condition, holds in found.items() if holds)
+    found = [Condition.IMMEDIATE_DANGER] if immediate_danger else []
+    if not SERIOUS.isdisjoint(codes):
+        found.append(Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE)
+        if not SEXUAL_OFFENCES.isdisjoint(codes):
+            found.append(Condition.SEXUAL_ABUSE)
+    elif codes == {Offence.FAMILY_NONVIOLENT} and all(one.statute in EDUCATIONAL_NEGLECT for one in offences):
+        found.append(Condition.ONLY_EDUCATIONAL_NEGLECT)
+    return frozenset(found)
 
 
 def _owed_by(runs: Runs, run: Run) -> str:

@@ -4,7 +4,7 @@ Some follow from the change rather than from the kind of event: an imported hist
 or screen one in anew that was screened out. Whoever is assigned was screened in, and what was not open is reopened.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -81,11 +81,6 @@ class Before(NamedTuple):
     screened_in: bool | None
     holder: str | None
 
-    @classmethod
-    def of(cls, case: Case) -> "Before":
-        """The case as it is now."""
-        return cls(case.is_open, case.facts.screened_in, case.facts.holder)
-
 
 PLAIN: Final[dict[type[Body], Happening]] = {
     ReportReceived: Happening.REPORT_RECEIVED,
@@ -116,6 +111,8 @@ OF_CONCERNS: Final[dict[type[Body], Happening]] = {
     ConcernAnswered: Happening.CONCERN_ANSWERED,
     ConcernClosed: Happening.CONCERN_CLOSED,
 }
+OF_ITSELF: Final[dict[type[Body], tuple[Happened, ...]]] = {kind: (Happened(what),) for kind, what in PLAIN.items()}
+"""What happens with these is the same in every case: it is made once."""
 ABOUT_A_REFERRAL: Final = frozenset({Happening.REFERRAL_MADE, Happening.ASSISTANCE_ASKED})
 ABOUT_A_CONCERN: Final = frozenset({Happening.CONCERN_RAISED})
 
@@ -124,24 +121,31 @@ class Change(NamedTuple):
     """What an accepted action has changed: how the case was before it, what happened, and where it stands after it."""
 
     before: Before
-    found: list[Happened]
+    found: Sequence[Happened]
     status: Status
     is_open: bool
 
 
-def bring_on(case: Case, event: Recorded) -> Change | None:
-    """Bring a case on by its next event, and say what that changed; None where it is no accepted action."""
+def bring_on(case: Case, event: Recorded, was_open: bool | None = None) -> Change | None:
+    """Bring a case on by its next event, and say what that changed; None where it is no accepted action.
+
+    ``was_open``: whether it is open before the event, where that is known.
+    """
     action, body = event.action, event.body
     if action is None or isinstance(body, Unaccepted):
         case.fold(event.originator_version, event.timestamp, action, body)
         return None
-    before = Before.of(case)
+    facts = case.facts
+    screened_in = facts.screened_in
+    before = Before(case.is_open if was_open is None else was_open, screened_in, facts.holder)
     case.fold(event.originator_version, event.timestamp, action, body)
     status = case.status
     is_open = status in OPEN
-    plain = PLAIN.get(type(body))
-    found = [Happened(plain)] if plain else list(_by_kind(before, body, case))
-    found += _by_change(before, body, case, is_open)
+    found: Sequence[Happened] | None = OF_ITSELF.get(type(body))
+    if found is None:
+        found = tuple(_by_kind(before, body, case))
+    if (screened_in is None and facts.screened_in) or (is_open and not before.is_open):
+        found = (*found, *_by_change(before, body, case, is_open))
     return Change(before, found, status, is_open)
 
 

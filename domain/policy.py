@@ -117,7 +117,7 @@ class ClockRule:
         """It never runs out sooner: on a calendar, or with pauses, it takes longer."""
         return min(self.lengths.values())
 
-    @property
+    @cached_property
     def has_subject(self) -> bool:
         """Whether it runs for each referral or concern, and goes on when the case has ended."""
         return not (ABOUT_A_REFERRAL | ABOUT_A_CONCERN).isdisjoint(self.start)
@@ -186,6 +186,8 @@ class InForce:
 
     def at(self, moment: datetime) -> Policy:
         """The policy that was in force at a moment."""
+        if len(self._policies) == 1:  # as of most agencies
+            return self._policies[0]
         return self._policies[max(bisect_right(self._since, moment) - 1, 0)]
 
     @property

@@ -7,7 +7,7 @@ after the moment that is asked about.
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from casetrail.domain.actions import Unaccepted
@@ -34,7 +34,7 @@ from casetrail.projections.rows import MICROSECOND, Row, micros
 END: Final = LAST - MICROSECOND
 """The last moment: a limit that leads beyond the end of the calendar is never over."""
 MET: Final = frozenset({ClockState.MET, ClockState.MET_LATE})
-DAY: Final = timedelta(days=1)
+DAY: Final = timedelta(days=1) // MICROSECOND
 
 
 class CaseRows(NamedTuple):
@@ -81,13 +81,18 @@ class CaseJudge:
 
 def clock_row(runs: Runs, clock: Clock, number: int) -> Row:
     """The row of a run of a clock, the ``number``-th of its case."""
-    facts, owed = runs.case.facts, clock.ended_at is None
-    paused = runs.suspended[-1] if owed and clock.rule.pausable and runs.suspended else (None, None)
+    facts = runs.case.facts
+    case_id, rule, _, subject, state, owed_by, started_at, started_by, due_at, ended_at, ended_by = clock
+    ended = paused_from = paused_until = steps = None
+    if ended_at is not None:
+        ended = (ended_at - EPOCH) // MICROSECOND
+    else:
+        steps = steps_text(rule.escalation.steps)
+        if rule.pausable and runs.suspended:
+            paused_from, paused_until = map(micros, runs.suspended[-1])
     return (
-        clock.case_id, number, clock.name, clock.subject, facts.agency, facts.unit, clock.owed_by,
-        micros(clock.started_at), clock.started_by, micros(clock.due_at), micros(clock.ended_at), clock.ended_by,
-        int(clock.state in MET), micros(paused[0]), micros(paused[1]),
-        steps_text(clock.rule.escalation.steps) if owed else None,
+        case_id, number, rule.name, subject, facts.agency, facts.unit, owed_by, (started_at - EPOCH) // MICROSECOND,
+        started_by, (due_at - EPOCH) // MICROSECOND, ended, ended_by, int(state in MET), paused_from, paused_until, steps,
     )  # fmt: skip
 
 
@@ -103,9 +108,16 @@ def finding_row(one: Finding, agency: str) -> Row:
         one.id, one.detector, one.about.value, one.subject, one.month or "", agency, one.unit, one.holder,
         micros(one.since), micros(one.settled_at), None if one.settled_by is None else str(one.settled_by), one.says,
         json.dumps([str(event) for event in one.evidence]),
-        json.dumps([[told.level.value, micros(told.at)] for told in one.told()]),
-        json.dumps(one.partners),
+        json.dumps([[step.level.value, micros(one.since + step.after.length(None))]
+                    for step in one.settings.escalation.steps]),
+        partners_text(one.partners),
     )  # fmt: skip
+
+
+@lru_cache(4096)
+def partners_text(partners: tuple[str, ...]) -> str:
+    """The other agencies of a case: mostly the same ones."""
+    return json.dumps(partners)
 
 
 def answered_rows(history: History) -> list[Row]:
@@ -119,10 +131,10 @@ def answered_rows(history: History) -> list[Row]:
 
 def counted_row(case_id: str, agency: str, one: Counted) -> Row:
     """The row of one thing that is counted."""
-    group, step = one
+    (what, (unit, person), _, key, marked), step = one
+    known_at = (step.known_at - EPOCH) // MICROSECOND
     return (
-        case_id, step.number, group.what.value, agency, *group.person, (step.known_at - EPOCH) // DAY,
-        micros(step.known_at), group.key, int(group.marked),
+        case_id, step.number, what.value, agency, unit, person, known_at // DAY, known_at, key, int(marked),
     )  # fmt: skip
 
 

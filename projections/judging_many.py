@@ -1,5 +1,6 @@
 """Findings over many cases, kept right: those of the persons, months and pairs of reports that something has changed for."""
 
+import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
@@ -19,6 +20,8 @@ from casetrail.projections.judging import END, beating_row, finding_row, load_be
 from casetrail.projections.rows import Row
 from casetrail.projections.tallies import BY_DAY, BY_PERSON, Tallies, days, months_between
 
+SELDOM: Final = 100_000
+"""Tallies are many objects and no cycles: going through them again and again costs a fifth."""
 OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
 OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name)
 REMOVE_REPEATED: Final = "DELETE FROM finding WHERE finding = ? AND subject = ?"
@@ -158,6 +161,14 @@ class ManyJudge:
 
     def everything(self) -> None:
         """Judge all persons, months and reports, where nothing of it has been judged yet."""
+        before = gc.get_threshold()
+        gc.set_threshold(SELDOM)
+        try:
+            self._everything()
+        finally:
+            gc.set_threshold(*before)
+
+    def _everything(self) -> None:
         for (agency,) in self._database.rows("SELECT DISTINCT agency FROM counted"):
             self.persons(agency, self.persons_of(agency, -(10**9)))
             first = self.first_month(agency)

@@ -26,7 +26,7 @@ class StoredTally(Tally):
     __slots__ = ("_agency", "_database", "_groups")
 
     def __init__(self, database: Database, agency: str) -> None:
-        super().__init__()
+        self.count = 0
         self._database, self._agency = database, agency
         self._groups: dict[Group, None] = {}
 

@@ -32,6 +32,7 @@ class Needed(StrEnum):
 @detector(
     Setting("needs", tuple(Needed), "what must come before a closure", codes=Needed),
     Setting("not_for", (Disposition.TRANSFERRED,), "dispositions that need nothing of it", codes=Disposition),
+    needs=[Happening.CLOSED],
 )
 def closed_without_work(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A case that was closed without the work that must come before.
@@ -50,12 +51,15 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     """
     for place, step in history.which(Happening.CLOSED):
         before = history.steps[:place]
+        lacking = list(_lacks(before))
+        if not lacking:
+            continue
         asked = [one for one in before if isinstance(one.body, ClosureRequested)][-1:]
         ends = {one.body.disposition for one in asked if isinstance(one.body, ClosureRequested)}
         standard = settings(step.known_at)
         if ends & standard.codes("not_for"):
             continue
-        lacks = [one for one in _lacks(before) if one in standard.codes("needs")]
+        lacks = [one for one in lacking if one in standard.codes("needs")]
         if lacks:
             says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacks)}"
             settled = history.until(place, lambda later: later.is_any(*REOPENED))
@@ -63,7 +67,8 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
 
 
 def _lacks(before: Sequence[Step]) -> Iterator[Needed]:
-    kinds = {one.body.step for one in before if isinstance(one.body, InvestigativeStepTaken)}
+    bodies = [one.action.body for one in before]
+    kinds = {body.step for body in bodies if isinstance(body, InvestigativeStepTaken)}
     if not any(Happening.VICTIM_CONTACT in one.what for one in before):
         yield Needed.VICTIM_CONTACT
     if not kinds:
@@ -77,6 +82,7 @@ def _lacks(before: Sequence[Step]) -> Iterator[Needed]:
         "reasons", (ScreeningReason.INSUFFICIENT_INFORMATION,), "reasons that presuppose that somebody asked",
         codes=ScreeningReason,
     ),
+    needs=[Happening.SCREENED_OUT],
 )  # fmt: skip
 def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report that was screened out for want of information that nobody had asked for.

@@ -26,7 +26,7 @@ FALSE_ALARMS = Setting(
 
 
 class Suspicion(NamedTuple):
-    """What may be a finding about a month, if it is unlikely enough."""
+    """What may be a finding about a month, if it is unlikely enough. ``says``: only where it is often enough, too."""
 
     person: Person
     tally: Tally | None
@@ -99,8 +99,11 @@ def _codes(month: str, survey: Survey, standard: Settings) -> Iterator[tuple[Sus
             tally = found.get(ending)
             count = 0 if tally is None else tally.count
             before_of_it = before.get(ending, 0)
-            says = f"{ending.code}: {count} of {of} in {month}, {before_of_it} of {of_before} before"
-            yield Suspicion(person, tally, says, count >= least), Seen(count, of, before_of_it, of_before)
+            is_enough = count >= least
+            says = (
+                f"{ending.code}: {count} of {of} in {month}, {before_of_it} of {of_before} before" if is_enough else ""
+            )
+            yield Suspicion(person, tally, says, is_enough), Seen(count, of, before_of_it, of_before)
 
 
 @detector(
@@ -224,6 +227,9 @@ def _entered(month: str, survey: Survey, standard: Settings) -> Iterator[tuple[S
     least = standard.number("least")
     for person, entries in survey.entries[month].items():
         before, of_before = late_in[person.unit] - late[person], count_in[person.unit] - count[person]
-        says = f"entered {entries.late.count} of {entries.count} acts late, the others {before} of {of_before}"
-        seen = Seen(entries.late.count, entries.count, before, of_before)
-        yield Suspicion(person, entries.late, says, entries.late.count >= least), seen
+        late_of = entries.late.count
+        is_enough = late_of >= least
+        says = (
+            f"entered {late_of} of {entries.count} acts late, the others {before} of {of_before}" if is_enough else ""
+        )
+        yield Suspicion(person, entries.late, says, is_enough), Seen(late_of, entries.count, before, of_before)

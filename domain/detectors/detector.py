@@ -1,7 +1,7 @@
 """What a detector is: a function, its name in policies, and its settings. Its docstring is its page."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.settings import Setting, Settings
+from casetrail.domain.happenings import Happening
 
 SECTIONS: Final = ("Rule", "Evidence", "Settled by", "May be wrong", "Found in")
 """The paragraphs that a detector's docstring has after its first sentence, each beginning with its name and a colon."""
@@ -22,11 +23,15 @@ F_co = TypeVar("F_co", bound=Callable[..., Any], covariant=True)
 
 @dataclass(frozen=True)
 class Detector(Generic[F_co]):
-    """A detector. ``find`` is its function."""
+    """A detector. ``find`` is its function.
+
+    ``needs``: where none of these happened in a case, it finds nothing there; empty where that cannot be said.
+    """
 
     name: str
     find: F_co
     settings: tuple[Setting, ...]
+    needs: frozenset[Happening] = frozenset()
 
     @property
     def title(self) -> str:
@@ -48,9 +53,9 @@ def _paragraphs(function: Callable[..., Any]) -> list[str]:
     return [" ".join(one.split()) for one in inspect.cleandoc(function.__doc__ or "").split("\n\n")]
 
 
-def detector(*settings: Setting) -> Callable[[F], Detector[F]]:
+def detector(*settings: Setting, needs: Iterable[Happening] = ()) -> Callable[[F], Detector[F]]:
     """Make a detector of a function; its name is the function's."""
-    return lambda find: Detector(find.__name__, find, settings)
+    return lambda find: Detector(find.__name__, find, settings, frozenset(needs))
 
 
 CaseFunction = Callable[[History, SettingsAt, datetime], Iterator[Finding | None]]

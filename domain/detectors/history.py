@@ -84,34 +84,41 @@ class History:
         self.alarms: Sequence[Alarm] = ()
         """The deadlines that passed, if whoever judges has watched the case."""
         self._known_at = FIRST
+        self._is_open = False
         self._places: dict[Happening, list[int]] = {}
 
     def follow(self, event: Recorded, leaf: bytes) -> Change | None:
         """Take in the next event of the case, and say what it changed; ``leaf`` is its leaf hash."""
         self.events.append(event)
         case, action = self.case, event.action
-        change = bring_on(case, event)
+        change = bring_on(case, event, self._is_open)
         if action is None or change is None:
             return None
         known_at = event.timestamp if action.imported is None else action.occurred_at
-        self._known_at = known_at = max(known_at, self._known_at)
-        found = change.found
+        if known_at < self._known_at:
+            known_at = self._known_at
+        self._known_at, steps = known_at, self.steps
+        before, found, status, self._is_open = change
         what = ALONE[found[0].what] if len(found) == 1 else frozenset([one.what for one in found])
         step = Step(
-            event.originator_version, leaf, action.occurred_at, known_at, what, action, change.status,
-            change.before.holder, case.facts.holder, change.is_open, not WORK.isdisjoint(what),
+            event.originator_version, leaf, action.occurred_at, known_at, what, action, status,
+            before.holder, case.facts.holder, self._is_open, not WORK.isdisjoint(what),
         )  # fmt: skip
         for one in what:
-            self._places.setdefault(one, []).append(len(self.steps))
-        self.steps.append(step)
-        self._receive(step)
-        self._rest(step)
+            if one in self._places:
+                self._places[one].append(len(steps))
+            else:
+                self._places[one] = [len(steps)]
+        steps.append(step)
+        kind = type(action.body)
+        if kind in TELL_OF_RECEIPT:
+            self._receive(step)
+        if self.rests or kind is Suspended:
+            self._rest(step)
         return change
 
     def _receive(self, step: Step) -> None:
         body = step.action.body
-        if type(body) not in TELL_OF_RECEIPT:
-            return
         if isinstance(body, ReportReceived):
             self.receipts.append((step.at, step.known_at))
             self.conditions = conditions_of(body.immediate_danger, body.offences)
@@ -147,8 +154,14 @@ class History:
         runs.leave(now)
         return history, runs
 
+    def has(self, what: frozenset[Happening]) -> bool:
+        """Whether one of these happened."""
+        return not what.isdisjoint(self._places)
+
     def which(self, *what: Happening) -> list[tuple[int, Step]]:
         """The steps at which one of these happened, each with its place in ``steps``."""
+        if len(what) == 1:
+            return [(place, self.steps[place]) for place in self._places.get(what[0], ())]
         some = [self._places[one] for one in what if one in self._places]
         if not some:
             return []

@@ -16,6 +16,7 @@ from casetrail.domain.reserved import REGISTRY
 
 @detector(
     Setting("limit", days(1), "how long a case may be held by nobody", clock="assignment"),
+    needs=[Happening.RELEASED],
 )
 def held_by_nobody(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A case whose holder left or let it go, and that nobody took over.
@@ -55,6 +56,8 @@ def holder_left(history: History, settings: SettingsAt, now: datetime) -> Iterat
 
     Found in: Kansas City, where cases stayed with those who had left.
     """
+    if not history.departures:
+        return
     for place, step in enumerate(history.steps):
         if step.holder is None or step.holder == step.held_before or not step.is_open:
             continue

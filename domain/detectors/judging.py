@@ -81,7 +81,11 @@ class Judge:
         if agency not in self._by_agency:
             self._by_agency[agency] = [(one, self.settings(agency, one.name)) for one in self._of_cases]
         for detector, settings in self._by_agency[agency]:
-            yield from _there(detector.find(history, settings, now))
+            if detector.needs and not history.has(detector.needs):
+                continue
+            for finding in detector.find(history, settings, now):
+                if finding is not None and not finding.settings.off:
+                    yield finding
 
     def _is_quiet(self, history: History, runs: Runs, now: datetime) -> bool:
         """Whether surely no alarm of a case was ignored."""

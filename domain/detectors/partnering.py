@@ -29,6 +29,7 @@ ANSWERED: Final = (Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Ha
 @detector(
     Setting("limit", days(7), "within what time the unit acts on what a partner did or asked"),
     Setting("services", SERVICES, "after which services the unit must act", codes=Service),
+    needs=[Happening.REFERRAL_COMPLETED, Happening.ASSISTANCE_ASKED],
 )
 def partner_waiting(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A partner did its part, or asked for help, and the unit did nothing.
@@ -80,7 +81,7 @@ def _is_answer(waits: Step, later: Step) -> bool:
     return asked and later.is_any(*ANSWERED) and _referral(later) == _referral(waits)
 
 
-@detector()
+@detector(needs=[Happening.REFERRAL_COMPLETED])
 def interview_missed(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A forensic interview that the holder of the case did not attend.
 

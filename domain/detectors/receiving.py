@@ -9,6 +9,8 @@ from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, days, hours
 from casetrail.domain.happenings import Happening
 
+SCREENED = frozenset({Happening.SCREENED_IN, Happening.SCREENED_OUT})
+
 
 @detector(
     Setting("limit", hours(72), "how long a report may wait to be screened", "RSMo 210.145", clock="screening"),
@@ -38,7 +40,7 @@ def never_screened(history: History, settings: SettingsAt, now: datetime) -> Ite
 
 
 def _is_screened(step: Step) -> bool:
-    return not step.is_open or step.is_any(Happening.SCREENED_IN, Happening.SCREENED_OUT)
+    return not step.is_open or not SCREENED.isdisjoint(step.what)
 
 
 @detector(

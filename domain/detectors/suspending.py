@@ -16,6 +16,7 @@ GOES_ON: Final = (Happening.RESUMED, Happening.CLOSURE_REQUESTED)
 
 @detector(
     Setting("grace", days(2), "how long after its review date a suspension may stand: a weekend"),
+    needs=[Happening.SUSPENDED],
 )
 def suspended_for_ever(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A suspension that stands beyond its review date.
@@ -42,6 +43,7 @@ def suspended_for_ever(history: History, settings: SettingsAt, now: datetime) ->
 
 @detector(
     Setting("most", 2, "how often a suspension may be renewed", least=0, most=100),
+    needs=[Happening.SUSPENDED],
 )
 def renewed_again(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A suspension that is renewed and renewed.

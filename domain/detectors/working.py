@@ -10,7 +10,8 @@ from casetrail.domain.detectors.settings import Setting, days, hours
 from casetrail.domain.happenings import Happening
 from casetrail.domain.policy import Condition
 
-BEGINS_ANEW = (Happening.ASSIGNED, Happening.CLOSURE_REFUSED)
+BEGINS_ANEW = frozenset({Happening.ASSIGNED, Happening.CLOSURE_REFUSED})
+AGAIN = frozenset({Happening.VICTIM_CONTACT, Happening.CONTACT_ATTEMPTED, Happening.CLOSURE_REQUESTED})
 
 
 @detector(
@@ -35,9 +36,10 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
     """
     last: Step | None = None
     for place, step in enumerate(history.steps):
-        if _is_settled(step) and not step.is_act_of_holder:
+        is_act = step.is_act and step.is_act_of_holder
+        if not is_act and _is_settled(step):
             last = None
-        elif step.is_any(*BEGINS_ANEW) or step.is_act_of_holder:
+        elif is_act or not BEGINS_ANEW.isdisjoint(step.what):
             if step.holder is None:
                 continue
             last = step if last is None or step.at >= last.at or not step.is_act else last
@@ -51,8 +53,9 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
 
 def _is_settled(step: Step) -> bool:
     """Whether after a step the holder owes no act, or has just done one."""
-    asked = step.is_any(Happening.CLOSURE_REQUESTED)
-    return step.is_act_of_holder or step.holder is None or asked or not step.is_open
+    if step.holder is None or not step.is_open or Happening.CLOSURE_REQUESTED in step.what:
+        return True
+    return step.is_act and step.is_act_of_holder
 
 
 @detector(
@@ -112,10 +115,9 @@ def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Itera
 
     Found in: Kansas City, where a family was met once and never contacted again.
     """
-    again = {Happening.VICTIM_CONTACT, Happening.CONTACT_ATTEMPTED, Happening.CLOSURE_REQUESTED}
     for place, step in history.which(Happening.VICTIM_CONTACT):
         standard = settings(step.at)
         since = standard.due("limit", step.at, history.conditions, history.rests)
-        settled = history.until(place, lambda later: not again.isdisjoint(later.what) or not later.is_open)
+        settled = history.until(place, lambda later: not AGAIN.isdisjoint(later.what) or not later.is_open)
         yield of_case(history, standard, since, [step], "the victim was contacted once and never again", settled, now)
         return

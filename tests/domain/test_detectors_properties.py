@@ -97,6 +97,17 @@ def test_what_is_found_in_the_whole_could_be_seen_when_it_says_so(seed: int) -> 
             assert name in findings([event for event in events if event.timestamp <= moment], moment)
 
 
+def test_a_detector_finds_nothing_where_nothing_happened_that_it_needs() -> None:
+    """It is not asked there: so what it needs must be said rightly, of histories in which it happened and in which not."""
+    for seed in SEEDS:
+        for events in random_events(seed, count=200).values():
+            history = history_of(events, events[0].originator_id)
+            for detector in OF_CASES:
+                if detector.needs and not history.has(detector.needs):
+                    standard = JUDGE.settings(history.case.facts.agency, detector.name)
+                    assert not list(filter(None, detector.find(history, standard, END))), detector.name
+
+
 def test_random_histories_reach_every_detector() -> None:
     reached = {
         one.detector
