@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.domain.actions import Action
+from casetrail.domain.actions import Action, Actor
+from casetrail.domain.codes import MachineKind, Role
+from casetrail.domain.heartbeat import Heartbeat, machine_key
 from casetrail.domain.rules import RULE_SET
 from casetrail.eventlog.codec import Event, encode_action, encode_event
 from casetrail.eventlog.embedded import EmbeddedLog
@@ -18,7 +20,7 @@ from casetrail.eventlog.port import Entry, Topic
 from casetrail.projections import rebuild
 from casetrail.projections.case_store import CaseStore
 from casetrail.publishing import Receipt
-from tests.actions import action, life, report
+from tests.actions import HAPPENED, action, life, report
 from tests.consumers.notarial import notary_of, publish
 from tests.faults import counting
 from tests.faults.__main__ import page, run
@@ -182,6 +184,18 @@ def test_what_is_without_an_outcome_is_not_waited_for_in_vain(
     monkeypatch.setattr(counting, "PATIENCE", 0.0)
     with pytest.raises(AssertionError, match="some submissions have no outcome"):
         counts(finished)
+
+
+def test_the_last_heartbeat_of_a_recorder_is_the_one_thing_that_may_be_without_an_outcome(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat = Heartbeat("recorder-2", MachineKind.RECORDER, 5)
+    key = machine_key(beat.machine, HAPPENED)
+    finished.submit(action(beat, Actor("watchdog", "metro-pd", Role.SYSTEM), key))
+    monkeypatch.setattr(counting, "_answered", lambda site: None)  # it came after that
+    assert UNANSWERED not in finished.wrong()
+    finished.submit(action(report(), case_id="unheard"))
+    assert UNANSWERED in finished.wrong()
 
 
 def test_an_altered_event_is_counted(finished: Finished) -> None:
