@@ -1,5 +1,6 @@
 """Keeps the judgements right: follows ``LOG.events`` after the projector, batch by batch."""
 
+from time import monotonic
 from typing import Final
 
 from casetrail.consumers.projector import Projector
@@ -7,6 +8,8 @@ from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.projections.judgements import Judgements
 
 BATCH: Final = 2000
+PATIENCE: Final = 0.1
+"""Seconds for which judging may keep the status views from what has come meanwhile."""
 
 
 class Judging:
@@ -27,9 +30,9 @@ class Judging:
         """For each partition the offset of the event that is to be judged next."""
         return dict(self._positions)
 
-    def step(self, timeout: float) -> int:
-        """Take in what has come, waiting up to ``timeout`` seconds for it; how many events that were."""
-        records = self._waiting = self._waiting or self._reader.poll(timeout, self._batch)
+    def step(self, timeout: float, most: int = BATCH) -> int:
+        """Take in what has come, waiting up to ``timeout`` seconds for it; how many events that were, ``most`` at most."""
+        records = self._waiting = self._waiting or self._reader.poll(timeout, min(most, self._batch))
         if not records:
             return 0
         after = {record.partition: self._reader.position(record.partition) for record in records}
@@ -49,10 +52,14 @@ class Judging:
 
 
 class Projecting:
-    """A projector, and who keeps the judgements beside its views right, step by step: as one consumer."""
+    """A projector, and who keeps the judgements beside its views right, step by step: as one consumer.
+
+    Judging takes many times what projecting takes. Where more comes than can be judged, the judgements fall behind, in steps
+    short enough for the status views to keep up.
+    """
 
     def __init__(self, projector: Projector, judging: Judging) -> None:
-        self._projector, self._judging = projector, judging
+        self._projector, self._judging, self._most = projector, judging, BATCH
 
     @property
     def positions(self) -> dict[int, int]:
@@ -64,7 +71,18 @@ class Projecting:
         """Take in what has come, waiting up to ``timeout`` seconds for it; how many events that were."""
         is_behind = self._judging.positions != self._projector.positions
         done = self._projector.step(0 if is_behind else timeout)
-        return max(done, self._judging.step(0))
+        return max(done, self._judge())
+
+    def _judge(self) -> int:
+        """Judge as many events as patience allows, by what the last ones took; how many that were."""
+        started = monotonic()
+        done = self._judging.step(0, self._most)
+        share = PATIENCE / max(monotonic() - started, 1e-6)
+        if done and share < 1:
+            self._most = max(1, int(done * share))
+        elif done == self._most:
+            self._most = min(BATCH, 2 * done)
+        return done
 
     def close(self) -> None:
         """Stop following. What was taken in stays."""
