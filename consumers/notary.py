@@ -6,6 +6,7 @@ checkpoints that are there already; where the log contradicts one of them it ref
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
@@ -51,16 +52,17 @@ class Notary:
         """
         self._log, self._key, self._cadence, self._witnesses, self._inbox = log, key, cadence, witnesses, inbox
         register_in_log(log)
-        self._writer = log.writer(0, Topic.CHECKPOINTS)
-        self._there = log.end_offsets(Topic.EVENTS)  # only now: no predecessor has published anything that covers more
-        self.tree = LogTree(log, directory, self._check)
-        try:
+        with ExitStack() as opened:  # the next notary must be able to open what this one could not
+            self._writer = log.writer(0, Topic.CHECKPOINTS)
+            opened.callback(self._writer.close)
+            # only now: no predecessor has published anything that covers more
+            self._there = log.end_offsets(Topic.EVENTS)
+            self.tree = LogTree(log, directory, self._check)
+            opened.callback(self.tree.close)
             self.tree.follow()
-        except BaseException:
-            self.tree.close()  # the next notary must be able to open it
-            raise
+            self.covered = self.tree.covered()  # kept, for whoever asks from another thread
+            opened.pop_all()
         self._published_at = monotonic() - cadence.every  # what waits already has waited long enough
-        self.covered = self.tree.covered()  # kept, for whoever asks from another thread
 
     def _check(self, note: bytes) -> None:
         verify_note(parse_note(note), [self._key.verifier_key])
@@ -126,5 +128,7 @@ class Notary:
 
     def close(self) -> None:
         """Stop. What waits is taken in by the next notary."""
-        self._writer.close()
-        self.tree.close()
+        try:
+            self._writer.close()
+        finally:
+            self.tree.close()
