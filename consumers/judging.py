@@ -9,7 +9,9 @@ from casetrail.projections.judgements import Judgements
 
 BATCH: Final = 2000
 PATIENCE: Final = 0.1
-"""Seconds for which judging may keep the status views from what has come meanwhile."""
+"""Seconds for which judging may keep the status views from what has come meanwhile, if that is enough for ``LEAST`` events."""
+LEAST: Final = 250
+"""Events that are judged together where so many wait: what is compared over many cases takes as long for one as for hundreds."""
 
 
 class Judging:
@@ -74,12 +76,12 @@ class Projecting:
         return max(done, self._judge())
 
     def _judge(self) -> int:
-        """Judge as many events as patience allows, by what the last ones took; how many that were."""
+        """Judge as many events as patience allows, by what the last ones took, or ``LEAST``; how many that were."""
         started = monotonic()
         done = self._judging.step(0, self._most)
         share = PATIENCE / max(monotonic() - started, 1e-6)
         if done and share < 1:
-            self._most = max(1, int(done * share))
+            self._most = max(LEAST, int(done * share))
         elif done == self._most:
             self._most = min(BATCH, 2 * done)
         return done
