@@ -1,12 +1,12 @@
 """The notary: leaves a second from the log to a checkpoint, and what a proof costs at ten million leaves."""
 
-import gc
 import hashlib
 import time
 from pathlib import Path
 from statistics import median
 
 from bench.data import events
+from bench.measuring import settled
 from casetrail.consumers.notary import Cadence, Notary
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Entry, Log, Topic
@@ -66,8 +66,7 @@ def run(bootstrap: str, folder: Path, scale: float, runs: int) -> Rows:
     """Notaries on both logs, plain hashing as the peer, and proofs."""
     found: Rows = []
     entries = list(events(int(30_000 * scale), "notary", PARTITIONS))
-    gc.collect()
-    gc.freeze()  # a notary does not hold the log: going through these entries again and again took half of its time
+    settled()  # a notary does not hold the log
     places: list[tuple[str, str, dict[str, object]]] = [
         ("embedded log", f"sqlite:{folder}/notary-{{}}.db", {}),
         ("Kafka", f"kafka://{bootstrap}/notary-{{}}", {}),

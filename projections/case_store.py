@@ -8,11 +8,9 @@ Recorders of one machine may share a file. A partition has one recorder at a tim
 before: so what is in memory is held against the file wherever another process may have written to it.
 """
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.domain.memory import MEMORY, dump_case, load_case
 from casetrail.eventlog.outcome import History
@@ -49,12 +47,11 @@ class CaseStore:
         Raises ``ViewError`` where the file is no database, ``ViewUnreachable`` where it cannot be opened or written. So
         does every method that reads or writes; of what was to be written nothing is, then.
         """
-        self._file = LocalFile(path, "the state file", "if it is one, delete it: it is made anew from the log")
-        with self._file.errors():
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        self._file = LocalFile(path, "the state file", "if it is one, delete it: it is made anew from the log", 30)
+        self._database = self._file.database
         self.cache = HistoryCache(self._load, cached)
         self._rests_on: dict[int, Position | None] = {}  # the position from which memory goes on, by partition
-        with self._file.opening(self._database):
+        with self._file.opening():
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(TABLES)
@@ -65,13 +62,10 @@ class CaseStore:
         found = dict(self._database.execute("SELECT name, value FROM form"))
         if found == form:
             return
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             for table in ("form", "history", "position"):
                 database.execute(f"DELETE FROM {table}")  # noqa: S608  (a fixed name)
             database.executemany("INSERT INTO form VALUES (?, ?)", form.items())
-
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._file.transaction(self._database)
 
     def _load(self, case_ids: Sequence[str]) -> dict[str, History]:
         found = {}
@@ -79,17 +73,13 @@ class CaseStore:
             some = case_ids[start : start + MOST_VARIABLES]
             marks = ",".join("?" * len(some))
             query = f"SELECT case_id, last_hash, state FROM history WHERE case_id IN ({marks})"  # noqa: S608
-            for case_id, last_hash, state in self._rows(query, some):
+            for case_id, last_hash, state in self._file.rows(query, some):
                 found[case_id] = History(load_case(case_id, state), last_hash)
         return found
 
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._file.errors():
-            return self._database.execute(query, values).fetchall()
-
     def _file_version(self) -> int:
         """Another one when another process has written."""
-        return int(self._rows("PRAGMA data_version")[0][0])
+        return int(self._file.rows("PRAGMA data_version")[0][0])
 
     def position(self, partition: int) -> Position | None:
         """Up to where the stored histories follow a partition's events, to go on from there; None: not at all."""
@@ -106,7 +96,7 @@ class CaseStore:
             raise ViewMoved(f"partition {partition}: another recorder has gone on with it in the same state file")
 
     def _stored_position(self, partition: int) -> Position | None:
-        rows = self._rows("SELECT offset, last_hash FROM position WHERE partition = ?", (partition,))
+        rows = self._file.rows("SELECT offset, last_hash FROM position WHERE partition = ?", (partition,))
         return Position(*rows[0]) if rows else None
 
     @property
@@ -123,7 +113,7 @@ class CaseStore:
             (history.case.id, partition, history.last_hash, dump_case(history.case))
             for partition, history in self.cache.changes()
         ]
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             for partition in positions:
                 self.check(partition)
             database.executemany(
@@ -146,7 +136,7 @@ class CaseStore:
     def forget(self, partition: int) -> None:
         """Delete what is stored of a partition: it does not follow from the log's events."""
         self.unlearn()
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute("DELETE FROM history WHERE partition = ?", (partition,))
             database.execute("DELETE FROM position WHERE partition = ?", (partition,))
         self._rests_on[partition] = None

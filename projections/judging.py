@@ -108,8 +108,7 @@ def finding_row(one: Finding, agency: str) -> Row:
         one.id, one.detector, one.about.value, one.subject, one.month or "", agency, one.unit, one.holder,
         micros(one.since), micros(one.settled_at), None if one.settled_by is None else str(one.settled_by), one.says,
         json.dumps([str(event) for event in one.evidence]),
-        json.dumps([[step.level.value, micros(one.since + step.after.length(None))]
-                    for step in one.settings.escalation.steps]),
+        json.dumps([[level.value, micros(at)] for level, at in one.told_at()]),
         partners_text(one.partners),
     )  # fmt: skip
 

@@ -1,9 +1,10 @@
 """The SQLite file on this machine in which one consumer keeps what it knows: opened, used and closed with clear errors."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from casetrail.eventlog.transaction import immediate
 from casetrail.projections.errors import ViewError, ViewUnreachable
@@ -12,9 +13,13 @@ from casetrail.projections.errors import ViewError, ViewUnreachable
 class LocalFile:
     """Says of every trouble with the file which file it is, what SQLite said, and what to do."""
 
-    def __init__(self, path: Path | str, what: str, remedy: str) -> None:
-        """``what``: whose file it is. ``remedy``: what to do where it is no database, or damaged."""
+    def __init__(self, path: Path | str, what: str, remedy: str, timeout: float) -> None:
+        """``what``: whose file it is. ``remedy``: what to do where it is no database, or damaged. ``timeout``: seconds that another
+        process is waited for.
+        """
         self._name, self._remedy = f"{what} {path}", remedy
+        with self.errors():
+            self.database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=timeout)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -32,17 +37,22 @@ class LocalFile:
             raise ViewError(f"{self._name} cannot be used ({error}); {self._remedy}") from error
 
     @contextmanager
-    def opening(self, database: sqlite3.Connection) -> Iterator[None]:
+    def opening(self) -> Iterator[None]:
         """``errors``, and the connection is closed where anything is raised: the file is free for the next one."""
         try:
             with self.errors():
                 yield
         except BaseException:
-            database.close()
+            self.database.close()
             raise
 
     @contextmanager
-    def transaction(self, database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, with ``errors``."""
-        with self.errors(), immediate(database):
-            yield database
+        with self.errors(), immediate(self.database):
+            yield self.database
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, with ``errors``."""
+        with self.errors():
+            return self.database.execute(query, values).fetchall()

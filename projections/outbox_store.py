@@ -1,11 +1,9 @@
 """What an outbox has to send, in one local SQLite file: position in the log and messages change in one transaction."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.projections.errors import ViewError
 from casetrail.projections.local_file import LocalFile
@@ -39,14 +37,16 @@ class OutboxStore:
         Raises ``ViewUnreachable`` while another outbox has it, ``ViewError`` where it is no database or another log's.
         """
         self._file = LocalFile(
-            path, "the outbox's file", "what waits in it is lost where it is deleted: put a copy back if there is one"
+            path,
+            "the outbox's file",
+            "what waits in it is lost where it is deleted: put a copy back if there is one",
+            0,
         )
-        with self._file.errors():
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-        with self._file.opening(self._database):
+        self._database = self._file.database
+        with self._file.opening():
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA synchronous=FULL")
-            with self._transaction() as database:
+            with self._file.transaction() as database:
                 for statement in TABLES:
                     database.execute(statement)
                 database.execute("INSERT OR IGNORE INTO form VALUES ('form', ?)", (FORM,))
@@ -55,31 +55,24 @@ class OutboxStore:
             if (found["form"], found["log"]) != (FORM, log):
                 raise ViewError(f"{path} is the outbox of the log '{found.get('log')}': give another file")
 
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._file.transaction(self._database)
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._file.errors():
-            return self._database.execute(query, values).fetchall()
-
     def begin(self, positions: Mapping[int, int], since: datetime) -> None:
         """Begin a new outbox: where it reads first, and from when on what was recorded is sent."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute("INSERT OR REPLACE INTO form VALUES ('since', ?)", (str(micros(since)),))
             database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
 
     def since(self) -> datetime | None:
         """From when on what was recorded is sent; None where the outbox has not begun."""
-        rows = self._rows("SELECT value FROM form WHERE name = 'since'")
+        rows = self._file.rows("SELECT value FROM form WHERE name = 'since'")
         return at_micros(int(rows[0][0])) if rows else None
 
     def positions(self) -> dict[int, int]:
         """By partition the offset of the event to be read next."""
-        return dict(self._rows("SELECT partition, offset FROM position"))
+        return dict(self._file.rows("SELECT partition, offset FROM position"))
 
     def take(self, messages: Iterable[tuple[str, str, str]], positions: Mapping[int, int]) -> None:
         """Take in messages (id, address, content), and how far the log has been read."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             for one, address, content in messages:  # behind those that wait for the same address
                 database.execute(
                     "INSERT OR IGNORE INTO message VALUES (?1, ?2, ?3, 0, (SELECT coalesce(max(next_at), 0) "
@@ -90,7 +83,7 @@ class OutboxStore:
 
     def waiting(self, now: datetime, limit: int) -> list[Waiting]:
         """What is to be sent by now, the oldest first."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT id, address, content, attempts FROM message WHERE sent_at IS NULL AND next_at <= ? "
             "ORDER BY rowid LIMIT ?",
             (micros(now), limit),
@@ -99,7 +92,7 @@ class OutboxStore:
 
     def sent(self, one: Waiting, now: datetime) -> None:
         """It has arrived."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute(
                 "UPDATE message SET sent_at = ?, attempts = attempts + 1, trouble = NULL WHERE id = ? AND address = ?",
                 (micros(now), one.id, one.address),
@@ -107,7 +100,7 @@ class OutboxStore:
 
     def put_off(self, one: Waiting, until: datetime, trouble: str) -> None:
         """It has not arrived: everything for this address waits until then."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.execute(
                 "UPDATE message SET attempts = attempts + 1, trouble = ? WHERE id = ? AND address = ?",
                 (trouble, one.id, one.address),
@@ -118,12 +111,12 @@ class OutboxStore:
 
     def counts(self) -> tuple[int, int]:
         """How many messages were sent, and how many wait."""
-        ((sent, waiting),) = self._rows("SELECT count(sent_at), count(*) - count(sent_at) FROM message")
+        ((sent, waiting),) = self._file.rows("SELECT count(sent_at), count(*) - count(sent_at) FROM message")
         return int(sent), int(waiting)
 
     def troubles(self) -> Sequence[tuple[str, int, str]]:
         """Addresses that messages do not reach: how many wait, and what was last said."""
-        return self._rows(
+        return self._file.rows(
             "SELECT address, count(*), max(trouble) FROM message WHERE sent_at IS NULL GROUP BY address "
             "HAVING max(attempts) > 0 ORDER BY address"
         )

@@ -4,12 +4,10 @@ The file is a convenience: it may be deleted at any time, and is made anew from 
 events and the times change in one transaction. One watchdog has it at a time.
 """
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.domain.values import EPOCH
 from casetrail.eventlog.port import Record
@@ -54,35 +52,27 @@ class WatchStore:
         Raises ``ViewUnreachable`` while another watchdog has it, or where it cannot be opened or written, ``ViewError``
         where it is no database. So does every method; of what was to be written nothing is, then.
         """
-        self._file = LocalFile(path, "the watchdog's file", "delete it: it is made anew from the log")
-        with self._file.errors():
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-        with self._file.opening(self._database):
+        self._file = LocalFile(path, "the watchdog's file", "delete it: it is made anew from the log", 0)
+        self._database = self._file.database
+        with self._file.opening():
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
-            with self._transaction():
+            with self._file.transaction():
                 for statement in TABLES:
                     self._database.execute(statement)
             self._check_form([("form", FORM), ("log", log)])
 
     def _check_form(self, form: list[tuple[str, str]]) -> None:
         if sorted(self._database.execute("SELECT name, value FROM form")) != form:
-            with self._transaction() as database:
+            with self._file.transaction() as database:
                 self._empty()
                 database.execute("DELETE FROM form")
                 database.executemany("INSERT INTO form VALUES (?, ?)", form)
 
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._file.transaction(self._database)
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._file.errors():
-            return self._database.execute(query, values).fetchall()
-
     def clear(self) -> None:
         """Forget everything."""
-        with self._transaction():
+        with self._file.transaction():
             self._empty()
 
     def _empty(self) -> None:
@@ -91,7 +81,7 @@ class WatchStore:
 
     def positions(self) -> dict[int, tuple[int, bytes]]:
         """By partition: the offset to be read next, and the last event before it."""
-        rows = self._rows("SELECT partition, offset, last FROM position")
+        rows = self._file.rows("SELECT partition, offset, last FROM position")
         return {partition: (offset, last) for partition, offset, last in rows}
 
     def take(
@@ -105,7 +95,7 @@ class WatchStore:
         ``log_times``: what the log's clock showed last, by partition. Cases in which something is ahead of it no more are
         looked at, too.
         """
-        with self._transaction():
+        with self._file.transaction():
             run = self._database.executemany
             run(
                 "INSERT OR REPLACE INTO event VALUES (?, ?, ?)",
@@ -123,17 +113,19 @@ class WatchStore:
 
     def events(self, case_id: str) -> list[bytes]:
         """The events of a case, in their order."""
-        rows = self._rows("SELECT value FROM event WHERE case_id = ? ORDER BY number", (case_id,))
+        rows = self._file.rows("SELECT value FROM event WHERE case_id = ? ORDER BY number", (case_id,))
         return [value for (value,) in rows]
 
     def due(self, now: datetime, limit: int) -> list[str]:
         """Cases that are to be looked at by now, those first that have waited longest."""
-        rows = self._rows("SELECT case_id FROM look WHERE at <= ? ORDER BY at, case_id LIMIT ?", (micros(now), limit))
+        rows = self._file.rows(
+            "SELECT case_id FROM look WHERE at <= ? ORDER BY at, case_id LIMIT ?", (micros(now), limit)
+        )
         return [case_id for (case_id,) in rows]
 
     def look_again(self, times: Iterable[tuple[str, datetime | None, Ahead | None]]) -> None:
         """When to look at each of some cases, and what is ahead in it; None: only when something is recorded of it."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             for case_id, at, ahead in times:
                 database.execute("DELETE FROM look WHERE case_id = ?", (case_id,))
                 database.execute("DELETE FROM ahead WHERE case_id = ?", (case_id,))
@@ -145,18 +137,18 @@ class WatchStore:
 
     def look_at_all(self) -> None:
         """Look at all cases that have something owed: what the registry says of them has changed."""
-        with self._transaction():
+        with self._file.transaction():
             self._database.execute("UPDATE look SET at = ?", (AT_ONCE,))
 
     def ahead(self, case_id: str) -> Ahead | None:
         """What the log refused of a case as ahead of its clock, and when it is tried again."""
-        rows = self._rows("SELECT partition, number, log_at, again_at FROM ahead WHERE case_id = ?", (case_id,))
+        rows = self._file.rows("SELECT partition, number, log_at, again_at FROM ahead WHERE case_id = ?", (case_id,))
         return Ahead(*rows[0][:2], *(EPOCH + at * MICROSECOND for at in rows[0][2:])) if rows else None
 
     @property
     def watched(self) -> int:
         """How many cases have something owed, or are to be looked at."""
-        ((count,),) = self._rows("SELECT count(*) FROM look")
+        ((count,),) = self._file.rows("SELECT count(*) FROM look")
         return int(count)
 
     def close(self) -> None:

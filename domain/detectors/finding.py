@@ -77,8 +77,11 @@ class Finding:
 
         ``overseers``: what the registry knows of those who have oversight.
         """
-        steps = [(step.level, self.since + step.after.length(None)) for step in self.settings.escalation.steps]
-        return [Told(level, self._who(level, overseeing(overseers, at)), at) for level, at in steps]
+        return [Told(level, self._who(level, overseeing(overseers, at)), at) for level, at in self.told_at()]
+
+    def told_at(self) -> list[tuple[Level, datetime]]:
+        """Which levels are told, and when."""
+        return [(step.level, self.since + step.after.length(None)) for step in self.settings.escalation.steps]
 
     def _who(self, level: Level, oversight: tuple[str, ...]) -> tuple[str, ...]:
         if self.about is About.MACHINE and level is not Level.OVERSIGHT:  # it is no unit's

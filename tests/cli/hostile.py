@@ -3,6 +3,7 @@
 import csv
 import io
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.projections.registry import preset_text
 from tests.actions import HAPPENED, INTAKE, action, report
+from tests.cli.shell import SERGEANT, Shell
 
 HOSTILE: Final = {
     "clears the screen": "\x1b[2J\x1b[H",
@@ -101,6 +103,18 @@ def assert_no_formula(sheet: str) -> None:
 
 def _number(text: str) -> bool:
     return text.lstrip("-").isdigit()
+
+
+def attacked_by(folder: Path, *attacks: Callable[[Path], int]) -> Shell:
+    """A site in this folder whose log was attacked; a report was made before and one after."""
+    shell = Shell(folder)
+    shell.run("log", "init")
+    shell.report("C-1")
+    shell.run(*SERGEANT, "act", "note-added", "C-1", "--seal", "narrative=-", text="an invented note")
+    for one in attacks:
+        one(shell.log)
+    shell.report("C-2")
+    return shell
 
 
 def attack(path: Path) -> int:

@@ -23,8 +23,9 @@ from tests.cli.hostile import (
     assert_harmless,
     assert_no_formula,
     attack,
+    attacked_by,
 )
-from tests.cli.shell import SERGEANT, Shell
+from tests.cli.shell import Shell
 
 QUERIES: Final = (
     "cases --sort case", "show C-1", f"show {LONG_ID}", "show AD-1", "history C-1", "history C-1 --unseal", "history registry",
@@ -43,13 +44,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     with pytest.MonkeyPatch.context() as alone:
         folder = tmp_path_factory.mktemp("attacked")
         alone.chdir(folder)
-        shell = Shell(folder)
-        shell.run("log", "init")
-        shell.report("C-1")
-        shell.run(*SERGEANT, "act", "note-added", "C-1", "--seal", "narrative=-", text="an invented note")
-        attack(shell.log)
-        shell.report("C-2")
-    return shell
+        return attacked_by(folder, attack)
 
 
 @pytest.fixture(autouse=True)

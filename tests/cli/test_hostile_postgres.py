@@ -27,8 +27,8 @@ from casetrail.projections.judgement_tables import JUDGEMENT_TABLES
 from casetrail.projections.tables import TABLES
 from tests.actions import HAPPENED, action, report
 from tests.cli.extremes import AGAIN, FAR, extreme
-from tests.cli.hostile import HOSTILE, LONG_ID, assert_harmless, attack
-from tests.cli.shell import SERGEANT, Shell
+from tests.cli.hostile import HOSTILE, LONG_ID, assert_harmless, attack, attacked_by
+from tests.cli.shell import Shell
 from tests.conformance import judgements_kit, views_kit
 from tests.conformance.views_kit import Fresh, Tables, all_rows, assert_same
 from tests.servers.postgres import Postgres
@@ -63,13 +63,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     with pytest.MonkeyPatch.context() as alone:
         folder = tmp_path_factory.mktemp("attacked")
         alone.chdir(folder)
-        shell = Shell(folder)
-        shell.run("log", "init")
-        shell.report("C-1")
-        shell.run(*SERGEANT, "act", "note-added", "C-1", "--seal", "narrative=-", text="an invented note")
-        attack(shell.log)
-        extreme(shell.log)
-        shell.report("C-2")
+        shell = attacked_by(folder, attack, extreme)
         shell.run("due", *NOW.split())
     return shell
 

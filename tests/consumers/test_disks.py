@@ -234,7 +234,7 @@ def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> Non
     store = CaseStore(tmp_path / "state", "kcpd")
     store._database.execute("CREATE TABLE later (partition REFERENCES position DEFERRABLE INITIALLY DEFERRED)")
     store._database.execute("PRAGMA foreign_keys=ON")
-    with pytest.raises(Exception, match="FOREIGN KEY"), store._transaction() as database:
+    with pytest.raises(Exception, match="FOREIGN KEY"), store._file.transaction() as database:
         database.execute("INSERT INTO later VALUES (7)")  # refused when it is committed, not before
     store.save({0: Position(1, bytes(32))})
     assert store.position(0) == Position(1, bytes(32))
