@@ -1,6 +1,7 @@
 """What all parts share: rows of the table, progress on stderr, and runs that take turns."""
 
 import gc
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +41,12 @@ def settled() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def views_of(url: str, views: str, *more: str) -> None:
+    """Build the views of a log."""
+    command = [sys.executable, "-m", "bench.casetrail", "--log", url, "--views", views, "views", "rebuild", *more]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def times(value: float, peer: float, name: str, to_reach: float | None = None) -> str:

@@ -1,7 +1,5 @@
 """How much room an event takes: on both logs, in the views, in the notary's tree, in a recorder's state file, in the keyring."""
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import psycopg
 from bench.audit_replay import fill
 from bench.data import actions
 from bench.filling import EVENTS_A_CASE
-from bench.measuring import Rows, say
+from bench.measuring import Rows, say, views_of
 from bench.notary import notarised
 from casetrail.consumers.recorder import Recorder
 from casetrail.eventlog.opening import init_log
@@ -74,12 +72,6 @@ def keyring_file(path: Path, cases: int) -> int:
         keyring.create_case_keys(names[start : start + 1000])
     keyring.close()
     return beside(path)
-
-
-def views_of(url: str, views: str, *more: str) -> None:
-    """Build the views of a log."""
-    command = [sys.executable, "-m", "bench.casetrail", "--log", url, "--views", views, "views", "rebuild", *more]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def in_postgres(url: str) -> int:

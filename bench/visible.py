@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from bench.data import events
 from bench.filling import EVENTS_A_CASE, fill
-from bench.measuring import Rows, say, settled
+from bench.measuring import Rows, say, settled, views_of
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.eventlog.stream import batches
@@ -265,7 +265,7 @@ def run(bootstrap: str, postgres_url: str, folder: Path, scale: float, runs: int
         "PostgreSQL": (postgres_url, ()),
     }
     for label, (views, more) in kinds.items():
-        rebuild(url, views, more)
+        views_of(url, views, *more)
         found = []
         for number in range(runs):
             found.append(once(url, views, first, seconds))
@@ -284,9 +284,3 @@ def run(bootstrap: str, postgres_url: str, folder: Path, scale: float, runs: int
         first += cases
         say(f"visible, {label}, waiting events: {rate:,.1f}/s")
         yield f"projector on waiting events, {label} (events/s)", rate, remark
-
-
-def rebuild(url: str, views: str, more: Sequence[str]) -> None:
-    """Make the views of what is in the log."""
-    command = [sys.executable, "-m", "bench.casetrail", "--log", url, "--views", views, "views", "rebuild", *more]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
