@@ -19,7 +19,7 @@ from casetrail.eventlog import outcome as outcome_module
 from casetrail.eventlog import stream as stream_module
 from casetrail.eventlog.codec import decode_event, read_action
 from casetrail.eventlog.port import Topic
-from casetrail.projections import case_store, watch_store
+from casetrail.projections import local_file
 from casetrail.proofs import casemap, hashes, treefile
 from tests.simulation.disks import Sqlite, WatchedLevel
 from tests.simulation.invariants import Violated
@@ -69,11 +69,10 @@ def simulated() -> Iterator[Path]:
     schemas()
     with ExitStack() as stack:
         for module, name, value in (
-            (case_store, "sqlite3", sqlite),
+            (local_file, "sqlite3", sqlite),
             (treefile, "sqlite3", sqlite),
             (hashes, "_Level", WatchedLevel),
             (WatchedLevel, "opened", staticmethod(lambda level: _current().opened(level))),
-            (watch_store, "sqlite3", sqlite),
             (watchdog_module, "monotonic", lambda: _current().monotonic()),
             (watchdog_module, "decode_event", remembered(decode_event)),
             (notary_module, "monotonic", lambda: _current().monotonic()),
