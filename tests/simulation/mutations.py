@@ -154,7 +154,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "cases and their position are saved in no transaction", CaseStore, "save",
-        "with self._transaction() as database:", "for database in (self._database,):", (Invariant.STATE,), FEW,
+        "with self._file.transaction() as database:", "for database in (self._database,):", (Invariant.STATE,), FEW,
     ),
     Mutation(
         "rows and their position are written in no transaction", Views, "apply",
@@ -205,7 +205,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the watchdog saves events and position in no transaction", WatchStore, "take",
-        "with self._transaction():", "if True:", (Invariant.WATCHED,), SOME, watched,
+        "with self._file.transaction():", "if True:", (Invariant.WATCHED,), SOME, watched,
     ),
     Mutation(
         "a zombie is not fenced", MemoryWriter, "_check",
