@@ -45,8 +45,8 @@ LIMIT = 60.0
 BEFORE = 5000
 """Cases that are in the views already."""
 MOST_RUNS = 3
-JUDGED_WAIT = 15.0
-"""Seconds after a run in which the judgements may catch up before the next one."""
+JUDGED_WAIT = 120.0
+"""Seconds after a run in which the judgements may catch up: what comes next would measure what was left."""
 
 
 class Seen(NamedTuple):
@@ -178,7 +178,9 @@ def once(url: str, views: str, first: int, seconds: int) -> Measured:
             seen, look, slow_look = mine.recv()
             reader.join()
             until = time.monotonic() + JUDGED_WAIT
-            while unjudged(views) and time.monotonic() < until:
+            while unjudged(views):
+                if time.monotonic() > until:
+                    raise RuntimeError("the judgements have not caught up")
                 time.sleep(0.05)
     finally:
         for process in (reader, feeder):

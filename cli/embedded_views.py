@@ -5,6 +5,7 @@ from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Log, Topic
 from casetrail.projections.database import Database, open_database
 from casetrail.projections.errors import ViewMissing, ViewMoved
+from casetrail.projections.judgement_queries import stale
 from casetrail.projections.judgement_tables import JUDGEMENT_FORM
 from casetrail.projections.tables import VIEW_FORM, application_name
 
@@ -26,7 +27,8 @@ def _at_end(views_url: str, log: str, ends: dict[int, int], judged: bool) -> boo
         wanted = [("form", "tracking", VIEW_FORM)]
         if judged:
             wanted.append(("judged_form", "judged", JUDGEMENT_FORM))
-        return all(database.has(form) and _has_seen(database, log, ends, form, *more) for form, *more in wanted)
+        seen = all(database.has(form) and _has_seen(database, log, ends, form, *more) for form, *more in wanted)
+        return seen and not (judged and stale(database))
     finally:
         database.close()
 
@@ -43,7 +45,11 @@ def _has_seen(database: Database, log: str, ends: dict[int, int], form: str, pos
 
 def _take_in(log: Log, config: Config, judged: bool) -> None:
     from casetrail.projections.judgements import Judgements
-    from casetrail.projections.rebuild import catch_up, rebuild  # late: most queries find the views up to date
+    from casetrail.projections.rebuild import (
+        catch_up,
+        judge_to_end,
+        rebuild,
+    )  # late: most queries find the views up to date
     from casetrail.projections.views import Views
 
     for _ in range(10):
@@ -52,7 +58,7 @@ def _take_in(log: Log, config: Config, judged: bool) -> None:
             database = open_database(config.views_url())
             catch_up(log, Views(database, log.name))
             if judged:
-                catch_up(log, Judgements(database, log.name))
+                judge_to_end(log, Judgements(database, log.name))
             return
         except ViewMissing:
             rebuild(log, config.log_url(), config.views_url())

@@ -1,6 +1,7 @@
 """What ``casetrail serve`` runs: each consumer with all that it needs, and how far it has come."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import loaded_policy, now
 from casetrail.consumers.heart import Host
 from casetrail.consumers.inbox import Inbox
-from casetrail.consumers.judging import Judging, Projecting
+from casetrail.consumers.judging_process import JudgingProcess, Place, Projecting
 from casetrail.consumers.loop import Consumer
 from casetrail.consumers.notary import Cadence, Notary
 from casetrail.consumers.outbox import Outbox
@@ -103,8 +104,10 @@ class Consumers:
         views = Views(open_database(url), name)
         if not has_judgements(views.database):
             return Projector(self._log, views)
-        judgements = Judgements(open_database(url), name)
-        return Projecting(Projector(self._log, views), Judging(self._log, judgements))
+        with closing(Judgements(open_database(url), name)) as judgements:
+            positions = {one: judgements.next_offset(one) for one in range(self._log.partitions)}
+        place = Place(self._config.log_url(), dict(self._config.kafka), url)
+        return Projecting(Projector(self._log, views), JudgingProcess(place, positions))
 
     def _notarise(self) -> Notary:
         assert self._notarial is not None  # the command line asked for a key

@@ -3,15 +3,14 @@
 from time import monotonic
 from typing import Final
 
-from casetrail.consumers.projector import Projector
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.projections.judgements import Judgements
 
-BATCH: Final = 2000
+BATCH: Final = 500
+"""So that the status views never wait long for the database while a batch is written."""
 PATIENCE: Final = 0.1
-"""Seconds for which judging may keep the status views from what has come meanwhile, if that is enough for ``LEAST`` events."""
-LEAST: Final = 250
-"""Events that are judged together where so many wait: what is compared over many cases takes as long for one as for hundreds."""
+"""Seconds for which what is stale may keep the next events waiting: what is compared over many cases takes as long for one
+event as for hundreds."""
 
 
 class Judging:
@@ -26,15 +25,23 @@ class Judging:
         self._positions = {partition: judgements.next_offset(partition) for partition in range(log.partitions)}
         self._reader = log.reader(Topic.EVENTS, self._positions)
         self._waiting: list[Record] = []
+        self._is_stale = True  # for all that is known here
 
     @property
     def positions(self) -> dict[int, int]:
         """For each partition the offset of the event that is to be judged next."""
         return dict(self._positions)
 
-    def step(self, timeout: float, most: int = BATCH) -> int:
-        """Take in what has come, waiting up to ``timeout`` seconds for it; how many events that were, ``most`` at most."""
-        records = self._waiting = self._waiting or self._reader.poll(timeout, min(most, self._batch))
+    def step(self, timeout: float) -> int:
+        """Take in what has come, waiting up to ``timeout`` seconds for it, and judge anew what is stale, for a moment.
+
+        How many events that were, and how many cases, months and persons were judged anew; 0: all is right.
+        """
+        done = self._take_in(0 if self._is_stale else timeout)
+        return done + self._judge_stale()
+
+    def _take_in(self, timeout: float) -> int:
+        records = self._waiting = self._waiting or self._reader.poll(timeout, self._batch)
         if not records:
             return 0
         after = {record.partition: self._reader.position(record.partition) for record in records}
@@ -44,49 +51,19 @@ class Judging:
             records, {partition: (self._positions[partition], at) for partition, at in after.items()}
         )
         self._positions |= after
-        self._waiting = []
+        self._waiting, self._is_stale = [], True
         return len(records)
+
+    def _judge_stale(self) -> int:
+        until, done = monotonic() + PATIENCE, 0
+        while self._is_stale:
+            some = self._judgements.judge_stale()
+            self._is_stale, done = some > 0, done + some
+            if monotonic() > until:
+                break
+        return done
 
     def close(self) -> None:
         """Stop following. What was taken in stays."""
         self._reader.close()
         self._judgements.close()
-
-
-class Projecting:
-    """A projector, and who keeps the judgements beside its views right, step by step: as one consumer.
-
-    Judging takes many times what projecting takes. Where more comes than can be judged, the judgements fall behind, in steps
-    short enough for the status views to keep up.
-    """
-
-    def __init__(self, projector: Projector, judging: Judging) -> None:
-        self._projector, self._judging, self._most = projector, judging, BATCH
-
-    @property
-    def positions(self) -> dict[int, int]:
-        """For each partition the offset of the event that is to be taken in next by one of the two."""
-        judged = self._judging.positions
-        return {partition: min(at, judged[partition]) for partition, at in self._projector.positions.items()}
-
-    def step(self, timeout: float) -> int:
-        """Take in what has come, waiting up to ``timeout`` seconds for it; how many events that were."""
-        is_behind = self._judging.positions != self._projector.positions
-        done = self._projector.step(0 if is_behind else timeout)
-        return max(done, self._judge())
-
-    def _judge(self) -> int:
-        """Judge as many events as patience allows, by what the last ones took, or ``LEAST``; how many that were."""
-        started = monotonic()
-        done = self._judging.step(0, self._most)
-        share = PATIENCE / max(monotonic() - started, 1e-6)
-        if done and share < 1:
-            self._most = max(LEAST, int(done * share))
-        elif done == self._most:
-            self._most = min(BATCH, 2 * done)
-        return done
-
-    def close(self) -> None:
-        """Stop following. What was taken in stays."""
-        self._projector.close()
-        self._judging.close()

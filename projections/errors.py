@@ -23,3 +23,9 @@ class ViewMoved(ViewError):
     """Another projector has moved the views on, or they were swapped: begin anew from their position."""
 
     code = "views-moved"
+
+
+class JudgingEnded(ViewError):
+    """The process that judges has ended without a word: killed, or out of memory. Begin anew."""
+
+    code = "judging-ended"

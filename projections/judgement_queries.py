@@ -59,6 +59,12 @@ def judged_up_to(database: Database, log: str) -> dict[int, int]:
     return {int(name.removeprefix(prefix)): at for name, at in seen.items()}
 
 
+def stale(database: Database) -> int:
+    """How many cases, months and persons must be judged anew and have not been yet."""
+    rows = database.rows("SELECT count(*) FROM stale")
+    return int(rows[0][0])
+
+
 def due(database: Database, now: datetime, wanted: Wanted) -> Answer:
     """What is owed and not overdue, the most urgent first."""
     last = [] if wanted.within is None else [("due_at <= ?", micros(now) + wanted.within // MICROSECOND)]

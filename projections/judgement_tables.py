@@ -79,6 +79,12 @@ BEATING: Final = Table(
 """From when until when machines of a kind gave their heartbeats as promised; and the first and the last of these."""
 UNREAD: Final = Table("unread", columns("number", "problems", type="BIGINT"), ("number",))
 """Policies that were adopted and cannot be read, by the number of the event in the registry: they are in force nowhere."""
+STALE: Final = Table(
+    "stale",
+    (*columns("kind", "agency", "unit", "subject"), *columns("mark", type="BIGINT")),
+    ("kind", "agency", "unit", "subject"),
+)
+"""What must be judged anew and has not been yet; ``mark``: of the latest noting, no two have the same."""
 JUDGED: Final = Table(
     "judged",
     (*columns("application_name"), *columns("notification_id", "latest", type="BIGINT")),
@@ -87,7 +93,7 @@ JUDGED: Final = Table(
 """The position in each partition, and the latest moment that its events speak of."""
 JUDGED_FORM: Final = Table("judged_form", columns("name", "value"), ("name",))
 
-JUDGEMENT_FORM: Final = "3"
+JUDGEMENT_FORM: Final = "4"
 """Raise it when a table here or what detectors find changes: judgements of another form are made anew."""
 
 JUDGEMENT_TABLES: Final[Sequence[Table]] = (
@@ -99,6 +105,7 @@ JUDGEMENT_TABLES: Final[Sequence[Table]] = (
     ANSWERED,
     BEATING,
     UNREAD,
+    STALE,
     JUDGED,
     JUDGED_FORM,
 )

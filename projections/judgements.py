@@ -1,24 +1,21 @@
 """The judgements of a log, kept right event by event: each event's case is judged anew, and what else it changes is, too.
 
 They follow the events at positions of their own, after the status views, whose timeline has the whole history of every
-case. Rows and position change in one transaction.
+case. Rows and position change in one transaction, and with them what is noted as stale: what is compared over many cases is
+judged anew afterwards, once for many events.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic, sleep
-from typing import Final
+from typing import Final, NamedTuple
 
-from casetrail.domain.deciding import CLOCK_TOLERANCE
 from casetrail.domain.detectors.counting import Group, Person, What
-from casetrail.domain.detectors.partnering import ignored_alarm
 from casetrail.domain.detectors.statistics import available
 from casetrail.domain.detectors.survey import month_of
-from casetrail.domain.leaving import Departures
 from casetrail.domain.registry import REGISTRY
 from casetrail.domain.reserved import MACHINES
-from casetrail.domain.values import EPOCH
 from casetrail.eventlog.port import Record
 from casetrail.projections.database import Database, create_tables, in_parts, marks
 from casetrail.projections.errors import ViewMissing, ViewMoved
@@ -36,23 +33,19 @@ from casetrail.projections.judgement_tables import (
 )
 from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, hashed, is_judged, latest_moment
 from casetrail.projections.judging_many import ManyJudge
+from casetrail.projections.judging_registry import RegistryChange
 from casetrail.projections.registry import Hashed, Registry, registry_of
-from casetrail.projections.rows import MICROSECOND, Row, micros
-from casetrail.projections.tables import application_name
-from casetrail.projections.tallies import FIRST_DAY, days
+from casetrail.projections.rows import Row, micros
+from casetrail.projections.stale import CASE, MONTH, PERSON, Marked, Stale, StaleTable
+from casetrail.projections.tables import Table, application_name
+from casetrail.projections.tallies import FIRST_DAY
 
 POLL_INTERVAL: Final = 0.005
 DAY: Final = timedelta(days=1)
-FIRST: Final = datetime.min.replace(tzinfo=UTC)
 BEGIN: Final = "INSERT INTO judged VALUES (?, ?, ?) ON CONFLICT (application_name) DO NOTHING"
 MOVE: Final = """
 UPDATE judged SET notification_id = ?, latest = CASE WHEN latest < ? THEN ? ELSE latest END
 WHERE application_name = ? AND notification_id = ?
-"""
-HELD_SINCE: Final = """
-SELECT DISTINCT case_id FROM counted AS given WHERE person = ? AND what = 'given' AND what IN ('given', 'gone')
-AND NOT EXISTS (SELECT 1 FROM counted AS gone WHERE gone.case_id = given.case_id AND gone.what = 'gone'
-AND gone.person = given.person AND gone.number > given.number AND gone.known_at < ?)
 """
 
 
@@ -89,21 +82,13 @@ def stored_histories(database: Database, case_ids: Sequence[str]) -> Iterator[tu
         yield from found.items()
 
 
-class Changes:
-    """What else must be judged anew."""
+class Judged(NamedTuple):
+    """Cases that were judged, and what had been counted and kept of them before."""
 
-    def __init__(self) -> None:
-        self.persons: defaultdict[str, set[Person]] = defaultdict(set)
-        self.months: defaultdict[str, set[str]] = defaultdict(set)
-        self.reports: set[str] = set()
-        self.machines = False
-
-    def note(self, agency: str, group: Group) -> None:
-        """Something of a group was counted, or no longer is."""
-        if group.what in (What.GIVEN, What.GONE):
-            self.persons[agency].add(group.person)
-        else:
-            self.months[agency].add(month_of(group.day))
+    case_ids: Sequence[str]
+    made: Sequence[CaseRows]
+    counted: set[Row]
+    traces: set[Row]
 
 
 class Judgements:
@@ -117,6 +102,8 @@ class Judgements:
         found: dict[str, str] = dict(database.rows("SELECT name, value FROM judged_form"))
         if found != form_of(log):
             raise ViewMissing("the judgements are of another log or form; 'casetrail views rebuild' makes them anew")
+        self._stale = StaleTable(database)
+        self._positions = self._positions_stored()
         self._use(self._registry_as_judged())
 
     @classmethod
@@ -132,14 +119,20 @@ class Judgements:
         self._cases = CaseJudge(registry)
         self._many = ManyJudge(self.database, self._cases.judge)
 
-    def _registry_as_judged(self) -> Registry:
-        """The registry as far as it has been taken in."""
+    def _registry_before(self, partition: int, offset: int) -> Registry:
+        """What the events of the registry say that stand before an offset."""
         rows = self.database.rows(
-            "SELECT count(*) FROM timeline, judged WHERE case_id = ? AND application_name = ? || partition "
-            "AND event_offset < notification_id",
-            (REGISTRY, application_name(self.log, 0)[:-1]),
+            "SELECT count(*) FROM timeline WHERE case_id = ? AND partition = ? AND event_offset < ?",
+            (REGISTRY, partition, offset),
         )
         return registry_of(stored_history(self.database, REGISTRY)[: rows[0][0]])
+
+    def _registry_as_judged(self) -> Registry:
+        """The registry as far as it has been taken in."""
+        rows = self.database.rows("SELECT partition FROM timeline WHERE case_id = ? AND number = 1", (REGISTRY,))
+        if not rows:
+            return registry_of([])
+        return self._registry_before(rows[0][0], self.next_offset(rows[0][0]))
 
     # --- position ---
 
@@ -150,12 +143,15 @@ class Judgements:
         )
         return rows[0][0] if rows else 0
 
-    def _move(self, partition: int, before: int, after: int, latest: datetime | None) -> None:
-        name, at = application_name(self.log, partition), micros(latest) or 0
+    def _positions_stored(self) -> dict[str, int]:
+        return dict(self.database.rows("SELECT application_name, notification_id FROM judged"))
+
+    def _move(self, partition: int, before: int, after: int, latest: int) -> None:
+        name = application_name(self.log, partition)
         if before == 0:
-            changed = self.database.run(BEGIN, (name, after, at))
+            changed = self.database.run(BEGIN, (name, after, latest))
         else:
-            changed = self.database.run(MOVE, (after, at, at, name, before))
+            changed = self.database.run(MOVE, (after, latest, latest, name, before))
         if changed != 1:
             raise ViewMoved(f"partition {partition}: the judgements are not at offset {before} any more")
 
@@ -177,41 +173,43 @@ class Judgements:
     # --- following the events ---
 
     def apply(self, records: Sequence[Record], positions: Mapping[int, tuple[int, int]]) -> None:
-        """Take these events in, which the timeline has already.
+        """Take these events in, which the timeline has already. What they make stale is noted, for ``judge_stale``.
 
         ``positions``: for each partition the offset before them, and the one after. Raises ``ViewMoved`` where another
-        was faster.
+        was faster. Cases are judged before the transaction, which is short: the status views are written meanwhile.
         """
         case_ids = {(record.key or b"").decode(errors="replace") for record in records}
+        before = self._registry
         try:
+            change = self._registry_change(records, positions)
+            stale = change.stale() if change else set()
+            judged = self._judged(sorted(one for one in case_ids if is_judged(one)))
+            latest = {one: _latest(records, one) for one in positions}
             with self.database.transaction():
-                for partition, (before, after) in positions.items():
-                    some = [record for record in records if record.partition == partition]
-                    self._move(
-                        partition, before, after, latest_moment([hashed(record.value or b"") for record in some])
-                    )
-                self._take_in(case_ids)
+                for partition, (start, after) in positions.items():
+                    self._move(partition, start, after, latest[partition])
+                if change:
+                    self.database.run_many(UNREAD.upsert(), self._registry.unread)
+                self._write(judged, stale)
                 self._take_in_heartbeats(records)
+                if change and change.policies:
+                    self._many.machines(())
+            self._count(judged)
         except BaseException:
-            self._use(self._registry)  # what is counted in memory may not be what is stored
+            self._use(before)  # what is in memory may not be what is stored
             raise
+        self._positions |= {application_name(self.log, one): after for one, (_, after) in positions.items()}
 
-    def _take_in(self, case_ids: set[str]) -> None:
-        changes = Changes()
-        if REGISTRY in case_ids:
-            before = self._registry
-            self._use(self._registry_as_judged())
-            self.database.run_many(UNREAD.upsert(), self._registry.unread)
-            case_ids = case_ids | self._changed_by(before, changes)
-        for some in in_parts(sorted(one for one in case_ids if is_judged(one))):
-            self._judge(some, changes)
-        for agency, persons in changes.persons.items():
-            self._many.persons(agency, sorted(persons))
-        for agency, months in changes.months.items():
-            self._many.months(agency, {one for month in months for one in self._many.months_since(agency, month)})
-        self._many.reports(sorted(changes.reports))
-        if changes.machines:
-            self._many.machines(())
+    def _registry_change(
+        self, records: Sequence[Record], positions: Mapping[int, tuple[int, int]]
+    ) -> RegistryChange | None:
+        """What the registry says otherwise after these events, by which everything is judged from now on."""
+        partition = next((one.partition for one in records if one.key == REGISTRY.encode()), None)
+        if partition is None:
+            return None
+        before = self._registry
+        self._use(self._registry_before(partition, positions[partition][1]))
+        return RegistryChange(self.database, self._many, before, self._registry)
 
     def _take_in_heartbeats(self, records: Sequence[Record]) -> None:
         """Heartbeats come all the time: only the new ones are looked at."""
@@ -223,19 +221,85 @@ class Judgements:
         if new:
             self._many.machines(new)
 
-    def _judge(self, case_ids: Sequence[str], changes: Changes) -> None:
-        """Judge cases anew, and note what else that changes."""
-        made = [self._cases.rows(case_id, events) for case_id, events in stored_histories(self.database, case_ids)]
-        before: dict[str, list[set[Row]]] = {}
-        for table in (COUNTED, TRACE):
-            statement = f"SELECT {table.column_names} FROM {table.name} WHERE case_id IN ({marks(case_ids)})"  # noqa: S608
-            before[table.name] = [set(self.database.rows(statement, case_ids))]
-        self._replace(case_ids, made)
-        self._note_counted(before[COUNTED.name][0], {row for one in made for row in one.counted}, changes)
-        traces = before[TRACE.name][0] ^ {row for one in made for row in one.traces}
-        changes.reports.update(row[0] for row in traces)
+    # --- what is stale ---
 
-    def _replace(self, case_ids: Sequence[str], made: Sequence[CaseRows]) -> None:
+    def judge_stale(self) -> int:
+        """Judge anew some of what is stale; how much that was. Raises ``ViewMoved`` where another judges, too."""
+        some = self._stale.next()
+        if not some:
+            return 0
+        if (
+            self._positions_stored() != self._positions
+        ):  # after what is stale was read: what comes later has another mark
+            raise ViewMoved("the judgements have been moved on by another")
+        try:
+            self._judge_anew(some)
+        except BaseException:
+            self._use(self._registry)
+            raise
+        return len(some)
+
+    def judge_all_stale(self) -> None:
+        """Judge anew all that is stale."""
+        while self.judge_stale():
+            pass
+
+    def _judge_anew(self, some: Marked) -> None:
+        subjects = [one.subject for one, _ in some]
+        many, (first, _) = self._many, some[0]
+        if first.kind == CASE:
+            judged = self._judged(subjects)
+            with self.database.transaction():
+                self._stale.judged(some)
+                self._write(judged, set())
+            self._count(judged)
+        elif first.kind == PERSON:
+            persons = [Person(one.unit, one.subject) for one, _ in some]
+            found = [(person, many.of_person(first.agency, person)) for person in persons]
+            with self.database.transaction():
+                self._stale.judged(some)
+                for person, rows in found:
+                    many.replace_person(first.agency, person, rows)
+        elif first.kind == MONTH:
+            rows = many.of_month(first.agency, first.subject)
+            with self.database.transaction():
+                self._stale.judged(some)
+                many.replace_month(first.agency, first.subject, rows)
+        else:
+            with self.database.transaction():
+                self._stale.judged(some)
+                many.reports(subjects)
+
+    # --- cases ---
+
+    def _judged(self, case_ids: Sequence[str]) -> Judged:
+        made = [self._cases.rows(case_id, events) for case_id, events in stored_histories(self.database, case_ids)]
+        return Judged(case_ids, made, self._stored(COUNTED, case_ids), self._stored(TRACE, case_ids))
+
+    def _stored(self, table: Table, case_ids: Sequence[str]) -> set[Row]:
+        found: set[Row] = set()
+        for some in in_parts(case_ids):
+            found |= set(
+                self.database.rows(
+                    f"SELECT {table.column_names} FROM {table.name} WHERE case_id IN ({marks(some)})",  # noqa: S608
+                    some,
+                )
+            )
+        return found
+
+    def _write(self, judged: Judged, stale: set[Stale]) -> None:
+        """Write what was judged of cases, and note what else that makes stale."""
+        for some in in_parts(judged.case_ids):
+            self._remove(some)
+        for number, table in enumerate(JUDGEMENT_BULK):
+            rows = [row for one in judged.made for row in one.by_table[number]]
+            self.database.run_many(table.upsert() if table is FINDING else table.insert(), rows)
+        self._stale.note(stale | self._changed(judged))
+        self._stale.forget_cases(judged.case_ids)
+        traces = judged.traces ^ {row for one in judged.made for row in one.traces}
+        self._many.reports(sorted(row[0] for row in traces))
+
+    def _remove(self, case_ids: Sequence[str]) -> None:
         some = marks(case_ids)
         for table in OF_CASES:
             self.database.run(f"DELETE FROM {table.name} WHERE case_id IN ({some})", case_ids)  # noqa: S608
@@ -243,112 +307,42 @@ class Judgements:
             f"DELETE FROM finding WHERE subject IN ({some}) AND about = 'case' AND detector <> 'reported_again'",  # noqa: S608
             case_ids,
         )
-        for number, table in enumerate(JUDGEMENT_BULK):
-            rows = [row for one in made for row in one.by_table[number]]
-            self.database.run_many(table.upsert() if table is FINDING else table.insert(), rows)
 
-    def _note_counted(self, before: set[Row], after: set[Row], changes: Changes) -> None:
-        for row in before - after:
-            agency, group = group_of(row)
-            changes.note(agency, group)
-            if group.what not in (What.GIVEN, What.GONE):
-                self._many.tallies(agency).forget(month_of(group.day))
-        for row in after - before:
-            agency, group = group_of(row)
-            changes.note(agency, group)
-            if group.what not in (What.GIVEN, What.GONE):
-                self._many.tallies(agency).add(month_of(group.day), group)
-
-    # --- what the registry changes ---
-
-    def _changed_by(self, before: Registry, changes: Changes) -> set[str]:
-        """The cases that are judged otherwise by what the registry says now; the rest is noted."""
-        found: set[str] = set()
-        now = self._registry
-        for person, since in changed_departures(before.departures, now.departures).items():
-            found |= self._held_since(person, since)
-        changed = changed_policies(before, now)
-        for agency, since in changed.items():
-            found |= self._of_agency(agency, since)
-            if self._alarms_changed(agency, since):
-                found |= self._owing_after(agency, since)
-            for person, left in now.departures.items():
-                if any(moment >= since for one in left for moment in (one.at, one.back_at or one.at)):
-                    found |= self._held_since(person, min(one.at for one in left))
-            day = since.date().replace(day=1)
-            changes.persons[agency].update(self._many.persons_of(agency, days(day)))
-            changes.months[agency].add(month_of(day))
-            rows = self.database.rows("SELECT case_id FROM trace WHERE known_at >= ?", (micros(since),))
-            changes.reports.update(case_id for (case_id,) in rows)
-        changes.machines = bool(changed)
+    def _changed(self, judged: Judged) -> set[Stale]:
+        """The persons and months for which something is counted now, or no longer is, that was not, or was, before."""
+        found: set[Stale] = set()
+        months: set[tuple[str, str]] = set()
+        for agency, group in map(group_of, judged.counted ^ {row for one in judged.made for row in one.counted}):
+            if group.what in (What.GIVEN, What.GONE):
+                found.add(Stale(PERSON, agency, *group.person))
+            else:
+                months.add((agency, month_of(group.day)))
+        for agency, month in months:
+            found |= {Stale(MONTH, agency, "", one) for one in self._many.months_since(agency, month)}
         return found
 
-    def _alarms_changed(self, agency: str, since: datetime) -> bool:
-        """Whether alarms are judged otherwise from a moment on: by when a deadline is due, not by when anything happened."""
-        if since == FIRST:
-            return True
-        settings = self._cases.judge.settings(agency, ignored_alarm.name)
-        standards = [settings(moment) for moment in (since - MICROSECOND, *self._adoptions(agency, since))]
-        return any(not one.is_like(standards[0]) for one in standards)
-
-    def _adoptions(self, agency: str, since: datetime) -> list[datetime]:
-        """From when on an agency's policies are in force, of those that are from a moment on."""
-        adopted = [one.since for one, _ in self._registry.adopted if one.actor.agency == agency]
-        return [moment for moment in adopted if moment >= since]
-
-    def _owing_after(self, agency: str, since: datetime) -> set[str]:
-        """The cases of an agency in which something is due then or later, unless it is done."""
-        rows = self.database.rows(
-            "SELECT DISTINCT case_id FROM clock WHERE agency = ? AND due_at >= ? AND (ended_at IS NULL OR ended_by IS NULL)",
-            (agency, micros(since)),
-        )
-        return {case_id for (case_id,) in rows}
-
-    def _held_since(self, person: str, since: datetime) -> set[str]:
-        """The cases that somebody held then or later."""
-        rows = self.database.rows(HELD_SINCE, (person, _tolerant(since)))
-        return {case_id for (case_id,) in rows}
-
-    def _of_agency(self, agency: str, since: datetime) -> set[str]:
-        """The cases of an agency in which anything happened then or later."""
-        rows = self.database.rows(
-            "SELECT case_id FROM case_status WHERE agency = ? AND last_recorded_at >= ?",
-            (agency, _tolerant(since)),
-        )
-        return {case_id for (case_id,) in rows}
+    def _count(self, judged: Judged) -> None:
+        """Bring what is counted in memory to what is stored."""
+        after = {row for one in judged.made for row in one.counted}
+        for agency, group in map(group_of, judged.counted - after):
+            if group.what not in (What.GIVEN, What.GONE):
+                self._many.tallies(agency).forget(month_of(group.day))
+        for agency, group in map(group_of, after - judged.counted):
+            if group.what not in (What.GIVEN, What.GONE):
+                self._many.tallies(agency).add(month_of(group.day), group)
 
     def close(self) -> None:
         """Close the database."""
         self.database.close()
 
 
-def _tolerant(since: datetime) -> int:
-    """When something may have been recorded that happened since a moment; microseconds, which reach back before year 1."""
-    return (since - EPOCH - CLOCK_TOLERANCE) // MICROSECOND
+def _latest(records: Sequence[Record], partition: int) -> int:
+    """The latest moment that the events of a partition speak of; 0 where they speak of none."""
+    some = [hashed(one.value or b"") for one in records if one.partition == partition]
+    return micros(latest_moment(some)) or 0
 
 
 def group_of(row: Row) -> tuple[str, Group]:
     """The agency and the group of a row of ``counted``."""
     _, _, what, agency, unit, person, day, _, key, marked = row
     return agency, Group(What(what), Person(unit, person), FIRST_DAY + day * DAY, key, bool(marked))
-
-
-def changed_departures(before: Departures, after: Departures) -> dict[str, datetime]:
-    """Who has left, or come back, and since when that may matter."""
-    found = {}
-    for person in {*before, *after}:
-        changed = set(before.get(person, ())) ^ set(after.get(person, ()))
-        if changed:
-            found[person] = min(one.at for one in changed)
-    return found
-
-
-def changed_policies(before: Registry, after: Registry) -> dict[str, datetime]:
-    """Which agencies are judged by another policy, and since when."""
-    known = {adoption.number for adoption, _ in before.adopted}
-    found: dict[str, datetime] = {}
-    for adoption, _ in after.adopted:
-        if adoption.number not in known:
-            agency = adoption.actor.agency
-            found[agency] = min(found.get(agency, adoption.since), adoption.since)
-    return found

@@ -42,16 +42,17 @@ class ManyJudge:
 
     # --- what one person is given ---
 
-    def persons(self, agency: str, persons: Iterable[Person]) -> None:
-        """Judge these persons anew."""
-        rows: list[Row] = []
-        for person in persons:
-            self._database.run(
-                f"DELETE FROM finding WHERE subject = ? AND detector IN ({marks(OF_PERSONS)}) AND agency = ? AND unit = ?",  # noqa: S608
-                (person.id, *OF_PERSONS, agency, person.unit),
-            )
-            survey = self.tallies(agency).of_person(person)
-            rows += [finding_row(one, agency) for one in self.judge.of_survey(survey, OF_PERSONS, END)]
+    def of_person(self, agency: str, person: Person) -> list[Row]:
+        """The findings about what one person is given."""
+        survey = self.tallies(agency).of_person(person)
+        return [finding_row(one, agency) for one in self.judge.of_survey(survey, OF_PERSONS, END)]
+
+    def replace_person(self, agency: str, person: Person, rows: Sequence[Row]) -> None:
+        """Put these findings in the place of those there were."""
+        self._database.run(
+            f"DELETE FROM finding WHERE subject = ? AND detector IN ({marks(OF_PERSONS)}) AND agency = ? AND unit = ?",  # noqa: S608
+            (person.id, *OF_PERSONS, agency, person.unit),
+        )
         self._write(rows)
 
     def persons_of(self, agency: str, since: int) -> list[Person]:
@@ -64,16 +65,19 @@ class ManyJudge:
 
     # --- what is compared, month by month ---
 
-    def months(self, agency: str, months: Iterable[str]) -> None:
-        """Judge these months anew."""
-        for month in sorted(months):
-            self._database.run(
-                f"DELETE FROM finding WHERE agency = ? AND month = ? AND detector IN ({marks(OF_MONTHS)}) "  # noqa: S608
-                "AND about <> 'case'",
-                (agency, month, *OF_MONTHS),
-            )
-            survey = self.tallies(agency).of_month(month, self._before(agency, month))
-            self._write([finding_row(one, agency) for one in self.judge.of_survey(survey, OF_MONTHS, END)])
+    def of_month(self, agency: str, month: str) -> list[Row]:
+        """The findings about a month, by comparison with those before it."""
+        survey = self.tallies(agency).of_month(month, self._before(agency, month))
+        return [finding_row(one, agency) for one in self.judge.of_survey(survey, OF_MONTHS, END)]
+
+    def replace_month(self, agency: str, month: str, rows: Sequence[Row]) -> None:
+        """Put these findings in the place of those there were."""
+        self._database.run(
+            f"DELETE FROM finding WHERE agency = ? AND month = ? AND detector IN ({marks(OF_MONTHS)}) "  # noqa: S608
+            "AND about <> 'case'",
+            (agency, month, *OF_MONTHS),
+        )
+        self._write(rows)
 
     def _before(self, agency: str, month: str) -> list[str]:
         """The months that a month is compared with."""
@@ -170,10 +174,11 @@ class ManyJudge:
 
     def _everything(self) -> None:
         for (agency,) in self._database.rows("SELECT DISTINCT agency FROM counted"):
-            self.persons(agency, self.persons_of(agency, -(10**9)))
+            for person in self.persons_of(agency, -(10**9)):
+                self._write(self.of_person(agency, person))
             first = self.first_month(agency)
-            if first is not None:
-                self.months(agency, self.months_since(agency, first))
+            for month in [] if first is None else self.months_since(agency, first):
+                self._write(self.of_month(agency, month))
         for some in self._sharing():
             self.reports(some)
 

@@ -70,7 +70,7 @@ def rebuild(
         views = Views(database, log.name)
         count = sum(one.events for one in built) + catch_up(log, views)
         if judged:
-            catch_up(log, Judgements(database, log.name))
+            judge_to_end(log, Judgements(database, log.name))
         target.swap(database)
     except BaseException:
         target.abandon()
@@ -91,6 +91,12 @@ def catch_up(log: Log, views: Views | Judgements) -> int:
             at |= after
             count += len(records)
     return count
+
+
+def judge_to_end(log: Log, judgements: Judgements) -> None:
+    """Judge all that the views have taken in, and all that has become stale."""
+    catch_up(log, judgements)
+    judgements.judge_all_stale()
 
 
 def _shares(ends: Mapping[int, int], processes: int) -> list[dict[int, int]]:

@@ -12,7 +12,7 @@ from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Log, Reader, Record, Topic
 from casetrail.eventlog.stream import Stream
 from casetrail.projections.database import Database, PostgresDatabase, open_database
-from casetrail.projections.judgement_queries import horizon, judged_up_to
+from casetrail.projections.judgement_queries import horizon, judged_up_to, stale
 from casetrail.projections.rebuild import rebuild
 from casetrail.projections.tables import application_name
 from casetrail.proofs.checkpoint import parse_checkpoint
@@ -130,7 +130,7 @@ def _seen(database: Database, log: Log) -> Positions:
 def _positions(database: Database, log: Log) -> Positions:
     found = _seen(database, log)
     judged = {partition: end for partition, end in judged_up_to(database, log.name).items() if end}
-    if found != judged:
+    if found != judged or stale(database):
         raise ViewsMoving("the judgements have not followed the views yet: try again in a moment, or give --from-log")
     return found
 

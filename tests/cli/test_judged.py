@@ -11,6 +11,7 @@ import pytest
 from casetrail.domain.values import iso
 from casetrail.projections.database import open_database
 from casetrail.projections.judgement_tables import CLOCK
+from casetrail.projections.stale import CASE, Stale, StaleTable
 from tests.cli.shell import Shell
 from tests.cli.test_clocks import DAY
 from tests.judged_histories import PEOPLE, JudgedLog
@@ -85,6 +86,18 @@ def test_views_without_judgements_are_made_anew_by_whoever_asks_an_embedded_log(
         assert not database.has(CLOCK.name)
     assert shell.rows("cases")
     assert shell.rows("overdue", "--now", iso(told.now + SOON))
+
+
+def test_what_a_killed_question_has_left_stale_is_judged_by_the_next(tmp_path: Path) -> None:
+    told = JudgedLog(tmp_path / "log.db", 15)
+    told.go_on(150)
+    shell, now = Shell(tmp_path), iso(told.now + SOON)
+    expected = shell.rows("findings", "--settled", "--now", now, "--limit", "1000", code=None)
+    subject = next(row["subject"] for row in expected if row["about"] == "case")
+    with closing(open_database(f"sqlite:{shell.log}.views")) as database:
+        StaleTable(database).note([Stale(CASE, "", "", subject)])
+        database.run("DELETE FROM finding WHERE subject = ? AND detector <> 'reported_again'", (subject,))
+    assert shell.rows("findings", "--settled", "--now", now, "--limit", "1000", code=None) == expected
 
 
 def test_a_projector_judges_beside_the_status_views(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casetrail.consumers.judging import Judging, Projecting
+from casetrail.consumers.judging import Judging
 from casetrail.consumers.projector import Projector
 from casetrail.domain.clocks import clocks
 from casetrail.domain.detectors.history import History
@@ -28,7 +28,7 @@ from casetrail.eventlog.port import Topic
 from casetrail.projections import rebuild
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewMissing, ViewMoved, ViewUnreachable
-from casetrail.projections.judgement_queries import STATE, WantedFindings, findings, horizon
+from casetrail.projections.judgement_queries import STATE, WantedFindings, findings, horizon, stale
 from casetrail.projections.judgement_tables import JUDGEMENT_TABLES
 from casetrail.projections.judgements import Judgements
 from casetrail.projections.queries import at_micros, micros
@@ -102,8 +102,8 @@ def judging_at(url: str, log: EmbeddedLog, batch: int = 5000) -> Judging:
 
 def follow_to_end(url: str, log: EmbeddedLog, batch: int = 5000) -> None:
     """Bring views and judgements up to date."""
-    with closing(Projecting(projector_at(url, log, batch), judging_at(url, log, batch))) as both:
-        while both.step(0.0):
+    with closing(projector_at(url, log, batch)) as projector, closing(judging_at(url, log, batch)) as judging:
+        while projector.step(0.0) or judging.step(0.0):
             pass
 
 
@@ -249,6 +249,63 @@ class JudgementsKit:
                 slow.step(0.0)
         assert_same(all_rows(url), before)
 
+    def test_what_events_make_stale_is_noted_with_them_and_judged_afterwards(
+        self, fresh: Fresh, tmp_path: Path
+    ) -> None:
+        told = JudgedLog(tmp_path / "log", 13)
+        told.go_on(300)
+        url = fresh()
+        make(url, told.log)
+        with closing(projector_at(url, told.log)) as projector:
+            while projector.step(0.0):
+                pass
+        with closing(open_database(url)) as database:
+            judgements = Judgements(database, told.log.name)
+            rebuild.catch_up(told.log, judgements)
+            noted = stale(database)
+            assert noted > 0
+            with closing(open_database(url)) as other:  # whoever judged first has died
+                found = [0]
+                judgements = Judgements(other, told.log.name)
+                while some := judgements.judge_stale():
+                    found.append(some)
+                    assert stale(database) <= noted - sum(found)
+            assert stale(database) == 0 and len(found) > 2
+        assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
+
+    def test_what_has_been_made_stale_again_meanwhile_stays_stale(
+        self, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = JudgedLog(tmp_path / "log", 14, cases=4)
+        told.go_on(200)
+        url = fresh()
+        make(url, told.log)
+        with closing(projector_at(url, told.log)) as projector:
+            while projector.step(0.0):
+                pass
+        with closing(open_database(url)) as mine, closing(open_database(url)) as others:
+            slow, fast = Judgements(mine, told.log.name), Judgements(others, told.log.name)
+            rebuild.catch_up(told.log, slow)
+            before = all_rows(url)
+            with pytest.raises(ViewMoved):  # it does not know how far the other is
+                fast.judge_stale()
+            fast = Judgements(others, told.log.name)
+            judged_anew = slow._judge_anew
+
+            def overtaken(some: Any) -> None:
+                """The other judges the same, and what comes then makes it stale again, before this one has written."""
+                fast.judge_all_stale()
+                fast._stale.note([one for one, _ in some])
+                judged_anew(some)
+
+            monkeypatch.setattr(slow, "_judge_anew", overtaken)
+            with pytest.raises(ViewMoved, match="meanwhile"):
+                slow.judge_stale()
+            assert stale(mine) > 0 and stale(mine) < len(before["stale"])
+            fast.judge_all_stale()
+        follow_to_end(url, told.log)
+        assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
+
     def test_judgements_that_were_left_out_or_are_of_another_log_are_refused(
         self, fresh: Fresh, tmp_path: Path
     ) -> None:
@@ -275,9 +332,9 @@ class JudgementsKit:
             while not stop.is_set():
                 try:
                     with closing(projector_at(url, told.log, 5)) as one, closing(judging_at(url, told.log, 1)) as other:
-                        both = Projecting(one, other)
                         while not stop.is_set():
-                            both.step(0.0)
+                            one.step(0.0)
+                            other.step(0.0)
                 except (ViewMoved, ViewUnreachable):
                     continue
                 except BaseException as error:

@@ -1,79 +1,113 @@
-"""How long judging keeps the status views waiting: as many events are judged at once as patience allows."""
+"""How judging shares its time between the events that come and what is stale."""
 
 from typing import cast
 
 import pytest
 
 from casetrail.consumers import judging
-from casetrail.consumers.judging import BATCH, LEAST, PATIENCE, Judging, Projecting
-from casetrail.consumers.projector import Projector
+from casetrail.consumers.judging import PATIENCE, Judging
+from casetrail.eventlog.port import Log, Record
+from casetrail.projections.judgements import Judgements
 
 
-class Backlog:
-    """Stands for who judges, far behind: judging takes so many seconds an event, by the clock of this test."""
+class Judged:
+    """Stands for judgements in which much is stale: each step of it takes so many seconds, by the clock of this test."""
 
     def __init__(self) -> None:
-        self.now, self.seconds, self.left, self.asked = 0.0, PATIENCE / 500, 1_000_000, list[int]()
-        self.positions = {0: 0}
+        self.now, self.seconds, self.stale, self.applied = 0.0, PATIENCE / 10, 1000, 0
+        self.has_timeline = True
 
-    def step(self, timeout: float, most: int) -> int:
-        """Judge all that is asked for, while there is some."""
-        done = min(most, self.left)
-        self.asked.append(most)
-        self.left -= done
-        self.now += done * self.seconds
+    def next_offset(self, partition: int) -> int:
+        """Nothing has been judged."""
+        return 0
+
+    def wait_for_timeline(self, positions: dict[int, int], timeout: float) -> bool:
+        """Whether the views have seen what has come."""
+        return self.has_timeline
+
+    def apply(self, records: list[Record], positions: dict[int, tuple[int, int]]) -> None:
+        """Count what is taken in; it makes one more thing stale."""
+        self.applied += len(records)
+        self.stale += 1
+
+    def judge_stale(self) -> int:
+        """Judge one thing anew."""
+        self.now += self.seconds
+        done = min(1, self.stale)
+        self.stale -= done
         return done
 
 
-class Quiet:
-    """Stands for a projector to which nothing comes."""
+class Coming:
+    """Stands for a log from which one event comes at each look, so many times."""
 
-    positions: dict[int, int] = {0: 1}
+    partitions = 1
 
-    def step(self, timeout: float) -> int:
-        """Nothing has come."""
-        return 0
+    def __init__(self, left: int) -> None:
+        self.left, self.at, self.waits = left, 0, list[float]()
+
+    def reader(self, topic: object, start: object) -> "Coming":
+        """It is its own reader."""
+        return self
+
+    def poll(self, timeout: float, most: int) -> list[Record]:
+        """The next event, if one is left."""
+        self.waits.append(timeout)
+        if not self.left:
+            return []
+        self.left, self.at = self.left - 1, self.at + 1
+        return [Record(0, self.at - 1, 0, b"case", b"")]
+
+    def position(self, partition: int) -> int:
+        """The offset after what has been read."""
+        return self.at
 
 
 @pytest.fixture
-def backlog(monkeypatch: pytest.MonkeyPatch) -> Backlog:
-    """A backlog whose clock is the one that is looked at."""
-    made = Backlog()
+def judged(monkeypatch: pytest.MonkeyPatch) -> Judged:
+    """Judgements whose clock is the one that is looked at."""
+    made = Judged()
     monkeypatch.setattr(judging, "monotonic", lambda: made.now)
     return made
 
 
-def both(backlog: Backlog) -> Projecting:
-    """A projector with that backlog beside it."""
-    return Projecting(cast(Projector, Quiet()), cast(Judging, backlog))
+def over(judged: Judged, log: Coming) -> Judging:
+    """Judging with these."""
+    return Judging(cast(Log, log), cast(Judgements, judged))
 
 
-def test_after_one_long_step_judging_keeps_to_what_patience_allows(backlog: Backlog) -> None:
-    projecting = both(backlog)
-    for _ in range(20):
-        projecting.step(0)
-    assert backlog.asked[0] == BATCH
-    assert all(most * backlog.seconds <= 2 * PATIENCE for most in backlog.asked[1:])
-    assert max(backlog.asked[5:]) * backlog.seconds >= PATIENCE / 2
+def test_what_is_stale_keeps_the_next_events_waiting_for_a_moment_only(judged: Judged) -> None:
+    follows = over(judged, Coming(5))
+    for number in range(1, 6):
+        before = judged.now
+        assert follows.step(0.25) > 1 and judged.applied == number
+        assert judged.now - before <= PATIENCE + 2 * judged.seconds
 
 
-def test_where_judging_becomes_faster_more_is_judged_at_once(backlog: Backlog) -> None:
-    projecting = both(backlog)
-    projecting.step(0)
-    backlog.seconds = PATIENCE / BATCH / 10
-    for _ in range(30):
-        projecting.step(0)
-    assert backlog.asked[-1] == BATCH
+def test_however_long_it_takes_something_stale_is_judged_after_each_batch(judged: Judged) -> None:
+    judged.seconds = 100 * PATIENCE
+    follows = over(judged, Coming(3))
+    assert [follows.step(0.25) for _ in range(3)] == [2, 2, 2]
 
 
-def test_however_long_judging_takes_it_does_not_go_on_in_crumbs(backlog: Backlog) -> None:
-    projecting = both(backlog)
-    backlog.seconds = 100 * PATIENCE
-    assert [projecting.step(0) for _ in range(3)] == [BATCH, LEAST, LEAST]
+def test_it_waits_for_events_only_where_nothing_is_stale(judged: Judged) -> None:
+    judged.stale = 3
+    log = Coming(1)
+    follows = over(judged, log)
+    assert [follows.step(0.25) for _ in range(3)] == [5, 0, 0]
+    assert log.waits == [0, 0.25, 0.25]
 
 
-def test_a_step_without_events_changes_nothing(backlog: Backlog) -> None:
-    projecting = both(backlog)
-    backlog.left, backlog.seconds = 0, 0.0
-    assert [projecting.step(0) for _ in range(3)] == [0, 0, 0]
-    assert backlog.asked == [BATCH] * 3
+def test_what_a_crash_left_stale_is_judged_though_nothing_comes(judged: Judged) -> None:
+    judged.stale, judged.seconds = 3, 0.0
+    assert [over(judged, Coming(0)).step(0.25), judged.stale] == [3, 0]
+
+
+def test_events_that_the_views_have_not_seen_are_kept_for_the_next_step(judged: Judged) -> None:
+    judged.stale, judged.has_timeline = 0, False
+    log = Coming(1)
+    follows = over(judged, log)
+    assert (follows.step(0.25), judged.applied, follows.positions) == (0, 0, {0: 0})
+    judged.has_timeline = True
+    assert (follows.step(0.25), judged.applied, follows.positions) == (2, 1, {0: 1})
+    assert len(log.waits) == 1

@@ -18,7 +18,7 @@ from casetrail.eventlog.stream import batches
 from casetrail.projections.database import open_database
 from casetrail.projections.judgement_tables import JUDGED, JUDGED_FORM, JUDGEMENT_TABLES
 from casetrail.projections.judgements import Judgements
-from casetrail.projections.rebuild import catch_up
+from casetrail.projections.rebuild import catch_up, judge_to_end
 from casetrail.projections.tables import FORM, TABLES, TRACKING
 from casetrail.projections.views import Views
 from casetrail.publishing import Receipt
@@ -178,7 +178,7 @@ def _differing_rows(site: Site) -> int:
     """
     with open_log(site.url) as log, closing(open_database(site.views)) as database, suppress(ChainBroken, Unreadable):
         catch_up(log, Views(database, log.name))
-        catch_up(log, Judgements(database, log.name))
+        judge_to_end(log, Judgements(database, log.name))
     rebuilt = f"sqlite:{site.work / 'rebuilt.views'}"
     is_rebuilt = _exit(site, "--views", rebuilt, "views", "rebuild") == 0
     return sum(len(_rows(site.views, name) ^ (_rows(rebuilt, name) if is_rebuilt else set())) for name in _compared())

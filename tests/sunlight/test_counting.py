@@ -19,9 +19,10 @@ from casetrail.projections.database import Database, open_database
 from casetrail.projections.judgement_tables import CLOCK, FINDING
 from casetrail.projections.queries import micros
 from casetrail.projections.rebuild import rebuild
+from casetrail.projections.stale import MONTH, Stale, StaleTable
 from casetrail.sunlight.basis import take
 from casetrail.sunlight.counting import Kinds, Months, clocks, escalations, findings, reports
-from casetrail.sunlight.errors import MomentTooEarly
+from casetrail.sunlight.errors import MomentTooEarly, ViewsMoving
 from tests.histories import recorded_log
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -96,6 +97,17 @@ def test_a_report_that_was_received_later_is_not_counted(views: Database, log: E
 def test_a_moment_before_what_the_events_speak_of_is_refused(views: Database, log: EmbeddedLog) -> None:
     with pytest.raises(MomentTooEarly, match="--now"):
         take(views, log, datetime(2001, 1, 1, tzinfo=UTC))
+
+
+def test_judgements_that_are_behind_are_not_counted(views: Database, log: EmbeddedLog) -> None:
+    now = datetime(2099, 1, 1, tzinfo=UTC)
+    take(views, log, now)
+    one = Stale(MONTH, "metro-pd", "", "2026-01")
+    StaleTable(views).note([one])
+    with pytest.raises(ViewsMoving, match="try again"):
+        take(views, log, now)
+    views.run("DELETE FROM stale")
+    take(views, log, now)
 
 
 def a_clock(number: int, clock: str, due: timedelta, ended: timedelta | None, met: bool = False) -> tuple[object, ...]:

@@ -1,0 +1,117 @@
+"""What is judged otherwise because of what the registry says now: who has left, and by which policies agencies are judged."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from casetrail.domain.deciding import CLOCK_TOLERANCE
+from casetrail.domain.detectors.partnering import ignored_alarm
+from casetrail.domain.detectors.survey import month_of
+from casetrail.domain.leaving import Departures
+from casetrail.domain.values import EPOCH
+from casetrail.projections.database import Database
+from casetrail.projections.judging_many import ManyJudge
+from casetrail.projections.registry import Registry
+from casetrail.projections.rows import MICROSECOND, micros
+from casetrail.projections.stale import CASE, MONTH, PERSON, REPORT, Stale
+from casetrail.projections.tallies import days
+
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+HELD_SINCE: Final = """
+SELECT DISTINCT case_id FROM counted AS given WHERE person = ? AND what = 'given' AND what IN ('given', 'gone')
+AND NOT EXISTS (SELECT 1 FROM counted AS gone WHERE gone.case_id = given.case_id AND gone.what = 'gone'
+AND gone.person = given.person AND gone.number > given.number AND gone.known_at < ?)
+"""
+
+
+class RegistryChange:
+    """What lies between two states of the registry. ``many``: judges by the later one."""
+
+    def __init__(self, database: Database, many: ManyJudge, before: Registry, now: Registry) -> None:
+        self._database, self._many, self._before, self._now = database, many, before, now
+        self.policies = changed_policies(before, now)
+        """Which agencies are judged by another policy, and since when."""
+
+    def stale(self) -> set[Stale]:
+        """What must be judged anew."""
+        found: set[Stale] = set()
+        cases: set[str] = set()
+        for person, since in changed_departures(self._before.departures, self._now.departures).items():
+            cases |= self._held_since(person, since)
+        for agency, since in self.policies.items():
+            cases |= self._by_policy(agency, since)
+            day = since.date().replace(day=1)
+            found |= {Stale(PERSON, agency, *one) for one in self._many.persons_of(agency, days(day))}
+            found |= {Stale(MONTH, agency, "", one) for one in self._many.months_since(agency, month_of(day))}
+            rows = self._database.rows("SELECT case_id FROM trace WHERE known_at >= ?", (micros(since),))
+            found |= {Stale(REPORT, "", "", case_id) for (case_id,) in rows}
+        return found | {Stale(CASE, "", "", case_id) for case_id in cases}
+
+    def _by_policy(self, agency: str, since: datetime) -> set[str]:
+        """The cases that a policy of an agency may judge otherwise from a moment on."""
+        found = self._of_agency(agency, since)
+        if self._alarms_changed(agency, since):
+            found |= self._owing_after(agency, since)
+        for person, left in self._now.departures.items():
+            if any(moment >= since for one in left for moment in (one.at, one.back_at or one.at)):
+                found |= self._held_since(person, min(one.at for one in left))
+        return found
+
+    def _alarms_changed(self, agency: str, since: datetime) -> bool:
+        """Whether alarms are judged otherwise from a moment on: by when a deadline is due, not by when anything happened."""
+        if since == FIRST:
+            return True
+        settings = self._many.judge.settings(agency, ignored_alarm.name)
+        standards = [settings(moment) for moment in (since - MICROSECOND, *self._adoptions(agency, since))]
+        return any(not one.is_like(standards[0]) for one in standards)
+
+    def _adoptions(self, agency: str, since: datetime) -> list[datetime]:
+        """From when on an agency's policies are in force, of those that are from a moment on."""
+        adopted = [one.since for one, _ in self._now.adopted if one.actor.agency == agency]
+        return [moment for moment in adopted if moment >= since]
+
+    def _owing_after(self, agency: str, since: datetime) -> set[str]:
+        """The cases of an agency in which something is due then or later, unless it is done."""
+        rows = self._database.rows(
+            "SELECT DISTINCT case_id FROM clock WHERE agency = ? AND due_at >= ? AND (ended_at IS NULL OR ended_by IS NULL)",
+            (agency, micros(since)),
+        )
+        return {case_id for (case_id,) in rows}
+
+    def _held_since(self, person: str, since: datetime) -> set[str]:
+        """The cases that somebody held then or later."""
+        rows = self._database.rows(HELD_SINCE, (person, _tolerant(since)))
+        return {case_id for (case_id,) in rows}
+
+    def _of_agency(self, agency: str, since: datetime) -> set[str]:
+        """The cases of an agency in which anything happened then or later."""
+        rows = self._database.rows(
+            "SELECT case_id FROM case_status WHERE agency = ? AND last_recorded_at >= ?",
+            (agency, _tolerant(since)),
+        )
+        return {case_id for (case_id,) in rows}
+
+
+def _tolerant(since: datetime) -> int:
+    """When something may have been recorded that happened since a moment; microseconds, which reach back before year 1."""
+    return (since - EPOCH - CLOCK_TOLERANCE) // MICROSECOND
+
+
+def changed_departures(before: Departures, after: Departures) -> dict[str, datetime]:
+    """Who has left, or come back, and since when that may matter."""
+    found = {}
+    for person in {*before, *after}:
+        changed = set(before.get(person, ())) ^ set(after.get(person, ()))
+        if changed:
+            found[person] = min(one.at for one in changed)
+    return found
+
+
+def changed_policies(before: Registry, after: Registry) -> dict[str, datetime]:
+    """Which agencies are judged by another policy, and since when."""
+    known = {adoption.number for adoption, _ in before.adopted}
+    found: dict[str, datetime] = {}
+    for adoption, _ in after.adopted:
+        if adoption.number not in known:
+            agency = adoption.actor.agency
+            found[agency] = min(found.get(agency, adoption.since), adoption.since)
+    return found
