@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Final
 
-ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}")
+ID_LETTERS: Final = 64
+"""The most letters of an id. Each is one byte."""
+ID_PATTERN: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:@+-]{{0,{ID_LETTERS - 1}}}")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
 

@@ -5,14 +5,16 @@ nothing else does: no clock, no chance, no environment.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, Body, SubmissionUnreadable
 from casetrail.domain.case import Case
 from casetrail.domain.deciding import Decide, deciding_by
 from casetrail.domain.rules import RULE_SET
-from casetrail.domain.values import at_millis, is_id
-from casetrail.eventlog.codec import Event, Unreadable, decode_event, encode_event, read_action
+from casetrail.domain.values import ID_LETTERS, at_millis, is_id
+from casetrail.eventlog.codec import Event, Unreadable, decode_event, encode_event, event_of, read_action
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import NO_HASH, leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
@@ -21,6 +23,8 @@ from casetrail.eventlog.port import Record
 
 KEPT_KEY_BYTES: Final = 1024
 NO_ACTION_ID: Final = bytes(16)
+
+_moment = lru_cache(1024)(at_millis)  # the log stamps many records with the same time
 
 
 class ChainBroken(LogError):
@@ -49,18 +53,22 @@ def stray_id(partition: int) -> str:
 
 def case_of(record: Record, partitions: int) -> str:
     """The id of the case in whose history the answer to this record of ``LOG.actions`` stands."""
-    return stray_id(record.partition) if _misplaced(record, partitions) else (record.key or b"").decode()
+    return _home(record.key or b"", record.partition, partitions)[0]
 
 
-def _misplaced(record: Record, partitions: int) -> str | None:
-    """Why a record belongs to no case's history: a code of ``UNREADABLE``, or None."""
-    try:
-        key = (record.key or b"").decode()
-    except UnicodeDecodeError:
-        return "bad-key"
-    if not is_id(key):
-        return "bad-key"
-    return None if partition_for(key.encode(), partitions) == record.partition else "wrong-partition"
+def _home(key: bytes, partition: int, partitions: int) -> tuple[str, str | None]:
+    """The case to which a record with this key belongs, and None; or the stray id, and why: a code of ``UNREADABLE``."""
+    return _home_of(key if len(key) <= ID_LETTERS else b"", partition, partitions)  # nothing long is remembered
+
+
+@lru_cache(65_536)
+def _home_of(key: bytes, partition: int, partitions: int) -> tuple[str, str | None]:
+    text = key.decode(errors="replace")
+    if not is_id(text):
+        return stray_id(partition), "bad-key"
+    if partition_for(key, partitions) != partition:
+        return stray_id(partition), "wrong-partition"
+    return text, None
 
 
 def answer(history: History, record: Record, log: str, partitions: int, rule_set: int = RULE_SET) -> bytes:
@@ -84,26 +92,18 @@ class Outcome(NamedTuple):
 
 def outcome_of(history: History, record: Record, log: str, partitions: int, rule_set: int = RULE_SET) -> Outcome:
     """The same as ``answer``, but ``history`` stays as it is: for whoever compares before going on."""
-    case = history.case
-    recorded_at = at_millis(record.appended_at)
-    action, body, body_bytes = _decided(case, record, partitions, deciding_by(rule_set))
-    event = Event(
-        action_hash=leaf_hash(record.value or b""),
-        previous_hash=history.last_hash,
-        action_id=NO_ACTION_ID if action is None else action.action_id,
-        number=case.version + 1,
-        partition=record.partition,
-        action_offset=record.offset,
-        recorded_at=recorded_at,
-        case_id=case.id,
-        log=log,
-        rule_set=rule_set,
-        occurred_at=None if action is None else action.occurred_at,
-        actor=None if action is None else action.actor,
-        imported=None if action is None else action.imported,
-        body=body,
-    )
-    return Outcome(event, encode_event(event, body_bytes), action)
+    case, (partition, offset, appended_at, _, value, _) = history.case, record
+    recorded_at = _moment(appended_at)
+    action, body, ending = _decided(case, record, partitions, recorded_at, deciding_by(rule_set))
+    if action is None:
+        action_id, occurred_at, actor, imported = NO_ACTION_ID, None, None, None
+    else:
+        action_id, occurred_at, actor, imported = action.action_id, action.occurred_at, action.actor, action.imported
+    event = event_of((
+        leaf_hash(value or b""), history.last_hash, action_id, case.version + 1, partition, offset, recorded_at,
+        case.id, log, rule_set, occurred_at, actor, imported, body,
+    ))  # fmt: skip
+    return Outcome(event, encode_event(event, ending), action)
 
 
 def bring_on(history: History, outcome: Outcome) -> None:
@@ -113,18 +113,20 @@ def bring_on(history: History, outcome: Outcome) -> None:
     history.last_hash = leaf_hash(outcome.value)
 
 
-def _decided(case: Case, record: Record, partitions: int, decide: Decide) -> tuple[Action | None, Body, bytes | None]:
-    """The action, the body that answers it, and that body's bytes where they are the submitter's own."""
+def _decided(
+    case: Case, record: Record, partitions: int, recorded_at: datetime, decide: Decide
+) -> tuple[Action | None, Body, bytes | None]:
+    """The action, the body that answers it, and how the event ends where that is the submitter's own."""
     try:
-        if code := _misplaced(record, partitions):
+        if code := _home(record.key or b"", record.partition, partitions)[1]:
             raise Unreadable(code)
-        action, body_bytes = read_action(record.value)
+        action, ending = read_action(record.value)
     except Unreadable as unreadable:
         value = record.value or b""
         key = (record.key or b"")[:KEPT_KEY_BYTES]
         return None, SubmissionUnreadable(unreadable.code, len(value), key, value[:ACTION_BYTES]), None
-    body = decide(case, action, at_millis(record.appended_at), case.id)
-    return action, body, body_bytes if body is action.body else None
+    body = decide(case, action, recorded_at, case.id)
+    return action, body, ending if body is action.body else None
 
 
 def follow(history: History, record: Record) -> Event:
