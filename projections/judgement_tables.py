@@ -20,7 +20,10 @@ CLOCK: Final = Table(
         *columns("steps"),
     ),
     ("case_id", "number"),
-    (("clock_owed", "due_at, case_id, clock, owed_by, unit, agency", "ended_at IS NULL"),),
+    (
+        ("clock_owed", "due_at, case_id, clock, owed_by, unit, agency", "ended_at IS NULL"),
+        ("clock_of_case", "case_id, due_at, clock, number, ended_at", "ended_at IS NULL"),  # all of it: no row is read
+    ),
 )  # fmt: skip
 FINDING: Final = Table(
     "finding",
@@ -53,8 +56,13 @@ COUNTED: Final = Table(
     ),
 )
 """One row for each thing that a case adds to the counts: see ``domain.detectors.counting``. ``day``: days since 1970."""
-TOKEN: Final = Table("token", (*columns("token", type="BLOB"), *columns("case_id")), ("token", "case_id"),
-                     (("token_of_case", "case_id", ""),))  # fmt: skip
+TOKEN: Final = Table(
+    "token",
+    (*columns("token", type="BLOB"), *columns("known_at", type="BIGINT"), *columns("case_id")),
+    ("token", "known_at", "case_id"),
+    (("token_of_case", "case_id, token, known_at", ""),),
+)
+"""The blinded tokens of each report; ``known_at``: when it was recorded."""
 TRACE: Final = Table(
     "trace", (*columns("case_id"), *columns("known_at", type="BIGINT"), *columns("trace")), ("case_id",)
 )

@@ -72,7 +72,7 @@ class CaseJudge:
             [clock_row(runs, clock, number) for number, clock in enumerate(judged(runs, END), 1)],
             [finding_row(one, agency) for one in self.judge.case(history, END, runs=runs)],
             [counted_row(case_id, agency, one) for one in counted(history, self.judge.late(agency))],
-            [] if trace is None else [(token_of(*token), case_id) for token in trace.tokens],
+            [] if trace is None else [(token_of(*token), micros(trace.known_at), case_id) for token in trace.tokens],
             [] if trace is None else [trace_row(trace)],
             answered_rows(history),
             history.case,

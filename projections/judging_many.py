@@ -3,17 +3,16 @@
 import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
 from casetrail.domain.detectors.counting import Person
-from casetrail.domain.detectors.finding import About, finding_id
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Beating, Machines
-from casetrail.domain.detectors.repeating import again, reported_again
+from casetrail.domain.detectors.repeating import LATEST, again, reported_again
 from casetrail.domain.detectors.survey import end_of_month, months_before
-from casetrail.domain.detectors.traces import Trace, in_order
+from casetrail.domain.detectors.traces import Trace
 from casetrail.projections.database import Database, in_parts, marks
 from casetrail.projections.judgement_tables import BEATING, FINDING
 from casetrail.projections.judging import END, beating_row, finding_row, load_beating, load_trace
@@ -24,7 +23,28 @@ SELDOM: Final = 100_000
 """Tallies are many objects and no cycles: going through them again and again costs a fifth."""
 OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
 OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name)
-REMOVE_REPEATED: Final = "DELETE FROM finding WHERE finding = ? AND subject = ?"
+HAS_OTHERS: Final = (
+    "EXISTS (SELECT 1 FROM token AS other WHERE other.token = one.token AND other.case_id <> one.case_id)"
+)
+BEFORE: Final = """
+SELECT case_id FROM token WHERE token = ? AND (known_at, case_id) < (?, ?) ORDER BY known_at DESC, case_id DESC LIMIT ?
+"""
+AFTER: Final = (
+    "SELECT case_id FROM token WHERE token = ? AND (known_at, case_id) > (?, ?) ORDER BY known_at, case_id LIMIT ?"
+)
+
+
+class Shared(NamedTuple):
+    """A token of a case that another has, too."""
+
+    case_id: str
+    token: bytes
+    known_at: int
+
+    @property
+    def kind(self) -> str:
+        """Whom or what it stands for."""
+        return self.token.partition(b":")[0].decode()
 
 
 class ManyJudge:
@@ -110,33 +130,44 @@ class ManyJudge:
 
     def reports(self, case_ids: Collection[str]) -> None:
         """Judge anew whether these cases were reported again, and whether they report others again."""
-        for some in in_parts(list(case_ids)):
+        for some in in_parts(sorted(case_ids)):
             shared = self._shared(some)
-            traces = self._traces({case_id for pair in shared for case_id in pair})
-            rows: list[Row] = []
-            gone: list[Row] = []
-            for (one, other), tokens in shared.items():
-                earlier, new = sorted((traces[one], traces[other]), key=in_order)
-                kinds = [kind for kind, value in new.tokens if f"{kind}:".encode() + value in tokens]
-                standard = self.judge.settings(earlier.agency, reported_again.name)(new.known_at)
-                found = again(earlier, new, kinds, standard, END)
-                gone.append((pair_id(earlier, new), earlier.case_id))
-                if found is not None and not standard.off:
-                    rows.append(finding_row(found, earlier.agency))
-            self._database.run_many(REMOVE_REPEATED, gone)
-            self._write(rows)
+            before = {other for one in shared for other in self._beside(one, BEFORE)}
+            self._reported_again(sorted({*some, *before}))
 
-    def _shared(self, case_ids: Sequence[str]) -> dict[tuple[str, str], set[bytes]]:
-        """The pairs of reports that share tokens, of which one is among these, and the tokens."""
-        found: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
+    def _reported_again(self, case_ids: Sequence[str]) -> None:
+        """Judge anew whether these cases were reported again."""
+        for some in in_parts(case_ids):
+            self._database.run(
+                f"DELETE FROM finding WHERE subject IN ({marks(some)}) AND detector = ?",  # noqa: S608
+                (*some, reported_again.name),
+            )
+            pairs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+            for one in self._shared(some):
+                for other in self._beside(one, AFTER):
+                    pairs[one.case_id, other].append(one.kind)
+            traces = self._traces({case_id for pair in pairs for case_id in pair})
+            found = [self._again(traces[earlier], traces[new], pairs[earlier, new]) for earlier, new in sorted(pairs)]
+            self._write(row for row in found if row is not None)
+
+    def _again(self, earlier: Trace, new: Trace, shared: Collection[str]) -> Row | None:
+        standard = self.judge.settings(earlier.agency, reported_again.name)(new.known_at)
+        kinds = [kind for kind in dict.fromkeys(kind for kind, _ in new.tokens) if kind in shared]
+        found = None if standard.off else again(earlier, new, kinds, standard, END)
+        return None if found is None else finding_row(found, earlier.agency)
+
+    def _shared(self, case_ids: Sequence[str]) -> list[Shared]:
+        """The tokens of these cases that another has, too."""
         rows = self._database.rows(
-            "SELECT one.case_id, other.case_id, one.token FROM token AS one JOIN token AS other "  # noqa: S608
-            f"ON one.token = other.token AND one.case_id <> other.case_id WHERE one.case_id IN ({marks(case_ids)})",
+            f"SELECT case_id, token, known_at FROM token AS one WHERE case_id IN ({marks(case_ids)}) AND {HAS_OTHERS}",  # noqa: S608
             case_ids,
         )
-        for one, other, token in rows:
-            found[min(one, other), max(one, other)].add(bytes(token))
-        return dict(sorted(found.items()))
+        return [Shared(case_id, bytes(token), known_at) for case_id, token, known_at in rows]
+
+    def _beside(self, one: Shared, side: str) -> list[str]:
+        """The cases with the same token that were reported next before, or after, as many as are compared."""
+        rows = self._database.rows(side, (one.token, one.known_at, one.case_id, LATEST))
+        return [case_id for (case_id,) in rows]
 
     def _traces(self, case_ids: Collection[str]) -> dict[str, Trace]:
         found = {}
@@ -180,15 +211,14 @@ class ManyJudge:
             for month in [] if first is None else self.months_since(agency, first):
                 self._write(self.of_month(agency, month))
         for some in self._sharing():
-            self.reports(some)
+            self._reported_again(some)
 
     def _sharing(self) -> Iterator[list[str]]:
         """The cases that share a token with another, some at a time."""
         last = ""
         while True:
             rows = self._database.rows(
-                "SELECT DISTINCT case_id FROM token AS one WHERE case_id > ? AND EXISTS (SELECT 1 FROM token AS other "
-                "WHERE other.token = one.token AND other.case_id <> one.case_id) ORDER BY case_id LIMIT 500",
+                f"SELECT DISTINCT case_id FROM token AS one WHERE case_id > ? AND {HAS_OTHERS} ORDER BY case_id LIMIT 500",  # noqa: S608
                 (last,),
             )
             if not rows:
@@ -198,8 +228,3 @@ class ManyJudge:
 
     def _write(self, rows: Iterable[Row]) -> None:
         self._database.run_many(FINDING.upsert(), list(rows))
-
-
-def pair_id(earlier: Trace, new: Trace) -> str:
-    """The id that a finding about a pair of reports has, if there is one."""
-    return finding_id(reported_again.name, About.CASE, earlier.case_id, None, new.report)

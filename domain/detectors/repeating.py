@@ -1,7 +1,9 @@
 """Cases that are reported again while they lie idle."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Final
 
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.detector import SettingsAt, detector
@@ -9,6 +11,9 @@ from casetrail.domain.detectors.finding import About, Evidence, Finding
 from casetrail.domain.detectors.settings import Setting, Settings, days, hours
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.traces import Idle, Trace
+
+LATEST: Final = 20
+"""With so many earlier reports a new one is compared for each token: of a hospital's address there may be thousands."""
 
 
 @detector(
@@ -25,7 +30,8 @@ def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
     Rule: a new report has a blinded token (of a child, a suspect or an address) that an earlier one has, too, and when it
     was recorded nobody had worked the earlier case for some time, or that case had been closed or screened out within the
     year before; and within the time in which the new report must be screened neither were the two linked nor was anything
-    done in the earlier case. The finding is about the earlier case.
+    done in the earlier case. The finding is about the earlier case. A new report is compared with the twenty latest that
+    have the same token.
 
     Evidence: the new report, and what was last done in the earlier case, or its end.
 
@@ -35,12 +41,12 @@ def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
 
     Found in: Arizona, where at least 125 children were reported again.
     """
-    known: dict[tuple[TokenKind, bytes], list[Trace]] = {}
+    known: dict[tuple[TokenKind, bytes], deque[Trace]] = {}
     for new in survey.traces.sharing():
         standard = settings(new.known_at)
         shared: dict[str, tuple[Trace, list[str]]] = {}
         for token in new.tokens:
-            for earlier in known.setdefault(token, []):
+            for earlier in known.setdefault(token, deque(maxlen=LATEST)):
                 shared.setdefault(earlier.case_id, (earlier, []))[1].append(token[0])
             known[token].append(new)
         for earlier, kinds in shared.values():

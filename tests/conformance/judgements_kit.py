@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from casetrail.consumers.judging import Judging
 from casetrail.consumers.projector import Projector
 from casetrail.domain.clocks import clocks
+from casetrail.domain.detectors import repeating
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.registry import REGISTRY
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
-from casetrail.projections import rebuild
+from casetrail.projections import judging_many, rebuild
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_queries import STATE, WantedFindings, findings, horizon, stale
@@ -189,6 +190,24 @@ class JudgementsKit:
                 assert by_the_views(url, now) == by_the_log(told.log, now)
             assert_same(went_along, rebuilt_rows(fresh, told.log))
             told.log.close()
+
+    def test_of_many_reports_with_one_token_only_the_latest_are_compared(
+        self, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in (repeating, judging_many):
+            monkeypatch.setattr(module, "LATEST", 2)
+        told = JudgedLog(tmp_path / "log", 16, cases=60)
+        url = fresh()
+        make(url, told.log)
+        for _ in range(6):
+            told.go_on(120)
+            follow_to_end(url, told.log, 9)
+        now = told.now + 400 * DAY
+        assert by_the_views(url, now) == by_the_log(told.log, now)
+        went_along = all_rows(url)
+        assert_same(went_along, rebuilt_rows(fresh, told.log))
+        monkeypatch.undo()
+        assert len(rebuilt_rows(fresh, told.log)["finding"]) > len(went_along["finding"]), "it made no difference"
 
     def test_findings_are_those_of_any_moment_and_clocks_of_any_that_no_event_lies_after(
         self, fresh: Fresh, tmp_path: Path

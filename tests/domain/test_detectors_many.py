@@ -10,6 +10,7 @@ from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.case import Recorded
 from casetrail.domain.closure import ClosureApproved
 from casetrail.domain.codes import HandoverReason, MergeReason, Relation, TokenKind
+from casetrail.domain.detectors.repeating import LATEST
 from casetrail.domain.linking import Linked, Merged
 from casetrail.domain.policy_file import parse_policy
 from casetrail.domain.sealed import Token
@@ -39,6 +40,12 @@ def screened(at: float) -> Doing:
 
 
 # --- reported again ---
+
+
+def test_a_new_report_is_compared_with_the_latest_ones_only() -> None:
+    first, later = told("A", about("Ada", 0)), [told(f"B{number:02}", about("Ada", 40)) for number in range(LATEST + 5)]
+    again = found([*later, first], "reported_again", day(99))
+    assert sorted(one.evidence[0].case_id for one in again if one.subject == "A") == [f"B{n:02}" for n in range(LATEST)]
 
 
 def test_a_child_who_is_reported_again_while_the_first_report_lies_quiet_is_seen_when_the_new_one_must_be_screened() -> (
