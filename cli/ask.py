@@ -19,6 +19,7 @@ from casetrail.cli.context import (
     opened_views,
     pass_config,
 )
+from casetrail.cli.judged import opened_dues
 from casetrail.cli.render import emit, fields
 from casetrail.domain.codes import Offence
 from casetrail.domain.status import Status
@@ -53,8 +54,8 @@ OFFENCE_NUMBER: Final = {offence.value: number for number, offence in enumerate(
 def cases(config: Config, form: str, **given: Any) -> None:
     """List cases.
 
-    The list says what is due next in each, and who owes it. By the usual limits (Missouri law, and
-    practice): 'casetrail due' and 'casetrail overdue' go by the policy that is in force.
+    The list says what is due next in each, and who owes it: as 'casetrail due' and 'casetrail overdue' do, by the
+    policy that is in force.
     """
     at = moment(config, given["moment_text"]) if given["moment_text"] else now()
     which = queries.CaseFilter(
@@ -72,7 +73,7 @@ def cases(config: Config, form: str, **given: Any) -> None:
         descending=given["descending"],
         limit=given["limit"],
     )
-    with opened_views(config) as database:
+    with opened_dues(config) as database:
         emit(queries.cases(database, which), queries.CASE_FIELDS, form, "cases")
 
 
@@ -85,31 +86,29 @@ def _before(at: datetime, days: int | None) -> datetime | None:
 
 @click.command()
 @click.argument("case_id", metavar="CASE")
+@click.option("--now", "moment_text", metavar="TIME", help="Judge what is overdue as of this time instead of now.")
 @format_option
 @pass_config
 @guarded
-def show(config: Config, case_id: str, form: str) -> None:
-    """Show where a case stands and all that is due.
+def show(config: Config, case_id: str, moment_text: str | None, form: str) -> None:
+    """Show where a case stands and all that is due, by the policy that is in force.
 
-    Due by the usual limits (Missouri law, and practice): 'casetrail clock' goes by the policy that is in force.
+    'casetrail clock' shows what was due and is done, too.
     """
-    from casetrail.domain.due import dues
-    from casetrail.domain.memory import load_case
+    from casetrail.projections.dues import DUES, dues
 
-    with opened_views(config) as database:
+    at = moment(config, moment_text, "--now") if moment_text else now()
+    with opened_dues(config) as database:
         row = queries.case(database, case_id)
-        state = queries.folded(database, case_id)
-    if row is None or state is None:
+        owed = dues(database, case_id, at)
+    if row is None:
         raise Failure(f"the views know no case {case_id}", exits.NOT_FOUND)
-    owed = [
-        {"due": due.kind.value, "owed_by": due.owed_by, "due_at": due.at} for due in dues(load_case(case_id, state))
-    ]
     if form != "table":
         emit([{**row, "dues": owed}], [*row, "dues"], form)
         return
     fields(row, form)
     click.echo()
-    emit(owed, ("due", "owed_by", "due_at"), form, "due")
+    emit(owed, DUES, form, "due")
 
 
 @click.command()
@@ -147,18 +146,19 @@ def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
 def holds(config: Config, by: str, moment_text: str | None, left: bool, form: str) -> None:
     """Show who holds how many open cases. An empty holder means: nobody.
 
-    Overdue by the usual limits (Missouri law, and practice): 'casetrail overdue' goes by the policy that is in force.
+    In how many of them something is overdue, and when something is due first, goes by the policy that is in force.
 
     With --left: the cases that somebody held who has left the agency or the unit by the registry, until they are handed
     over.
     """
     at = moment(config, moment_text) if moment_text else now()
-    with opened_views(config) as database:
-        if left:
-            from casetrail.cli.left import LEFT, left_behind
+    if left:
+        from casetrail.cli.left import LEFT, left_behind
 
+        with opened_views(config) as database:
             emit(left_behind(database, at), LEFT, form, "held by somebody who has left")
-            return
+        return
+    with opened_dues(config) as database:
         rows = queries.holds(database, by, at)
     emit(rows, (by, "open_cases", "suspended", "overdue", "next_due_at"), form, f"open cases by {by}")
 

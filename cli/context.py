@@ -153,14 +153,17 @@ def passphrase_in(file: Path | None) -> bytes | None:
 
 
 @contextmanager
-def opened_views(config: Config) -> "Iterator[Database]":
-    """The configured views. Those of an embedded log are brought up to date first: there no projector has to run."""
+def opened_views(config: Config, *, judged: bool = False) -> "Iterator[Database]":
+    """The configured views. Those of an embedded log are brought up to date first: there no projector has to run.
+
+    ``judged``: the judgements beside them, too.
+    """
     from casetrail.projections.database import open_database
 
     if config.log_url().startswith("sqlite:"):
         from casetrail.cli.embedded_views import bring_up_to_date
 
-        bring_up_to_date(config)
+        bring_up_to_date(config, judged=judged)
     database = open_database(config.views_url())
     try:
         if not database.exists():

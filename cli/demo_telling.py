@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from casetrail.cli.config import Config
-from casetrail.cli.context import opened_log, opened_views
+from casetrail.cli.context import opened_log
 from casetrail.cli.history import history_rows
+from casetrail.cli.judged import opened_dues
 from casetrail.cli.render import emit
 from casetrail.demo.arrivals import GROUPS
 from casetrail.demo.seeing import Seen, Sight, by_pattern
@@ -73,7 +74,7 @@ def tell(config: Config, told: Told) -> None:
     """Tell it on the terminal, a screen or two."""
     _begin(told)
     end = told.story.end
-    with opened_views(config) as database:
+    with opened_dues(config) as database:
         _title("Where the cases stand")
         emit(queries.statuses(database), ("status", "cases"), "table")
         _title("Who holds what (an empty holder: nobody)")

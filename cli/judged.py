@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, moment, now
+from casetrail.cli.context import Failure, moment, now, opened_views
 from casetrail.cli.policies import say_unread
 
 if TYPE_CHECKING:
     from casetrail.projections.database import Database
+
+UNJUDGED: Final = "clocks are not kept beside these views: due by the usual limits, whatever policy is in force"
 
 
 @contextmanager
@@ -36,6 +40,40 @@ def opened_judgements(config: Config) -> "Iterator[Database]":
         for number, problems in unread_policies(database):
             say_unread(number, problems)
         yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def opened_dues(config: Config) -> "Iterator[Database]":
+    """The configured views, for what is due next: by the policy in force, if judgements are kept beside them.
+
+    Where they were left out, that is respected, and said: what is due then goes by the usual limits.
+    """
+    from casetrail.projections.judgement_queries import unread_policies
+    from casetrail.projections.next_due import is_judged
+
+    with opened_views(config, judged=not _are_left_out(config)) as database:
+        if is_judged(database):
+            for number, problems in unread_policies(database):
+                say_unread(number, problems)
+        else:
+            click.echo(UNJUDGED, err=True)
+        yield database
+
+
+def _are_left_out(config: Config) -> bool:
+    """Whether there are views without judgements. Where there are none yet, they will be made with them."""
+    from casetrail.projections.database import open_database
+    from casetrail.projections.errors import ViewMissing
+    from casetrail.projections.next_due import is_judged
+
+    try:
+        database = open_database(config.views_url())
+    except ViewMissing:
+        return False
+    try:
+        return database.exists() and not is_judged(database)
     finally:
         database.close()
 

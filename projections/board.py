@@ -65,6 +65,14 @@ def who_holds(database: Database, now: datetime, unit: str | None, agency: str |
     return found
 
 
+def units(database: Database) -> list[str]:
+    """The units that have open cases: those first that have most."""
+    rows = database.rows(
+        "SELECT unit FROM case_status WHERE is_open = 1 AND unit <> '' GROUP BY unit ORDER BY count(*) DESC, unit"
+    )
+    return [unit for (unit,) in rows]
+
+
 def alarms(database: Database, case_ids: Iterable[str]) -> dict[str, list[tuple[Body, datetime]]]:
     """What is recorded of missed deadlines of these cases, in order; each with when it was said to have happened."""
     found: defaultdict[str, list[tuple[Body, datetime]]] = defaultdict(list)

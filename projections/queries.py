@@ -9,6 +9,7 @@ from casetrail.domain.reserved import MACHINES, REGISTRY
 from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database
+from casetrail.projections.next_due import BY_CLOCKS, FIRST_CASES, NextDue, cases_first, cases_overdue, next_due
 
 MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -25,12 +26,12 @@ CASE_DETAILS: Final = (
 )  # fmt: skip
 SORTS: Final = {
     "received": "received_at",
-    "due": "due_at",
+    "due": "due_at",  # of whatever says what is due next
     "act": "last_act_at",
     "recorded": "last_recorded_at",
-    "case": "case_id || ''",  # else the order of the key is followed, case by case, and the index is not used
+    "case": "case_status.case_id || ''",  # else the order of the key is followed, case by case, and the index is not used
 }
-OFTEN_MISSING: Final = frozenset({"due_at", "last_act_at"})
+OFTEN_MISSING: Final = frozenset({"due", "act"})
 OPEN: Final = "is_open + 0 = 1"
 """Not ``is_open = 1``: that would bring in the index for ``holds``, which has only some of what is asked for here."""
 RESERVED: Final = f"(case_id = '{REGISTRY}' OR substr(case_id, 1, {len(MACHINES)}) = '{MACHINES}')"
@@ -66,7 +67,7 @@ class CaseFilter:
         return Status.UNREPORTED in self.status
 
     def conditions(self) -> list[tuple[str, list[Any]]]:
-        """The conditions, each with its values."""
+        """The conditions, each with its values; that something is overdue is not among them."""
         which = f"NOT {RESERVED}" if self.asks_for_unreported else "received_at IS NOT NULL"
         found: list[tuple[str, list[Any]]] = [(which, [])]
         if self.status:
@@ -80,13 +81,9 @@ class CaseFilter:
             found.append((f"holder IS NULL AND {OPEN}", []))
         if self.open_only:
             found.append((OPEN, []))
-        for name, sign, moment in (
-            ("received_at", ">=", self.received_after),
-            ("received_at", "<", self.received_before),
-            ("due_at", "<", self.overdue_at),
-        ):
+        for sign, moment in ((">=", self.received_after), ("<", self.received_before)):
             if moment is not None:
-                found.append((f"{name} {sign} ?", [micros(moment)]))
+                found.append((f"received_at {sign} ?", [micros(moment)]))
         if self.quiet_since is not None:
             quiet = f"{OPEN} AND (last_act_at < ? OR (last_act_at IS NULL AND received_at < ?))"
             found.append((quiet, [micros(self.quiet_since)] * 2))
@@ -123,28 +120,47 @@ def cases(database: Database, which: CaseFilter) -> Answer:
     """The cases that fit a filter.
 
     They are found in an index that has all that can be asked for, and only then read: so no filter and no order costs
-    more than going through that index once (a tenth of a second for a million cases).
+    more than going through that index once (a tenth of a second for a million cases). What is due next stands in
+    another table where clocks are judged: there, those are tried first that come first by it.
     """
+    due = next_due(database)
     conditions = which.conditions()
+    if which.overdue_at is not None:
+        conditions.append(_overdue(database, due, micros(which.overdue_at)))
+    if due is BY_CLOCKS and which.sort == "due" and which.limit <= FIRST_CASES:
+        found = _listed(database, which, due, [*conditions, (f"case_id IN ({cases_first(which.descending)})", [])])
+        if len(found) == which.limit:
+            return found
+    return _listed(database, which, due, conditions)
+
+
+def _overdue(database: Database, due: NextDue, at: int) -> tuple[str, list[Any]]:
+    some = cases_overdue(database, at) if due is BY_CLOCKS else None
+    return (f"{due.at} < ?" if some is None else f"case_id IN ({some})"), [at]
+
+
+def _listed(database: Database, which: CaseFilter, due: NextDue, conditions: Sequence[tuple[str, list[Any]]]) -> Answer:
     where = " AND ".join(text for text, _ in conditions)
     values = [value for _, some in conditions for value in some]
     column = SORTS[which.sort]
-    order = f"{column} DESC" if which.descending else column
+    inner, outer = (due.at, due.columns.get(column, column)) if which.sort == "due" else (column, column)
+    order = " DESC" if which.descending else ""
     if (
-        column in OFTEN_MISSING or which.asks_for_unreported
-    ):  # the two databases differ; and elsewhere it costs an index
+        which.sort in OFTEN_MISSING or which.asks_for_unreported
+    ):  # the two databases differ; elsewhere it costs an index
         order += " NULLS LAST"
-    found = f"SELECT case_id FROM case_status WHERE {where} ORDER BY {order}, case_id LIMIT ?"  # noqa: S608  (fixed names)
+    found = f"SELECT case_id FROM case_status WHERE {where} ORDER BY {inner}{order}, case_id LIMIT ?"  # noqa: S608
     statement = (
-        f"SELECT {', '.join(CASE_FIELDS)} FROM case_status WHERE case_id IN ({found}) "  # noqa: S608
-        f"ORDER BY {order}, case_id"
+        f"SELECT {due.selected(*CASE_FIELDS)} FROM {due.tables} WHERE case_status.case_id IN ({found}) "  # noqa: S608
+        f"ORDER BY {outer}{order}, case_status.case_id"
     )
     return _rows(CASE_FIELDS, database.rows(statement, [*values, which.limit]))
 
 
 def case(database: Database, case_id: str) -> dict[str, Any] | None:
     """All that the views know of one case; None where they know no such case."""
-    statement = f"SELECT {', '.join(CASE_DETAILS)} FROM case_status WHERE case_id = ?"  # noqa: S608  (fixed names)
+    due = next_due(database)
+    statement = f"SELECT {due.selected(*CASE_DETAILS)} FROM {due.tables} WHERE case_status.case_id = ?"  # noqa: S608
     found = _rows(CASE_DETAILS, database.rows(statement, (case_id,)))
     return found[0] if found else None
 
@@ -176,14 +192,18 @@ def reserved(database: Database) -> list[str]:
 
 
 def holds(database: Database, by: str, now: datetime) -> Answer:
-    """Who holds how many open cases: by ``holder`` (``None``: held by nobody), ``unit`` or ``agency``."""
+    """Who holds how many open cases: by ``holder`` (``None``: held by nobody), ``unit`` or ``agency``.
+
+    ``overdue``: in how many of them something is. ``next_due_at``: when something is, or was, due first.
+    """
     if by not in HELD_BY:
         raise ValueError(f"held by one of {', '.join(HELD_BY)}")
     names = (by, "open_cases", "suspended", "overdue", "next_due_at")
+    at = next_due(database).at
     groups = (  # in the order of their index, so that nothing is sorted but the groups
         f"SELECT {', '.join(HELD_BY)}, count(*) AS open_cases, "  # noqa: S608  (fixed names)
         "sum(CASE WHEN status = 'suspended' THEN 1 ELSE 0 END) AS suspended, "
-        "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END) AS overdue, min(due_at) AS next_due_at "
+        f"sum(CASE WHEN {at} < ? THEN 1 ELSE 0 END) AS overdue, min({at}) AS next_due_at "
         f"FROM case_status WHERE is_open = 1 GROUP BY {', '.join(HELD_BY)}"
     )
     rows = database.rows(

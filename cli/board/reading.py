@@ -114,7 +114,7 @@ def _moment(database: "Database", asked: Asked) -> datetime:
 
 
 def _snapshot(database: "Database", asked: Asked, at: datetime, troubles: tuple[str, ...]) -> Snapshot:
-    from casetrail.projections import board, queries
+    from casetrail.projections import board
     from casetrail.projections import judgement_queries as judged
 
     log = board.log_name(database)
@@ -137,10 +137,10 @@ def _snapshot(database: "Database", asked: Asked, at: datetime, troubles: tuple[
         f"the policy in event {number} of the registry cannot be read, and is in force nowhere"
         for number, _ in judged.unread_policies(database)
     )
-    units = tuple(row["unit"] for row in queries.holds(database, "unit", at) if row["unit"])
     return Snapshot(
-        log, at, sections, units, board.taken_in(database, log), board.heard_until(database), (*troubles, *unread)
-    )
+        log, at, sections, tuple(board.units(database)), board.taken_in(database, log), board.heard_until(database),
+        (*troubles, *unread),
+    )  # fmt: skip
 
 
 def _unanswered(recorded: dict[str, list[tuple[Any, datetime]]], overdue: list[Row]) -> Iterator[Row]:
