@@ -25,7 +25,8 @@ COUNTED = ("partition", "submitted", "accepted", "rejected", "unreadable", "pend
 def replay(config: Config, case_id: str | None, as_of: str | None, form: str) -> None:
     """Show one case, or all, as they were: folded from the log alone.
 
-    An event counts from the moment at which it was recorded, whatever it says of when it happened.
+    An event counts from the moment at which it was recorded, whatever it says of when it happened. What was due next
+    goes by the policies that had been adopted by then.
     """
     from casetrail.projections.as_of import is_reported
     from casetrail.projections.as_of import replay as replayed

@@ -1,4 +1,7 @@
-"""Cases as they were at a past moment, folded from the log alone: no view is asked."""
+"""Cases as they were at a past moment, folded from the log alone: no view is asked.
+
+What was due next in them goes by the policies that were in force then, as the registry's events say up to the same moment.
+"""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -6,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from casetrail.domain.case import Case
-from casetrail.domain.due import next_due
+from casetrail.domain.case import Case, Recorded
+from casetrail.domain.clock_runs import fold
+from casetrail.domain.clocks import Clock, judged
+from casetrail.domain.registry import REGISTRY
 from casetrail.domain.status import Status
 from casetrail.domain.values import at_millis
 from casetrail.eventlog.codec import decode_event
@@ -15,9 +20,11 @@ from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.eventlog.stream import batches
-from casetrail.projections.case_store import CaseStore
+from casetrail.projections.judging import END, hashed, is_judged
+from casetrail.projections.registry import Registry, registry_of
+from casetrail.projections.spill import Spill, spilled
 
-SAVE_EVERY: Final = 20_000
+REGISTRY_KEY: Final = REGISTRY.encode()
 
 Progress = Callable[[int], None]
 
@@ -30,33 +37,38 @@ def replay(
 
     Raises ``ChainBroken`` where an event does not follow from the one before it.
     """
-    partitions = range(log.partitions)
-    if case_id is not None:
-        partitions = range(home := partition_for(case_id.encode(), log.partitions), home + 1)
+    keys = None if case_id is None else {case_id.encode(), REGISTRY_KEY}
+    partitions = set(range(log.partitions) if keys is None else (partition_for(key, log.partitions) for key in keys))
+    ends = {partition: end for partition, end in log.end_offsets(Topic.EVENTS).items() if partition in partitions}
     with tempfile.TemporaryDirectory(prefix="casetrail-") as directory:
-        store = CaseStore(Path(directory) / "cases", log.name)
-        for partition in partitions:
-            for record in _until(log, partition, moment, offset, progress):
-                _follow(store, record, case_id)
-        store.save({})
-        for _, history, _ in store.stored():
-            yield status_row(history)
-        store.close()
+        spill = Spill(Path(directory), "events", sum(ends.values()))
+        registry = []
+        for partition, end in ends.items():
+            for records in _until(log, partition, end, moment, offset, progress):
+                some = [record for record in records if keys is None or record.key in keys]
+                spill.add(some)
+                registry += [hashed(record.value or b"") for record in some if record.key == REGISTRY_KEY]
+        known = registry_of(registry)
+        for path in spill.close():
+            for history, events in _histories(path):
+                if case_id in (None, history.case.id):
+                    yield status_row(history, next_due(history.case.id, events, known))
+            path.unlink()
 
 
 def _until(
-    log: Log, partition: int, moment: datetime | None, offset: int | None, progress: Progress | None
-) -> Iterator[Record]:
+    log: Log, partition: int, end: int, moment: datetime | None, offset: int | None, progress: Progress | None
+) -> Iterator[list[Record]]:
     """The events of a partition, as far as they count. An event counts from its action's append time on."""
-    end = log.end_offsets(Topic.EVENTS)[partition]
     with log.reader(Topic.EVENTS, {partition: 0}) as reader:
         for records in batches(reader, {partition: end}):
-            for record in records:
-                if offset is not None and record.offset >= offset:
-                    return
-                if moment is not None and _is_later(record, moment):
-                    return
-                yield record
+            counted = [record for record in records if offset is None or record.offset < offset]
+            if moment is not None:
+                later = (number for number, record in enumerate(counted) if _is_later(record, moment))
+                counted = counted[: next(later, len(counted))]
+            yield counted
+            if len(counted) < len(records):
+                return
             if progress is not None:
                 progress(len(records))
 
@@ -66,20 +78,29 @@ def _is_later(record: Record, moment: datetime) -> bool:
     return at_millis(record.appended_at) > moment and decode_event(record.value).recorded_at > moment
 
 
-def _follow(store: CaseStore, record: Record, case_id: str | None) -> None:
-    key = (record.key or b"").decode(errors="replace")
-    if case_id is not None and key != case_id:
-        return
-    follow(store.cache.history(key), record)
-    store.cache.changed(key, record.partition)
-    if store.unsaved >= SAVE_EVERY:
-        store.save({})
+def _histories(path: Path) -> Iterator[tuple[History, list[Recorded]]]:
+    """The cases whose events are in a file, each with its events."""
+    found: dict[str, tuple[History, list[Recorded]]] = {}
+    for key, records in spilled(path):
+        name = key.decode(errors="replace")
+        history, events = found.setdefault(name, (History.empty(name), []))
+        events += [follow(history, record).recorded() for record in records]
+    yield from found.values()
 
 
-def status_row(history: History) -> dict[str, Any]:
+def next_due(case_id: str, events: list[Recorded], registry: Registry) -> Clock | None:
+    """The run of a clock that is due first, of those that have not ended: as the lists of cases take it from the views."""
+    if not is_judged(case_id):
+        return None
+    runs = fold(case_id, events, registry.policies, END, registry.departures)
+    owed = [clock for clock in judged(runs, END) if clock.is_owed]
+    return min(owed, key=lambda clock: (clock.due_at, clock.name), default=None)
+
+
+def status_row(history: History, due: Clock | None) -> dict[str, Any]:
     """The status of a folded case, with the names that the views use."""
     case: Case = history.case
-    facts, due = case.facts, next_due(case)
+    facts = case.facts
     return {
         "case_id": case.id,
         "status": case.status.value,
@@ -91,9 +112,9 @@ def status_row(history: History) -> dict[str, Any]:
         "last_act_at": facts.last_act_at,
         "contacts": facts.contacts,
         "steps": facts.steps,
-        "due": due.kind.value if due else None,
+        "due": due.name if due else None,
         "owed_by": due.owed_by if due else None,
-        "due_at": due.at if due else None,
+        "due_at": due.due_at if due else None,
         "events": case.version,
         "last_hash": history.last_hash.hex(),
     }

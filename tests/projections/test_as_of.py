@@ -1,5 +1,6 @@
 """A past moment is the fold of what had been submitted until then, and of nothing else."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from casetrail.domain.case import Recorded
+from casetrail.domain.clocks import clocks
+from casetrail.domain.values import is_id
 from casetrail.eventlog import stream
 from casetrail.eventlog.codec import Event, decode_event
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.outcome import ChainBroken, History, follow
 from casetrail.eventlog.port import Record, Topic
-from casetrail.projections import as_of
+from casetrail.projections import spill
 from casetrail.projections.as_of import is_reported, replay, status_row
+from casetrail.projections.judging import END
+from casetrail.projections.registry import registry_of
 from tests.histories import Recording, recorded_log
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -36,11 +42,18 @@ def events(log: EmbeddedLog) -> list[tuple[Record, Event]]:
 
 
 def folded(some: list[tuple[Record, Event]]) -> dict[str, dict[str, Any]]:
-    """The status of each case after these events."""
+    """The status of each case after these events, among which are none of the registry."""
     histories: dict[str, History] = {}
+    recorded: defaultdict[str, list[Recorded]] = defaultdict(list)
     for record, event in some:
         follow(histories.setdefault(event.case_id, History.empty(event.case_id)), record)
-    return {case_id: status_row(history) for case_id, history in histories.items()}
+        recorded[event.case_id].append(event.recorded())
+    found = {}
+    for case_id, history in histories.items():
+        every = clocks(case_id, recorded[case_id], registry_of([]).policies, END) if is_id(case_id) else []
+        owed = sorted((one for one in every if one.is_owed), key=lambda one: (one.due_at, one.name))
+        found[case_id] = status_row(history, owed[0] if owed else None)
+    return found
 
 
 def by_case(rows: Iterator[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -72,7 +85,8 @@ def test_one_case_is_the_same_alone_as_among_all(log: EmbeddedLog) -> None:
 
 def test_memory_that_holds_almost_nothing_changes_nothing(log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = by_case(replay(log))
-    monkeypatch.setattr(as_of, "SAVE_EVERY", 1)
+    monkeypatch.setattr(spill, "KEPT_BYTES", 1)
+    monkeypatch.setattr(spill, "EVENTS_A_FILE", 3)
     monkeypatch.setattr(stream, "POLL", 3)
     assert by_case(replay(log)) == expected
 
