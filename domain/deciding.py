@@ -77,6 +77,9 @@ BY_KIND: Final[dict[str, Rule]] = {
     "ScreenedOut": ALREADY_SCREENED,
 }
 
+ONLY_RESERVED: Final = frozenset({*REGISTRY_KINDS, Heartbeat})
+"""What is recorded of no case."""
+
 
 def decide(case: Case, action: Action, recorded_at: datetime, key: str | None = None) -> Body:
     """The body of the event that answers ``action``: its own when every rule allows it, else an ``ActionRejected``.
@@ -94,23 +97,27 @@ def decide(case: Case, action: Action, recorded_at: datetime, key: str | None = 
 def _check(case: Case, action: Action, recorded_at: datetime, key: str) -> None:
     WRONG_KEY.require(action.case_id == key, action)
     DUPLICATE_ACTION.require(action.action_id not in case.numbers, action)
-    body = action.body
+    body, role, status = action.body, action.actor.role, case.status
     if isinstance(body, Malformed):
         raise body.refusal
     check_shape(action)
     _check_place(body, action)
-    IN_THE_FUTURE.require(action.occurred_at <= recorded_at + CLOCK_TOLERANCE, action)
+    if action.occurred_at > recorded_at:
+        IN_THE_FUTURE.require(action.occurred_at <= recorded_at + CLOCK_TOLERANCE, action)
     if action.imported is not None:
-        IMPORT_BY_REGISTRAR.require(action.actor.role is Role.REGISTRAR, action)
+        IMPORT_BY_REGISTRAR.require(role is Role.REGISTRAR, action)
         IMPORT_AFTER_LIVE.require(not case.facts.live, action)
-    ROLE_MAY_NOT.require(action.actor.role in body.roles, action)
-    if case.status not in body.when and not _answers_in_registry(body, action):
-        _not_now(case.status, body).require(False, action)
+    if role not in body.roles:
+        ROLE_MAY_NOT.require(False, action)
+    if status not in body.when and not _answers_in_registry(body, action):
+        _not_now(status, body).require(False, action)
     body.check(case, action)
 
 
 def _check_place(body: Body, action: Action) -> None:
     """Cases have histories, and so have the registry and machines: each of these only its own kinds of action."""
+    if not is_reserved(action.case_id) and type(body) not in ONLY_RESERVED:
+        return
     if isinstance(body, REGISTRY_KINDS):
         REGISTRY_ONLY.require(action.case_id == REGISTRY, action)
     elif isinstance(body, Heartbeat):

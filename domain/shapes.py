@@ -157,22 +157,31 @@ def _nested_fields(kind: Any) -> tuple[str, ...]:
     return tuple(name for name, hint in field_types(kind) if holds_ids(hint))
 
 
+@cache
+def _checked_fields(kind: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields of ``kind`` that must be ids, and those that hold others with ids, where it is a body."""
+    return _id_fields(kind), _nested_fields(kind) if issubclass(kind, Body) else ()
+
+
 def check_shape(action: Action) -> None:
     """Raise ``Refused`` (``not-an-id``) where a field of the action or of its body is not an id but should be one."""
-    for part in (action, action.actor, action.imported, action.body):
-        if part is not None:
-            _check_ids(part)
+    actor, imported = action.actor, action.imported
+    if not (is_id(action.case_id) and is_id(actor.id) and is_id(actor.agency)):
+        _check_ids(action)
+        _check_ids(actor)
+    if imported is not None:
+        _check_ids(imported)
+    _check_ids(action.body)
 
 
 def _check_ids(part: Any) -> None:
-    kind: Any = type(part)
-    for name in _id_fields(kind):
+    ids, nested = _checked_fields(type(part))
+    for name in ids:
         value = getattr(part, name)
         if value is not None and not is_id(value):
             raise Refused(NOT_AN_ID, name)
-    if isinstance(part, Body):
-        for name in _nested_fields(kind):
-            value = getattr(part, name)
-            for item in value if isinstance(value, tuple) else (value,):
-                if item is not None:
-                    _check_ids(item)
+    for name in nested:
+        value = getattr(part, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if item is not None:
+                _check_ids(item)

@@ -58,12 +58,7 @@ def case_of(record: Record, partitions: int) -> str:
 
 def _home(key: bytes, partition: int, partitions: int) -> tuple[str, str | None]:
     """The case to which a record with this key belongs, and None; or the stray id, and why: a code of ``UNREADABLE``."""
-    return _home_of(key if len(key) <= ID_LETTERS else b"", partition, partitions)  # nothing long is remembered
-
-
-@lru_cache(65_536)
-def _home_of(key: bytes, partition: int, partitions: int) -> tuple[str, str | None]:
-    text = key.decode(errors="replace")
+    text = key.decode(errors="replace") if len(key) <= ID_LETTERS else ""  # so that nothing long is remembered
     if not is_id(text):
         return stray_id(partition), "bad-key"
     if partition_for(key, partitions) != partition:
