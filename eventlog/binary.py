@@ -49,6 +49,10 @@ CONTINUED: Final = tuple(bytes((0x80 | low,)) for low in range(0x80))
 MOST_OF_LONG: Final = 10
 """Bytes, of seven bits each, that 64 bits take."""
 
+MARKS_OF_SIX: Final = sum(0x80 << 7 * place for place in range(5))
+MARKS_OF_EIGHT: Final = sum(0x80 << 7 * place for place in range(7))
+"""What the marks of all bytes but the last add up to: each says that another byte follows."""
+
 SMALL: Final = 2048
 KNOWN: Final = tuple(_written(number) for number in range(SMALL))
 """The numbers that come most."""
@@ -64,12 +68,24 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
     """The long at position ``at``, and the position after it. Raises ``NotAvro``."""
     try:
         byte = data[at]
+        if byte < 0x80:  # most numbers are small
+            return (byte >> 1) ^ -(byte & 1), at + 1
+        second = data[at + 1]
+        if second < 0x80:
+            number = byte & 0x7F | second << 7
+            return (number >> 1) ^ -(number & 1), at + 2
+        third = data[at + 2]
+        if third < 0x80:
+            number = byte & 0x7F | (second & 0x7F) << 7 | third << 14
+            return (number >> 1) ^ -(number & 1), at + 3
     except IndexError as error:
-        raise NotAvro("the bytes end before a number") from error
-    if byte < 0x80:  # most numbers are small
-        return (byte >> 1) ^ -(byte & 1), at + 1
-    number, shift = byte & 0x7F, 7
-    for byte in data[at + 1 : at + MOST_OF_LONG]:
+        raise NotAvro("the bytes end before or within a number") from error
+    return _read_longer(data, at)
+
+
+def _read_longer(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    for byte in data[at : at + MOST_OF_LONG]:
         if byte < 0x80:
             number |= byte << shift
             if number >> 64:
@@ -78,6 +94,31 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         shift += 7
     raise NotAvro("the bytes end within a number, or it is longer than 64 bits")
+
+
+def read_millis(data: bytes, at: int) -> tuple[int, int]:
+    """The same, sooner where it has six bytes: milliseconds since 1970 have, from 2004 to 2039."""
+    try:
+        a, b, c, d, e, f = data[at : at + 6]
+    except ValueError:
+        return read_long(data, at)
+    if f > 0x7F or not a & b & c & d & e & 0x80:
+        return read_long(data, at)
+    number = (a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35)) - MARKS_OF_SIX
+    return (number >> 1) ^ -(number & 1), at + 6
+
+
+def read_micros(data: bytes, at: int) -> tuple[int, int]:
+    """The same, sooner where it has eight bytes: microseconds since 1970 have, from 1979 to 3111."""
+    try:
+        a, b, c, d, e, f, g, h = data[at : at + 8]
+    except ValueError:
+        return read_long(data, at)
+    if h > 0x7F or not a & b & c & d & e & f & g & 0x80:
+        return read_long(data, at)
+    low, high = a + (b << 7) + (c << 14) + (d << 21), e + (f << 7) + (g << 14) + (h << 21)
+    number = low + (high << 28) - MARKS_OF_EIGHT
+    return (number >> 1) ^ -(number & 1), at + 8
 
 
 def read_text(data: bytes, at: int) -> tuple[str, int]:

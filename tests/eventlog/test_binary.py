@@ -1,5 +1,6 @@
 """Longs and texts as the Avro specification has them."""
 
+from collections.abc import Callable
 from io import BytesIO
 
 import pytest
@@ -7,7 +8,18 @@ from fastavro import schemaless_reader, schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casetrail.eventlog.binary import NULL, PRESENT, NotAvro, long_bytes, read_long, read_present, read_text, text_bytes
+from casetrail.eventlog.binary import (
+    NULL,
+    PRESENT,
+    NotAvro,
+    long_bytes,
+    read_long,
+    read_micros,
+    read_millis,
+    read_present,
+    read_text,
+    text_bytes,
+)
 
 LONGS = st.integers(-(2**63), 2**63 - 1)
 
@@ -45,6 +57,26 @@ def test_any_bytes_are_a_long_or_not_avro(data: bytes) -> None:
         return
     assert -(2**63) <= number < 2**63
     assert number == schemaless_reader(BytesIO(data[:at]), "long", None)
+
+
+@pytest.mark.parametrize("read", [read_millis, read_micros])
+@given(
+    data=LONGS.map(long_bytes)
+    | st.binary(max_size=14)
+    | st.integers(2**39, 2**56).map(long_bytes)
+    | st.lists(st.sampled_from([0, 1, 0x7F, 0x80, 0x81, 0xFF]), max_size=12).map(bytes)
+)
+def test_a_time_is_read_as_any_long_is(read: Callable[[bytes, int], tuple[int, int]], data: bytes) -> None:
+    for prefix in (b"", b"???"):
+        try:
+            found: tuple[int, int] | None = read_long(prefix + data, len(prefix))
+        except NotAvro:
+            found = None
+        if found is None:
+            with pytest.raises(NotAvro):
+                read(prefix + data, len(prefix))
+        else:
+            assert read(prefix + data, len(prefix)) == found
 
 
 @given(st.binary(max_size=80))
