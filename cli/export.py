@@ -22,7 +22,9 @@ PIPE: Final = "-"
 
 @click.command()
 @click.argument("kind", metavar="FORM", type=click.Choice(FORMS))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write; - is standard output.")
+@click.option(
+    "--output", "out", type=click.Path(path_type=Path), required=True, help="The file to write; - is standard output."
+)
 @click.option("--case", "cases", multiple=True, type=an_id, metavar="CASE", help="Only this case; repeatable.")
 @click.option("--unit", "units", multiple=True, type=an_id, metavar="ID", help="Only cases of this unit; repeatable.")
 @click.option(
@@ -52,7 +54,7 @@ def export(config: Config, kind: str, out: Path, key_file: Path | None, form: st
     from casetrail.exporting.pseudonyms import plainly, pseudonyms
 
     if str(out) == PIPE and kind not in PIPED:
-        raise click.UsageError(f"{kind} needs a file: give --out FILE; {' and '.join(PIPED)} can be piped")
+        raise click.UsageError(f"{kind} needs a file: give --output FILE; {' and '.join(PIPED)} can be piped")
     wanted = Wanted(
         frozenset(given["cases"]),
         frozenset(given["units"]),

@@ -37,7 +37,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @AGENCY
-@click.option("--out", type=FILE, required=True, help="The CSV file; its statement goes to FILE.statement beside it.")
+@click.option(
+    "--output", "out", type=FILE, required=True, help="The CSV file; its statement goes to FILE.statement beside it."
+)
 @click.option("--key", type=FILE, required=True, help="Key that signs the statement: Ed25519, made for a log.")
 @PASSPHRASE
 @click.option(

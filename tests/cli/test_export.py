@@ -29,11 +29,11 @@ def shell(tmp_path: Path) -> Shell:
 
 
 def out(shell: Shell, kind: str) -> tuple[str, ...]:
-    return "export", kind, "--out", str(shell.folder / f"log.{kind}")
+    return "export", kind, "--output", str(shell.folder / f"log.{kind}")
 
 
 def piped(shell: Shell, *words: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(shell.run("export", "csv", "--out", "-", *words).stdout.splitlines()))
+    return list(csv.DictReader(shell.run("export", "csv", "--output", "-", *words).stdout.splitlines()))
 
 
 @pytest.mark.parametrize("kind", ["ocel", "xes", "csv", "parquet"])
@@ -48,13 +48,13 @@ def test_a_pipe_gets_the_rows_and_nothing_else(shell: Shell) -> None:
     assert [(row["case_id"], row["activity"]) for row in piped(shell) if row["history"] == "case"] == [
         (row["case_id"], row["activity"]) for row in piped(shell, "--case", "C-1", "--case", "C-2")
     ]
-    process = shell.process("export", "xes", "--out", "-")
+    process = shell.process("export", "xes", "--output", "-")
     assert process.stdout.startswith("<?xml") and process.stdout.endswith("</log>\n") and process.stderr == ""
-    assert "needs a file" in shell.run("export", "ocel", "--out", "-", code=exits.USAGE).stderr
+    assert "needs a file" in shell.run("export", "ocel", "--output", "-", code=exits.USAGE).stderr
 
 
 def test_a_reader_that_stops_reading_ends_the_export_quietly(shell: Shell) -> None:
-    command = f"{PROGRAM} --log sqlite:{shell.log} export csv --out - | true; echo ${{PIPESTATUS[0]}}"
+    command = f"{PROGRAM} --log sqlite:{shell.log} export csv --output - | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", command], cwd=shell.folder, env=environment(), capture_output=True, text=True, timeout=60
     )
@@ -93,14 +93,14 @@ def test_where_something_fails_the_file_that_was_there_stays(shell: Shell) -> No
     shell.run(*out(shell, "csv"), "--case", "C-9", code=exits.NOT_FOUND)
     assert (shell.folder / "log.csv").read_text() == "mine"
     nowhere = shell.folder / "nowhere" / "log.csv"
-    said = shell.run("export", "csv", "--out", str(nowhere), code=exits.FAILED).stderr
+    said = shell.run("export", "csv", "--output", str(nowhere), code=exits.FAILED).stderr
     assert "cannot be written" in said and "nowhere" in said
 
 
 def test_pseudonyms_are_made_by_the_key_that_is_given(shell: Shell) -> None:
     key = shell.folder / "key"
     key.write_bytes(b"k" * 32)
-    written = shell.run("export", "csv", "--out", "-", "--pseudonyms", str(key)).stdout
+    written = shell.run("export", "csv", "--output", "-", "--pseudonyms", str(key)).stdout
     assert "det.01" not in written and "sgt.archer" not in written and ",p-" in written
     key.write_bytes(b"k")
     assert "32 random bytes" in shell.run(*out(shell, "csv"), "--pseudonyms", str(key), code=exits.FAILED).stderr

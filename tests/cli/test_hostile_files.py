@@ -61,7 +61,7 @@ def names(folder: Path) -> set[str]:
 
 def test_csv_for_analysts_has_no_formula_and_no_text_that_is_no_id(office: Office, place: Path) -> None:
     place.mkdir(parents=True)
-    office.run("export", "csv", "--out", str(place / "log.csv"))
+    office.run("export", "csv", "--output", str(place / "log.csv"))
     assert names(place) == {"log.csv"}
     sheet = (place / "log.csv").read_bytes().decode()
     assert_harmless(sheet)
@@ -77,7 +77,7 @@ def test_csv_for_analysts_has_no_formula_and_no_text_that_is_no_id(office: Offic
 
 def test_xes_is_well_formed_and_has_no_element_that_came_from_data(office: Office, place: Path) -> None:
     place.mkdir(parents=True)
-    office.run("export", "xes", "--out", str(place / "log.xes"))
+    office.run("export", "xes", "--output", str(place / "log.xes"))
     found = etree.fromstring((place / "log.xes").read_bytes())
     assert {one.tag for one in found.iter()} == {
         "log", "extension", "global", "classifier", "trace", "event", "string", "date", "int", "boolean",
@@ -91,7 +91,7 @@ def test_xes_is_well_formed_and_has_no_element_that_came_from_data(office: Offic
 def test_ocel_and_parquet_hold_printable_values_only(office: Office, place: Path) -> None:
     place.mkdir(parents=True)
     for form in ("ocel", "parquet"):
-        office.run("export", form, "--out", str(place / f"log.{form}"))
+        office.run("export", form, "--output", str(place / f"log.{form}"))
     texts = set(_texts(json.loads((place / "log.ocel").read_bytes())))
     texts |= set(_texts(pyarrow.parquet.read_table(place / "log.parquet").to_pylist()))
     assert LONG_ID in texts
@@ -164,12 +164,12 @@ def test_a_partners_file_has_no_formula(office: Office, place: Path) -> None:
     place.mkdir(parents=True)
     office.run("keys", "create", "clinic.example/casetrail", "--file", str(place / "key"), "--for", "log")
     for agency in ("metro-pd", LONG_ID):
-        office.run("partner", "export", agency, "--out", str(place / "out.csv"), "--key", str(place / "key"))
+        office.run("partner", "export", agency, "--output", str(place / "out.csv"), "--key", str(place / "key"))
         assert_no_formula((place / "out.csv").read_bytes().decode())
         assert_harmless((place / "out.csv").read_bytes().decode())
     assert names(place) >= {"out.csv", "out.csv.statement"}
     for agency in ("../../x", "=1", "a/b", ""):
-        office.run("partner", "export", agency, "--out", str(place / "no.csv"), "--key", str(place / "key"), code=2)
+        office.run("partner", "export", agency, "--output", str(place / "no.csv"), "--key", str(place / "key"), code=2)
     assert not (place / "no.csv").exists()
 
 

@@ -36,7 +36,7 @@ def make_key(office: Office, name: str = "clinic", *more: str) -> str:
 
 def exported(office: Office, *more: str, code: int = exits.OK, name: str = "clinic") -> dict[str, Any]:
     """Export what the clinic sees into ``out.csv``; what is said of it."""
-    where = ("--out", str(office.folder / "out.csv"), "--key", str(office.folder / f"{name}.key"))
+    where = ("--output", str(office.folder / "out.csv"), "--key", str(office.folder / f"{name}.key"))
     result = office.run("partner", "export", "clinic", *where, *more, "--format", "json", code=code)
     return dict(json.loads(result.stdout)[0]) if code == exits.OK else {}
 
@@ -89,7 +89,7 @@ def test_every_changed_byte_is_refused(office: Office, file: str) -> None:
 def test_another_agencys_statement_does_not_fit(office: Office) -> None:
     exported(office)
     shutil.copy(office.folder / "out.csv", office.folder / "kept.csv")
-    where = ("--out", str(office.folder / "out.csv"), "--key", str(office.folder / "clinic.key"))
+    where = ("--output", str(office.folder / "out.csv"), "--key", str(office.folder / "clinic.key"))
     office.run("partner", "export", "cac", *where)
     assert checked(office)["of"] == "partner cac"
     shutil.copy(office.folder / "kept.csv", office.folder / "out.csv")
@@ -122,7 +122,7 @@ def test_a_trust_policy_says_whose_statements_and_whose_checkpoints_are_believed
     office.notarise()
     policy = Path(office.policy[1])
     policy.write_text(f"log {(office.folder / 'clinic.key.pub').read_text().strip()}\n{policy.read_text()}")
-    where = ("--out", str(office.folder / "out.csv"), "--key", str(office.folder / "clinic.key"))
+    where = ("--output", str(office.folder / "out.csv"), "--key", str(office.folder / "clinic.key"))
     office.run(*office.policy, "partner", "export", "clinic", *where)
     office.run(*office.policy, "partner", "check", str(office.folder / "out.csv"))
     policy.write_text(f"log {(office.folder / 'clinic.key.pub').read_text().strip()}\nquorum none\n")
