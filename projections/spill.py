@@ -6,12 +6,10 @@ number of events or cases, and no case is ever put aside and read back.
 
 import marshal
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
-from casetrail.eventlog.port import Record
+from casetrail.eventlog.port import Record, record_of
 
 EVENTS_A_FILE: Final = 10_000
 LENGTH: Final = 8
@@ -20,8 +18,11 @@ KEPT_BYTES: Final = 16 * 1024 * 1024
 RECORD_OVERHEAD: Final = 300
 """What a record takes in memory besides its value, roughly, in bytes."""
 
-Kept = tuple[bytes, int, int, int, bytes | None]
-"""Key, partition, offset, append time and value: in this order, so that sorting brings together what belongs together."""
+WITHOUT_REFERENCES: Final = 2
+"""The version of ``marshal`` that does not look whether it has written the very same object before."""
+
+Kept = list[Any]
+"""Key, partition, offset, append time and value of one event after another, in one list."""
 
 
 class Spill:
@@ -31,7 +32,7 @@ class Spill:
         """Make files in ``directory`` that begin with ``name``, as many as ``events`` are worth."""
         count = 1 + events // EVENTS_A_FILE
         self._paths = [directory / f"{name}-{number}" for number in range(count)]
-        self._kept: list[list[Kept]] = [[] for _ in range(count)]
+        self._kept: list[Kept] = [[] for _ in range(count)]
         self._bytes = 0
 
     def add(self, records: Sequence[Record]) -> None:
@@ -40,8 +41,9 @@ class Spill:
         for partition, offset, appended_at, key, value, _ in records:
             key = key or b""
             # this process's own hash: nobody can choose case ids that all come into one file
-            kept[hash(key) % count].append((key, partition, offset, appended_at, value))
-            size += len(value or b"")
+            kept[hash(key) % count] += (key, partition, offset, appended_at, value)
+            if value is not None:
+                size += len(value)
         self._bytes += size
         if self._bytes >= KEPT_BYTES:
             self._write()
@@ -49,7 +51,7 @@ class Spill:
     def _write(self) -> None:
         for path, kept in zip(self._paths, self._kept, strict=True):
             if kept:
-                part = marshal.dumps(kept)
+                part = marshal.dumps(kept, WITHOUT_REFERENCES)
                 with path.open("ab") as file:
                     file.write(len(part).to_bytes(LENGTH) + part)
                 kept.clear()
@@ -68,14 +70,22 @@ def spilled(path: Path) -> Iterator[tuple[bytes, list[Record]]]:
     """
     with path.open("rb") as file:
         while found := _next(file):
-            found.sort()
-            for key, some in groupby(found, itemgetter(0)):
-                yield key, [Record(partition, offset, at, key, value) for _, partition, offset, at, value in some]
+            by_key: dict[bytes, list[Record]] = {}
+            each = iter(found)
+            for key, partition, offset, at, value in zip(each, each, each, each, each, strict=True):
+                record = record_of((partition, offset, at, key, value, ()))
+                if key in by_key:
+                    by_key[key].append(record)
+                else:
+                    by_key[key] = [record]
+            for key in sorted(by_key):
+                by_key[key].sort()  # by partition and offset: nearly always they are already
+                yield key, by_key.pop(key)
 
 
-def _next(file: BinaryIO) -> list[Kept]:
+def _next(file: BinaryIO) -> Kept:
     """The next events of a file, as many as are kept in memory, but one part at least; none at the end."""
-    found: list[Kept] = []
+    found: Kept = []
     size = 0
     while (size < KEPT_BYTES or not found) and (length := file.read(LENGTH)):
         part = file.read(int.from_bytes(length))
