@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
+from operator import add
 from typing import Annotated, Any, get_args, get_origin
 
 from hypothesis import strategies as st
@@ -49,6 +51,7 @@ class Values:
         plain = {bool: st.booleans(), int: self.numbers, bytes: st.binary(max_size=64), datetime: self.moments}
         return plain[hint]
 
+    @cache  # noqa: B019 (two of them, which live as long as the process): making a strategy takes longer than drawing from it
     def made(self, kind: Any) -> SearchStrategy[Any]:
         """Instances of a dataclass."""
         return st.builds(kind, **{name: self.of(hint) for name, hint in field_types(kind)})
@@ -60,8 +63,12 @@ def moments(first: datetime, last: datetime) -> SearchStrategy[datetime]:
     return st.integers(0, span).map(lambda micros: first + timedelta(microseconds=micros))
 
 
+ASCII = "".join(map(chr, range(128)))
+BEGINNINGS = "".join(sign for sign in ASCII if ID_PATTERN.fullmatch(sign))
+OTHERS = "".join(sign for sign in ASCII if ID_PATTERN.fullmatch(f"a{sign}"))
+
 WIDE = Values(
-    ids=st.from_regex(ID_PATTERN, fullmatch=True),
+    ids=st.builds(add, st.sampled_from(BEGINNINGS), st.text(OTHERS, max_size=63)),
     numbers=st.integers(-(2**63), 2**63 - 1),
     moments=moments(EPOCH.replace(year=1), EPOCH.replace(year=9999)),
 )
@@ -75,6 +82,7 @@ NARROW = Values(
 """Few values, so that actions refer to each other's people, referrals and events."""
 
 
+@cache
 def actions(values: Values, kind: type[Body]) -> SearchStrategy[Action]:
     """Any action of one kind."""
     return st.builds(
@@ -88,6 +96,7 @@ def actions(values: Values, kind: type[Body]) -> SearchStrategy[Action]:
     )
 
 
+@cache
 @st.composite
 def likely_action(draw: st.DrawFn, kind: type[Body], imported: bool) -> Action:
     """An action in a role that may have it recorded."""

@@ -1,6 +1,7 @@
 """Actions and events of every kind, for the tests of their bytes: fixed ones, and any that the types allow."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -171,6 +172,7 @@ def example_event(body: Body) -> Event:
     )
 
 
+@cache
 def events(kind: type[Body]) -> SearchStrategy[Event]:
     """Any event of one kind."""
     return st.builds(
