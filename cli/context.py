@@ -73,6 +73,10 @@ class Failure(click.ClickException):
 def failure_of(error: Exception) -> Failure | None:
     """What an error of a room means for the command line; None where it is a fault of the program."""
     code = getattr(error, "code", None)
+    if isinstance(error, OSError) and error.strerror:
+        return Failure(
+            f"{error.filename or 'what was to be written'}: {error.strerror}; look at the disk, owner and mode"
+        )
     if not isinstance(code, str):
         return None
     if code in UNREACHABLE:

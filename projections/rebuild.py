@@ -17,6 +17,7 @@ from casetrail.eventlog.stream import batches
 from casetrail.projections import building
 from casetrail.projections.building import Built, Job, SetAside, Share
 from casetrail.projections.database import Database
+from casetrail.projections.errors import ViewUnreachable
 from casetrail.projections.judgement_tables import JUDGED, UNREAD
 from casetrail.projections.judgements import Judgements, write_judgement_form
 from casetrail.projections.judging import CaseJudge, hashed
@@ -47,7 +48,8 @@ def rebuild(
 ) -> int:
     """Build the views anew and swap them in; how many events went into them. ``judged``: with the judgements.
 
-    ``progress`` is told of events as they are done. The views that serve meanwhile stay as they are.
+    ``progress`` is told of events as they are done. The views that serve meanwhile stay as they are. Raises
+    ``ViewUnreachable`` where the disk is full.
     """
     target = target_at(views_url, judged)
     ends = log.end_offsets(Topic.EVENTS)
@@ -72,6 +74,12 @@ def rebuild(
         if judged:
             judge_to_end(log, Judgements(database, log.name))
         target.swap(database)
+    except OSError as error:
+        target.abandon()
+        raise ViewUnreachable(
+            f"the views cannot be made anew ({error.strerror}); that needs room for all events once more, beside the views "
+            "in SQLite, in the temporary folder for PostgreSQL"
+        ) from error
     except BaseException:
         target.abandon()
         raise

@@ -2,6 +2,7 @@
 
 import socket
 import sqlite3
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from casetrail.cli.main import cli
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.embedded_group import FileLock
 from casetrail.eventlog.port import Entry, Topic
-from tests.cli.shell import DETECTIVE, INTAKE, REPORT, SERGEANT, Shell
+from tests.cli.shell import DETECTIVE, INTAKE, PROGRAM, REPORT, SERGEANT, Shell, environment
 
 
 def test_accepted_is_0(shell: Shell) -> None:
@@ -176,3 +177,15 @@ def test_a_dropped_or_rewritten_trigger_is_named(shell: Shell) -> None:
     found = {row["setting"]: row["found"] for row in shell.rows("log", "check", code=exits.FAULTS)}
     assert found["no_delete"] == "missing"
     assert "SELECT 1" in found["no_update"]
+
+
+@pytest.mark.parametrize("form", ["table", "ndjson"])
+def test_a_full_disk_behind_standard_output_is_1_and_is_said(shell: Shell, form: str) -> None:
+    shell.report()
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [PROGRAM, "--log", f"sqlite:{shell.log}", "cases", "--format", form],
+            cwd=shell.folder, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == exits.FAILED
+    assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
