@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from bench.data import actions
@@ -13,6 +13,10 @@ from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.outcome import History, answer
 from casetrail.eventlog.port import Record
 from casetrail.projections.database import SqliteDatabase, create_table_indexes, create_tables
+from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK, JUDGEMENT_TABLES
+from casetrail.projections.judgements import write_judgement_form
+from casetrail.projections.judging import CaseJudge, hashed
+from casetrail.projections.registry import registry_of
 from casetrail.projections.rows import Row, case_row, intake_measures, referral_rows, timeline_row
 from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, INTAKE, REFERRALS, TIMELINE
 from casetrail.projections.views import write_form
@@ -26,6 +30,9 @@ QUERIES = {
     "cases, by id": ["cases", "--sort", "case", "--descending"],
     "cases, recorded last": ["cases", "--sort", "recorded", "--descending", "--agency", "metro-pd"],
     "cases, held by nobody": ["cases", "--nobody", "--unit", "unit-3", "--sort", "due"],
+    "cases, overdue": ["cases", "--overdue"],
+    "cases, overdue, of a holder": ["cases", "--overdue", "--holder", "det.007"],
+    "cases, due last": ["cases", "--sort", "due", "--descending"],
     "show": ["show", "case-00000042"],
     "history": ["history", "case-00000042"],
     "holds": ["holds"],
@@ -39,24 +46,32 @@ QUERIES = {
 
 
 def views_with(folder: Path, cases: int) -> Path:
-    """A log without events, and views as if it had that many cases: made from a thousand real ones."""
+    """A log without events, and views as if it had that many cases: made from a thousand real ones, nine in ten of them open.
+
+    Of what is judged there are the clocks: everything that is due is asked of them.
+    """
     path = folder / f"queries-{cases}.db"
     init_log(f"sqlite:{path}").close()
     histories, timeline = some_cases()
     rows = [case_row(history, 0) for history in histories]
+    clocks = clocks_of(timeline)
     referrals = [row for history in histories for row in referral_rows(history.case)]
     intake = Counter(measure for history in histories for measure in intake_measures(history.case))
     file = folder / f"queries-{cases}.db.views.1"
     database = SqliteDatabase(file, create=True)
     database.run("PRAGMA synchronous=OFF")
     create_tables(database, bulk=True)
+    create_tables(database, JUDGEMENT_TABLES, bulk=True)
     with database.transaction():
         for start in range(0, cases, len(histories)):
-            for table, some in ((CASE_STATUS, rows), (TIMELINE, timeline), (REFERRALS, referrals)):
+            for table, some in (
+                (CASE_STATUS, rows), (TIMELINE, timeline), (REFERRALS, referrals), (CLOCK, clocks),
+            ):  # fmt: skip
                 database.load(table, [(renamed(row[0], start), *row[1:]) for row in some])
         database.load(INTAKE, [(*where, count * (cases // len(histories))) for where, count in intake.items()])
         write_form(database, path.stem)
-    for table in BULK_TABLES:
+        write_judgement_form(database, path.stem)
+    for table in (*BULK_TABLES, *JUDGEMENT_BULK):
         create_table_indexes(database, table, with_key=True)
     database.run("ANALYZE")
     database.close()
@@ -81,6 +96,15 @@ def some_cases() -> tuple[list[History], list[Row]]:
         made = answer(history, Record(0, number, at, case_id.encode(), value), "bench", 1)
         timeline.append(timeline_row(Record(0, number, at, case_id.encode(), made), decode_event(made)))
     return list(histories.values()), timeline
+
+
+def clocks_of(timeline: list[Row]) -> list[Row]:
+    """The clocks of the cases whose events these are."""
+    events = defaultdict(list)
+    for case_id, *_, event in timeline:
+        events[case_id].append(hashed(event))
+    judge = CaseJudge(registry_of([]))
+    return [row for case_id, some in events.items() for row in judge.rows(case_id, some).clocks]
 
 
 def run(folder: Path, scale: float) -> Rows:
