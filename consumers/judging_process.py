@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -22,6 +22,8 @@ WAIT: Final = 0.25
 TELL_EVERY: Final = 0.25
 NICER: Final = 10
 """The status views come first, where there are not processors enough for both."""
+PARENT: Final = 5.0
+"""Seconds after a signal in which the other process is to end this one."""
 GRACE: Final = 10.0
 """Seconds that a step may take to end where the process is to stop; then it is killed, and loses nothing."""
 
@@ -111,23 +113,26 @@ class Projecting:
 
 def judge(place: Place, connection: Connection) -> None:
     """Judge until the other end of the connection is closed, which is told how far this is, and what went wrong."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to both: the other one ends this one
+    told_to_end: list[float] = []
+    for number in (signal.SIGINT, signal.SIGTERM):  # they often go to both processes: the other one ends this one
+        signal.signal(number, lambda *_: told_to_end.append(monotonic()))
     os.nice(NICER)
     logging.getLogger("kafka").setLevel(logging.ERROR)
     with suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more
         try:
-            _judge(place, connection)
+            _judge(place, connection, told_to_end)
         except Exception as error:
             error.add_note("".join(traceback.format_exception(error)))
             connection.send(error)
 
 
-def _judge(place: Place, connection: Connection) -> None:
+def _judge(place: Place, connection: Connection, told_to_end: Sequence[float]) -> None:
     with open_log(place.log_url, place.log_options) as log:
         judging = Judging(log, Judgements(open_database(place.views_url), log.name))
         try:
             done, told_at = 0, 0.0
-            while not connection.poll():  # nothing is ever sent: the other end is closed, or its process has died
+            # nothing is ever sent: the other end is closed, or its process has died
+            while not connection.poll() and not (told_to_end and monotonic() > told_to_end[0] + PARENT):
                 step = judging.step(WAIT)
                 done += step
                 if not step or monotonic() > told_at + TELL_EVERY:

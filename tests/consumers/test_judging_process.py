@@ -130,9 +130,14 @@ def test_what_goes_wrong_there_comes_out_here(told: JudgedLog, url: str, tmp_pat
     assert any("Traceback" in note for note in wrong.value.__notes__)
 
 
-def test_ctrl_c_does_not_end_it_before_its_parent_does(told: JudgedLog, url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_does_not_end_it_before_its_parent_can(
+    told: JudgedLog, url: str, tmp_path: Path, number: signal.Signals
+) -> None:
     with closing(JudgingProcess(Place(told.url, {}, url), NOTHING)) as judging:
         until(lambda: judging.step() > 0)
-        os.kill(judging._process.pid or 0, signal.SIGINT)
+        os.kill(judging._process.pid or 0, number)
         until(lambda: is_settled(judging, told, url))
+        with pytest.raises(JudgingEnded):  # but where the parent does not, it ends by itself
+            until(lambda: judging.step() > 0 and False)
     assert_right(told, url, tmp_path)
