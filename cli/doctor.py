@@ -1,9 +1,10 @@
 """``casetrail doctor``: what is configured, what of it works, and what to do about the rest."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from casetrail.cli.context import format_option, guarded, now, opened_keyring, o
 from casetrail.cli.render import emit
 from casetrail.domain.values import iso
 from casetrail.eventlog.port import Topic
+
+if TYPE_CHECKING:
+    from casetrail.projections.database import Database
 
 COLUMNS = ("check", "result", "detail")
 LITTLE_ROOM = 1 << 30
@@ -92,12 +96,26 @@ def _views(config: Config) -> tuple[bool, str]:
         except ViewMissing as error:
             return not embedded, "none yet; the first query makes them" if embedded else str(error)
         try:
-            views = Views(database, log.name)
-            behind = sum(end - views.next_offset(one) for one, end in log.end_offsets(Topic.EVENTS).items())
+            views, ends = Views(database, log.name), log.end_offsets(Topic.EVENTS)
+            behind = sum(end - views.next_offset(one) for one, end in ends.items())
+            unjudged, judgements = _judgements(database, log.name, ends)
         finally:
             database.close()
     detail = f"{behind} offset(s) behind" + ("; the next query brings them up to date" if embedded and behind else "")
-    return behind > 1000 and not embedded, detail
+    return max(behind, unjudged) > 1000 and not embedded, f"{detail}; {judgements}"
+
+
+def _judgements(database: "Database", log: str, ends: Mapping[int, int]) -> tuple[int, str]:
+    """How many offsets the judgements beside the views are behind, and the same in words."""
+    from casetrail.projections.judgement_queries import judged_up_to, stale
+    from casetrail.projections.judgements import has_judgements
+
+    if not has_judgements(database):
+        return 0, "clocks and findings are not kept beside them"
+    judged = judged_up_to(database, log)
+    behind = sum(end - judged.get(one, 0) for one, end in ends.items())
+    anew = stale(database)
+    return behind, f"clocks and findings {behind} behind" + (f", {anew} to be judged anew" if anew else "")
 
 
 def _spool(config: Config) -> tuple[bool, str]:

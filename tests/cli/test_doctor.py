@@ -3,6 +3,7 @@
 import socket
 import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_bytes
@@ -13,6 +14,8 @@ from casetrail.cli import exits
 from casetrail.cli.main import cli
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
+from casetrail.projections.database import open_database
+from casetrail.projections.stale import CASE, Stale, StaleTable
 from tests.cli.shell import INTAKE, REPORT, SERGEANT, Shell
 
 
@@ -35,6 +38,19 @@ def test_a_log_in_use_is_healthy_also_while_its_views_are_behind(shell: Shell) -
     assert "next query" in rows["views"]["detail"]
     assert "master key" in rows["keyring"]["detail"]
     assert "sgt.archer/supervisor/metro-pd" in rows["configuration"]["detail"]
+
+
+def test_judgements_that_are_behind_or_stale_are_told_and_so_is_where_there_are_none(shell: Shell) -> None:
+    shell.report("C-1")
+    shell.rows("overdue", code=None)
+    with closing(open_database(f"sqlite:{shell.log}.views")) as database:
+        StaleTable(database).note([Stale(CASE, "", "", "C-1")])
+    shell.report("C-2")
+    views = {row["check"]: row["detail"] for row in shell.rows("doctor")}["views"]
+    assert "clocks and findings 1 behind, 1 to be judged anew" in views
+    shell.run("views", "rebuild", "--without-judgements")
+    views = {row["check"]: row["detail"] for row in shell.rows("doctor")}["views"]
+    assert "clocks and findings are not kept" in views
 
 
 def test_no_configuration(tmp_path: Path) -> None:
