@@ -1,9 +1,7 @@
 """The log on Apache Kafka. See ``port.Log`` for what its methods promise."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -11,10 +9,12 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.errors import LogError, LogMissing, LogUnreachable, OffsetGone, WriterFenced
-from casetrail.eventlog.kafka_batches import append_batches, send_batches
+from casetrail.eventlog.kafka_appending import Appends
+from casetrail.eventlog.kafka_batches import send_batches
 from casetrail.eventlog.kafka_client import checked_options, client_options, close_producer, log_errors, translated
-from casetrail.eventlog.kafka_connecting import answered
+from casetrail.eventlog.kafka_connecting import finding_timeout
 from casetrail.eventlog.kafka_group import KafkaGroup
+from casetrail.eventlog.kafka_lookup import Lookups, known_partitions, last_between
 from casetrail.eventlog.kafka_records import read_fast
 from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
 from casetrail.eventlog.port import Appended, Entry, Group, Reader, Record, Topic, Weakness, Writer
@@ -24,8 +24,8 @@ __all__ = ["KafkaLog", "create_topics"]
 SETTLE_TIMEOUT: Final = 60.0
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 COMMIT_TIMEOUT_MS: Final = 15_000
-MANY: Final = 32
-"""Entries that are worth batches of their own; fewer share one with what other threads append at the same time."""
+LOOKUP_TIMEOUT_MS: Final = 30_000
+"""So long a question to the brokers may take, where the configuration has no ``request_timeout_ms``."""
 AHEAD: Final = 4000
 """So many records are taken over from the client at once."""
 LOOK_BACK: Final = (4, 64, 1024, 16_384)
@@ -38,10 +38,9 @@ class KafkaLog:
 
     def __init__(self, bootstrap: str, name: str, partitions: int, options: Mapping[str, Any]) -> None:
         self.bootstrap, self.name, self.partitions, self.options = bootstrap, name, partitions, options
-        self._lock = threading.Lock()
-        self._producer: KafkaProducer | None = None
-        self._lookups: dict[str, KafkaConsumer] = {}
         self._version: tuple[int, ...] | None = None
+        self._appends = Appends(bootstrap, self._append_producer)
+        self._lookups = Lookups(bootstrap, self.consumer, options.get("request_timeout_ms", LOOKUP_TIMEOUT_MS) / 1000)
 
     @classmethod
     def open(cls, bootstrap: str, name: str, options: Mapping[str, object]) -> Self:
@@ -49,7 +48,8 @@ class KafkaLog:
         checked = checked_options(options)
         log = cls(bootstrap, name, 0, checked)
         try:
-            found = log._known_partitions(topic_name(name, Topic.EVENTS))
+            asked = known_partitions(topic_name(name, Topic.EVENTS))
+            found = log._lookups.ask("read_uncommitted", asked, finding_timeout(bootstrap))
         except LogError:
             log.close()
             raise
@@ -58,16 +58,6 @@ class KafkaLog:
             raise LogMissing(f"there is no log '{name}' at {bootstrap}; 'casetrail log init' makes one")
         log.partitions = found
         return log
-
-    def _known_partitions(self, name: str) -> int:
-        """How many partitions the brokers know of a topic; 0 where they know no such topic."""
-
-        def ask() -> int:
-            consumer._cluster.need_all_topic_metadata = False  # where the question has failed, the client leaves it set
-            return len(consumer.partitions_for_topic(name))
-
-        with self._lookup("read_uncommitted") as consumer:
-            return answered(ask, self.bootstrap)
 
     def topic_partitions(self, topic: Topic) -> int:
         """How many partitions a topic has."""
@@ -93,45 +83,25 @@ class KafkaLog:
         read_fast(consumer)
         return consumer
 
-    @contextmanager
-    def _lookup(self, isolation: str) -> Any:
-        """A consumer for single questions, one at a time."""
-        with self._lock, log_errors(self.bootstrap):
-            if isolation not in self._lookups:
-                self._lookups[isolation] = self.consumer(isolation)
-            yield self._lookups[isolation]
-
     # --- appending ---
 
     def append(self, topic: Topic, entries: Sequence[Entry], timeout: float = 30.0) -> list[Appended]:
         partitions = places(entries, self.topic_partitions(topic))
         if any(entry.key is None and entry.value is None for entry in entries):
             raise ValueError("the Kafka client sends no entry that has neither key nor value")
-        until = time.monotonic() + timeout
-        name = topic_name(self.name, topic)
-        with log_errors(self.bootstrap):
-            producer = self._append_producer()
-            if len(entries) >= MANY:
-                return append_batches(producer, name, entries, partitions, timeout)
-            futures = [_send(producer, name, entry, where) for entry, where in zip(entries, partitions, strict=True)]
-            producer.flush(timeout)
-            sent = [future.get(max(0.001, until - time.monotonic())) for future in futures]
-        return [Appended(one.partition, one.offset, one.timestamp) for one in sent]
+        return self._appends.append(topic_name(self.name, topic), entries, partitions, timeout)
 
-    def _append_producer(self) -> KafkaProducer:
-        with self._lock:
-            if self._producer is None:
-                self._producer = KafkaProducer(
-                    acks="all",
-                    enable_idempotence=True,
-                    allow_auto_create_topics=False,
-                    batch_size=131_072,
-                    linger_ms=1,
-                    max_block_ms=1000 * 10,
-                    delivery_timeout_ms=60_000,
-                    **client_options(self.bootstrap, self.options),
-                )
-            return self._producer
+    def _append_producer(self, seconds: float) -> KafkaProducer:
+        return KafkaProducer(
+            acks="all",
+            enable_idempotence=True,
+            allow_auto_create_topics=False,
+            batch_size=131_072,
+            linger_ms=1,
+            max_block_ms=1000 * 10,
+            delivery_timeout_ms=60_000,
+            **{**client_options(self.bootstrap, self.options), "bootstrap_timeout_ms": int(seconds * 1000)},
+        )
 
     def writer(self, partition: int, topic: Topic = Topic.EVENTS) -> Writer:
         return KafkaWriter(self, topic, partition)
@@ -145,12 +115,16 @@ class KafkaLog:
         return [TopicPartition(topic_name(self.name, topic), number) for number in range(self.topic_partitions(topic))]
 
     def start_offsets(self, topic: Topic) -> dict[int, int]:
-        with self._lookup("read_uncommitted") as consumer:
-            return {one.partition: offset for one, offset in consumer.beginning_offsets(self._topic(topic)).items()}
+        return {one.partition: offset for one, offset in self._starts("read_uncommitted", self._topic(topic)).items()}
 
     def end_offsets(self, topic: Topic) -> dict[int, int]:
-        with self._lookup("read_uncommitted") as consumer:
-            return {one.partition: offset for one, offset in consumer.end_offsets(self._topic(topic)).items()}
+        return {one.partition: offset for one, offset in self._ends("read_uncommitted", self._topic(topic)).items()}
+
+    def _starts(self, isolation: str, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return self._lookups.ask(isolation, lambda one, s: one.beginning_offsets(partitions, int(s * 1000)))
+
+    def _ends(self, isolation: str, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return self._lookups.ask(isolation, lambda one, s: one.end_offsets(partitions, int(s * 1000)))
 
     def settle(self, topic: Topic, partition: int) -> int:
         """Wait until no transaction of a partition is open below its high watermark; that watermark.
@@ -159,41 +133,33 @@ class KafkaLog:
         Raises ``LogUnreachable`` where a transaction stays open.
         """
         where = TopicPartition(topic_name(self.name, topic), partition)
-        with self._lookup("read_uncommitted") as consumer:
-            high: int = consumer.end_offsets([where])[where]
+        high = self._ends("read_uncommitted", [where])[where]
         until = time.monotonic() + SETTLE_TIMEOUT
-        while True:
-            with self._lookup("read_committed") as consumer:
-                stable: int = consumer.end_offsets([where])[where]
-            if stable >= high:
-                return high
+        while (stable := self._ends("read_committed", [where])[where]) < high:
             if time.monotonic() > until:
                 raise LogUnreachable(
                     f"{where.topic}, partition {partition}: a transaction has stayed open at offset {stable} for "
                     f"{SETTLE_TIMEOUT:.0f} s; find and abort it with the cluster's tools (kafka-transactions)"
                 )
             time.sleep(0.01)
+        return high
 
     def last(self, topic: Topic, partition: int) -> Record | None:
         high = self.settle(topic, partition)
         where = TopicPartition(topic_name(self.name, topic), partition)
-        with self._lookup("read_committed") as consumer:
-            first: int = consumer.beginning_offsets([where])[where]
-            for back in (*LOOK_BACK, high - first):
-                start = max(first, high - back)
-                found = _read_to(consumer, where, start, high)
-                if found is not None or start == first:
-                    return found
+        first = self._starts("read_committed", [where])[where]
+        for back in (*LOOK_BACK, high - first):
+            start = max(first, high - back)
+            found = self._lookups.ask("read_committed", last_between(where, start, high))
+            if found is not None or start == first:
+                return found
         return None
 
     def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
         where = TopicPartition(topic_name(self.name, topic), partition)
-        with self._lookup("read_committed") as consumer:
-            first: int = consumer.beginning_offsets([where])[where]
-            end: int = consumer.end_offsets([where])[where]
-            if not first <= offset < end:
-                return None
-            found = _read_to(consumer, where, offset, offset + 1)
+        if not self._starts("read_committed", [where])[where] <= offset < self._ends("read_committed", [where])[where]:
+            return None
+        found = self._lookups.ask("read_committed", last_between(where, offset, offset + 1))
         return found if found is not None and found.offset == offset else None
 
     def join(
@@ -209,13 +175,8 @@ class KafkaLog:
         return weaknesses(self.bootstrap, self.name, self.options, starts)
 
     def close(self) -> None:
-        with self._lock:
-            for consumer in self._lookups.values():
-                consumer.close()
-            self._lookups.clear()
-            if self._producer is not None:
-                close_producer(self._producer, 5)
-                self._producer = None
+        self._lookups.close()
+        self._appends.close(5)
 
     def __enter__(self) -> Self:
         return self
@@ -317,8 +278,12 @@ class KafkaWriter:
                 max_block_ms=30_000,
                 **{**client_options(log.bootstrap, log.options), "retry_backoff_ms": 1},
             )
-            self._producer.init_transactions()
-        log.settle(topic, partition)
+            try:
+                self._producer.init_transactions()
+                log.settle(topic, partition)
+            except (KafkaError, LogError):
+                self.close()  # else it would fence, some time, whoever comes after it
+                raise
 
     def append(self, entries: Sequence[Entry]) -> None:
         try:
@@ -343,26 +308,3 @@ class KafkaWriter:
 
     def close(self) -> None:
         close_producer(self._producer, 0)
-
-
-def _send(producer: KafkaProducer, topic: str, entry: Entry, partition: int) -> Any:
-    headers = list(entry.headers) or None
-    return producer.send(topic, value=entry.value, key=entry.key, headers=headers, partition=partition)
-
-
-def _read_to(consumer: KafkaConsumer, where: TopicPartition, start: int, end: int) -> Record | None:
-    """The last record with an offset of at least ``start`` and less than ``end``."""
-    consumer.assign([where])
-    consumer.seek(where, start)
-    last: Record | None = None
-    until = time.monotonic() + SETTLE_TIMEOUT
-    while consumer.position(where) < end:
-        for records in consumer.poll(timeout_ms=100).values():
-            for one in records:
-                if one.offset < end:
-                    last = one
-            if records and records[-1].offset >= end:
-                return last
-        if time.monotonic() > until:
-            raise LogUnreachable(f"{where.topic}, partition {where.partition}: no records came; check the brokers")
-    return last

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import IllegalStateError
+from kafka.errors import IllegalStateError, KafkaTimeoutError
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
 
@@ -60,11 +60,28 @@ def append_batches(
         (numbers, send_batches(producer, topic, partition, [entries[number] for number in numbers]))
         for partition, numbers in by_partition.items()
     ]
-    producer.flush(timeout)
+    flush(producer, timeout)
     found: dict[int, Appended] = {}
     for numbers, batches in sent:
         found.update(zip(numbers, (one for batch in batches for one in batch.appended()), strict=True))
     return [found[number] for number in range(len(entries))]
+
+
+def flush(producer: KafkaProducer, timeout: float) -> None:
+    """Wait until all that was handed over has its answer. The client's own waits so long for each batch.
+
+    Raises ``KafkaTimeoutError`` where that takes more than ``timeout`` seconds.
+    """
+    until = time.monotonic() + timeout
+    accumulator = producer._accumulator
+    accumulator.begin_flush()
+    producer._sender.wakeup()
+    try:
+        for batch in accumulator._incomplete.all():
+            if not batch.produce_future.wait(max(0.0, until - time.monotonic())):
+                raise KafkaTimeoutError(f"not everything was acknowledged in {timeout:.0f} s")
+    finally:
+        accumulator._flushes_in_progress.decrement()
 
 
 def send_batches(producer: KafkaProducer, topic: str, partition: int, entries: Sequence[Entry]) -> list[Batch]:

@@ -6,7 +6,9 @@ What carries records goes through librdkafka: readers, groups, appending, writer
 settings of topics) are asked with kafka-python, as by ``KafkaLog``. Both pass the same conformance kit.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.kafka import WRITERS, KafkaLog
@@ -19,7 +21,10 @@ from casetrail.eventlog.port import Appended, Entry, Group, Reader, Topic, Write
 class FastKafkaLog(KafkaLog):
     """A log whose topics are on a Kafka cluster, read and written through librdkafka."""
 
-    _appender: Appender | None = None
+    def __init__(self, bootstrap: str, name: str, partitions: int, options: Mapping[str, Any]) -> None:
+        super().__init__(bootstrap, name, partitions, options)
+        self._lock = threading.Lock()
+        self._appender: Appender | None = None
 
     def append(self, topic: Topic, entries: Sequence[Entry], timeout: float = 30.0) -> list[Appended]:
         partitions = places(entries, self.topic_partitions(topic))
