@@ -100,18 +100,20 @@ class OwnedPartition:
         Raises ``WriterFenced`` or ``LogUnreachable``: then what is in memory may be ahead of the log, and this
         partition must be opened again.
         """
+        log, partitions, cache, partition = self.log.name, self.log.partitions, self.store.cache, self.partition
         pending = [record for record in records if record.offset >= self.next_action]
-        owners = [case_of(record, self.log.partitions) for record in pending]
-        self.store.cache.prepare(owners)
+        owners = [case_of(record, partitions) for record in pending]
+        cache.prepare(owners)
         entries = []
         for record, case_id in zip(pending, owners, strict=True):
-            value = answer(self.store.cache.history(case_id), record, self.log.name, self.log.partitions)
-            entries.append(Entry(case_id.encode(), value, self.partition, _passed_through(record)))
+            value = answer(cache.history(case_id), record, log, partitions)
+            headers = _passed_through(record) if record.headers else ()
+            entries.append(Entry(case_id.encode(), value, partition, headers))
         if entries:
             self.writer.append(entries)
             self.next_action = pending[-1].offset + 1
             for case_id in owners:
-                self.store.cache.changed(case_id, self.partition)
+                cache.changed(case_id, partition)
         return len(entries)
 
     def last_position(self) -> Position:

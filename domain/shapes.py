@@ -175,7 +175,8 @@ def check_shape(action: Action) -> None:
 
 
 def _check_ids(part: Any) -> None:
-    ids, nested = _checked_fields(type(part))
+    kind: Any = type(part)
+    ids, nested = _checked_fields(kind)
     for name in ids:
         value = getattr(part, name)
         if value is not None and not is_id(value):

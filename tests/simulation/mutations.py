@@ -119,8 +119,8 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the recorder decides by a clock of its own", OwnedPartition, "record",
-        "self.store.cache.history(case_id), record,",
-        "self.store.cache.history(case_id), record._replace(appended_at=record.appended_at + 1),",
+        "cache.history(case_id), record,",
+        "cache.history(case_id), record._replace(appended_at=record.appended_at + 1),",
         (Invariant.REPLAY,), FEW,
     ),
     Mutation(
