@@ -53,6 +53,9 @@ MARKS_OF_SIX: Final = sum(0x80 << 7 * place for place in range(5))
 MARKS_OF_EIGHT: Final = sum(0x80 << 7 * place for place in range(7))
 """What the marks of all bytes but the last add up to: each says that another byte follows."""
 
+LONG_OR_NEGATIVE: Final = 0x81
+"""Bits of a number's first byte: another one follows, or it is negative."""
+
 SMALL: Final = 2048
 KNOWN: Final = tuple(_written(number) for number in range(SMALL))
 """The numbers that come most."""
@@ -123,8 +126,9 @@ def read_micros(data: bytes, at: int) -> tuple[int, int]:
 
 def read_text(data: bytes, at: int) -> tuple[str, int]:
     """The string at position ``at``, and the position after it. Raises ``NotAvro``."""
-    if at < len(data) and data[at] < 0x80 and not data[at] & 1:  # most texts are short
-        length, at = data[at] >> 1, at + 1
+    if at < len(data) and not (length := data[at]) & LONG_OR_NEGATIVE:  # most texts are short
+        at += 1
+        length >>= 1
     else:
         length, at = read_long(data, at)
     end = at + length

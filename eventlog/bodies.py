@@ -20,7 +20,7 @@ from casetrail.domain.actions import Body
 from casetrail.domain.kinds import KIND_BY_NAME
 from casetrail.domain.shapes import field_types, item_of, marks, optional, to_plain
 from casetrail.domain.values import EPOCH, Fixed
-from casetrail.eventlog.binary import PRESENT, NotAvro, long_bytes, read_long, read_micros, text_bytes
+from casetrail.eventlog.binary import LONG_OR_NEGATIVE, PRESENT, NotAvro, long_bytes, read_long, read_micros, text_bytes
 from casetrail.eventlog.schemas import current_ids, parsed, published, schema_id
 
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -246,7 +246,7 @@ def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
     size = data[at]
-    if size & 0x81:
+    if size & LONG_OR_NEGATIVE:
         size, at = _size(data, at)
     else:  # most texts are short; whoever reads beyond the end does not end there
         size, at = size >> 1, at + 1
