@@ -99,10 +99,10 @@ class Table(NamedTuple):
             where = f" WHERE {condition}" if condition else ""
             yield f"CREATE INDEX {name} ON {self.name} ({columns}){where}"
 
-    def insert(self) -> str:
-        """The statement that writes a new row."""
-        marks = ", ".join("?" * len(self.columns))
-        return f"INSERT INTO {self.name} VALUES ({marks})"  # noqa: S608  (a fixed name)
+    def insert(self, rows: int = 1) -> str:
+        """The statement that writes new rows, so many at once."""
+        marks = f"({', '.join('?' * len(self.columns))})"
+        return f"INSERT INTO {self.name} VALUES {', '.join([marks] * rows)}"  # noqa: S608  (a fixed name)
 
     def upsert(self) -> str:
         """The statement that writes a row, whether it is there or not."""
