@@ -34,10 +34,13 @@ def dump_case(case: Case) -> str:
     ids = [NO_ID] * case.version
     for action_id, number in case.numbers.items():
         ids[number - 1] = action_id
-    facts = {}
+    facts: dict[str, Any] = {}
     for name, value in vars(case.facts).items():
-        default = DEFAULTS[name]
-        if value is not default and value is not None and value != default:
+        if value is None or value is (default := DEFAULTS[name]):
+            continue
+        if type(value) is datetime:  # most facts are moments, which no fact is by default
+            facts[name] = (value - EPOCH) // MICROSECOND
+        elif value != default:
             facts[name] = value if type(value) in PLAIN else _plain(value)
     return ENCODE(
         {
