@@ -20,11 +20,23 @@ CLOCK: Final = Table(
         *columns("steps"),
     ),
     ("case_id", "number"),
-    (
-        ("clock_owed", "due_at, case_id, clock, owed_by, unit, agency", "ended_at IS NULL"),
-        ("clock_of_case", "case_id, due_at, clock, number, ended_at", "ended_at IS NULL"),  # all of it: no row is read
-    ),
+    (("clock_owed", "due_at, case_id, clock, owed_by, unit, agency", "ended_at IS NULL"),),
 )  # fmt: skip
+OWING: Final = Table(
+    "owing",
+    (
+        *columns("case_id", "status"),
+        *columns("is_open", type="BIGINT"),
+        *columns("holder", "unit", "agency", "due", "owed_by"),
+        *columns("due_at", type="BIGINT"),
+    ),
+    ("case_id",),
+    (
+        ("owing_by_holder", "holder, unit, agency, status, due_at, is_open", "is_open = 1"),
+        ("owing_by_due", "due_at, case_id", ""),
+    ),
+)
+"""The cases that are open or owe something, and what is due first in each: by it they are listed and counted."""
 FINDING: Final = Table(
     "finding",
     (
@@ -106,6 +118,7 @@ JUDGEMENT_FORM: Final = "4"
 
 JUDGEMENT_TABLES: Final[Sequence[Table]] = (
     CLOCK,
+    OWING,
     FINDING,
     COUNTED,
     TOKEN,
@@ -117,6 +130,6 @@ JUDGEMENT_TABLES: Final[Sequence[Table]] = (
     JUDGED,
     JUDGED_FORM,
 )
-JUDGEMENT_BULK: Final[Sequence[Table]] = (CLOCK, FINDING, COUNTED, TOKEN, TRACE, ANSWERED)
-OF_CASES: Final[Sequence[Table]] = (CLOCK, COUNTED, TOKEN, TRACE, ANSWERED)
+JUDGEMENT_BULK: Final[Sequence[Table]] = (CLOCK, FINDING, COUNTED, TOKEN, TRACE, ANSWERED, OWING)
+OF_CASES: Final[Sequence[Table]] = (CLOCK, OWING, COUNTED, TOKEN, TRACE, ANSWERED)
 """Those whose rows belong to one case each, by ``case_id``; its findings belong to it by their subject."""

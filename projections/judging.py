@@ -46,13 +46,14 @@ class CaseRows(NamedTuple):
     tokens: list[Row]
     traces: list[Row]
     answered: list[Row]
+    owing: list[Row]
     case: Case
     """The case itself, folded."""
 
     @property
     def by_table(self) -> tuple[list[Row], ...]:
         """The rows of each table, in the order of ``JUDGEMENT_BULK``."""
-        return self.clocks, self.findings, self.counted, self.tokens, self.traces, self.answered
+        return self.clocks, self.findings, self.counted, self.tokens, self.traces, self.answered, self.owing
 
 
 class CaseJudge:
@@ -68,13 +69,15 @@ class CaseJudge:
         history, runs = History.with_clocks(case_id, events, policies, END, left)
         agency = history.case.facts.agency
         trace = self.judge.trace(history)
+        clocks = judged(runs, END)
         return CaseRows(
-            [clock_row(runs, clock, number) for number, clock in enumerate(judged(runs, END), 1)],
+            [clock_row(runs, clock, number) for number, clock in enumerate(clocks, 1)],
             [finding_row(one, agency) for one in self.judge.case(history, END, runs=runs)],
             [counted_row(case_id, agency, one) for one in counted(history, self.judge.late(agency))],
             [] if trace is None else [(token_of(*token), micros(trace.known_at), case_id) for token in trace.tokens],
             [] if trace is None else [trace_row(trace)],
             answered_rows(history),
+            owing_rows(history.case, clocks),
             history.case,
         )
 
@@ -94,6 +97,21 @@ def clock_row(runs: Runs, clock: Clock, number: int) -> Row:
         case_id, number, rule.name, subject, facts.agency, facts.unit, owed_by, (started_at - EPOCH) // MICROSECOND,
         started_by, (due_at - EPOCH) // MICROSECOND, ended, ended_by, int(state in MET), paused_from, paused_until, steps,
     )  # fmt: skip
+
+
+def owing_rows(case: Case, clocks: Iterable[Clock]) -> list[Row]:
+    """The row of a case that is open or owes something; of the runs that have not ended, the first is due next."""
+    owed = (clock for clock in clocks if clock.is_owed)
+    due = min(owed, key=lambda clock: (clock.due_at, clock.name), default=None)
+    if due is None and not case.is_open:
+        return []
+    facts = case.facts
+    return [
+        (
+            case.id, case.status.value, int(case.is_open), facts.holder, facts.unit, facts.agency,
+            due and due.name, due and due.owed_by, micros(due and due.due_at),
+        )
+    ]  # fmt: skip
 
 
 @cache

@@ -11,34 +11,34 @@ from typing import Final, NamedTuple
 from casetrail.projections.database import Database
 from casetrail.projections.judgement_tables import CLOCK
 
-OF_CASE: Final = "clock.case_id = case_status.case_id AND clock.ended_at IS NULL"
-FIRST: Final = f"(SELECT number FROM clock WHERE {OF_CASE} ORDER BY due_at, clock.clock, number LIMIT 1)"  # noqa: S608
-FIRST_AT: Final = f"(SELECT min(clock.due_at) FROM clock WHERE {OF_CASE})"  # noqa: S608  (fixed names)
-NONE_BEFORE: Final = """NOT EXISTS (SELECT 1 FROM clock AS other
-WHERE other.case_id = clock.case_id AND other.ended_at IS NULL AND other.due_at < clock.due_at)"""
 MANY: Final = 50_000
-"""From so many runs of clocks on, their cases are no longer looked up one by one: cases are gone through until enough fit."""
+"""From so many cases on, they are no longer looked up one by one: all are gone through until enough fit."""
 FIRST_CASES: Final = 5_000
 """So many cases are tried where those are asked for that come first by what is due: mostly enough of them fit."""
 
 
 class NextDue(NamedTuple):
-    """Where what is due next is found: the tables, the columns of what the tables of cases have not, and its time alone."""
+    """Where what is due next is found: the tables, the columns of what the tables of cases have not, and its time alone.
+
+    ``held``: the table in which open cases are counted by who holds them.
+    """
 
     tables: str
     columns: Mapping[str, str]
     at: str
+    held: str
 
     def selected(self, *names: str) -> str:
         """Fields of cases, for a statement."""
         return ", ".join(self.columns.get(name, f"case_status.{name}") for name in names)
 
 
-BY_USUAL_LIMITS: Final = NextDue("case_status", {}, "case_status.due_at")
+BY_USUAL_LIMITS: Final = NextDue("case_status", {}, "case_status.due_at", "case_status")
 BY_CLOCKS: Final = NextDue(
-    f"case_status LEFT JOIN clock AS owed ON owed.case_id = case_status.case_id AND owed.number = {FIRST}",
-    {"due": "owed.clock", "owed_by": "owed.owed_by", "due_at": "owed.due_at"},
-    FIRST_AT,
+    "case_status LEFT JOIN owing ON owing.case_id = case_status.case_id",
+    {"due": "owing.due", "owed_by": "owing.owed_by", "due_at": "owing.due_at"},
+    "(SELECT owing.due_at FROM owing WHERE owing.case_id = case_status.case_id)",
+    "owing",
 )
 
 
@@ -54,17 +54,13 @@ def next_due(database: Database) -> NextDue:
 
 def cases_overdue(database: Database, at: int) -> str | None:
     """A query for the cases in which something was due before ``?``, which is ``at``; None where they are too many."""
-    where = "ended_at IS NULL AND due_at < ?"
     ((count,),) = database.rows(
-        f"SELECT count(*) FROM (SELECT 1 AS one FROM clock WHERE {where} LIMIT {MANY}) AS found", (at,)  # noqa: S608
+        f"SELECT count(*) FROM (SELECT 1 AS one FROM owing WHERE due_at < ? LIMIT {MANY}) AS found", (at,)  # noqa: S608
     )  # fmt: skip
-    return f"SELECT case_id FROM clock WHERE {where}" if count < MANY else None  # noqa: S608
+    return "SELECT case_id FROM owing WHERE due_at < ?" if count < MANY else None
 
 
 def cases_first(descending: bool) -> str:
     """A query for the cases that come first by when something is due next, the latest first where that is asked for."""
     order = "due_at DESC" if descending else "due_at"
-    return (
-        f"SELECT case_id FROM clock WHERE ended_at IS NULL AND {NONE_BEFORE} "  # noqa: S608  (fixed names)
-        f"ORDER BY {order}, case_id LIMIT {FIRST_CASES}"
-    )
+    return f"SELECT case_id FROM owing WHERE due_at IS NOT NULL ORDER BY {order}, case_id LIMIT {FIRST_CASES}"  # noqa: S608

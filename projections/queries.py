@@ -199,12 +199,12 @@ def holds(database: Database, by: str, now: datetime) -> Answer:
     if by not in HELD_BY:
         raise ValueError(f"held by one of {', '.join(HELD_BY)}")
     names = (by, "open_cases", "suspended", "overdue", "next_due_at")
-    at = next_due(database).at
+    held = next_due(database).held
     groups = (  # in the order of their index, so that nothing is sorted but the groups
         f"SELECT {', '.join(HELD_BY)}, count(*) AS open_cases, "  # noqa: S608  (fixed names)
         "sum(CASE WHEN status = 'suspended' THEN 1 ELSE 0 END) AS suspended, "
-        f"sum(CASE WHEN {at} < ? THEN 1 ELSE 0 END) AS overdue, min({at}) AS next_due_at "
-        f"FROM case_status WHERE is_open = 1 GROUP BY {', '.join(HELD_BY)}"
+        "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END) AS overdue, min(due_at) AS next_due_at "
+        f"FROM {held} WHERE is_open = 1 GROUP BY {', '.join(HELD_BY)}"
     )
     rows = database.rows(
         f"SELECT {by}, {', '.join(f'CAST(sum({name}) AS BIGINT)' for name in names[1:4])}, min(next_due_at) "  # noqa: S608

@@ -140,7 +140,7 @@ CASE_STATUS: Final = Table(
             "case_id",
             "",
         ),
-        ("case_by_holder", "holder, unit, agency, status, due_at, case_id, is_open", "is_open = 1"),
+        ("case_by_holder", "holder, unit, agency, status, due_at, is_open", "is_open = 1"),
     ),
 )
 TIMELINE: Final = Table("timeline", TIMELINE_COLUMNS, ("case_id", "number"))
