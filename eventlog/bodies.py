@@ -187,9 +187,13 @@ def _array(inner: Read) -> Read:
     """All items are in one block, or there are none."""
 
     def read(data: bytes, at: int) -> tuple[Any, int]:
-        if not data[at]:
+        count = data[at]
+        if not count:
             return (), at + 1
-        count, at = _size(data, at)
+        if count & LONG_OR_NEGATIVE:
+            count, at = _size(data, at)
+        else:
+            count, at = count >> 1, at + 1
         items = []
         for _ in range(count):
             item, at = inner(data, at)
@@ -240,7 +244,11 @@ def _size(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    size, at = _size(data, at)
+    size = data[at]
+    if size >= 0x80 and 0 < (second := data[at + 1]) < 0x80 and not size & 1:  # ciphertexts have some hundred bytes
+        size, at = (size & 0x7F | second << 7) >> 1, at + 2
+    else:
+        size, at = _size(data, at)
     return data[at : at + size], at + size
 
 
