@@ -105,12 +105,16 @@ def batch_records(batch: Any, partition: int) -> list[Record]:
 
 
 def _records(batch: Any, data: bytes, partition: int) -> tuple[list[Record], int]:
-    """The records in a batch's data, and where they end. Numbers are mostly of one byte: those are read without a call."""
+    """The records in a batch's data, and where they end. Most numbers are short: those are read without a call."""
     at, base, first, fixed = batch._pos, batch.base_offset, batch.first_timestamp, batch.timestamp_type
     newest, made = batch.max_timestamp, record_of
     found: list[Record] = []
     for _ in range(batch.records_count):
-        length, at = varint(data, at)
+        byte, second = data[at], data[at + 1]
+        if byte >= 0x80 > second:
+            length, at = (byte & 0x7F | second << 7) >> 1 ^ -(byte & 1), at + 2
+        else:
+            length, at = varint(data, at)
         end = at + length
         at += 1  # one byte of attributes, which are not used
         byte = data[at]
@@ -131,14 +135,14 @@ def _records(batch: Any, data: bytes, partition: int) -> tuple[list[Record], int
         key = value = None
         if size >= 0:
             key, at = data[at : at + size], at + size
-        size, at = varint(data, at)
+        byte, second = data[at], data[at + 1]
+        if byte >= 0x80 > second:
+            size, at = (byte & 0x7F | second << 7) >> 1 ^ -(byte & 1), at + 2
+        else:
+            size, at = varint(data, at)
         if size >= 0:
             value, at = data[at : at + size], at + size
-        headers: tuple[tuple[str, bytes], ...] = ()
-        if data[at]:
-            headers, at = _headers(data, at)
-        else:
-            at += 1
+        headers, at = _headers(data, at) if data[at] else ((), at + 1)
         if at != end:
             raise CorruptRecordError(f"a record at offset {base + offset} has not the length that it says")
         found.append(made((partition, base + offset, newest if fixed else first + delta, key, value, headers)))
