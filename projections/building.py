@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,7 +19,7 @@ from casetrail.eventlog.crew import Told
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.outcome import History, follow, follows
-from casetrail.eventlog.port import Topic
+from casetrail.eventlog.port import Record, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections.database import Database
 from casetrail.projections.judgement_tables import JUDGEMENT_BULK
@@ -30,6 +32,8 @@ from casetrail.projections.tables import CASE_STATUS, PARTNER_LEDGER, REFERRALS,
 from casetrail.projections.targets import Part, part_database
 
 REGISTRY_KEY: Final = REGISTRY.encode()
+OFFSET: Final = itemgetter(Record._fields.index("offset"))
+KEY: Final = itemgetter(Record._fields.index("key"))
 
 
 class Share(NamedTuple):
@@ -76,14 +80,18 @@ def set_aside(share: Share, told: Told) -> SetAside:
     """Read the events of some partitions up to their ends, no further, and set them aside by case."""
     spill = Spill(share.directory, share.name, sum(share.ends.values()))
     registry: list[bytes] = []
+    nearest = min(share.ends.values(), default=0)
     with (
         open_log(share.log_url, share.log_options) as log,
         log.reader(Topic.EVENTS, dict.fromkeys(share.ends, 0)) as reader,
     ):
         for batch in batches(reader, share.ends):
-            records = [record for record in batch if record.offset < share.ends[record.partition]]
+            records = batch
+            if max(map(OFFSET, batch)) >= nearest:
+                records = [record for record in batch if record.offset < share.ends[record.partition]]
             spill.add(records)
-            registry += [record.value or b"" for record in records if record.key == REGISTRY_KEY]
+            if REGISTRY_KEY in map(KEY, records):
+                registry += [record.value or b"" for record in records if record.key == REGISTRY_KEY]
             told(len(records))
     return SetAside(spill.close(), dict(share.ends), registry)
 
@@ -112,10 +120,10 @@ def _fold_file(path: Path, database: Database, built: Built, told: Told, judge: 
         database.load(CASE_STATUS, (case_row(history, partition) for partition, history in cases.values()))
         database.load(REFERRALS, (row for _, history in cases.values() for row in referral_rows(history.case)))
         database.load(PARTNER_LEDGER, (row for _, history in cases.values() for row in ledger_rows(history.case)))
+    built.intake.update(chain.from_iterable(intake_measures(history.case) for _, history in cases.values()))
     folded = 0
     for partition, history in cases.values():
-        built.intake.update(intake_measures(history.case))
-        for outcome, count in outcomes_of(history.case).items():
+        for outcome, count in outcomes_of(history.case):
             built.outcomes[partition, outcome] += count
         folded += history.case.version
     built.events += folded

@@ -3,7 +3,6 @@
 Times in the views are microseconds since 1970-01-01T00:00:00Z, so SQLite and PostgreSQL hold the same numbers.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -54,7 +53,7 @@ def timeline_row(record: Record, event: Event) -> Row:
     """The row of an event in ``timeline``: the stored bytes themselves, and what finds them."""
     return (
         event.case_id, event.number, record.partition, record.offset, type(event.body).__name__,
-        micros(event.recorded_at), record.value,
+        (event.recorded_at - EPOCH) // MICROSECOND, record.value,
     )  # fmt: skip
 
 
@@ -91,6 +90,8 @@ def outcome_of(event: Event) -> str:
     return UNACCEPTED.get(type(event.body).__name__, "accepted")
 
 
-def outcomes_of(case: Case) -> Counter[str]:
-    """How many of a case's events have which outcome."""
-    return Counter([UNACCEPTED.get(kind, "accepted") for kind in case.kinds])
+def outcomes_of(case: Case) -> list[tuple[str, int]]:
+    """How many of a case's events have which outcome; none that no event has."""
+    refused = [(outcome, count) for kind, outcome in UNACCEPTED.items() if (count := case.kinds.count(kind))]
+    accepted = len(case.kinds) - sum(count for _, count in refused)
+    return [*refused, ("accepted", accepted)] if accepted else refused
