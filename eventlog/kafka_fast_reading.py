@@ -51,7 +51,7 @@ class Cursor:
             if self._failure is not None:
                 raise self._failure
             try:
-                messages = self.consumer.consume(most, 0) or self.consumer.consume(1, max(0.0, until - monotonic()))
+                messages = self.consumer.consume(most, 0) or self._first(until, most)
             except KafkaException as error:  # what ends the client for good
                 self._fail(error.args[0])
                 continue
@@ -59,6 +59,13 @@ class Cursor:
             found = self._records(messages)
             if found or sum(self.positions.values()) != before or (self._failure is None and monotonic() >= until):
                 return found
+
+    def _first(self, until: float, most: int) -> list[Message]:
+        """Wait for a message, and take what has come with it: a recorder makes one transaction of it, not two."""
+        messages = self.consumer.consume(1, max(0.0, until - monotonic()))
+        if messages and most > 1:
+            messages += self.consumer.consume(most - 1, 0)
+        return messages
 
     def _records(self, messages: Iterable[Message]) -> list[Record]:
         found, positions, made = [], self.positions, record_of

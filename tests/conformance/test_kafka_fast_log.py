@@ -1,6 +1,7 @@
 """The log on Kafka through librdkafka passes the kit against a real broker; and which client is taken, and when."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 import pytest
@@ -26,6 +27,13 @@ class TestFastKafkaLog(KafkaKit):
 
     def test_the_client_is_the_one_that_was_asked_for(self, log: FastKafkaLog) -> None:
         assert type(log) is FastKafkaLog
+
+    def test_whoever_waits_is_given_all_that_came_together(self, log: FastKafkaLog) -> None:
+        entries = [Entry(b"k", str(number).encode()) for number in range(50)]
+        with log.reader(Topic.EVENTS, {0: 0}) as reader, ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(lambda: next(found for _ in range(100) if (found := reader.poll(1.0))))
+            log.writer(0).append(entries)
+            assert [one.value for one in waiting.result()] == [entry.value for entry in entries]
 
     def test_a_broker_that_does_not_answer_costs_the_writer_and_nothing_else(
         self, log: FastKafkaLog, kafka: Broker, monkeypatch: pytest.MonkeyPatch
