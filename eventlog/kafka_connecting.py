@@ -106,7 +106,10 @@ class _Connections(KafkaConnectionManager):  # type: ignore[misc]
         """See whether brokers that owe an answer are there."""
         if self.closed:
             return
-        for conn in list(self._conns.values()):
+        conns = list(self._conns.values())
+        if self.bootstrapped and any(conn.initializing for conn in conns):
+            self.cluster.request_update()  # whoever leads in its place may be known before it lets anybody in
+        for conn in conns:
             if conn.connected and conn.in_flight_requests and conn not in self._asked and self._is_slow(conn):
                 self._asked.add(conn)
                 self._net.call_soon(self._leave_where_hanging(conn))
@@ -152,9 +155,12 @@ class SteadyClient(KafkaNetClient):  # type: ignore[misc]
         super().__init__(net, _Connections(net, **configs))
 
     def await_ready(self, node_id: Any, timeout_ms: float = 30_000) -> bool:
-        """Whether a broker can be asked, waiting for that. (The client's own raises, and its caller then forgets the question.)"""
+        """Whether a broker can be asked, after a second at most: then another may be the one to be asked.
+
+        The client's own raises where it cannot, and its caller then forgets the question.
+        """
         try:
-            return bool(super().await_ready(node_id, timeout_ms))
+            return bool(super().await_ready(node_id, min(timeout_ms, LOOK_EVERY * 1000)))
         except KafkaConnectionError:
             self._net.poll(timeout_ms=PAUSE * 1000, future=Future())
             return False

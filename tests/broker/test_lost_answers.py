@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.producer.transaction_manager import ProducerIdAndEpoch, TransactionState
 
 from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.kafka import KafkaLog
@@ -114,16 +115,17 @@ def test_a_producer_that_has_given_up_is_replaced(log: KafkaLog, how: str) -> No
     assert record is not None and record.value == b"after"
 
 
-def test_a_producer_that_gets_no_id_in_time_is_replaced(
-    log: KafkaLog, network: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_producer_that_gets_no_id_in_time_is_replaced(log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     make = log._append_producer
 
     def making(seconds: float) -> Any:
         made.append(make(seconds))
-        if len(made) == 1:  # its question for an id goes out, and no answer comes
-            made[0]._transaction_manager.set_producer_id_and_epoch = lambda _: None
+        if len(made) == 1:  # the answer to its question for an id never comes
+            transactions = made[0]._transaction_manager
+            transactions._transition_to = transactions.set_producer_id_and_epoch = lambda *_: None
+            transactions._current_state = TransactionState.INITIALIZING
+            transactions.producer_id_and_epoch = ProducerIdAndEpoch(-1, -1)
         return made[-1]
 
     monkeypatch.setattr(log._appends, "_make", making)
