@@ -90,7 +90,11 @@ class Event(NamedTuple):
 
     def recorded(self) -> Recorded:
         """The same as an event of the ``Case`` aggregate, to fold it."""
-        return Recorded(self.case_id, self.number, self.recorded_at, self.action(), self.body)
+        made = object.__new__(Recorded)  # as an action is
+        fields = made.__dict__
+        fields["originator_id"], fields["originator_version"] = self.case_id, self.number
+        fields["timestamp"], fields["action"], fields["body"] = self.recorded_at, self.action(), self.body
+        return made
 
 
 event_of: Final[Callable[[tuple[object, ...]], Event]] = partial(tuple.__new__, Event)
