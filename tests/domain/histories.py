@@ -1,12 +1,12 @@
 """Values, actions and whole histories for property tests, made from the types of the fields themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from operator import add
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -22,6 +22,14 @@ from tests.actions import HAPPENED
 
 CASE_ID = "C-1"
 LAST_RECORDED = HAPPENED + timedelta(days=200)
+
+
+Makes = TypeVar("Makes", bound=Callable[..., Any])
+
+
+def once(makes: Makes) -> Makes:
+    """The same function, which makes the same strategy once only: that takes longer than to draw from it."""
+    return cast(Makes, cache(makes))
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Values:
         plain = {bool: st.booleans(), int: self.numbers, bytes: st.binary(max_size=64), datetime: self.moments}
         return plain[hint]
 
-    @cache  # noqa: B019 (two of them, which live as long as the process): making a strategy takes longer than drawing from it
+    @once
     def made(self, kind: Any) -> SearchStrategy[Any]:
         """Instances of a dataclass."""
         return st.builds(kind, **{name: self.of(hint) for name, hint in field_types(kind)})
@@ -82,7 +90,7 @@ NARROW = Values(
 """Few values, so that actions refer to each other's people, referrals and events."""
 
 
-@cache
+@once
 def actions(values: Values, kind: type[Body]) -> SearchStrategy[Action]:
     """Any action of one kind."""
     return st.builds(
@@ -96,7 +104,7 @@ def actions(values: Values, kind: type[Body]) -> SearchStrategy[Action]:
     )
 
 
-@cache
+@once
 @st.composite
 def likely_action(draw: st.DrawFn, kind: type[Body], imported: bool) -> Action:
     """An action in a role that may have it recorded."""

@@ -1,7 +1,6 @@
 """Actions and events of every kind, for the tests of their bytes: fixed ones, and any that the types allow."""
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -68,7 +67,7 @@ from casetrail.domain.shapes import to_plain
 from casetrail.domain.suspension import Resumed, Suspended
 from casetrail.domain.values import at_millis
 from casetrail.eventlog.codec import Event
-from tests.domain.histories import WIDE
+from tests.domain.histories import WIDE, once
 
 THEN = datetime(2026, 3, 2, 9, 15, 30, 123456, tzinfo=UTC)
 ACTOR = Actor("det.01", "metro-pd", Role.INVESTIGATOR)
@@ -172,7 +171,7 @@ def example_event(body: Body) -> Event:
     )
 
 
-@cache
+@once
 def events(kind: type[Body]) -> SearchStrategy[Event]:
     """Any event of one kind."""
     return st.builds(
