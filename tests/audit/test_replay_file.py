@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from casetrail.audit.replaying.cases import copy_of, take_in
 from casetrail.audit.replaying.findings import Kind
-from casetrail.domain.actions import ActionRejected, Actor
+from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.codes import ConcernAnswer, Role, Step
 from casetrail.domain.concern import ConcernAnswered
 from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.memory import dump_case
 from casetrail.domain.values import MILLISECOND
 from casetrail.eventlog.codec import Event, encode_event
 from casetrail.eventlog.opening import open_log
@@ -20,6 +21,7 @@ from casetrail.eventlog.outcome import History
 from casetrail.eventlog.port import Entry, Record, Topic
 from tests.actions import INTAKE, OTHER_SERGEANT
 from tests.audit.replaying import File, cases, findings_in, found, make_log, verdicts_on
+from tests.domain.histories import played, submissions
 
 REFUSED = ActionRejected("Assigned", "role-may-not")
 
@@ -214,6 +216,19 @@ def test_an_invented_event_that_fits_no_case_does_not_stop_the_replay(file: File
     take_in(history, file.event(24), file.value(24))
     assert (history.case.version, history.case.kinds) == (1, ["ConcernAnswered"])
     assert copy_of(history) == history
+
+
+@settings(max_examples=40, deadline=None)
+@given(submissions())
+def test_a_copy_of_a_history_is_the_same_and_stays_what_it_was_when_the_other_goes_on(actions: list[Action]) -> None:
+    copies = []
+    for case in played(actions):
+        history = History(case, bytes(32))
+        made = copy_of(history)
+        assert made == history and vars(made.case).keys() == vars(case).keys()
+        copies.append((made, dump_case(case)))
+    for made, text in copies:
+        assert dump_case(made.case) == text
 
 
 def test_a_record_that_is_no_event_is_found_with_the_action_that_it_should_answer(file: File) -> None:
