@@ -9,6 +9,7 @@ end of a TLS handshake it waits for ever; and the step of a transaction whose co
 the commit is never answered.
 """
 
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -153,6 +154,19 @@ class SteadyClient(KafkaNetClient):  # type: ignore[misc]
     def __init__(self, **configs: Any) -> None:
         net = NetworkSelector(**configs)
         super().__init__(net, _Connections(net, **configs))
+        self._turn = secrets.randbelow(1000)
+
+    def least_loaded_node(self, bootstrap_fallback: bool = False) -> Any:
+        """The broker for what any broker can answer (an id for a producer, who coordinates): each time another one.
+
+        One may have no answer for half a minute, where it waits for a controller that hangs, while the others have one.
+        """
+        tried = self._manager._backoff
+        nodes = sorted(one.node_id for one in self.cluster.brokers() if one.node_id not in tried)
+        if not nodes:
+            return super().least_loaded_node(bootstrap_fallback)
+        self._turn += 1
+        return nodes[self._turn % len(nodes)]
 
     def await_ready(self, node_id: Any, timeout_ms: float = 30_000) -> bool:
         """Whether a broker can be asked, after a second at most: then another may be the one to be asked.

@@ -218,6 +218,16 @@ def test_what_hangs_with_an_answer_owed_is_left_for_whoever_leads_now(cluster: S
         assert [one.value for one in read_all(log, Topic.ACTIONS)] == [b"before", b"meanwhile"]
 
 
+def test_what_any_broker_can_answer_is_asked_of_another_one_each_time(cluster: Sequence[Broker]) -> None:
+    init_log(url_of(cluster, "turning"), partitions=1).close()
+    with open_log(url_of(cluster, "turning")) as log:
+        log.append(Topic.ACTIONS, [Entry(b"k", b"v")])  # the client has connections to two of the three at most
+        client = kept(log)._sender._client
+        assert sorted(client.least_loaded_node() for _ in cluster) == [1, 2, 3]
+        client._manager.update_backoff(2)
+        assert sorted(client.least_loaded_node() for _ in range(2)) == [1, 3]
+
+
 def test_a_commit_is_answered_though_the_coordinator_was_killed(
     cluster: Sequence[Broker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
