@@ -2,8 +2,11 @@
 
 import os
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import psycopg
 import pytest
@@ -14,6 +17,20 @@ from tests.servers.postgres import Postgres
 # Without compiled files each of the hundreds of processes that are started here would compile all of our modules anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+MEMORY: Final = Path("/dev/shm")
+ROOM: Final = 4 * 1024**3
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether a whole run's files fit there, and programs may be started from there, as PostgreSQL's may have to be."""
+    found = os.statvfs(folder) if folder.is_dir() else None
+    return found is not None and found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC
+
+
+if "TMPDIR" not in os.environ and _has_room(MEMORY):  # no test can tell, and none waits for the disk
+    os.environ["TMPDIR"] = str(MEMORY)
+    tempfile.tempdir = None
 
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 """Of Java: no broker of the tests lives long enough to win back what its thorough compiler costs. ``bench`` has no such setting."""
