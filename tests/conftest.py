@@ -10,6 +10,7 @@ from typing import Final
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.kafka import Broker, CannotStart, start_cluster
 from tests.servers.postgres import Postgres
@@ -34,6 +35,10 @@ if "TMPDIR" not in os.environ and _has_room(MEMORY):  # no test can tell, and no
 
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 """Of Java: no broker of the tests lives long enough to win back what its thorough compiler costs. ``bench`` has no such setting."""
+
+# No test asserts on time: a machine that others load too is slow now and then.
+settings.register_profile("casetrail", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("casetrail")
 
 
 @pytest.fixture(scope="session")
