@@ -20,7 +20,7 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 MEMORY: Final = Path("/dev/shm")
-ROOM: Final = 4 * 1024**3
+ROOM: Final = 12 * 1024**3  # PostgreSQL alone may come to 6
 
 
 def _has_room(folder: Path) -> bool:
