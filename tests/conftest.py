@@ -26,7 +26,10 @@ ROOM: Final = 12 * 1024**3  # PostgreSQL alone may come to 6
 def _has_room(folder: Path) -> bool:
     """Whether a whole run's files fit there, and programs may be started from there, as PostgreSQL's may have to be."""
     found = os.statvfs(folder) if folder.is_dir() else None
-    return found is not None and found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC
+    if found is None or found.f_flag & os.ST_NOEXEC:
+        return False
+    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(found.f_bavail * found.f_frsize, memory) >= ROOM
 
 
 if "TMPDIR" not in os.environ and _has_room(MEMORY):  # no test can tell, and none waits for the disk
