@@ -25,8 +25,7 @@ from bench.measuring import Rows, say, settled, views_of
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.eventlog.stream import batches
-from casetrail.projections.database import open_database
-from casetrail.projections.judgements import has_judgements
+from casetrail.projections.database import has_judgements, open_database
 from casetrail.projections.tables import application_name
 
 PARTITIONS = 2

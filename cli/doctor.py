@@ -107,8 +107,8 @@ def _views(config: Config) -> tuple[bool, str]:
 
 def _judgements(database: "Database", log: str, ends: Mapping[int, int]) -> tuple[int, str]:
     """How many offsets the judgements beside the views are behind, and the same in words."""
+    from casetrail.projections.database import has_judgements
     from casetrail.projections.judgement_queries import judged_up_to, stale
-    from casetrail.projections.judgements import has_judgements
 
     if not has_judgements(database):
         return 0, "clocks and findings are not kept beside them"

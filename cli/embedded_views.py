@@ -44,12 +44,9 @@ def _has_seen(database: Database, log: str, ends: dict[int, int], form: str, pos
 
 
 def _take_in(log: Log, config: Config, judged: bool) -> None:
+    # late: most queries find the views up to date
     from casetrail.projections.judgements import Judgements
-    from casetrail.projections.rebuild import (
-        catch_up,
-        judge_to_end,
-        rebuild,
-    )  # late: most queries find the views up to date
+    from casetrail.projections.rebuild import catch_up, judge_to_end, rebuild
     from casetrail.projections.views import Views
 
     for _ in range(10):

@@ -21,27 +21,17 @@ UNJUDGED: Final = "clocks are not kept beside these views: due by the usual limi
 @contextmanager
 def opened_judgements(config: Config) -> "Iterator[Database]":
     """The configured views, with the judgements beside them."""
-    from casetrail.projections.database import open_database
-    from casetrail.projections.judgement_queries import unread_policies
-    from casetrail.projections.judgement_tables import CLOCK
+    from casetrail.projections.database import has_judgements
 
-    if config.log_url().startswith("sqlite:"):
-        from casetrail.cli.embedded_views import bring_up_to_date
-
-        bring_up_to_date(config, judged=True)
-    database = open_database(config.views_url())
-    try:
-        if not database.has(CLOCK.name):
+    with opened_views(config, judged=True) as database:
+        if not has_judgements(database):
             raise Failure(
                 "clocks and findings are not kept beside these views; 'casetrail views rebuild' makes them, "
                 "and --from-log goes without",
                 exits.NOT_FOUND,
             )
-        for number, problems in unread_policies(database):
-            say_unread(number, problems)
+        _say_unread(database)
         yield database
-    finally:
-        database.close()
 
 
 @contextmanager
@@ -50,13 +40,11 @@ def opened_dues(config: Config) -> "Iterator[Database]":
 
     Where they were left out, that is respected, and said: what is due then goes by the usual limits.
     """
-    from casetrail.projections.judgement_queries import unread_policies
-    from casetrail.projections.next_due import is_judged
+    from casetrail.projections.database import has_judgements
 
     with opened_views(config, judged=not _are_left_out(config)) as database:
-        if is_judged(database):
-            for number, problems in unread_policies(database):
-                say_unread(number, problems)
+        if has_judgements(database):
+            _say_unread(database)
         else:
             click.echo(UNJUDGED, err=True)
         yield database
@@ -64,18 +52,24 @@ def opened_dues(config: Config) -> "Iterator[Database]":
 
 def _are_left_out(config: Config) -> bool:
     """Whether there are views without judgements. Where there are none yet, they will be made with them."""
-    from casetrail.projections.database import open_database
+    from casetrail.projections.database import has_judgements, open_database
     from casetrail.projections.errors import ViewMissing
-    from casetrail.projections.next_due import is_judged
 
     try:
         database = open_database(config.views_url())
     except ViewMissing:
         return False
     try:
-        return database.exists() and not is_judged(database)
+        return database.exists() and not has_judgements(database)
     finally:
         database.close()
+
+
+def _say_unread(database: "Database") -> None:
+    from casetrail.projections.judgement_queries import unread_policies
+
+    for number, problems in unread_policies(database):
+        say_unread(number, problems)
 
 
 def asks_views(given: dict[str, Any]) -> bool:

@@ -24,9 +24,9 @@ from casetrail.domain.values import EPOCH
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.port import Log, Topic
 from casetrail.projections.case_store import CaseStore
-from casetrail.projections.database import open_database
+from casetrail.projections.database import has_judgements, open_database
 from casetrail.projections.errors import ViewMissing
-from casetrail.projections.judgements import Judgements, has_judgements
+from casetrail.projections.judgements import Judgements
 from casetrail.projections.outbox_store import OutboxStore
 from casetrail.projections.views import Views
 from casetrail.projections.watch_store import WatchStore

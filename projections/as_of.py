@@ -7,12 +7,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.clock_runs import fold
 from casetrail.domain.clocks import Clock, judged
-from casetrail.domain.registry import REGISTRY
 from casetrail.domain.status import Status
 from casetrail.domain.values import at_millis
 from casetrail.eventlog.codec import decode_event
@@ -20,11 +19,9 @@ from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.eventlog.stream import batches
-from casetrail.projections.judging import END, hashed, is_judged
-from casetrail.projections.registry import Registry, registry_of
+from casetrail.projections.judging import END, due_first, hashed, is_judged
+from casetrail.projections.registry import REGISTRY_KEY, Registry, registry_of
 from casetrail.projections.spill import Spill, spilled
-
-REGISTRY_KEY: Final = REGISTRY.encode()
 
 Progress = Callable[[int], None]
 
@@ -93,8 +90,7 @@ def next_due(case_id: str, events: list[Recorded], registry: Registry) -> Clock 
     if not is_judged(case_id):
         return None
     runs = fold(case_id, events, registry.policies, END, registry.departures)
-    owed = [clock for clock in judged(runs, END) if clock.is_owed]
-    return min(owed, key=lambda clock: (clock.due_at, clock.name), default=None)
+    return due_first(judged(runs, END))
 
 
 def status_row(history: History, due: Clock | None) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from casetrail.domain.detectors.machines import Beating
-from casetrail.domain.registry import REGISTRY
 from casetrail.eventlog.crew import Told
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log
@@ -25,13 +24,12 @@ from casetrail.projections.database import Database
 from casetrail.projections.judgement_tables import JUDGEMENT_BULK
 from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, hashed, is_judged, latest_moment
 from casetrail.projections.partner import ledger_rows
-from casetrail.projections.registry import Hashed, registry_of
+from casetrail.projections.registry import REGISTRY_KEY, Hashed, registry_of
 from casetrail.projections.rows import Row, case_row, intake_measures, outcomes_of, referral_rows, timeline_row
 from casetrail.projections.spill import Spill, spilled
 from casetrail.projections.tables import CASE_STATUS, PARTNER_LEDGER, REFERRALS, TIMELINE
 from casetrail.projections.targets import Part, part_database
 
-REGISTRY_KEY: Final = REGISTRY.encode()
 OFFSET: Final = itemgetter(Record._fields.index("offset"))
 KEY: Final = itemgetter(Record._fields.index("key"))
 

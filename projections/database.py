@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
-from casetrail.projections.judgement_tables import JUDGEMENT_BULK
+from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK
 from casetrail.projections.tables import BULK_TABLES, TABLES, Table
 
 if TYPE_CHECKING:
@@ -258,6 +258,11 @@ def create_table_indexes(database: Database, table: Table, *, with_key: bool = F
     """Create the indexes of one table."""
     for statement in table.create_indexes(with_key=with_key):
         database.run(statement)
+
+
+def has_judgements(database: Database) -> bool:
+    """Whether there are judgements beside the views."""
+    return database.has(CLOCK.name)
 
 
 BULK: Final = frozenset(table.name for table in (*BULK_TABLES, *JUDGEMENT_BULK))

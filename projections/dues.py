@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-from casetrail.projections.database import Database
+from casetrail.projections.database import Database, has_judgements
 from casetrail.projections.judgement_queries import STATE
-from casetrail.projections.next_due import is_judged
 from casetrail.projections.queries import Answer, at_micros, folded, micros
 
 DUES: Final = ("due", "subject", "owed_by", "due_at", "state")
@@ -13,7 +12,7 @@ DUES: Final = ("due", "subject", "owed_by", "due_at", "state")
 
 def dues(database: Database, case_id: str, now: datetime) -> Answer:
     """What is owed in a case, the most urgent first; ``subject``: the referral or concern that it is owed for."""
-    return _by_clocks(database, case_id, now) if is_judged(database) else _by_usual_limits(database, case_id, now)
+    return _by_clocks(database, case_id, now) if has_judgements(database) else _by_usual_limits(database, case_id, now)
 
 
 def _by_clocks(database: Database, case_id: str, now: datetime) -> Answer:

@@ -17,10 +17,9 @@ from casetrail.domain.detectors.survey import month_of
 from casetrail.domain.registry import REGISTRY
 from casetrail.domain.reserved import MACHINES
 from casetrail.eventlog.port import Record
-from casetrail.projections.database import Database, create_tables, in_parts, marks
+from casetrail.projections.database import Database, create_tables, has_judgements, in_parts, marks
 from casetrail.projections.errors import ViewMissing, ViewMoved
 from casetrail.projections.judgement_tables import (
-    CLOCK,
     COUNTED,
     FINDING,
     JUDGED_FORM,
@@ -34,7 +33,7 @@ from casetrail.projections.judgement_tables import (
 from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, hashed, is_judged, latest_moment
 from casetrail.projections.judging_many import ManyJudge
 from casetrail.projections.judging_registry import RegistryChange
-from casetrail.projections.registry import Hashed, Registry, registry_of
+from casetrail.projections.registry import REGISTRY_KEY, Hashed, Registry, registry_of
 from casetrail.projections.rows import Row, micros
 from casetrail.projections.stale import CASE, MONTH, PERSON, Marked, Stale, StaleTable
 from casetrail.projections.tables import Table, application_name
@@ -60,11 +59,6 @@ def write_judgement_form(database: Database, log: str) -> None:
         database.run(JUDGED_FORM.upsert(), (name, value))
 
 
-def has_judgements(database: Database) -> bool:
-    """Whether there are judgements beside the views."""
-    return database.has(CLOCK.name)
-
-
 def stored_history(database: Database, case_id: str) -> list[Hashed]:
     """The events of a case in their order, from the timeline."""
     return next((events for _, events in stored_histories(database, [case_id])), [])
@@ -83,12 +77,13 @@ def stored_histories(database: Database, case_ids: Sequence[str]) -> Iterator[tu
 
 
 class Judged(NamedTuple):
-    """Cases that were judged, and what had been counted and kept of them before."""
+    """Cases that were judged; what was counted of them before, and is now; and of which of them the traces have changed."""
 
     case_ids: Sequence[str]
     made: Sequence[CaseRows]
-    counted: set[Row]
-    traces: set[Row]
+    before: set[Row]
+    after: set[Row]
+    traced: Sequence[str]
 
 
 class Judgements:
@@ -204,7 +199,7 @@ class Judgements:
         self, records: Sequence[Record], positions: Mapping[int, tuple[int, int]]
     ) -> RegistryChange | None:
         """What the registry says otherwise after these events, by which everything is judged from now on."""
-        partition = next((one.partition for one in records if one.key == REGISTRY.encode()), None)
+        partition = next((one.partition for one in records if one.key == REGISTRY_KEY), None)
         if partition is None:
             return None
         before = self._registry
@@ -228,9 +223,8 @@ class Judgements:
         some = self._stale.next()
         if not some:
             return 0
-        if (
-            self._positions_stored() != self._positions
-        ):  # after what is stale was read: what comes later has another mark
+        # looked at after what is stale was read: what another makes stale later has another mark
+        if self._positions_stored() != self._positions:
             raise ViewMoved("the judgements have been moved on by another")
         try:
             self._judge_anew(some)
@@ -274,7 +268,9 @@ class Judgements:
 
     def _judged(self, case_ids: Sequence[str]) -> Judged:
         made = [self._cases.rows(case_id, events) for case_id, events in stored_histories(self.database, case_ids)]
-        return Judged(case_ids, made, self._stored(COUNTED, case_ids), self._stored(TRACE, case_ids))
+        counted = {row for one in made for row in one.counted}
+        traces = self._stored(TRACE, case_ids) ^ {row for one in made for row in one.traces}
+        return Judged(case_ids, made, self._stored(COUNTED, case_ids), counted, sorted({row[0] for row in traces}))
 
     def _stored(self, table: Table, case_ids: Sequence[str]) -> set[Row]:
         found: set[Row] = set()
@@ -296,8 +292,7 @@ class Judgements:
             self.database.run_many(table.upsert() if table is FINDING else table.insert(), rows)
         self._stale.note(stale | self._changed(judged))
         self._stale.forget_cases(judged.case_ids)
-        traces = judged.traces ^ {row for one in judged.made for row in one.traces}
-        self._many.reports(sorted(row[0] for row in traces))
+        self._many.reports(judged.traced)
 
     def _remove(self, case_ids: Sequence[str]) -> None:
         some = marks(case_ids)
@@ -312,7 +307,7 @@ class Judgements:
         """The persons and months for which something is counted now, or no longer is, that was not, or was, before."""
         found: set[Stale] = set()
         months: set[tuple[str, str]] = set()
-        for agency, group in map(group_of, judged.counted ^ {row for one in judged.made for row in one.counted}):
+        for agency, group in map(group_of, judged.before ^ judged.after):
             if group.what in (What.GIVEN, What.GONE):
                 found.add(Stale(PERSON, agency, *group.person))
             else:
@@ -323,11 +318,10 @@ class Judgements:
 
     def _count(self, judged: Judged) -> None:
         """Bring what is counted in memory to what is stored."""
-        after = {row for one in judged.made for row in one.counted}
-        for agency, group in map(group_of, judged.counted - after):
+        for agency, group in map(group_of, judged.before - judged.after):
             if group.what not in (What.GIVEN, What.GONE):
                 self._many.tallies(agency).forget(month_of(group.day))
-        for agency, group in map(group_of, after - judged.counted):
+        for agency, group in map(group_of, judged.after - judged.before):
             if group.what not in (What.GIVEN, What.GONE):
                 self._many.tallies(agency).add(month_of(group.day), group)
 

@@ -99,10 +99,15 @@ def clock_row(runs: Runs, clock: Clock, number: int) -> Row:
     )  # fmt: skip
 
 
-def owing_rows(case: Case, clocks: Iterable[Clock]) -> list[Row]:
-    """The row of a case that is open or owes something; of the runs that have not ended, the first is due next."""
+def due_first(clocks: Iterable[Clock]) -> Clock | None:
+    """The run of a clock that is due first, of those that have not ended."""
     owed = (clock for clock in clocks if clock.is_owed)
-    due = min(owed, key=lambda clock: (clock.due_at, clock.name), default=None)
+    return min(owed, key=lambda clock: (clock.due_at, clock.name), default=None)
+
+
+def owing_rows(case: Case, clocks: Iterable[Clock]) -> list[Row]:
+    """The row of a case that is open or owes something; with what is due first in it."""
+    due = due_first(clocks)
     if due is None and not case.is_open:
         return []
     facts = case.facts

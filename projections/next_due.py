@@ -8,8 +8,7 @@ adopted policy: there it stands in the rows of the cases, by the usual limits of
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from casetrail.projections.database import Database
-from casetrail.projections.judgement_tables import CLOCK
+from casetrail.projections.database import Database, has_judgements
 
 MANY: Final = 50_000
 """From so many cases on, they are no longer looked up one by one: all are gone through until enough fit."""
@@ -42,14 +41,9 @@ BY_CLOCKS: Final = NextDue(
 )
 
 
-def is_judged(database: Database) -> bool:
-    """Whether clocks are judged beside the views."""
-    return database.has(CLOCK.name)
-
-
 def next_due(database: Database) -> NextDue:
     """Where these views say what is due next."""
-    return BY_CLOCKS if is_judged(database) else BY_USUAL_LIMITS
+    return BY_CLOCKS if has_judgements(database) else BY_USUAL_LIMITS
 
 
 def cases_overdue(database: Database, at: int) -> str | None:

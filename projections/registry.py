@@ -10,9 +10,10 @@ from casetrail.domain.detectors.judging import check_settings
 from casetrail.domain.leaving import Departures, departures
 from casetrail.domain.policy import Adopted, Policy
 from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
-from casetrail.domain.registry import Adoption, Overseer, adoptions, overseers
+from casetrail.domain.registry import REGISTRY, Adoption, Overseer, adoptions, overseers
 
 DEFAULT: Final = "generic"
+REGISTRY_KEY: Final = REGISTRY.encode()
 
 Hashed = tuple[Recorded, bytes]
 """An event, and its leaf hash."""

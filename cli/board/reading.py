@@ -79,8 +79,8 @@ def _opened(config: Config) -> "Iterator[tuple[Database, tuple[str, ...]]]":
 
 def _are_left(config: Config) -> bool:
     """Whether there are views that can be shown without the log."""
+    from casetrail.projections.database import has_judgements
     from casetrail.projections.errors import ViewError
-    from casetrail.projections.judgements import has_judgements
 
     try:
         with _as_left(config) as database:

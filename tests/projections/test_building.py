@@ -6,7 +6,8 @@ import pytest
 
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Entry, Topic
-from casetrail.projections.building import REGISTRY_KEY, Share, set_aside
+from casetrail.projections.building import Share, set_aside
+from casetrail.projections.registry import REGISTRY_KEY
 from casetrail.projections.spill import spilled
 
 
