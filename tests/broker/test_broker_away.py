@@ -21,8 +21,9 @@ from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Topic
 from tests.actions import life
+from tests.broker.clusters import three_brokers
 from tests.servers.guard import Guard
-from tests.servers.kafka import Broker, CannotStart, free_port, start_cluster
+from tests.servers.kafka import Broker, free_port
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
@@ -37,17 +38,9 @@ REPORT = (
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Broker]]:
     """Three brokers that miss one of them after some seconds, with a log on all of them."""
-    try:
-        brokers = start_cluster(tmp_path_factory.mktemp("three"), 3, {"broker.session.timeout.ms": "6000"})
-    except CannotStart as error:
-        pytest.fail(str(error), pytrace=False)
-    try:
+    with three_brokers(tmp_path_factory.mktemp("three")) as brokers:
         init_log(url_of(brokers), partitions=3).close()
         yield brokers
-    finally:
-        for broker in brokers:
-            broker.signal(signal.SIGCONT)
-            broker.kill()
 
 
 @pytest.fixture(scope="module", params=["asleep", "killed"])

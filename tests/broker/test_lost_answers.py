@@ -15,8 +15,9 @@ from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.kafka import KafkaLog
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Log, Topic
+from tests.broker.clusters import three_brokers
 from tests.conformance.log_kit import read_all
-from tests.servers.kafka import Broker, CannotStart, new_cluster_id, start_cluster
+from tests.servers.kafka import Broker, CannotStart, new_cluster_id
 from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
@@ -157,16 +158,8 @@ def test_several_threads_share_a_producer_until_the_last_has_left_it(log: KafkaL
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Broker]]:
     """Three brokers that miss one of them after some seconds."""
-    try:
-        brokers = start_cluster(tmp_path_factory.mktemp("three"), 3, {"broker.session.timeout.ms": "6000"})
-    except CannotStart as error:
-        pytest.fail(str(error), pytrace=False)
-    try:
+    with three_brokers(tmp_path_factory.mktemp("three")) as brokers:
         yield brokers
-    finally:
-        for broker in brokers:
-            broker.signal(signal.SIGCONT)
-            broker.kill()
 
 
 def url_of(brokers: Sequence[Broker], name: str) -> str:

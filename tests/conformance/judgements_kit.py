@@ -101,6 +101,13 @@ def judging_at(url: str, log: EmbeddedLog, batch: int = 5000) -> Judging:
     return Judging(log, Judgements(open_database(url), log.name), batch)
 
 
+def project_to_end(url: str, log: EmbeddedLog) -> None:
+    """Bring the status views up to date."""
+    with closing(projector_at(url, log)) as projector:
+        while projector.step(0.0):
+            pass
+
+
 def follow_to_end(url: str, log: EmbeddedLog, batch: int = 5000) -> None:
     """Bring views and judgements up to date."""
     with closing(projector_at(url, log, batch)) as projector, closing(judging_at(url, log, batch)) as judging:
@@ -245,9 +252,7 @@ class JudgementsKit:
         make(url, told.log)
         with closing(judging_at(url, told.log)) as judging:
             assert judging.step(0.0) == 0 and set(judging.positions.values()) == {0}
-            with closing(projector_at(url, told.log)) as projector:
-                while projector.step(0.0):
-                    pass
+            project_to_end(url, told.log)
             while judging.step(0.0):
                 pass
             assert judging.positions == told.log.end_offsets(Topic.EVENTS)
@@ -257,9 +262,7 @@ class JudgementsKit:
         told.go_on(150)
         url = fresh()
         make(url, told.log)
-        with closing(projector_at(url, told.log)) as projector:
-            while projector.step(0.0):
-                pass
+        project_to_end(url, told.log)
         with closing(judging_at(url, told.log, 20)) as slow:
             slow.step(0.0)
             follow_to_end(url, told.log)
@@ -275,9 +278,7 @@ class JudgementsKit:
         told.go_on(300)
         url = fresh()
         make(url, told.log)
-        with closing(projector_at(url, told.log)) as projector:
-            while projector.step(0.0):
-                pass
+        project_to_end(url, told.log)
         with closing(open_database(url)) as database:
             judgements = Judgements(database, told.log.name)
             rebuild.catch_up(told.log, judgements)
@@ -299,9 +300,7 @@ class JudgementsKit:
         told.go_on(200)
         url = fresh()
         make(url, told.log)
-        with closing(projector_at(url, told.log)) as projector:
-            while projector.step(0.0):
-                pass
+        project_to_end(url, told.log)
         with closing(open_database(url)) as mine, closing(open_database(url)) as others:
             slow, fast = Judgements(mine, told.log.name), Judgements(others, told.log.name)
             rebuild.catch_up(told.log, slow)
@@ -381,9 +380,7 @@ class JudgementsKit:
         told.go_on(600)
         url = fresh()
         make(url, told.log)
-        with closing(projector_at(url, told.log)) as projector:
-            while projector.step(0.0):
-                pass
+        project_to_end(url, told.log)
         codes = []
         for _ in range(6):
             command = [sys.executable, "-c", JUDGING_PROCESS, told.url, url, str(chance.randrange(2, 200))]
@@ -399,9 +396,7 @@ class JudgementsKit:
         told.go_on(200)
         url = fresh()
         make(url, told.log)
-        with closing(projector_at(url, told.log)) as projector:
-            while projector.step(0.0):
-                pass
+        project_to_end(url, told.log)
         with closing(open_database(url)) as database:
             judging = Judging(told.log, Judgements(database, told.log.name), 50)
             judging.step(0.0)

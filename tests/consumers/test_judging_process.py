@@ -19,7 +19,7 @@ from casetrail.projections.database import open_database
 from casetrail.projections.errors import JudgingEnded, ViewMissing, ViewMoved
 from casetrail.projections.judgement_queries import stale
 from casetrail.projections.views import Views
-from tests.conformance.judgements_kit import all_rows, make, projector_at
+from tests.conformance.judgements_kit import all_rows, make, project_to_end
 from tests.conformance.views_kit import assert_same
 from tests.judged_histories import JudgedLog
 
@@ -53,9 +53,7 @@ def url(told: JudgedLog, tmp_path: Path) -> str:
     """Views that have seen all of it, and judgements that have seen nothing."""
     made = f"sqlite:{tmp_path / 'views'}"
     make(made, told.log)
-    with closing(projector_at(made, told.log)) as projector:
-        while projector.step(0.0):
-            pass
+    project_to_end(made, told.log)
     return made
 
 
