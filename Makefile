@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := domain eventlog privacy proofs publishing consumers projections audit importing exporting demo sunlight cli
 CODE := $(ROOMS) tests tools bench
+AT_ONCE := -n 2 --dist loadfile
 LOCKER := .cache/locker
 LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --no-header
@@ -18,10 +19,10 @@ demo: venv ## install what is needed, and play the 149 reports on the embedded l
 	@$(BIN)/casetrail demo
 
 test: check browser ## all checks and all tests, with a real Kafka broker, a real PostgreSQL and a real Chromium
-	$(BIN)/pytest
+	$(BIN)/pytest $(AT_ONCE)
 
 test-embedded: check ## the same without the tests that need a broker, PostgreSQL or a browser
-	$(BIN)/pytest -m "not broker and not postgres and not browser"
+	$(BIN)/pytest $(AT_ONCE) -m "not broker and not postgres and not browser"
 
 browser: # where it cannot be installed here, the tests that need it say what to do
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \

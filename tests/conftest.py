@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.servers.kafka import Broker, CannotStart, start_cluster
+from tests.servers.kafka import Broker, start_cluster
+from tests.servers.maven import CannotStart
 from tests.servers.postgres import Postgres
 
 # Without compiled files each of the hundreds of processes that are started here would compile all of our modules anew.

@@ -1,6 +1,5 @@
 """Peers in Java: their libraries from Maven Central once, out of the way of ordinary installations."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -12,25 +11,14 @@ from kafka.admin import KafkaAdminClient
 
 from casetrail.eventlog.schemas import PUBLISHED, current_ids
 from tests.foreign.tools import java_with_compiler
-from tests.servers.kafka import ROOT, java
+from tests.servers.maven import libraries
 
 HERE: Final = Path(__file__).parent
 
 
 def jars(peer: str) -> Path:
-    """The folder with the libraries of a peer, by the name of its folder here. Raises ``CalledProcessError``."""
-    folder = ROOT / ".cache" / f"bench-{peer}"
-    if folder.exists():
-        return folder
-    fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
-    command = ["mvn", "-q", "-B", "-f", str(HERE / peer / "pom.xml"), "dependency:copy-dependencies",
-               f"-DoutputDirectory={fresh}"]  # fmt: skip
-    subprocess.run(command, check=True, env={**os.environ, "JAVA_HOME": str(java()[1])})
-    if folder.exists():
-        shutil.rmtree(fresh)
-    else:
-        fresh.rename(folder)
-    return folder
+    """The folder with the libraries of a peer, by the name of its folder here. Raises ``CannotStart``."""
+    return libraries(HERE / peer / "pom.xml", f"bench-{peer}", f"the peer {peer} needs libraries")
 
 
 def classes(peer: str, source: str, folder: Path) -> str:

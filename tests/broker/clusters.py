@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.kafka import Broker, CannotStart, start_cluster
+from tests.servers.kafka import Broker, start_cluster
+from tests.servers.maven import CannotStart
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.publishing import connect
 from tests.actions import life
-from tests.servers.kafka import CannotStart
+from tests.servers.maven import CannotStart
 from tests.servers.secured import ADMIN, SecuredBroker, start_secured
 
 pytestmark = pytest.mark.broker

@@ -17,7 +17,8 @@ from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Log, Topic
 from tests.broker.clusters import three_brokers
 from tests.conformance.log_kit import read_all
-from tests.servers.kafka import Broker, CannotStart, new_cluster_id
+from tests.servers.kafka import Broker, new_cluster_id
+from tests.servers.maven import CannotStart
 from tests.servers.proxy import Proxy
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]

@@ -3,7 +3,6 @@
 import hmac
 import json
 import logging
-import socket
 import ssl
 import threading
 from base64 import b64decode, b64encode
@@ -34,6 +33,7 @@ from tests.actions import INTAKE, report
 from tests.consumers.watching import World, settle
 from tests.domain.clock_histories import day
 from tests.domain.test_rules import sealed
+from tests.servers.kafka import free_port
 
 SECRET = "whsec_" + b64encode(b"s" * 32).decode()
 SECOND = timedelta(seconds=1)
@@ -333,13 +333,6 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     private.write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
     return public, private
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 Serving = Callable[[Box], Controller]

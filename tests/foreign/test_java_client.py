@@ -12,7 +12,8 @@ from casetrail.publishing import connect
 from tests.actions import INTAKE, action, report
 from tests.foreign.tools import HERE, jars, java_with_compiler, run_java
 from tests.publishing.recorders import recorder
-from tests.servers.kafka import Broker, CannotStart
+from tests.servers.kafka import Broker
+from tests.servers.maven import CannotStart
 
 pytestmark = pytest.mark.broker
 PARTITIONS = 7

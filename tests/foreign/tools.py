@@ -1,15 +1,12 @@
 """What the foreign programs run on: a Java compiler, and libraries that Maven brings once."""
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.servers.kafka import ROOT, CannotStart, java
+from tests.servers.maven import CannotStart, java, libraries
 
 HERE: Final = Path(__file__).parent
-JARS: Final = ROOT / ".cache" / "foreign-avro-1.12.0-kafka-4.1.0"
 
 
 def java_with_compiler() -> Path:
@@ -24,27 +21,9 @@ def java_with_compiler() -> Path:
 
 
 def jars() -> Path:
-    """The folder with the stock Avro library and Kafka client, brought from Maven Central once."""
-    if JARS.exists():
-        return JARS
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise CannotStart(
-            "the tests of foreign clients need Avro and the Kafka client for Java, which Maven brings from Maven "
-            "Central: install Maven (package 'maven'), or leave these tests out by name with 'make test-embedded'"
-        )
-    fresh = JARS.with_name(f"{JARS.name}.{os.getpid()}")
-    pom = HERE / "pom.xml"
-    command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
-    environment = {**os.environ, "JAVA_HOME": str(java()[1])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode != 0:
-        raise CannotStart(f"Maven could not bring Avro and the Kafka client: {(done.stdout + done.stderr)[-2000:]}")
-    if JARS.exists():
-        shutil.rmtree(fresh)
-    else:
-        fresh.rename(JARS)
-    return JARS
+    """The folder with the stock Avro library and Kafka client. Raises ``CannotStart``."""
+    purpose = "the tests of foreign clients need Avro and the Kafka client for Java"
+    return libraries(HERE / "pom.xml", "foreign-avro-1.12.0-kafka-4.1.0", purpose)
 
 
 def run_java(source: Path, *arguments: str, timeout: float = 120) -> list[list[str]]:

