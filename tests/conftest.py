@@ -40,14 +40,22 @@ if "TMPDIR" not in os.environ and _has_room(MEMORY):  # no test can tell, and no
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 """Of Java: no broker of the tests lives long enough to win back what its thorough compiler costs. ``bench`` has no such setting."""
 
+LONGEST: Final = ("tests/simulation/", "tests/demo/", "tests/faults/", "tests/broker/")
+"""They come first: two files are tested at a time, and a long one at the end would leave one of two cores idle."""
+
 # No test asserts on time: a machine that others load too is slow now and then.
 settings.register_profile("casetrail", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("casetrail")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, all else in its order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """One real Kafka broker for the whole run."""
+    """One real Kafka broker for a whole run, or for a process of one."""
     try:
         (broker,) = start_cluster(tmp_path_factory.mktemp("kafka"))
     except CannotStart as error:
@@ -64,7 +72,7 @@ def kafka_url(kafka: Broker) -> str:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """One real PostgreSQL for the whole run."""
+    """One real PostgreSQL for a whole run, or for a process of one."""
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     server.start()
     yield server
