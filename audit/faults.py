@@ -18,6 +18,7 @@ class Kind(StrEnum):
     # records
     HISTORY_CUT = "history-cut"
     RECORD_DELETED = "record-deleted"
+    RECORD_MISPLACED = "record-misplaced"
     TIME_WENT_BACK = "time-went-back"
     EVENT_UNREADABLE = "event-unreadable"
     SCHEMA_MISSING = "schema-missing"
@@ -68,6 +69,8 @@ class Kind(StrEnum):
 FAULTS: Final[dict[Kind, str]] = {
     Kind.HISTORY_CUT: "The log no longer begins at offset 0: what stood before has been deleted and cannot be checked.",
     Kind.RECORD_DELETED: "Records are missing between others. This log leaves no offset out, so they were deleted.",
+    Kind.RECORD_MISPLACED: "A record stands at a place that no log gives out: somebody put it there past this program, where "
+    "hardly anybody reads it.",
     Kind.TIME_WENT_BACK: "The record has an earlier append time than one before it: the log's clock was set back, or the "
     "time was altered afterwards.",
     Kind.EVENT_UNREADABLE: "The record cannot be read as an event: no recorder wrote it, or it was altered afterwards.",

@@ -156,8 +156,11 @@ class EmbeddedLog:
         found = weaknesses_of(self.database)
         for topic in Topic:
             for partition, start in self.start_offsets(topic).items():
-                if start > 0:
-                    meaning = f"records of partition {partition} before this offset have been deleted"
+                if start != 0:
+                    meaning = (
+                        f"records of partition {partition} before this offset have been deleted" if start > 0
+                        else f"records of partition {partition} have been put before its beginning past this program"
+                    )  # fmt: skip
                     found.append(Weakness(topic.value, "first offset", str(start), "0", meaning))
         return found
 

@@ -21,9 +21,11 @@ def check_starts(starts: Mapping[Topic, Mapping[int, int]], faults: Faults) -> N
     """Whether the log still begins at its beginning."""
     for topic, by_partition in starts.items():
         for partition, start in by_partition.items():
+            found = f"the log begins at offset {start}"
             if start > 0:
-                found = f"the log begins at offset {start}"
                 faults.add(Fault(Kind.HISTORY_CUT, found, topic, partition, 0))
+            elif start < 0:
+                faults.add(Fault(Kind.RECORD_MISPLACED, found, topic, partition, start))
 
 
 def check_settings(log: Log, promises: Promises, faults: Faults) -> int:

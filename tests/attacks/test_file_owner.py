@@ -70,6 +70,19 @@ def test_a_beginning_that_is_deleted_is_missed_at_once(embedded: Scene) -> None:
         assert "deleted" in embedded.receipt(command, embedded.of()[0], *words, code=exits.FAULTS).stderr
 
 
+@pytest.mark.parametrize("topic", [Topic.EVENTS, Topic.ACTIONS, Topic.CHECKPOINTS, Topic.SCHEMAS])
+def test_a_record_put_before_the_beginning_is_named_with_its_place(embedded: Scene, topic: Topic) -> None:
+    columns = "appended_at, key, value, headers FROM record WHERE topic = ? AND partition = 0 AND offset = 1"
+    change(embedded, f"INSERT INTO record SELECT topic, partition, -1, {columns}", topic)
+    assert embedded.weakened() == {(topic.value, "first offset")}
+    found = embedded.faults()
+    assert at(found["record-misplaced"]) == [(topic.value, 0, -1)]
+    if topic is Topic.EVENTS:
+        assert set(found) == {"record-misplaced"}
+        assert {kind for kind, _ in embedded.convicted()} == {"invented"}
+        assert embedded.counted(exits.FAULTS)["faults"] > 0
+
+
 def test_an_end_that_is_cut_off_is_missed_by_the_checkpoints_over_it(embedded: Scene) -> None:
     record = second_event(embedded)
     embedded.receipt("prove", embedded.of()[1], code=exits.OK)
