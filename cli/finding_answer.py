@@ -35,7 +35,7 @@ def answer(
 
     chosen, when, actor = action_id_of(action_id), moment(config, at, "--at") if at else now(), actor_of(config)
     texts = read_sealed(given.pop(SEALING, ()))
-    found = finding_named(config, asked(config, None, None, None), finding, case)
+    found = finding_named(config, asked(config, None, None, None), finding, case, is_present=True)
     stands_in = found.subject if found.about is About.CASE else REGISTRY
     sealed = seal_all(config, stands_in, chosen, texts)
     body = FindingAnswered(found.id, found.detector, FindingAnswer(code), sealed)

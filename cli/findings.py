@@ -106,7 +106,8 @@ def explain(config: Config, finding: str, case: str | None, form: str, **given: 
     """Explain a finding: its rule, the events that it rests on, who is told, what settles it, how it may be wrong."""
     question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
     answers: Answers = {}
-    found = finding_named(config, question, finding, case, answers)
+    is_present = not any(given[name] for name in ("until_text", "moment_text", "judge_by"))
+    found = finding_named(config, question, finding, case, answers, is_present=is_present)
     row = _explained(found, question.at, answers)
     evidence, told = (
         [_event(config, one) for one in found.evidence],
@@ -122,25 +123,32 @@ def explain(config: Config, finding: str, case: str | None, form: str, **given: 
 
 
 def finding_named(
-    config: Config, question: Asked, finding: str, case: str | None, answers: "Answers | None" = None
-) -> "Finding":
-    """The finding of that id, settled or not; ``answers`` to it are noted. Ends the command where there is none."""
+    config: Config, question: Asked, finding: str, case: str | None, answers: "Answers | None" = None, *,
+    is_present: bool,
+) -> "Finding":  # fmt: skip
+    """The finding of that id, settled or not; ``answers`` to it are noted. Ends the command where there is none.
+
+    ``is_present``: whether it is asked as of now and by the adopted policies. Then the views know every finding.
+    """
     noted = {} if answers is None else answers
+    is_known, subject = (True, case) if case is not None else _known_to_views(config, finding)
     found = None
-    for where in dict.fromkeys((case or _case_in_views(config, finding), case)):
-        every = Wanted((), where, None, None, True)
-        found = found or next((one for one in _found(config, question, every, noted) if one.id == finding), None)
+    if is_known or not is_present:
+        for where in dict.fromkeys((subject, case)):
+            every = Wanted((), where, None, None, True)
+            found = found or next((one for one in _found(config, question, every, noted) if one.id == finding), None)
     if found is None:
         raise Failure(f"there is no finding {finding} as of then, by this policy", exits.NOT_FOUND)
     return found
 
 
-def _case_in_views(config: Config, finding: str) -> str | None:
-    """The case that a finding is about by the views, if they know it: there it is looked for first."""
-    from casetrail.projections.judgement_queries import case_of
+def _known_to_views(config: Config, finding: str) -> tuple[bool, str | None]:
+    """Whether the views know a finding, and the case that it is about, if it is: there it is looked for first."""
+    from casetrail.projections.judgement_queries import subject_of
 
     with opened_judgements(config) as database:
-        return case_of(database, finding)
+        about, subject = subject_of(database, finding) or (None, None)
+    return about is not None, subject if about == "case" else None
 
 
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -131,10 +131,10 @@ def finding(database: Database, now: datetime, finding_id: str) -> dict[str, Any
     return _answered(database, now, [_found(rows[0], now)])[0] if rows else None
 
 
-def case_of(database: Database, finding_id: str) -> str | None:
-    """The case that a finding is about; None where it is about none, or is unknown."""
-    rows = database.rows("SELECT subject FROM finding WHERE finding = ? AND about = 'case'", (finding_id,))
-    return rows[0][0] if rows else None
+def subject_of(database: Database, finding_id: str) -> tuple[str, str] | None:
+    """What a finding is about (``case``, ``person`` …) and which; None where there is no such finding."""
+    rows = database.rows("SELECT about, subject FROM finding WHERE finding = ?", (finding_id,))
+    return rows[0] if rows else None
 
 
 def unread_policies(database: Database) -> list[tuple[int, int]]:

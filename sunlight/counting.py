@@ -78,6 +78,8 @@ def reports(database: Database, now: datetime) -> Months:
 def clocks(database: Database, now: datetime) -> Kinds:
     """Every run of a clock, by clock."""
     names = [name for (name,) in database.rows("SELECT DISTINCT clock FROM clock ORDER BY clock")]
+    if not names:  # there is nothing to count, and SQL knows no CASE without a WHEN
+        return _by_kind(())
     state = _number(STATE.replace(":now", str(micros(now))), [f"'{one}'" for one in CLOCK_STATES_OF])
     code = f"{len(CLOCK_STATES_OF)} * ({_number('clock', '?' * len(names))}) + {state}"
     figures = list(CLOCK_STATES_OF.values())

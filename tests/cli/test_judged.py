@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from casetrail.cli.clocks import asked
+from casetrail.cli.config import Config
+from casetrail.cli.context import Failure
+from casetrail.cli.findings import finding_named
 from casetrail.domain.values import iso
 from casetrail.projections.database import open_database
 from casetrail.projections.judgement_tables import CLOCK
@@ -75,6 +79,23 @@ def test_a_finding_is_explained_from_the_case_that_the_views_name(years: tuple[S
     for row in shell.rows("findings", "--now", now, "--settled", "--limit", "1000", code=None)[::7]:
         explained = shell.rows("findings", "explain", row["finding"], "--now", now)[0]
         assert (explained["finding"], explained["since"]) == (row["finding"], row["since"])
+
+
+def test_a_finding_that_the_views_do_not_know_is_not_looked_for_in_the_whole_log(
+    years: tuple[Shell, JudgedLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell, _ = years
+
+    def read(*_: object) -> None:
+        raise AssertionError("the whole log was read")
+
+    monkeypatch.setattr("casetrail.cli.findings._found_in_all", read)
+    config = Config(log=f"sqlite:{shell.log}")
+    question = asked(config, None, None, None)
+    with pytest.raises(Failure, match="there is no finding 0123456789abcdef"):
+        finding_named(config, question, "0123456789abcdef", None, is_present=True)
+    with pytest.raises(AssertionError, match="the whole log was read"):
+        finding_named(config, question, "0123456789abcdef", None, is_present=False)
 
 
 def test_views_without_judgements_are_made_anew_by_whoever_asks_an_embedded_log(

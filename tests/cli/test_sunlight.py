@@ -87,6 +87,14 @@ def test_a_log_without_checkpoints_has_a_report_that_says_so(shell: Shell, tmp_p
     assert "None yet" in (tmp_path / "report" / "index.html").read_text("utf-8")
 
 
+def test_a_log_in_which_nothing_has_happened_has_a_report_of_nothing(shell: Shell, tmp_path: Path) -> None:
+    shell.run("sunlight", str(tmp_path / "views"), *NOW)
+    shell.run("sunlight", str(tmp_path / "log"), *NOW, "--from-log")
+    assert content(tmp_path / "views") == content(tmp_path / "log")
+    (total,) = numbers(tmp_path / "views")["tables"]["by-month"]["rows"]
+    assert (total["name"], total["all"]) == ("All", 0)
+
+
 def test_a_checkpoint_that_is_not_signed_as_the_policy_says_is_a_finding(office: Office, tmp_path: Path) -> None:
     other = tmp_path / "other.policy"
     key = create_key("somebody.example/log", Algorithm.ED25519)

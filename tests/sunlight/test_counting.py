@@ -120,6 +120,7 @@ def a_clock(number: int, clock: str, due: timedelta, ended: timedelta | None, me
 
 def test_runs_of_clocks_are_counted_by_how_they_went(views: Database) -> None:
     views.run("DELETE FROM clock")
+    assert clocks(views, NOW) == {}
     runs = [
         a_clock(0, "screening", 3 * DAY, 4 * DAY, met=True),
         a_clock(1, "screening", 3 * DAY, 2 * DAY, met=True),
