@@ -1,10 +1,8 @@
 """What every command shares: the configuration, opened log and views, and what its errors mean for the exit code."""
 
 import functools
-import os
-import sys
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -73,6 +71,8 @@ class Failure(click.ClickException):
 def failure_of(error: Exception) -> Failure | None:
     """What an error of a room means for the command line; None where it is a fault of the program."""
     code = getattr(error, "code", None)
+    if isinstance(error, BrokenPipeError):  # no standard stream: those outlive their readers
+        return Failure("nobody reads at the other end of a pipe any more", exits.CUT)
     if isinstance(error, OSError) and error.strerror:
         return Failure(
             f"{error.filename or 'what was to be written'}: {error.strerror}; look at the disk, owner and mode"
@@ -89,16 +89,12 @@ def failure_of(error: Exception) -> Failure | None:
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the rooms' errors into messages and exit codes, and let a closed pipe end the command quietly."""
+    """Turn the rooms' errors into messages and exit codes."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except BrokenPipeError:
-            with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(exits.OK)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:

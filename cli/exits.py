@@ -12,6 +12,8 @@ NOT_FOUND: Final = 6
 UNREACHABLE: Final = 7
 FAULTS: Final = 8
 INTERRUPTED: Final = 130
+CUT: Final = 141
+"""As a shell reports a program that a closed pipe has ended: 128 and the number of SIGPIPE."""
 
 MEANINGS: Final = {
     OK: "done; for a submission: accepted",
@@ -24,4 +26,5 @@ MEANINGS: Final = {
     UNREACHABLE: "the log, the views or the keyring cannot be reached",
     FAULTS: "the check found faults, or an import has rows that it could not take",
     INTERRUPTED: "interrupted from the keyboard",
+    CUT: "nobody read the output to its end, and the command ended before its own",
 }

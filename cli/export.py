@@ -4,16 +4,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, choice, format_option, guarded, moment, pass_config
+from casetrail.cli.outputs import while_read
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import fields
 from casetrail.domain.codes import Offence
+
+if TYPE_CHECKING:
+    from casetrail.exporting.histories import Source, Wanted
 
 FORMS: Final = ("ocel", "xes", "csv", "parquet")
 PIPED: Final = ("csv", "xes")
@@ -50,7 +54,7 @@ def export(config: Config, kind: str, out: Path, key_file: Path | None, form: st
     """
     from casetrail.exporting.export import Form
     from casetrail.exporting.export import export as write
-    from casetrail.exporting.histories import Source, Wanted
+    from casetrail.exporting.histories import Wanted
     from casetrail.exporting.pseudonyms import plainly, pseudonyms
 
     if str(out) == PIPE and kind not in PIPED:
@@ -63,13 +67,24 @@ def export(config: Config, kind: str, out: Path, key_file: Path | None, form: st
           for name in ("as_of", "since", "until")),
     )  # fmt: skip
     blind = plainly if key_file is None else pseudonyms(key_file)
-    source = Source(config.log_url(), dict(config.kafka), wanted)
+    source = _source(str(out) == PIPE, config.log_url(), dict(config.kafka), wanted)
     with progress_bar("exporting", 2 * source.events) as progress, _opened(out) as opened:
         done = write(source, Form(kind), opened, blind, progress)
         if missing := sorted(wanted.cases - done.found):
             raise Failure(f"the log has nothing of case {missing[0]} that is asked for", exits.NOT_FOUND)
     if str(out) != PIPE:
         fields({"file": str(out), "cases": done.cases, "events": done.events, "unaccepted": done.unaccepted}, form)
+
+
+def _source(is_piped: bool, log_url: str, options: dict[str, object], wanted: "Wanted") -> "Source":
+    """What is exported; into a pipe, for as long as somebody reads."""
+    from casetrail.exporting.histories import Exported, Source, Told
+
+    class WhileRead(Source):
+        def histories(self, told: Told) -> Iterator[Exported]:
+            return while_read(super().histories(told))
+
+    return (WhileRead if is_piped else Source)(log_url, options, wanted)
 
 
 @contextmanager

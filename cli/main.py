@@ -1,7 +1,6 @@
 """``casetrail``: the command line. Commands are imported when they are used, so that each starts fast."""
 
 import importlib
-import io
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import SETTINGS, load_config
+from casetrail.cli.outputs import outlive_readers
 from casetrail.cli.render import harmless
 
 COMMANDS: Final = {
@@ -141,9 +141,7 @@ def cli(config_file: Path | None, **options: str | None) -> None:
 
 def main() -> None:
     """The program. Never returns."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot write a name still gets the rest
+    outlive_readers()
     try:
         code = cli.main(prog_name="casetrail", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):

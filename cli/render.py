@@ -75,7 +75,7 @@ def csv_cell(value: Any) -> str:
 def emit(rows: Rows, columns: Sequence[str], form: str, title: str = "") -> None:
     """Write rows to standard output. ``ndjson`` and ``csv`` write each row as it comes."""
     {"table": _table, "json": _json, "csv": _csv, "ndjson": _ndjson}[form](rows, columns, title)
-    sys.stdout.flush()  # here, where a closed pipe is still understood
+    sys.stdout.flush()  # here, where a full disk is still understood
 
 
 def _json(rows: Rows, columns: Sequence[str], _: str) -> None:

@@ -8,6 +8,7 @@ import click
 from casetrail.cli.config import Config
 from casetrail.cli.context import guarded, opened_log, pass_config
 from casetrail.cli.history import event_row
+from casetrail.cli.outputs import while_read
 from casetrail.cli.render import cell, emit
 from casetrail.eventlog.codec import Unreadable, decode_event
 from casetrail.eventlog.port import Log, Topic
@@ -32,7 +33,7 @@ COLUMNS = ("recorded_at", "case_id", "number", "kind", "result", "actor", "role"
 def watch(config: Config, from_start: bool, case_id: str | None, no_follow: bool, form: str) -> None:
     """Follow the log as it grows, until Ctrl-C."""
     with opened_log(config) as log:
-        rows = _events(log, from_start, case_id, no_follow)
+        rows = while_read(_events(log, from_start, case_id, no_follow))
         if form != "lines":
             emit(rows, COLUMNS, form)
             return
