@@ -125,7 +125,7 @@ def due(config: Config, within: int | None, form: str, **given: Any) -> None:
     """
     rows = _from_views(config, given, "due", within)
     if rows is not None:
-        emit(rows, DUE, form, "due")
+        _emit(config, rows, given, DUE, form, "due")
         return
     question, wanted = _taken(config, given)
     most = timedelta.max if within is None else timedelta(days=within)
@@ -135,7 +135,7 @@ def due(config: Config, within: int | None, form: str, **given: Any) -> None:
             return None
         return _row(clock, runs)
 
-    emit(_listed(config, question, wanted, row), DUE, form, "due")
+    _emit(config, _listed(config, question, wanted, row), given, DUE, form, "due")
 
 
 @click.command()
@@ -150,7 +150,7 @@ def overdue(config: Config, form: str, **given: Any) -> None:
     """
     rows = _from_views(config, given, "overdue")
     if rows is not None:
-        emit(rows, OVERDUE, form, "overdue")
+        _emit(config, rows, given, OVERDUE, form, "overdue")
         return
     question, wanted = _taken(config, given)
 
@@ -160,7 +160,7 @@ def overdue(config: Config, form: str, **given: Any) -> None:
         told = [level for level, at in clock.tells() if at <= question.at]
         return {**_row(clock, runs), "overdue_hours": (question.at - clock.due_at) // HOUR, "told": told}
 
-    emit(_listed(config, question, wanted, row), OVERDUE, form, "overdue")
+    _emit(config, _listed(config, question, wanted, row), given, OVERDUE, form, "overdue")
 
 
 @click.command()
@@ -210,6 +210,20 @@ def _from_views(config: Config, given: dict[str, Any], what: str, within: int | 
         at, is_known = moment_asked(config, database, given["moment_text"])
         ask = judgement_queries.due if what == "due" else judgement_queries.overdue
         return ask(database, at, wanted) if is_known else None
+
+
+def _emit(
+    config: Config, rows: list[Row], given: dict[str, Any], columns: tuple[str, ...], form: str, title: str
+) -> None:
+    """Print what is owed. That nothing is says something only of a clock that there is."""
+    if not rows and given["clock"]:
+        from casetrail.domain.tables import nearest
+
+        known = asked(config, given["until_text"], None, given["judge_by"]).policies.clock_names
+        if given["clock"] not in known:
+            there = nearest(given["clock"], sorted(known))
+            raise click.UsageError(f"no policy has a clock '{given['clock']}': write {there}")
+    emit(rows, columns, form, title)
 
 
 def _taken(config: Config, given: dict[str, Any]) -> tuple[Asked, Wanted]:

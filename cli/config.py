@@ -97,7 +97,7 @@ def load_config(file: Path | None, options: dict[str, str | None]) -> Config:
 
 def _from_file(path: Path) -> Config:
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        found = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise _bad(f"the configuration {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -20,7 +20,7 @@ from casetrail.cli.context import (
 from casetrail.cli.documents import read_document
 from casetrail.cli.keys import PASSPHRASE
 from casetrail.cli.local_tree import convicting
-from casetrail.cli.partner_list import AGENCY, question_of
+from casetrail.cli.partner_list import AGENCY, check_known, question_of
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_lines, fields
 from casetrail.cli.trust import believed_logs, log_key_option
@@ -64,6 +64,7 @@ def export(
     question = question_of(config, {"until_text": until_text, "moment_text": None, "judge_by": None})
     with convicting(), opened_log(config) as log:
         name, checkpoint = log.name, _newest(config, log)
+    check_known(config, agency)
     content, count = _csv(config, agency, question)
     statement = Statement(f"{SUBJECT} {agency}", name, question.at, count, sha256(content).hexdigest(), checkpoint)
     signed = statement.sign(signer)

@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import click
 
+from casetrail.cli import exits
 from casetrail.cli.clocks import Asked, asked, asking_options
 from casetrail.cli.config import Config
-from casetrail.cli.context import an_id, format_option, guarded, moment, opened_views, pass_config
+from casetrail.cli.context import Failure, an_id, format_option, guarded, moment, opened_views, pass_config
 from casetrail.cli.render import emit
 
 AGENCY: Final = click.argument("agency", metavar="AGENCY", type=an_id)
@@ -42,9 +43,28 @@ def list_(config: Config, agency: str, form: str, **given: Any) -> None:
     with opened_views(config) as database:
         found = (row for row in rows(database, wanted, chosen, question) if since is None or row["sent_at"] >= since)
         first = list(islice(found, given["limit"] + 1))
+    if not first:
+        check_known(config, agency)
     emit(first[: given["limit"]], SHORT if form == "table" else COLUMNS, form, f"cases of {agency}")
     if len(first) > given["limit"]:
         click.echo("and more: give --limit", err=True)
+
+
+def check_known(config: Config, agency: str) -> None:
+    """End the command where neither a case nor the registry names an agency: a mistyped name is no good news."""
+    from casetrail.cli.case_histories import history_of
+    from casetrail.domain.registry import REGISTRY, AgencyRegistered
+    from casetrail.projections.partner import is_named
+
+    with opened_views(config) as database:
+        if is_named(database, agency):
+            return
+    for event in history_of(config, REGISTRY):
+        if event.action is not None and agency == event.action.actor.agency:
+            return
+        if isinstance(event.body, AgencyRegistered) and event.body.agency == agency:
+            return
+    raise Failure(f"no case and no entry of the registry names an agency {agency}", exits.NOT_FOUND)
 
 
 def question_of(config: Config, given: dict[str, Any]) -> Asked:

@@ -28,7 +28,7 @@ def policy_text(source: str) -> str:
 
         return preset_text(source)
     try:
-        return read_document(Path(source), MOST_BYTES).decode()
+        return read_document(Path(source), MOST_BYTES).decode("utf-8-sig")  # editors on Windows put a mark before it
     except UnicodeDecodeError as error:
         raise Failure(f"{source} is no policy: it is not in UTF-8") from error
     except Failure as error:

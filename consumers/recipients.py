@@ -37,7 +37,7 @@ class Recipients:
 def load_recipients(path: Path) -> Recipients:
     """The addresses in a file. Raises ``RecipientsInvalid``. Files that it names are looked for beside it."""
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        found = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipientsInvalid(f"{path} cannot be read: {error}") from error
     reader = _Reader(path)

@@ -199,6 +199,11 @@ class InForce:
         """The policies that an agency is held to: here the same for all."""
         return self
 
+    @property
+    def clock_names(self) -> frozenset[str]:
+        """The names of all clocks that run by any of them, whoever is held to it."""
+        return frozenset(rule.name for policy in self._policies for rule in policy.clocks)
+
 
 class Adopted(InForce):
     """What each agency has adopted. Until then, and for one that has adopted nothing, ``default`` is in force.
@@ -217,3 +222,7 @@ class Adopted(InForce):
 
     def of(self, agency: str) -> InForce:
         return self._agencies.get(agency, self._default)
+
+    @property
+    def clock_names(self) -> frozenset[str]:
+        return self._default.clock_names.union(*(one.clock_names for one in self._agencies.values()))

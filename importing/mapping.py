@@ -62,7 +62,7 @@ class ImportMapping:
 def read_settings(path: Path) -> dict[str, Any]:
     """The mapping file as plain values. Raises ``BadMapping``."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise BadMapping(f"cannot read the mapping {path}: {error.strerror}") from error
     except ValueError as error:  # that of tomllib, of a number of thousands of digits, or no UTF-8

@@ -143,7 +143,7 @@ class LedgerMapping:
 def read_settings(path: Path) -> dict[str, Any]:
     """The mapping file as plain values. Raises ``BadMapping``."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise BadMapping(f"cannot read the mapping {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -145,6 +145,14 @@ def test_an_empty_log_owes_nothing(shell: Shell) -> None:
     assert shell.rows("due") == [] == shell.rows("overdue")
 
 
+@pytest.mark.parametrize("more", [(), ("--from-log",), ("--as-of", day(1))])
+@pytest.mark.parametrize("command", ["due", "overdue"])
+def test_a_mistyped_clock_is_no_good_news(unit: Shell, command: str, more: tuple[str, ...]) -> None:
+    said = unit.run(command, "--clock", "screning", *more, code=2).stderr
+    assert "no policy has a clock 'screning': write screening" in said
+    unit.run(command, "--clock", "referral_answer", "--unit", "nowhere", *more)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_can_be_had(unit: Shell, form: str) -> None:
     for words in (("due",), ("overdue",), ("clock", "C-1")):

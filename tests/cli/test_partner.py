@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -106,8 +107,22 @@ def test_an_agency_sees_what_it_sent_and_what_it_was_asked(unit: Shell) -> None:
     assert list(seen(unit, "hotline")) == [("C-1", "reported", "R-1")]
 
 
-def test_the_responsible_agency_is_no_partner_and_a_stranger_sees_nothing(unit: Shell) -> None:
-    assert seen(unit, "metro-pd") == {} == seen(unit, "no-such-agency")
+def test_the_responsible_agency_is_no_partner(unit: Shell) -> None:
+    assert seen(unit, "metro-pd") == {}
+
+
+def test_a_mistyped_agency_is_no_good_news(unit: Shell, tmp_path: Path) -> None:
+    assert "names an agency clinc" in unit.run("partner", "clinc", code=6).stderr
+    unit.run("keys", "create", "clinic.example/cases", "--file", str(tmp_path / "key"), "--for", "log")
+    words = ("partner", "export", "clinc", "--key", str(tmp_path / "key"), "--output", str(tmp_path / "rows.csv"))
+    assert "names an agency clinc" in unit.run(*words, code=6).stderr
+    assert not (tmp_path / "rows.csv").exists()
+
+
+def test_an_agency_that_only_the_registry_knows_waits_for_nothing(shell: Shell) -> None:
+    registrar = ("--person", "reg.1", "--agency", "metro-pd", "--role", "registrar")
+    shell.run(*registrar, "act", "agency-registered", "registry", "--agency", "da", "--agency-kind", "prosecution")
+    assert shell.rows("partner", "da") == []
 
 
 def test_a_report_shows_when_the_unit_took_it_up_and_what_it_did_since(unit: Shell) -> None:

@@ -1,5 +1,6 @@
 """Policies on the command line: checked, shown and compared."""
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ def test_a_preset_is_a_policy(shell: Shell, name: str) -> None:
 
 def test_a_policy_is_checked_without_any_log(tmp_path: Path) -> None:
     assert Shell(tmp_path).rows("policy", "check", written(tmp_path, text_of())) == []
+
+
+def test_a_mark_that_windows_puts_before_a_text_is_no_part_of_it(tmp_path: Path) -> None:
+    file = Path(written(tmp_path, text_of()))
+    file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+    assert Shell(tmp_path).rows("policy", "check", str(file)) == []
 
 
 def test_all_that_is_wrong_in_a_file_is_told_and_gives_exit_code_8(shell: Shell, tmp_path: Path) -> None:
