@@ -54,6 +54,7 @@ class Kind(StrEnum):
     # files that were published
     FILE_MISSING = "file-missing"
     BUNDLE_UNREADABLE = "bundle-unreadable"
+    TILE_UNREADABLE = "tile-unreadable"
     TILE_DIFFERS = "tile-differs"
     # what an earlier run has seen
     CHECKPOINT_REPLACED = "checkpoint-replaced"
@@ -114,6 +115,7 @@ FAULTS: Final[dict[Kind, str]] = {
     "wrong: it was set back or forward, or stood still, or append times were altered afterwards.",
     Kind.FILE_MISSING: "A file is not there, though the published checkpoint needs it.",
     Kind.BUNDLE_UNREADABLE: "The file of entries is not made up of as many whole entries as it must have.",
+    Kind.TILE_UNREADABLE: "The file of hashes is not made up of as many hashes as it must have.",
     Kind.TILE_DIFFERS: "The file's hashes do not follow from what was published below them: one of the two was altered.",
     Kind.CHECKPOINT_REPLACED: "An earlier run has seen another record at this place among the checkpoints: the history was "
     "replaced. The folder with what was seen then is evidence: keep it.",

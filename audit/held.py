@@ -7,7 +7,7 @@ from pathlib import Path
 from sys import intern
 from typing import Final, NamedTuple
 
-from casetrail.audit.publication.published import PublishedLog
+from casetrail.audit.publication.published import PublishedLog, TileInvalid
 from casetrail.audit.witnessing.state import WitnessState
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
@@ -144,7 +144,11 @@ def tree_of_folder(directory: Path) -> Tree:
     def tile(level: int, number: int) -> bytes:
         width = min((found.size >> TILE_LEVELS * level) - number * TILE, TILE)
         one = Tile(level, number, width)
-        if (content := published.hashes(one)) is None:
+        try:
+            content = published.hashes(one)
+        except TileInvalid as error:
+            raise SourceUnreadable(f"{directory}, {one.path}: {error}") from error
+        if content is None:
             raise SourceUnreadable(f"{directory} has no {one.path}: what is published is not whole")
         return content
 

@@ -34,10 +34,13 @@ ROWS: Final = ("row", "checked", "count", *FAULTS, "meaning")
               help="How long a submission may wait for its outcome, and an event for a checkpoint.")  # fmt: skip
 @click.option("--from", "published", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Verify what is published in this folder, or a mirror of it, without the log.")  # fmt: skip
+@click.option("--hashes-only", is_flag=True, help="With --from: it was published without entries, so none are missing.")
 @format_option
 @pass_config
 @guarded
-def verify(config: Config, state: Path | None, promised: float, published: Path | None, form: str) -> None:
+def verify(
+    config: Config, state: Path | None, promised: float, published: Path | None, hashes_only: bool, form: str
+) -> None:
     """Verify the whole log, trusting nobody: exit code 0 only if all holds, else 8.
 
     Reads the log once, in parallel, and checks that every submission has just one outcome, that each outcome says what was
@@ -50,8 +53,10 @@ def verify(config: Config, state: Path | None, promised: float, published: Path 
     """
     if published is not None and state is not None:
         raise click.UsageError("--state is about a log; it does not go with --from")
+    if hashes_only and published is None:
+        raise click.UsageError("--hashes-only is about a published log; it goes with --from")
     if published is not None:
-        _published(config, published, form)
+        _published(config, published, hashes_only, form)
         return
     from casetrail.audit.verification.verify import Asked
     from casetrail.audit.verification.verify import verify as verified
@@ -67,11 +72,11 @@ def verify(config: Config, state: Path | None, promised: float, published: Path 
     _write(about, report, form)
 
 
-def _published(config: Config, directory: Path, form: str) -> None:
+def _published(config: Config, directory: Path, hashes_only: bool, form: str) -> None:
     from casetrail.audit.publication.published import verify_published
 
     with progress_bar("verifying", None) as progress:
-        report = verify_published(directory, loaded_policy(config), progress)
+        report = verify_published(directory, loaded_policy(config), progress, hashes_only=hashes_only)
     checkpoint = {"size": report.checkpoint.size, "root": report.checkpoint.root}
     _write({"log": report.checkpoint.origin, "published": str(directory), "up_to": checkpoint}, report, form)
 

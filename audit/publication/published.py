@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.publication.entries import Entries
@@ -44,6 +44,16 @@ class NotPublished(LogError):
     code = "not-published"
 
 
+class TileInvalid(LogError):
+    """A file of hashes is not made up of as many hashes as it must have. ``hashes``: as many of them as there are."""
+
+    code = "tile-invalid"
+
+    def __init__(self, message: str, hashes: bytes) -> None:
+        super().__init__(message)
+        self.hashes = hashes
+
+
 @dataclass
 class PublishedReport:
     """What a verification came to. ``checked``: how much of each thing was. ``remarks``: what could not be checked, and why."""
@@ -59,6 +69,13 @@ class PublishedReport:
     def holds(self) -> bool:
         """Whether nothing contradicts what the published checkpoint promises."""
         return self.faults.holds
+
+
+class _File(NamedTuple):
+    """What stands in the file of a tile, and how many hashes or entries it must have: just so many, by the format."""
+
+    content: bytes
+    width: int
 
 
 class PublishedLog:
@@ -84,18 +101,23 @@ class PublishedLog:
         return self.checkpoint.size == 0 or (self._directory / "tile" / ENTRIES).is_dir()
 
     def hashes(self, tile: Tile) -> bytes | None:
-        """The hashes of a tile, 32 bytes each; None where the file is missing, or too short."""
-        content = self._read(tile, TILE_BYTES)
-        return None if content is None or len(content) < tile.width * HASH_BYTES else content[: tile.width * HASH_BYTES]
+        """The hashes of a tile, 32 bytes each; None where the file is missing. Raises ``TileInvalid``."""
+        found = self._read(tile, TILE_BYTES)
+        if found is None:
+            return None
+        hashes, size = found.content[: tile.width * HASH_BYTES], found.width * HASH_BYTES
+        if len(found.content) != size:
+            raise TileInvalid(f"it is not {size} bytes long", hashes)
+        return hashes
 
     def bundle(self, tile: Tile) -> list[bytes] | None:
         """The entries of a bundle; None where the file is missing. Raises ``BundleInvalid``."""
-        content = self._read(tile, MOST_BUNDLE_BYTES)
-        if content is None:
+        found = self._read(tile, MOST_BUNDLE_BYTES)
+        if found is None:
             return None
-        entries = unpack_entries(content)
-        if len(entries) < tile.width:
-            raise BundleInvalid(f"it has {len(entries)} entries in the place of {tile.width}")
+        entries = unpack_entries(found.content)
+        if len(entries) != found.width:
+            raise BundleInvalid(f"it has {len(entries)} entries in the place of {found.width}")
         return entries[: tile.width]
 
     def entries(self) -> Iterator[bytes]:
@@ -106,31 +128,36 @@ class PublishedLog:
                 raise NotPublished(f"{tile.path} is missing in {self._directory}")
             yield from found
 
-    def _read(self, tile: Tile, most: int) -> bytes | None:
+    def _read(self, tile: Tile, most: int) -> _File | None:
         """A tile's file; where a partial one has been replaced by the full one since, that."""
-        for place in (tile.path, tile.whole_path):
+        for place, width in ((tile.path, tile.width), (tile.whole_path, TILE)):
             try:
                 with (self._directory / place).open("rb") as opened:
-                    return opened.read(most + 1)
+                    return _File(opened.read(most + 1), width)
             except OSError:  # missing or unreadable: the same to whoever wants to check it
                 continue
         return None
 
 
-def verify_published(directory: Path, policy: Policy | None, progress: Progress | None = None) -> PublishedReport:
+def verify_published(
+    directory: Path, policy: Policy | None, progress: Progress | None = None, *, hashes_only: bool = False
+) -> PublishedReport:
     """Check all files of a published log against its checkpoint, and that against the policy. ``progress``: of leaves.
 
-    A fault's ``offset`` is the number of a leaf. Raises ``NotPublished``.
+    ``hashes_only``: it was published without entries, so none are asked for. A fault's ``offset`` is the number of a leaf.
+    Raises ``NotPublished``.
     """
     log = PublishedLog(directory)
     found = PublishedReport(log.checkpoint, None)
     _check_signatures(log, policy, found)
     with _database() as database:
         judge = None
-        if log.has_entries:
+        if hashes_only:
+            found.remarks.append("only hashes were asked for: the tree is checked, and no event")
+        elif log.has_entries:
             judge = Entries(found.faults, log.checkpoint.origin, policy, database, found.checked)
         else:
-            found.remarks.append("no entries were published: the tree is checked, and no event")
+            _fault(found, Kind.FILE_MISSING, f"tile/{ENTRIES}: no entries are there, so no event was checked")
         root = _check_tree(log, judge, found, progress)
     found.checked["roots"] += 1
     if root != log.checkpoint.root:
@@ -200,22 +227,25 @@ class _Levels:
 
     def read(self, tile: Tile) -> list[bytes]:
         """The hashes in a tile's file. Where it is missing they are zero, and nothing above them will fit."""
-        content = self._log.hashes(tile)
-        self._found.checked["tiles"] += 1
-        if content is None:
-            _fault(self._found, Kind.FILE_MISSING, tile.path, tile.number * TILE << TILE_LEVELS * (tile.level or 0))
-            content = bytes(tile.width * HASH_BYTES)
-        return hashes_in(content)
+        return hashes_in((self._content(tile) or b"").ljust(tile.width * HASH_BYTES, b"\x00"))
 
     def compare(self, tile: Tile, hashes: list[bytes]) -> None:
         """Compare a tile's file with what it must hold."""
-        content = self._log.hashes(tile)
+        content = self._content(tile)
+        if content is not None and not b"".join(hashes).startswith(content):  # what is too short has been told
+            _fault(self._found, Kind.TILE_DIFFERS, tile.path, _first_leaf(tile))
+
+    def _content(self, tile: Tile) -> bytes | None:
+        """What a tile's file holds of the hashes that it must hold; None where it is missing."""
         self._found.checked["tiles"] += 1
-        first = tile.number * TILE << TILE_LEVELS * (tile.level or 0)
+        try:
+            content = self._log.hashes(tile)
+        except TileInvalid as error:
+            _fault(self._found, Kind.TILE_UNREADABLE, f"{tile.path}: {error}", _first_leaf(tile))
+            return error.hashes
         if content is None:
-            _fault(self._found, Kind.FILE_MISSING, tile.path, first)
-        elif content != b"".join(hashes):
-            _fault(self._found, Kind.TILE_DIFFERS, tile.path, first)
+            _fault(self._found, Kind.FILE_MISSING, tile.path, _first_leaf(tile))
+        return content
 
     def add(self, tile: Tile, hashes: list[bytes]) -> None:
         """A tile is complete, or the last of its level: its root is a hash of the level above."""
@@ -244,6 +274,11 @@ class _Levels:
         for level, hashes in enumerate(self._hashes, 1):
             if hashes:
                 self._close(level)
+
+
+def _first_leaf(tile: Tile) -> int:
+    """The first leaf that a tile covers."""
+    return tile.number * TILE << TILE_LEVELS * (tile.level or 0)
 
 
 @contextmanager

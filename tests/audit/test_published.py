@@ -96,13 +96,28 @@ def test_entries_come_in_the_order_of_the_tree(www: Path) -> None:
 def test_hashes_alone_show_that_the_tree_is_whole_and_say_that_no_event_was_checked(tmp_path: Path) -> None:
     with init_log(f"sqlite:{tmp_path / 'log.db'}", partitions=2) as log:
         published(log, tmp_path / "www", hashes_only=True)
-    found = verify_published(tmp_path / "www", POLICY)
-    assert found.holds
+    found = verify_published(tmp_path / "www", POLICY, hashes_only=True)
+    assert not found.faults.counts
     assert found.checked["events"] == 0
-    assert found.remarks == ["no entries were published: the tree is checked, and no event"]
+    assert found.remarks == ["only hashes were asked for: the tree is checked, and no event"]
     tile = tmp_path / "www" / "tile" / "0" / "000"
-    tile.write_bytes(bytes(32) + tile.read_bytes()[32:])
-    assert kinds(verify_published(tmp_path / "www", POLICY)) == {Kind.TILE_DIFFERS, Kind.ROOT_DIFFERS}
+    content = tile.read_bytes()
+    tile.write_bytes(bytes(32) + content[32:])
+    assert kinds(verify_published(tmp_path / "www", POLICY, hashes_only=True)) == {Kind.TILE_DIFFERS, Kind.ROOT_DIFFERS}
+    tile.write_bytes(content + b"\n")
+    assert kinds(verify_published(tmp_path / "www", POLICY, hashes_only=True)) == {Kind.TILE_UNREADABLE}
+    tile.write_bytes(content[:-1])
+    assert kinds(verify_published(tmp_path / "www", POLICY, hashes_only=True)) == {
+        Kind.TILE_UNREADABLE, Kind.TILE_DIFFERS, Kind.ROOT_DIFFERS,
+    }  # fmt: skip
+
+
+def test_entries_that_are_all_missing_are_a_fault(www: Path) -> None:
+    shutil.rmtree(www / "tile" / "entries")
+    found = verify_published(www, POLICY)
+    assert kinds(found) == {Kind.FILE_MISSING}
+    assert [one.found for one in found.faults.listed] == ["tile/entries: no entries are there, so no event was checked"]
+    assert not verify_published(www, POLICY, hashes_only=True).faults.counts
 
 
 def test_an_older_checkpoint_verifies_with_the_tiles_of_a_newer_one(tmp_path: Path) -> None:
@@ -110,10 +125,16 @@ def test_an_older_checkpoint_verifies_with_the_tiles_of_a_newer_one(tmp_path: Pa
         published(log, tmp_path / "www", 1)
         older = (tmp_path / "www" / "checkpoint").read_bytes()
         published(log, tmp_path / "www", 3)
+    assert not verify_published(tmp_path / "www", POLICY).faults.counts
     (tmp_path / "www" / "checkpoint").write_bytes(older)
     found = verify_published(tmp_path / "www", POLICY)
     assert not found.faults.counts
     assert found.checkpoint.size < 256
+    for path, kind in (("tile/0/000", Kind.TILE_UNREADABLE), ("tile/entries/000", Kind.BUNDLE_UNREADABLE)):
+        content = (tmp_path / "www" / path).read_bytes()  # the partial ones of then have been replaced by it
+        (tmp_path / "www" / path).write_bytes(content + bytes(2))
+        assert kinds(verify_published(tmp_path / "www", POLICY)) == {kind}
+        (tmp_path / "www" / path).write_bytes(content)
 
 
 # --- whoever touches the files ---
@@ -139,8 +160,12 @@ def test_a_file_that_is_missing_cut_off_or_longer_shows(www: Path) -> None:
         found = verify_published(www, POLICY)
         assert kinds(found) == {Kind.FILE_MISSING}, path
         assert [one.found for one in found.faults.listed] == [str(path.relative_to(www))]
-        path.write_bytes(content[:-1])
-        assert not verify_published(www, POLICY).faults.holds, path
+        is_bundle = "entries" in path.parts
+        for changed in (content[:-1], content + b"\n", content + bytes(32), content + b"\x00\x00", content + content):
+            path.write_bytes(changed)
+            found = verify_published(www, POLICY)
+            assert kinds(found) == {Kind.BUNDLE_UNREADABLE if is_bundle else Kind.TILE_UNREADABLE}, (path, len(changed))
+            assert found.faults.listed[0].found.startswith(f"{path.relative_to(www)}: ")
         path.write_bytes(content)
 
 

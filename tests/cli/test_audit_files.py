@@ -31,6 +31,10 @@ def test_a_log_is_published_and_published_again(office: Office) -> None:
     assert row["files_written"] == 0
     office.run(*office.policy, "audit", "publish", "hashes", "--hashes-only")
     assert not Path("hashes/tile/entries").exists()
+    done = office.run(*office.policy, "audit", "verify", "--from", "hashes", code=exits.FAULTS)
+    assert "1 file-missing" in done.stderr
+    office.run(*office.policy, "audit", "verify", "--from", "hashes", "--hashes-only")
+    office.run("audit", "verify", "--hashes-only", code=exits.USAGE)
 
 
 def test_what_witnesses_have_not_seen_is_published_only_on_demand(office: Office) -> None:
