@@ -18,11 +18,12 @@ from casetrail.consumers.submitting import submit
 from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
 from casetrail.domain.case import Case
-from casetrail.domain.deciding import CLOCK_TOLERANCE, IN_THE_FUTURE
+from casetrail.domain.deciding import CLOCK_TOLERANCE, IN_THE_FUTURE, NO_SUCH_CASE
 from casetrail.domain.escalation import NO_SUCH_DEADLINE, DeadlineMissed, Escalated, Recipient, deadline_key
+from casetrail.domain.linking import NO_SUCH_FACT
 from casetrail.domain.reserved import REGISTRY, is_reserved
 from casetrail.domain.values import EPOCH, is_id
-from casetrail.eventlog.codec import Unreadable, decode_event
+from casetrail.eventlog.codec import Unreadable, decode_event, encode_action
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
@@ -182,26 +183,31 @@ class Watchdog:
                     yield from self._next_try(watch, body, at)
 
     def _next_try(self, watch: Watch, body: DeadlineMissed | Escalated, at: datetime) -> Iterator[Wanted]:
-        """The first try that has no answer yet, unless the one before it was refused for good.
+        """The first try that has no answer yet, unless this very action was refused for good.
 
-        Every watchdog counts the same refusals, so what two of them try again has one id, too.
+        Every watchdog counts the same answers, so what two of them try again has one id, too. The ids can be foretold:
+        whoever takes one for something else takes no more than one try.
         """
         case, refused_by = watch.runs.case, None
         for number_of_try in count():
             action_id = _id(self._log.name, case.id, body, number_of_try)
             number = case.numbers.get(action_id)
+            action = Action(action_id, case.id, at, self._actor, body)
             if number is None:
-                yield Wanted(Action(action_id, case.id, at, self._actor, body), refused_by)
+                yield Wanted(action, refused_by)
                 return
-            answer = watch.event(number).body
-            if not isinstance(answer, ActionRejected):
-                return
-            if answer.code == IN_THE_FUTURE.code:
-                refused_by = number
-            elif answer.code == NO_SUCH_DEADLINE.code and _is_recorded(case, body):  # it came before the deadline did
-                refused_by = None
-            else:
-                return
+            answer = watch.event(number).body  # an accepted one is of something else: what is recorded is not wanted
+            refused_by = None
+            if isinstance(answer, ActionRejected):
+                if answer.code == IN_THE_FUTURE.code:
+                    refused_by = number
+                elif not _is_over(answer.code, case, body) and self._is_answered_by(number, action):
+                    return
+
+    def _is_answered_by(self, number: int, action: Action) -> bool:
+        """Whether an event answers this very action, byte for byte."""
+        event = decode_event(self._store.events(action.case_id)[number - 1])
+        return event.action_hash == leaf_hash(encode_action(action))
 
     def _sorted_out(self, case_id: str, wanted: Sequence[Wanted], now: datetime) -> tuple[list[Action], Ahead | None]:
         """What is submitted now of what is wanted, and what waits until the log's clock has come so far.
@@ -250,8 +256,13 @@ def _ended_in_import(watch: Watch, alarm: Alarm) -> bool:
     return action is not None and action.imported is not None
 
 
-def _is_recorded(case: Case, body: DeadlineMissed | Escalated) -> bool:
-    return deadline_key(body.clock, body.subject, body.due_at) in case.facts.deadlines
+def _is_over(code: str, case: Case, body: DeadlineMissed | Escalated) -> bool:
+    """Whether an action that came too early, and was refused with a code for that, would not be any more."""
+    if code == NO_SUCH_DEADLINE.code:
+        return deadline_key(body.clock, body.subject, body.due_at) in case.facts.deadlines
+    if code == NO_SUCH_FACT.code and isinstance(body, DeadlineMissed):
+        return case.is_fact(body.started_by)
+    return code == NO_SUCH_CASE.code
 
 
 def _log_times(records: Iterable[Record]) -> dict[int, datetime]:

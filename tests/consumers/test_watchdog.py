@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from casetrail.audit.balance import balance
 from casetrail.consumers.watchdog import Watchdog
-from casetrail.domain.actions import ActionRejected
+from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.codes import (
     AgencyKind,
     ContactMethod,
@@ -24,11 +25,14 @@ from casetrail.domain.codes import (
     EscalationAnswer,
     Level,
     ScreeningReason,
+    SealedName,
 )
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered, Recipient
 from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.registry import AgencyRegistered
+from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogUnreachable
@@ -36,13 +40,14 @@ from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.errors import ViewUnreachable
-from tests.actions import DETECTIVE, INTAKE, REGISTRAR, SERGEANT, action, report
-from tests.consumers.watching import World, facts_of, settle
+from tests.actions import DETECTIVE, HAPPENED, INTAKE, REGISTRAR, SERGEANT, action, report
+from tests.consumers.watching import WATCHDOG, World, facts_of, settle
 from tests.domain.clock_histories import day
 from tests.histories import record_all
 
 CASETRAIL = (sys.executable, "-c", "from casetrail.cli.main import main; main()")
 CONTACT = VictimContactMade(ContactMethod.IN_PERSON)
+WHOLE = [DeadlineMissed, Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER]
 KILLS = 10
 CASES = 1200
 
@@ -223,6 +228,64 @@ def test_a_refusal_is_not_asked_for_again_and_again(world: World) -> None:
     assert len(world.events()) < 12
 
 
+def wanted_ids(world: World, watchdog: Watchdog, now: datetime) -> list[Action]:
+    """What the watchdog will submit by then, if nothing else happens: anybody can reckon the ids."""
+    settle(watchdog)
+    return list(watchdog.called_for(watchdog.watch("C-1", now)))
+
+
+NOTE = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"a note"),))
+TAKING: dict[str, Callable[[Action], tuple[Body, Actor]]] = {
+    "an accepted note": lambda _: (NOTE, DETECTIVE),
+    "what the role may not": lambda wanted: (wanted.body, DETECTIVE),
+    "a watchdog's for another deadline": lambda _: (DeadlineMissed("screening", HAPPENED, None, 1), WATCHDOG),
+    "a watchdog's that is refused": lambda _: (DeadlineMissed("screening", HAPPENED, None, 99), WATCHDOG),
+}
+
+
+@pytest.mark.parametrize("taking", TAKING.values(), ids=TAKING)
+def test_whoever_takes_the_ids_of_a_deadline_for_something_else_silences_nothing(
+    world: World, taking: Callable[[Action], tuple[Body, Actor]]
+) -> None:
+    world.report()
+    watchdog = world.watchdog()
+    for wanted in wanted_ids(world, watchdog, day(30)):
+        body, actor = taking(wanted)
+        world.take(wanted.action_id, day(0.1), body, actor)
+    before = len(world.refused())
+    world.go_on(watchdog, day(30))
+    watchdog.close()
+    assert of_clock(world) == WHOLE
+    assert len(world.refused()) == before, "what was taken once is not asked for under that id again"
+
+
+def test_ids_that_are_taken_again_and_again_silence_nothing(world: World) -> None:
+    world.report()
+    watchdog = world.watchdog()
+    for _ in range(5):
+        for wanted in wanted_ids(world, watchdog, day(30)):
+            world.take(wanted.action_id, day(0.1), NOTE, DETECTIVE)
+    world.go_on(watchdog, day(30))
+    watchdog.close()
+    assert of_clock(world) == WHOLE
+
+
+def test_this_very_action_is_not_tried_again_where_it_was_refused_for_good(world: World) -> None:
+    world.report()
+    watchdog = world.watchdog()
+    missed = next(one for one in wanted_ids(world, watchdog, day(2)) if isinstance(one.body, DeadlineMissed))
+    assert isinstance(missed.body, DeadlineMissed)
+    hopeless = replace(missed.body, started_by=99)
+    world.take(missed.action_id, day(3), hopeless, missed.actor, missed.occurred_at)
+    watchdog.step(0.0)
+    watch = watchdog.watch("C-1", day(2))
+    assert isinstance(watch.event(2).body, ActionRejected)
+    assert list(watchdog._next_try(watch, hopeless, missed.occurred_at)) == []
+    (again,) = watchdog._next_try(watch, missed.body, missed.occurred_at)
+    assert again.action.action_id != missed.action_id, "and what was refused in its place is"
+    watchdog.close()
+
+
 def test_what_was_missed_before_a_given_time_is_left_to_the_lists(world: World) -> None:
     world.report()
     world.clock.now = day(60)
@@ -244,7 +307,6 @@ def test_cases_in_which_nothing_is_owed_are_not_watched(world: World) -> None:
 # --- the log's clock is behind ---
 
 FUTURE = "occurred-in-the-future"
-WHOLE = [DeadlineMissed, Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER]
 
 
 def set_back(world: World) -> Watchdog:

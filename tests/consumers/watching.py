@@ -32,8 +32,15 @@ class World:
 
     def tell(self, at: datetime, body: Body, actor: Actor = INTAKE, case_id: str = "C-1") -> Action:
         """Something happens, and is recorded at once."""
+        return self._record(at, action(body, actor, case_id, at))
+
+    def take(self, action_id: bytes, at: datetime, body: Body, actor: Actor, happened: datetime | None = None) -> None:
+        """Somebody has something recorded of C-1 under an id of their choice."""
+        self._record(at, action(body, actor, "C-1", happened or at, action_id))
+
+    def _record(self, at: datetime, asked: Action) -> Action:
         self.clock.now = max(self.clock.now, at)
-        asked = action(body, actor, case_id, at)
+        case_id = asked.case_id
         self.log.append(Topic.ACTIONS, [Entry(case_id.encode(), encode_action(asked))])
         store = CaseStore(":memory:", self.log.name)
         record_all(self.log, store)
