@@ -13,13 +13,11 @@ from casetrail.cli.context import (
     choice,
     format_option,
     guarded,
-    moment,
-    now,
     opened_keyring,
     opened_views,
     pass_config,
 )
-from casetrail.cli.judged import opened_dues
+from casetrail.cli.judged import moment_shown, opened_dues
 from casetrail.cli.render import emit, fields
 from casetrail.domain.codes import Offence
 from casetrail.domain.status import Status
@@ -57,8 +55,13 @@ def cases(config: Config, form: str, **given: Any) -> None:
     The list says what is due next in each, and who owes it: as 'casetrail due' and 'casetrail overdue' do, by the
     policy that is in force.
     """
-    at = moment(config, given["moment_text"]) if given["moment_text"] else now()
-    which = queries.CaseFilter(
+    with opened_dues(config) as database:
+        which = _wanted(given, moment_shown(config, database, given["moment_text"]))
+        emit(queries.cases(database, which), queries.CASE_FIELDS, form, "cases")
+
+
+def _wanted(given: dict[str, Any], at: datetime) -> queries.CaseFilter:
+    return queries.CaseFilter(
         status=given["status"],
         offence_bits=sum(1 << OFFENCE_NUMBER[code] for code in set(given["offence"])),
         holder=given["holder"],
@@ -73,8 +76,6 @@ def cases(config: Config, form: str, **given: Any) -> None:
         descending=given["descending"],
         limit=given["limit"],
     )
-    with opened_dues(config) as database:
-        emit(queries.cases(database, which), queries.CASE_FIELDS, form, "cases")
 
 
 def _before(at: datetime, days: int | None) -> datetime | None:
@@ -97,10 +98,9 @@ def show(config: Config, case_id: str, moment_text: str | None, form: str) -> No
     """
     from casetrail.projections.dues import DUES, dues
 
-    at = moment(config, moment_text, "--now") if moment_text else now()
     with opened_dues(config) as database:
         row = queries.case(database, case_id)
-        owed = dues(database, case_id, at)
+        owed = dues(database, case_id, moment_shown(config, database, moment_text))
     if row is None:
         raise Failure(f"the views know no case {case_id}", exits.NOT_FOUND)
     if form != "table":
@@ -151,15 +151,15 @@ def holds(config: Config, by: str, moment_text: str | None, left: bool, form: st
     With --left: the cases that somebody held who has left the agency or the unit by the registry, until they are handed
     over.
     """
-    at = moment(config, moment_text) if moment_text else now()
     if left:
         from casetrail.cli.left import LEFT, left_behind
 
         with opened_views(config) as database:
+            at = moment_shown(config, database, moment_text)
             emit(left_behind(database, at), LEFT, form, "held by somebody who has left")
         return
     with opened_dues(config) as database:
-        rows = queries.holds(database, by, at)
+        rows = queries.holds(database, by, moment_shown(config, database, moment_text))
     emit(rows, (by, "open_cases", "suspended", "overdue", "next_due_at"), form, f"open cases by {by}")
 
 

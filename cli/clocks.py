@@ -9,8 +9,8 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import DAYS, Failure, format_option, guarded, moment, now, pass_config
-from casetrail.cli.judged import asks_views, moment_asked, opened_judgements
+from casetrail.cli.context import DAYS, Failure, format_option, guarded, moment, now, opened_views, pass_config
+from casetrail.cli.judged import asks_views, moment_asked, moment_shown, opened_judgements
 from casetrail.cli.policies import adopted, read_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
@@ -104,7 +104,13 @@ def asked(
     from casetrail.domain.values import EPOCH
 
     until = moment(config, until_text, "--as-of") if until_text else None
-    at = moment(config, moment_text, "--now") if moment_text else until or now()
+    if until is not None and not moment_text:
+        at = until
+    elif read is not None:
+        with opened_views(config) as database:
+            at = moment_shown(config, database, moment_text)
+    else:
+        at = moment(config, moment_text, "--now") if moment_text else now()
     given = None if judge_by is None else InForce([(EPOCH, read_policy(judge_by))])
     registry = (read or hashed_history_in_log)(config, REGISTRY, until)
     events = [event for event, _ in registry]

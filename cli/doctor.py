@@ -12,7 +12,8 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import format_option, guarded, now, opened_keyring, opened_log, pass_config
 from casetrail.cli.render import emit
-from casetrail.domain.values import iso
+from casetrail.domain.deciding import CLOCK_TOLERANCE
+from casetrail.domain.values import at_millis, iso
 from casetrail.eventlog.port import Topic
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LITTLE_ROOM = 1 << 30
 @pass_config
 @guarded
 def doctor(config: Config, form: str) -> None:
-    """Check configuration, log, topics, recorder, views, keyring, spool and disk. Exit code 8 where something is wrong."""
+    """Check configuration, log, topics, recorder, clock, views, keyring, spool and disk. Exit code 8 where something is wrong."""
     rows: list[dict[str, str]] = []
     for name, check in CHECKS.items():
         failed = {row["check"] for row in rows if row["result"] == "wrong"} & set(NEEDS.get(name, ()))
@@ -82,6 +83,16 @@ def _recorder(config: Config) -> tuple[bool, str]:
     if pending == 0:
         return False, "every submission has its outcome"
     return True, f"up to {pending} submission(s) wait for an outcome; is 'casetrail serve recorder' running?"
+
+
+def _clock(config: Config) -> tuple[bool, str]:
+    """Whether this machine's clock is behind the log: then nothing here is overdue that is."""
+    with opened_log(config) as log:
+        newest = [log.last(Topic.EVENTS, one) for one in range(log.partitions)]
+    behind = max((at_millis(one.appended_at) for one in newest if one is not None), default=now()) - now()
+    if behind <= CLOCK_TOLERANCE:
+        return False, "not behind the log"
+    return True, f"this machine's clock is {behind} behind the newest event of the log; set the one that is wrong"
 
 
 def _views(config: Config) -> tuple[bool, str]:
@@ -196,6 +207,7 @@ NEEDS = {
     "log": ("configuration",),
     "topic settings": ("configuration", "log"),
     "recorder": ("configuration", "log"),
+    "clock": ("configuration", "log"),
     "views": ("configuration", "log"),
     "machines": ("configuration", "log", "views"),
     "keyring": ("configuration",),
@@ -209,6 +221,7 @@ CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {
     "log": _log,
     "topic settings": _settings,
     "recorder": _recorder,
+    "clock": _clock,
     "views": _views,
     "machines": _machines,
     "keyring": _keyring,

@@ -89,3 +89,12 @@ def moment_asked(config: Config, database: "Database", moment_text: str | None) 
         return max(now(), latest or now()), True
     at = moment(config, moment_text, "--now")
     return at, latest is None or at >= latest
+
+
+def moment_shown(config: Config, database: "Database", moment_text: str | None) -> datetime:
+    """As of which moment views show what is due: as ``moment_asked`` says, also where no judgements stand beside them."""
+    from casetrail.projections.database import has_judgements
+
+    if has_judgements(database):
+        return moment_asked(config, database, moment_text)[0]
+    return moment(config, moment_text, "--now") if moment_text else now()

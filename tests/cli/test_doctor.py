@@ -4,10 +4,11 @@ import socket
 import sqlite3
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_bytes
 
+import pytest
 from click.testing import CliRunner
 
 from casetrail.cli import exits
@@ -53,11 +54,17 @@ def test_judgements_that_are_behind_or_stale_are_told_and_so_is_where_there_are_
     assert "clocks and findings are not kept" in views
 
 
+def test_a_clock_that_is_behind_the_log_is_found(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.report("C-1")
+    monkeypatch.setattr("casetrail.cli.doctor.now", lambda: datetime.now(UTC) - timedelta(days=3))
+    assert "clock is 2 days, 23:59" in wrong(shell)["clock"]
+
+
 def test_no_configuration(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["doctor"])
     assert result.exit_code == exits.FAULTS
     assert "casetrail log init" in result.stdout
-    assert result.stdout.count("not checked") == 8, "one fault is told once"
+    assert result.stdout.count("not checked") == 9, "one fault is told once"
 
 
 def test_a_missing_log(tmp_path: Path) -> None:

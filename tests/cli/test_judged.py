@@ -73,6 +73,26 @@ def test_clocks_as_of_a_moment_before_the_last_event_are_computed_from_the_log(y
         assert rows and rows == shell.rows(question, "--now", early, "--limit", "10000", "--from-log", code=None)
 
 
+def test_where_this_machines_clock_is_behind_the_log_all_commands_go_by_the_logs(
+    years: tuple[Shell, JudgedLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell, told = years
+    for module in ("judged", "clocks"):
+        monkeypatch.setattr(f"casetrail.cli.{module}.now", lambda: told.now - 400 * DAY)
+    late = shell.rows("overdue", "--limit", "1000")
+    assert late
+    case_id = late[0]["case_id"]
+    assert {row["clock"] for row in late if row["case_id"] == case_id} <= {
+        row["clock"] for row in shell.rows("clock", case_id) if row["state"] == "missed"
+    }
+    assert {row["case_id"] for row in shell.rows("cases", "--overdue", "--limit", "1000")} == {
+        row["case_id"] for row in late
+    }
+    still_open = shell.rows("cases", "--overdue", "--open", "--limit", "1000")
+    assert sum(row["overdue"] for row in shell.rows("holds")) == len(still_open) > 0
+    assert any(due["state"] == "missed" for due in shell.rows("show", case_id)[0]["dues"])
+
+
 def test_a_finding_is_explained_from_the_case_that_the_views_name(years: tuple[Shell, JudgedLog]) -> None:
     shell, told = years
     now = iso(told.now + SOON)
