@@ -38,6 +38,7 @@ class Verdict(StrEnum):
 
 
 FAULTS: Final = frozenset({Verdict.CUT, Verdict.CONTRADICTION})
+"""What convicts the log. ``UNPROVEN`` is no answer either way: hashes are needed for one."""
 
 
 class Finding(NamedTuple):
@@ -61,20 +62,28 @@ class Comparison:
     def __init__(self, one: Iterable[Held], other: Iterable[Held], keys: Iterable[VerifierKey]) -> None:
         """``keys`` are those of the logs that are believed; checkpoints of others are passed over.
 
-        Raises ``NothingToCompare`` where a party holds none, ``NoteInvalid`` where one that matters is not signed by its log.
+        Raises ``NothingToCompare`` where a party holds none and is no log without any, ``NoteInvalid`` where one that matters is
+        not signed by its log.
         """
         self._keys: dict[str, list[VerifierKey]] = {}
         for key in keys:
             self._keys.setdefault(key.name, []).append(key)
         self._sides: tuple[dict[tuple[str, int], Held], ...] = ({}, {})
+        self._empty: list[Held | None] = [None, None]
+        """For each side the log without any checkpoint that it is."""
         self.contradictions: list[Finding] = []
-        for side, found in zip(self._sides, (one, other), strict=True):
-            self._take(side, found)
-            if not side:
+        for number, found in enumerate((one, other)):
+            self._take(number, found)
+            if not self._sides[number] and self._empty[number] is None:
                 raise NothingToCompare("one of the two holds no checkpoint of a log that is believed")
+        if not any(self._sides):
+            raise NothingToCompare("neither log has a checkpoint")
 
-    def _take(self, side: dict[tuple[str, int], Held], found: Iterable[Held]) -> None:
+    def _take(self, number: int, found: Iterable[Held]) -> None:
+        side = self._sides[number]
         for held in found:
+            if not held.note:
+                self._empty[number] = held
             if held.origin not in self._keys:
                 continue
             key = held.origin, held.size
@@ -93,8 +102,8 @@ class Comparison:
 
     @property
     def is_settled(self) -> bool:
-        """Whether a tree could tell no more: there are contradictions, or both hold the very same."""
-        return bool(self.contradictions) or self._sides[0].keys() == self._sides[1].keys()
+        """Whether a tree could tell no more: there are contradictions, or both hold the very same, or a log holds nothing."""
+        return bool(self.contradictions) or any(self._empty) or self._sides[0].keys() == self._sides[1].keys()
 
     def findings(self, tree: Tree | None = None, progress: Callable[[int], None] | None = None) -> list[Finding]:
         """The contradictions, or how the two stand to each other, log by log.
@@ -105,11 +114,14 @@ class Comparison:
         if self.contradictions:
             return self.contradictions
         if tree is not None:
-            self.verify(tree.held)
+            if tree.held.note:
+                self.verify(tree.held)
             if root_of(tree.held.size, tree.hash_at) != tree.held.root:
                 raise ProofInvalid(f"the tree in {tree.held.where} is not the one that its checkpoint is of")
             if faults := list(islice(self._against(tree, progress), MOST_CONTRADICTIONS)):
                 return faults
+        if cuts := list(self._cut_sides(tree)):
+            return cuts
         ones, others = map(_newest, self._sides)
         common = [origin for origin in ones if origin in others]
         if not common:
@@ -121,13 +133,28 @@ class Comparison:
             for held in side.values():
                 if progress is not None:
                     progress(1)
-                if held.origin != tree.held.origin:
+                if tree.held.note and held.origin != tree.held.origin:
                     continue
                 if held.size > tree.held.size:
                     if tree.is_log:
                         yield self._cut(held, tree.held)
+                elif held.size == tree.held.size:
+                    if held.root != tree.held.root:
+                        yield self._two_roots(held, tree.held)
                 elif (root := root_of(held.size, tree.hash_at)) != held.root:
                     yield self._not_begun_with(held, tree, root)
+
+    def _cut_sides(self, tree: Tree | None) -> Iterator[Finding]:
+        """A side that is a log, and ends before what the other side has of it."""
+        for mine, other in ((0, 1), (1, 0)):
+            ends = _newest(self._sides[mine])
+            for origin, held in _newest(self._sides[other]).items():
+                end = self._empty[mine] or ends.get(origin)
+                if end is None or not end.by_log or end.size >= held.size:
+                    continue
+                is_copy = held.by_log or (tree is not None and tree.is_log and tree.held.origin == origin)
+                if not end.note or not is_copy:  # of a log that is there, too, a shorter one may be an old copy
+                    yield self._cut(held, end)
 
     def _two_roots(self, first: Held, second: Held) -> Finding:
         meaning = (
@@ -147,11 +174,17 @@ class Comparison:
         return Finding(Verdict.CONTRADICTION, self.verify(held), second, meaning, root, proof)
 
     def _cut(self, held: Held, newest: Held) -> Finding:
+        if not newest.note:
+            meaning = (
+                f"the log has signed {held.size} leaves, and {newest.where} has no checkpoint at all: they were deleted, or it "
+                "is another log"
+            )
+            return Finding(Verdict.CUT, newest._replace(origin=held.origin), self.verify(held), meaning)
         meaning = (
             f"the log has signed {held.size} leaves, and what is there now ends with {newest.size}: its end was cut off, or "
             f"{newest.where} is another branch of it, or an old copy"
         )
-        return Finding(Verdict.CUT, newest, self.verify(held), meaning)
+        return Finding(Verdict.CUT, self.verify(newest), self.verify(held), meaning)
 
     def _standing(self, one: Held, other: Held, tree: Tree | None) -> Finding:
         first, second = sorted((one, other), key=lambda held: held.size)
@@ -194,10 +227,13 @@ def evidence(findings: Sequence[Finding], keys: Iterable[VerifierKey]) -> str:
             f"{one.verdict.upper()} in the log {origin}",
             one.meaning[0].upper() + one.meaning[1:] + ".",
             "",
-            "Both checkpoints (c2sp.org/tlog-checkpoint) are signed by the log. Its verifier key:",
+            "Its checkpoints (c2sp.org/tlog-checkpoint) are signed by the log. Its verifier key:",
             *(f"    {key}" for key in known if key.name == origin),
         ]
         for held in (one.first, one.second):
+            if not held.note:
+                parts += ["", f"---- in {held.where}: no checkpoint ----"]
+                continue
             parts += ["", f"---- held in {held.where}: {held.size} leaves ----", held.note.decode().removesuffix("\n")]
         parts += ["----", *_proof_lines(one), "", ""]
     return "\n".join(parts)

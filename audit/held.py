@@ -1,8 +1,13 @@
-"""Where checkpoints are held: files, a witness's state, a published folder, a log, a URL. Nothing is verified here."""
+"""Where checkpoints are held: files, a witness's or an auditor's state, a published folder, a log, a URL.
 
+Nothing is verified here, and nothing is changed: what is read may be evidence.
+"""
+
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from sys import intern
 from typing import Final, NamedTuple
@@ -24,25 +29,40 @@ from casetrail.proofs.note import MOST_BYTES, format_note, parse_note
 from casetrail.proofs.prooffile import VERSION, parse_proof
 from casetrail.proofs.tiles import CHECKPOINT, Tile
 from casetrail.proofs.tree import HashAt, hashes_in, parents
+from casetrail.proofs.treefile import FORMAT
 
 SQLITE: Final = b"SQLite format 3\x00"
 CACHED_TILES: Final = 256
+STATE: Final = "tree.db"
+HASHES: Final = "hashes"
+NO_LEAVES: Final = sha256(b"").digest()
+"""The root of a tree without leaves (RFC 6962, 2.1)."""
 
 
 class SourceUnreadable(LogError):
-    """There is nothing there that can be read as checkpoints."""
+    """There is nothing there that can be read as checkpoints: it is another file, not one that was altered."""
 
     code = "source-unreadable"
 
 
+class SourceMissing(SourceUnreadable):
+    """There is no such file."""
+
+    code = "source-missing"
+
+
 class Held(NamedTuple):
-    """A checkpoint that somebody holds: where, what it says, and the signed note."""
+    """A checkpoint that somebody holds: where, what it says, and the signed note.
+
+    ``by_log``: it was read in a log itself. A log that holds none has one of no leaves, which nobody has signed: no note.
+    """
 
     where: str
     origin: str
     size: int
     root: bytes
     note: bytes
+    by_log: bool = False
 
 
 class Access(NamedTuple):
@@ -75,18 +95,40 @@ def held(where: str, note: bytes) -> Held:
 def held_at(source: str, access: Access) -> Iterator[Held]:
     """The checkpoints at a source.
 
-    A source is the address of a log (``sqlite:``, ``kafka:``), a URL of a checkpoint, a published folder, a witness's state,
-    or a file with a checkpoint, a request to cosign one, or a proof. Raises ``SourceUnreadable``, ``NoteInvalid``,
-    ``ProofInvalid``, and what reading a log raises.
+    A source is the address of a log (``sqlite:``, ``kafka:``), a URL of a checkpoint, a published folder, the state of an
+    auditor or a witness, or a file with a checkpoint, a request to cosign one, or a proof. Raises ``SourceUnreadable``, and
+    what reading a log raises; ``NoteInvalid`` where a log or a state holds what is no checkpoint.
     """
     if source.startswith(("sqlite:", "kafka:")):
         with access.open_log(source) as log:
             yield from _of_log(source, log)
     elif source.startswith(("https://", "http://")):
-        yield held(source, access.fetch(source))
+        yield _in(source, access.fetch(source))
+    elif _is_state(path := Path(source)):
+        yield from _of_state(path)
     else:
-        path = Path(source)
         yield from _of_file(source, path / CHECKPOINT if path.is_dir() else path)
+
+
+def _is_state(directory: Path) -> bool:
+    return (directory / STATE).is_file() and not (directory / CHECKPOINT).exists()
+
+
+def _of_state(directory: Path) -> Iterator[Held]:
+    """What an auditor's run has verified, or another copy of a log's tree."""
+    path = directory / STATE
+    # without a journal nobody writes, and the folder may be one that cannot be written: evidence is kept like that
+    written = path.with_name(f"{STATE}-wal").exists()
+    address = f"{path.absolute().as_uri()}?mode=ro{'' if written else '&immutable=1'}"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            ((form,),) = database.execute("SELECT format FROM tree")
+            if form != FORMAT:
+                raise SourceUnreadable(f"{directory} is of another version of casetrail")
+            for (note,) in database.execute("SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY number"):
+                yield held(str(directory), note)
+    except (sqlite3.Error, ValueError) as error:
+        raise SourceUnreadable(f"{directory} cannot be read as the state of an auditor ({error})") from error
 
 
 def _of_file(where: str, path: Path) -> Iterator[Held]:
@@ -94,28 +136,32 @@ def _of_file(where: str, path: Path) -> Iterator[Held]:
         with path.open("rb") as opened:
             start = opened.read(MOST_BYTES + 1)
     except OSError as error:
-        raise SourceUnreadable(f"{path} cannot be read ({error.strerror})") from error
+        kind = SourceMissing if isinstance(error, FileNotFoundError) else SourceUnreadable
+        raise kind(f"{path} cannot be read ({error.strerror})") from error
     if start.startswith(SQLITE):
         with WitnessState(path, read_only=True) as state:
             for seen in state.seen():
                 yield Held(where, intern(seen.origin), seen.size, seen.root, seen.cosigned_note)
     else:
-        yield held(where, _note_in(where, start))
+        yield _in(where, start)
 
 
-def _note_in(where: str, content: bytes) -> bytes:
+def _in(where: str, content: bytes) -> Held:
+    """The checkpoint in a file, as far as it can be read as one: whether it was altered, its signature tells."""
     try:
         if is_add_checkpoint(content):
-            return parse_add_checkpoint(content).note
-        if content.startswith(VERSION.encode()):
-            return format_note(parse_proof(content).note)
-    except (NoteInvalid, ProofInvalid) as error:
-        raise type(error)(f"{where}: {error}") from None
-    return content
+            content = parse_add_checkpoint(content).note
+        elif content.startswith(VERSION.encode()):
+            content = format_note(parse_proof(content).note)
+        return held(where, content)
+    except ProofInvalid as error:
+        raise SourceUnreadable(f"{where}: {error}") from None
+    except NoteInvalid as error:
+        raise SourceUnreadable(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
 
 
 def _of_log(where: str, log: Log) -> Iterator[Held]:
-    ends = log.end_offsets(Topic.CHECKPOINTS)
+    ends, is_empty = log.end_offsets(Topic.CHECKPOINTS), True
     with log.reader(Topic.CHECKPOINTS, dict.fromkeys(ends, 0)) as reader:
         for records in batches(reader, ends):
             for record in records:
@@ -126,30 +172,64 @@ def _of_log(where: str, log: Log) -> Iterator[Held]:
                         f"{where}: offset {record.offset} of the checkpoints was not written by a notary"
                     ) from error
                 if isinstance(stored, CheckpointPublished):
-                    yield held(where, stored.note)
+                    is_empty = False
+                    yield held(where, stored.note)._replace(by_log=True)
+    if is_empty:
+        yield _nothing(where)
 
 
-def tree_of_log(where: str, tree: LogTree) -> Tree | None:
-    """The tree that was made from the log; None while the log has no checkpoint."""
+def _nothing(where: str) -> Held:
+    return Held(where, "", 0, NO_LEAVES, b"", by_log=True)
+
+
+def tree_of_log(where: str, tree: LogTree) -> Tree:
+    """The tree that was made from the log; one of no leaves where the log has no checkpoint."""
     newest = tree.newest()
-    return None if newest is None else Tree(held(where, newest.note), tree.hashes.hash_at, is_log=True)
+    made = _nothing(where) if newest is None else held(where, newest.note)._replace(by_log=True)
+    return Tree(made, tree.hashes.hash_at, is_log=True)
 
 
 def tree_of_folder(directory: Path) -> Tree:
-    """The tree that a published folder has. Raises ``SourceUnreadable``, also later, for tiles that are not there."""
-    found = next(_of_file(str(directory), directory / CHECKPOINT))
-    published = PublishedLog(directory)
+    """The tree that is published in a folder, or that an auditor keeps there.
 
+    Raises ``SourceUnreadable``, also later, for hashes that are not there.
+    """
+    if _is_state(directory):
+        found = next(reversed(list(_of_state(directory))), None)
+        if found is None:
+            raise SourceUnreadable(f"{directory} holds no checkpoint")
+        read = _kept_hashes(directory)
+    else:
+        found = next(_of_file(str(directory), directory / CHECKPOINT))
+        read = PublishedLog(directory).hashes
+    return Tree(found, _hashes_of(directory, found.size, read), is_log=False)
+
+
+def _kept_hashes(directory: Path) -> Callable[[Tile], bytes | None]:
+    """Reads a tile in the flat files of ``proofs.hashes``, which are not opened as such: that would write."""
+
+    def read(tile: Tile) -> bytes | None:
+        try:
+            with (directory / HASHES / f"level-{(tile.level or 0) * TILE_LEVELS}").open("rb") as opened:
+                opened.seek(tile.number * TILE * HASH_BYTES)
+                content = opened.read(tile.width * HASH_BYTES)
+        except OSError:
+            return None
+        return content if len(content) == tile.width * HASH_BYTES else None
+
+    return read
+
+
+def _hashes_of(directory: Path, size: int, read: Callable[[Tile], bytes | None]) -> HashAt:
     @lru_cache(CACHED_TILES)
     def tile(level: int, number: int) -> bytes:
-        width = min((found.size >> TILE_LEVELS * level) - number * TILE, TILE)
-        one = Tile(level, number, width)
+        one = Tile(level, number, min((size >> TILE_LEVELS * level) - number * TILE, TILE))
         try:
-            content = published.hashes(one)
+            content = read(one)
         except TileInvalid as error:
             raise SourceUnreadable(f"{directory}, {one.path}: {error}") from error
         if content is None:
-            raise SourceUnreadable(f"{directory} has no {one.path}: what is published is not whole")
+            raise SourceUnreadable(f"{directory} has no {one.path}: what is there is not whole")
         return content
 
     def hash_at(level: int, index: int) -> bytes:
@@ -161,4 +241,4 @@ def tree_of_folder(directory: Path) -> Tree:
             nodes = parents(nodes)
         return b"".join(nodes)
 
-    return Tree(found, hash_at, is_log=False)
+    return hash_at

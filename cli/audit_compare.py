@@ -33,7 +33,7 @@ MORE: Final = ("first_note", "second_note", "root_of_first_size_in_second", "pro
     "--from",
     "published",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of 'casetrail audit publish', to prove with in the place of the log.",
+    help="Folder of 'casetrail audit publish', or state of 'casetrail audit verify', to prove with in the place of the log.",
 )
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="File for the evidence, if there is any."
@@ -52,14 +52,15 @@ def compare(
 ) -> None:
     """Compare the checkpoints that two parties hold: has the log shown both of them one history?
 
-    A and B are each a file with a checkpoint (also a request to cosign one, or a receipt), a witness's state, a published
-    folder, the address of a log (sqlite:PATH, kafka://…), or the URL of a checkpoint, such as a witness serves.
+    A and B are each a file with a checkpoint (also a request to cosign one, or a proof of a receipt), a witness's state, the
+    state of 'casetrail audit verify', a published folder, the address of a log (sqlite:PATH, kafka://…), or the URL of a
+    checkpoint, such as a witness serves.
 
     Two roots for one size contradict each other by themselves. That the larger of two trees begins with the smaller one is
-    proven with the hashes of the configured log, or of a published folder. Exit code 8 where the log contradicts itself: then
-    the two signed checkpoints are the evidence.
+    proven with the hashes of the configured log, or of a folder. Exit code 8 where the log contradicts itself, or ends before
+    what it has signed: then the signed checkpoints are the evidence. Exit code 5 where nothing is proven either way.
     """
-    from casetrail.audit.compare import FAULTS, Comparison, evidence
+    from casetrail.audit.compare import FAULTS, Comparison, Verdict, evidence
     from casetrail.audit.held import Access, held_at
 
     keys = believed_logs(config, log_keys)
@@ -80,6 +81,8 @@ def compare(
         if form == "table":
             click.echo("\n" + "\n".join(map(harmless, document.split("\n"))), nl=False)
         click.get_current_context().exit(exits.FAULTS)
+    if any(finding.verdict is Verdict.UNPROVEN for finding in found):
+        click.get_current_context().exit(exits.PENDING)
 
 
 @contextmanager
@@ -91,9 +94,12 @@ def _log_at(config: Config, url: str) -> Any:
 
 
 def _fetch(url: str) -> bytes:
-    from casetrail.consumers.witnesses import exchange
+    from casetrail.consumers.witnesses import WitnessRefused, exchange
 
-    answer = exchange(url)
+    try:
+        answer = exchange(url)
+    except WitnessRefused as error:
+        raise Failure(str(error), exits.UNREACHABLE) from error
     if answer.status != 200:
         raise Failure(f"{url} answers {answer.status}", exits.NOT_FOUND if answer.status == 404 else exits.UNREACHABLE)
     return answer.body

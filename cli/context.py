@@ -31,7 +31,7 @@ DAY: Final = timedelta(days=1)
 UNREACHABLE: Final = frozenset(
     {"log-unreachable", "views-unreachable", "tree-unreachable", "keyring-unreachable", "keyring-locked"}
 )
-NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published"})
+NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published", "source-missing"})
 GONE: Final = frozenset({"log-damaged", "offset-gone"})
 """What should be in the log cannot be had: that is a finding, whatever was asked."""
 

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from casetrail.audit.compare import Comparison, Finding, NothingToCompare, Verdict, evidence
-from casetrail.audit.held import Access, Held, SourceUnreadable, Tree, held, held_at, tree_of_folder
+from casetrail.audit.held import (
+    NO_LEAVES,
+    Access,
+    Held,
+    SourceMissing,
+    SourceUnreadable,
+    Tree,
+    held,
+    held_at,
+    tree_of_folder,
+)
 from casetrail.audit.witnessing.witness import Refused
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Log
@@ -101,6 +111,50 @@ def test_a_log_that_ends_before_what_it_has_signed_was_cut() -> None:
     assert verdicts(compared(one, other, tree_of(LOG, 60, is_log=False))) == [Verdict.UNPROVEN]
 
 
+def of_log(where: str, *sizes: int) -> list[Held]:
+    """A side that is a log, with checkpoints of these sizes."""
+    nothing = Held(where, "", 0, NO_LEAVES, b"", by_log=True)
+    return [one._replace(by_log=True) for one in holding(where, *map(LOG.note, sizes))] or [nothing]
+
+
+def test_a_side_that_is_a_log_and_ends_before_the_other_was_cut() -> None:
+    (found,) = compared(of_log("A", 20, 50), holding("B", LOG.note(50), LOG.note(80)))
+    assert (found.verdict, found.first.size, found.second.size) == (Verdict.CUT, 50, 80)
+    for one, other in ((holding("B", LOG.note(80)), of_log("A")), (of_log("A"), of_log("B", 80))):
+        (found,) = compared(one, other)
+        assert (found.verdict, found.first.where, found.first.size) == (Verdict.CUT, "A", 0)
+        assert (found.second.where, found.second.note) == ("B", LOG.note(80))
+        assert "no checkpoint at all" in found.meaning
+        document = evidence([found], [LOG_KEY.verifier_key])
+        assert LOG.note(80).decode() in document and "---- in A: no checkpoint ----" in document
+    with pytest.raises(NothingToCompare):
+        compared(of_log("A"), of_log("B"))
+
+
+def test_a_log_that_is_shorter_than_the_log_itself_may_be_an_old_copy() -> None:
+    one, other = of_log("A", 50), of_log("B", 80)
+    assert verdicts(compared(one, other)) == [Verdict.UNPROVEN]
+    assert verdicts(compared(one, holding("B", LOG.note(80)), tree_of(LOG, 90))) == [Verdict.EXTENDS]
+    assert verdicts(compared(one, holding("B", LOG.note(80)), tree_of(LOG, 90, is_log=False))) == [Verdict.CUT]
+    assert verdicts(compared(of_log("A", 50), holding("B", LOG.note(50)))) == [Verdict.SAME]
+
+
+def test_a_configured_log_without_a_checkpoint_was_cut_too() -> None:
+    (nothing,) = of_log("the log")
+    one, other = holding("A", LOG.note(50)), holding("B", LOG.note(80))
+    found = compared(one, other, Tree(nothing, LOG.hash_at, is_log=True))
+    assert [(one.verdict, one.first.size, one.second.size) for one in found] == [
+        (Verdict.CUT, 0, 50),
+        (Verdict.CUT, 0, 80),
+    ]
+
+
+def test_another_root_for_the_size_that_the_log_has_now_is_said_to_be_that() -> None:
+    (found,) = compared(holding("A", FORK.note(80)), holding("B", LOG.note(60)), tree_of(LOG, 80))
+    assert (found.verdict, found.root) == (Verdict.CONTRADICTION, None)
+    assert "two roots for the same 80 leaves" in found.meaning
+
+
 def test_a_checkpoint_that_the_log_has_not_signed_proves_nothing() -> None:
     forged = signed(FORK.checkpoint(80), create_key(ORIGIN, Algorithm.ED25519))
     altered = LOG.note(80).replace(b"\n80\n", b"\n81\n")
@@ -192,11 +246,12 @@ def test_a_witness_state_holds_all_that_was_seen_also_what_was_refused(tmp_path:
 def test_what_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "file"
     file.write_bytes(content)
-    with pytest.raises((NoteInvalid, ProofInvalid), match=f"^{file}: "):
+    with pytest.raises(SourceUnreadable, match=f"^{file}: ") as found:
         read(file)
-    with pytest.raises(SourceUnreadable):
+    assert not isinstance(found.value, SourceMissing)
+    with pytest.raises(SourceMissing):
         read(tmp_path / "missing")
-    with pytest.raises(SourceUnreadable):
+    with pytest.raises(SourceMissing):
         read(tmp_path)
 
 

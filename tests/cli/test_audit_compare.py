@@ -1,7 +1,9 @@
 """A log that shows two witnesses different histories is found out when they lay side by side what they hold."""
 
 import json
+import sqlite3
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,7 +58,7 @@ def test_a_split_view_is_caught_by_the_first_exchange_of_what_two_witnesses_hold
         words = (f"{court_url}/{CHECKPOINT}", "clinic.db", "--log-key", log_key)
         log = None if same_size else f"sqlite:{other.log}"
         if not same_size:
-            (row,) = compare(shell, *words, code=exits.OK)
+            (row,) = compare(shell, *words, code=exits.PENDING)
             assert (row["verdict"], "not proven" in row["meaning"]) == ("unproven", True)
         (row,) = compare(shell, *words, "--output", "evidence.txt", code=exits.FAULTS, log=log)
     assert row["verdict"] == "contradiction"
@@ -93,23 +95,91 @@ def test_what_a_witness_holds_is_proven_to_be_the_beginning_of_the_log(shell: Sh
     shell.run("witness", "request", "--from", "0", "--output", "newest")
     (row,) = compare(shell, "court.db", "newest", "--log-key", log_key, code=exits.OK, log=log)
     assert (row["verdict"], row["first_size"], row["second_size"]) == ("extends", size, larger)
-    (row,) = compare(shell, "court.db", "newest", "--log-key", log_key, code=exits.OK)
+    (row,) = compare(shell, "court.db", "newest", "--log-key", log_key, code=exits.PENDING)
     assert row["verdict"] == "unproven"
     (row,) = compare(shell, "court.db", log, "--log-key", log_key, code=exits.OK)
     assert row["verdict"] == "same"
 
 
-def test_what_cannot_be_compared_is_a_message(shell: Shell, log_key: str) -> None:
+def test_what_cannot_be_compared_is_a_message_and_convicts_nobody(shell: Shell, log_key: str) -> None:
     (shell.folder / "a").write_text("not a checkpoint\n")
+    (shell.folder / "folder").mkdir()
+    (shell.folder / "folder" / "checkpoint").write_bytes(b"\xff garbage")
     words = ["audit", "compare", "a"]
-    assert "blank line" in shell.run(*words, "a", "--log-key", log_key, code=exits.FAULTS).output
+    assert "blank line" in shell.run(*words, "a", "--log-key", log_key, code=exits.FAILED).output
     assert "--log-key" in shell.run(*words, "a", code=exits.USAGE).output
-    assert (
-        "cannot be read"
-        in shell.run("audit", "compare", "missing", "a", "--log-key", log_key, code=exits.FAILED).output
-    )
+    for wrong in ("log.key", "folder"):
+        shell.run("audit", "compare", wrong, "a", "--log-key", log_key, code=exits.FAILED)
+    for missing in ("missing", "."):
+        done = shell.run("audit", "compare", missing, "a", "--log-key", log_key, code=exits.NOT_FOUND)
+        assert "cannot be read" in done.output
     dead = "http://127.0.0.1:9/checkpoint"
-    assert "does not answer" in shell.run("audit", "compare", dead, "a", "--log-key", log_key, code=exits.FAILED).output
+    done = shell.run("audit", "compare", dead, "a", "--log-key", log_key, code=exits.UNREACHABLE)
+    assert "does not answer" in done.output
     with serving(shell.folder, "court", log_key) as url:
         done = shell.run("audit", "compare", f"{url}/{CHECKPOINT}", "a", "--log-key", log_key, code=exits.NOT_FOUND)
     assert "answers 404" in done.output
+
+
+def test_a_signature_that_is_wrong_is_a_finding(shell: Shell, log_key: str) -> None:
+    shell.report("C-1")
+    notarise(shell.log, shell.folder / "log.key")
+    shell.run("witness", "request", "--from", "0", "--output", "right")
+    right = (shell.folder / "right").read_bytes()
+    (shell.folder / "wrong").write_bytes(right.replace(f"\n{ORIGIN}\n1\n".encode(), f"\n{ORIGIN}\n2\n".encode()))
+    words = ("audit", "compare", "wrong", "right", "--log-key", log_key)
+    assert "wrong" in shell.run(*words, code=exits.FAULTS).stderr
+
+
+def test_a_log_whose_checkpoints_were_deleted_is_cut(shell: Shell, log_key: str) -> None:
+    with serving(shell.folder, "court", log_key) as url:
+        shell.report("C-1")
+        size = notarise(shell.log, shell.folder / "log.key", (shell.folder / "court.key", url))
+    shell.run("witness", "request", "--from", "0", "--output", "kept")
+    shell.report("C-2")
+    notarise(shell.log, shell.folder / "log.key")
+    shell.run("witness", "request", "--from", "0", "--output", "later")
+    with sqlite3.connect(shell.log) as database:
+        database.execute("DROP TRIGGER no_delete")
+        database.execute("DELETE FROM record WHERE topic = 'checkpoints'")
+    other = Shell(shell.folder / "other")
+    other.folder.mkdir()
+    other.run("log", "init")
+    for log in (f"sqlite:{shell.log}", f"sqlite:{other.log}"):
+        (row,) = compare(shell, "court.db", log, "--log-key", log_key, "--output", "evidence", code=exits.FAULTS)
+        assert (row["verdict"], row["first"], row["first_size"], row["first_note"]) == ("cut", log, 0, "")
+        assert (row["origin"], row["second_size"]) == (ORIGIN, size)
+        assert row["second_note"] in (shell.folder / "evidence").read_text("utf-8")
+    (shell.folder / "log.db.tree").rename(shell.folder / "moved")  # it would tell by itself
+    found = compare(shell, "kept", "later", "--log-key", log_key, code=exits.FAULTS, log=f"sqlite:{shell.log}")
+    assert {one["verdict"] for one in found} == {"cut"}
+
+
+def test_what_an_auditor_has_verified_is_compared_and_proves(shell: Shell, log_key: str) -> None:
+    """The folder of ``audit verify --state``: evidence, so nothing in it may change."""
+    with serving(shell.folder, "court", log_key) as url:
+        shell.report("C-1")
+        size = notarise(shell.log, shell.folder / "log.key", (shell.folder / "court.key", url))
+    shell.report("C-2")
+    larger = notarise(shell.log, shell.folder / "log.key")
+    shell.run("audit", "verify", "--state", "mine")
+    other = forked(shell)
+    other.report("C-3")
+    for one in (shell, other):
+        notarise(one.log, one.folder / "log.key")
+        one.run("witness", "request", "--from", "0", "--output", f"of-{one.folder.name}")
+    before = {file: file.read_bytes() for file in (shell.folder / "mine").rglob("*") if file.is_file()}
+    assert before
+    (row,) = compare(shell, "court.db", "mine", "--log-key", log_key, code=exits.OK)
+    assert (row["verdict"], row["first_size"], row["second_size"]) == ("same", size, larger)
+    words = ("court.db", "newest", "--log-key", log_key)
+    Path("newest").write_text(row["second_note"], "utf-8")
+    (row,) = compare(shell, *words, code=exits.PENDING)
+    (row,) = compare(shell, *words, "--from", "mine", code=exits.OK)
+    assert (row["verdict"], "mine" in row["meaning"]) == ("extends", True)
+    for later in ("of-fork", f"of-{shell.folder.name}"):
+        compare(shell, "mine", later, "--log-key", log_key, code=exits.PENDING)
+    assert {file: file.read_bytes() for file in (shell.folder / "mine").rglob("*") if file.is_file()} == before
+    Path("mine/tree.db").write_bytes(b"")
+    done = shell.run("audit", "compare", "mine", "court.db", "--log-key", log_key, code=exits.FAILED)
+    assert "state of an auditor" in done.stderr
