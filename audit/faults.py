@@ -111,8 +111,8 @@ FAULTS: Final[dict[Kind, str]] = {
     Kind.COSIGNATURE_ORPHANED: "The cosignature is for a checkpoint that the log does not hold: that one was replaced.",
     Kind.QUORUM_MISSING: "The witnesses that the policy asks for have not cosigned in time: since then, nobody but the "
     "log's operator vouches that everybody is shown the same history.",
-    Kind.CLOCK_DIFFERS: "By the times that witnesses state, as many of them as the policy's quorum, the log's clock was "
-    "wrong: it was set back or forward, or stood still, or append times were altered afterwards.",
+    Kind.CLOCK_DIFFERS: "The log's clock was wrong, by the times that witnesses state (as many of them as the policy's quorum) "
+    "or by the clock of whoever verifies: it was set back or forward, or stood still, or append times were altered afterwards.",
     Kind.FILE_MISSING: "A file is not there, though the published checkpoint needs it.",
     Kind.BUNDLE_UNREADABLE: "The file of entries is not made up of as many whole entries as it must have.",
     Kind.TILE_UNREADABLE: "The file of hashes is not made up of as many hashes as it must have.",

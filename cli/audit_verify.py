@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from casetrail.audit.faults import Fault, Faults
     from casetrail.audit.publication.published import PublishedReport
     from casetrail.audit.verification.verify import Report
+    from casetrail.audit.verification.waits import Wait
     from casetrail.proofs.treefile import Sealed
 
 CHECKED: Final = ("checked", "count")
@@ -31,7 +32,7 @@ ROWS: Final = ("row", "checked", "count", *FAULTS, "meaning")
 @click.option("--state", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Keep in this folder what was verified, and begin the next time where this run ends.")  # fmt: skip
 @click.option("--promised", metavar="SECONDS", type=click.FloatRange(0, 10**9), default=3600.0, show_default=True,
-              help="How long a submission may wait for its outcome, and an event for a checkpoint.")  # fmt: skip
+              help="How long a submission may wait for its outcome, its event for a checkpoint, and that for its witnesses.")  # fmt: skip
 @click.option("--from", "published", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Verify what is published in this folder, or a mirror of it, without the log.")  # fmt: skip
 @click.option("--hashes-only", is_flag=True, help="With --from: it was published without entries, so none are missing.")
@@ -68,7 +69,9 @@ def verify(
     with progress_bar("verifying", total) as progress:
         report = verified(config.log_url(), config.kafka, asked, progress)
     about = {"log": report.log, "partitions": report.partitions, "since": _checkpoint(report.since),
-             "up_to": _checkpoint(report.up_to)}  # fmt: skip
+             "up_to": _checkpoint(report.up_to), "witnessed_up_to": _checkpoint(report.witnessed_up_to),
+             "longest_checkpoint_wait": _wait(report.checkpoint_wait),
+             "longest_quorum_wait": _wait(report.quorum_wait)}  # fmt: skip
     _write(about, report, form)
 
 
@@ -86,8 +89,15 @@ def _checkpoint(sealed: "Sealed | None") -> dict[str, Any] | None:
         return None
     from casetrail.domain.values import at_millis
 
-    at = at_millis(sealed.appended_at)
+    try:
+        at = at_millis(sealed.appended_at)
+    except OverflowError:  # no moment that a calendar has: that is told among the faults
+        at = None
     return {"size": sealed.size, "root": sealed.root, "offset": sealed.offset, "appended_at": at}
+
+
+def _wait(wait: "Wait | None") -> dict[str, Any] | None:
+    return None if wait is None else wait._asdict()
 
 
 def _write(about: Mapping[str, Any], report: "Report | PublishedReport", form: str) -> None:
@@ -144,6 +154,8 @@ def _summary(about: Mapping[str, Any], report: "Report | PublishedReport") -> li
     if hidden > 0:
         lines.append(f"{hidden} faults are counted, but not listed")
     up_to = f"up to the checkpoint of {about['up_to']['size']} leaves" if about["up_to"] else "there is no checkpoint"
+    if about.get("witnessed_up_to"):
+        up_to += f", witnessed up to {about['witnessed_up_to']['size']}"
     counts = ", ".join(f"{count} {kind}" for kind, count in _counts(report.faults).items())
     lines.append(f"{'all holds' if report.holds else 'NOT ALL HOLDS'}; {up_to}" + (f"; {counts}" if counts else ""))
     return lines

@@ -3,16 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verification.copy import Copy
-from casetrail.audit.verification.feed import Feed
+from casetrail.audit.verification.feed import TOLERATED, Feed
 from casetrail.audit.verification.partition import Extent
-from casetrail.audit.verification.signatures import Signatures
+from casetrail.audit.verification.signatures import Signatures, Times
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
-from casetrail.domain.values import at_millis
+from casetrail.domain.values import EPOCH, MILLISECOND
 from casetrail.eventlog.codec import PREFIX, Unreadable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized
@@ -23,8 +23,6 @@ from casetrail.proofs.note import parse_note
 
 MOST_CHECKPOINTS: Final = 4_000
 READ: Final = 500
-CLOCKS: Final = timedelta(minutes=5)
-"""By so much the log's clock may differ from those of witnesses: they are other people's machines."""
 
 
 class Stated(NamedTuple):
@@ -45,12 +43,21 @@ class Stated(NamedTuple):
     sound: bool
 
 
+class Step(NamedTuple):
+    """The quorum has come to the checkpoint ``number``, by its own times at ``at`` (milliseconds UTC); before, to ``before``."""
+
+    before: int
+    number: int
+    at: int
+
+
 @dataclass
 class Group:
     """Checkpoints that are recomputed together, and the cosignatures among them: checkpoint's hash, lines."""
 
     checkpoints: list[Stated] = field(default_factory=list)
     cosigned: list[tuple[bytes, bytes]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     events: int = 0
     witnessed: int = -1
     """The number of the newest checkpoint that the quorum had cosigned by then; -1 for none."""
@@ -76,9 +83,9 @@ class Checkpoints:
         self._claimed = dict(self.at)
         self._cut: set[int] = set()
         self._recent: dict[bytes, tuple[int, bytes]] = {}
-        self._names: dict[bytes, frozenset[str]] = {}
-        self._appended: dict[bytes, datetime] = {}
-        self._apart: dict[str, timedelta] = {}  # by how much witnesses' clocks differ from the log's, as they last said
+        self._cosigned_at: dict[bytes, dict[str, int]] = {}  # by which witnesses, and when
+        self._appended: dict[bytes, int] = {}
+        self._apart: dict[str, int] = {}  # by how much witnesses' clocks differ from the log's, as they last said
         self._clock_differs = False
         self.counts: Counter[str] = Counter()
         self.schemas: set[bytes] = set()
@@ -95,6 +102,7 @@ class Checkpoints:
                 group = Group()
                 self._forget()
         self._feed.finish(self._end)
+        self._feed.tell_ahead()
         self._check_familiar()
         if group.checkpoints or group.cosigned:
             yield self._ended(group)
@@ -108,7 +116,7 @@ class Checkpoints:
         newest = self._known().newest
         if newest is not None:
             self._recent = {key: one for key, one in self._recent.items() if one[0] > newest.number}
-            self._names = {key: names for key, names in self._names.items() if key in self._recent}
+            self._cosigned_at = {key: times for key, times in self._cosigned_at.items() if key in self._recent}
             self._appended = {key: at for key, at in self._appended.items() if key in self._recent}
 
     # --- one record ---
@@ -155,7 +163,7 @@ class Checkpoints:
             return
         self._number += 1
         self.counts["checkpoints"] += 1
-        wrong, names = self._signatures.of_log(note, said)
+        wrong, times = self._signatures.of_log(note, said)
         if wrong is not None:
             self._fault(wrong[0], record, wrong[1])
         elif self._signatures.policy is not None:
@@ -165,8 +173,8 @@ class Checkpoints:
         group.checkpoints.append(Stated(*where, stored.note, said, stored.map_root, ranges, sound))
         group.events += sum(one.end - one.start for one in ranges)
         self._recent[record_hash] = self._number, stored.note
-        self._names[record_hash], self._appended[record_hash] = frozenset(), at_millis(record.appended_at)
-        self._witnessed(record_hash, self._number, names)
+        self._cosigned_at[record_hash], self._appended[record_hash] = {}, record.appended_at
+        self._witnessed(record_hash, self._number, _moments(times, record), group)
 
     def _ranges(self, record: Record, stated: tuple[OffsetRange, ...]) -> tuple[tuple[OffsetRange, ...], bool]:
         """What a checkpoint takes in of the events that the log has; and whether it says just that."""
@@ -207,28 +215,29 @@ class Checkpoints:
         self._check_clock(record, stored.checkpoint, times)
         self.counts["cosignatures"] += len(times)
         self.counts["cosignatures of unknown keys"] += unknown
-        if stored.checkpoint not in self._names and (earlier := self._known().lines_of(stored.checkpoint)):
-            self._names[stored.checkpoint] = frozenset(self._signatures.of_witnesses(note, earlier)[1])
+        if stored.checkpoint not in self._cosigned_at and (earlier := self._known().lines_of(stored.checkpoint)):
+            self._cosigned_at[stored.checkpoint] = _moments(self._signatures.of_witnesses(note, earlier)[1], record)
         group.cosigned.append((stored.checkpoint, stored.lines))
-        self._witnessed(stored.checkpoint, number, frozenset(times))
+        self._witnessed(stored.checkpoint, number, _moments(times, record), group)
 
-    def _check_clock(self, record: Record, checkpoint: bytes, times: Mapping[str, datetime | None]) -> None:
+    def _check_clock(self, record: Record, checkpoint: bytes, times: Times) -> None:
         """Hold the log's clock against the witnesses': none cosigns what is not there yet, or later than its cosignature came.
 
         One witness may be wrong, a quorum is believed; and it is said once for as long as it stays so.
         """
-        came, began = at_millis(record.appended_at), self._appended.get(checkpoint)
-        for name, at in times.items():
-            if at is None:
+        came, began = record.appended_at, self._appended.get(checkpoint)
+        for name, moment in times.items():
+            if moment is None:
                 continue
-            ahead = timedelta(0) if began is None else began - at
-            off = at - came if at - came > CLOCKS else -ahead if ahead > CLOCKS else None
+            at = _millis(moment)
+            ahead = 0 if began is None else began - at
+            off = at - came if at - came > TOLERATED else -ahead if ahead > TOLERATED else None
             self._apart.pop(name, None)
             if off is not None:
                 self._apart[name] = off
-        differs = bool(self._apart) and self._signatures.satisfied_by(frozenset(self._apart))
+        differs = bool(self._apart) and self._signatures.satisfied_by(self._apart)
         if differs and not self._clock_differs:
-            said = ", ".join(f"{name} {off.total_seconds():+.0f} s" for name, off in sorted(self._apart.items()))
+            said = ", ".join(f"{name} {off / 1000:+.0f} s" for name, off in sorted(self._apart.items()))
             self._fault(Kind.CLOCK_DIFFERS, record, f"witnesses' clocks against the log's: {said}")
         self._clock_differs = differs
 
@@ -236,10 +245,24 @@ class Checkpoints:
         """Number and note of the checkpoint whose record has this hash, as far as the log has been read."""
         return self._recent.get(record_hash) or self._known().note_of(record_hash)
 
-    def _witnessed(self, record_hash: bytes, number: int, names: frozenset[str]) -> None:
-        self._names[record_hash] = names | self._names.get(record_hash, frozenset())
-        if self._signatures.satisfied_by(self._names[record_hash]):
-            self.witnessed = max(self.witnessed, number)
+    def _witnessed(self, record_hash: bytes, number: int, times: Mapping[str, int], group: Group) -> None:
+        known = self._cosigned_at.setdefault(record_hash, {})
+        for name, at in times.items():
+            known[name] = min(at, known.get(name, at))
+        if number > self.witnessed and self._signatures.satisfied_by(known):
+            moment = self._signatures.satisfied_at(known)
+            if moment is not None:
+                group.steps.append(Step(self.witnessed, number, moment))
+            self.witnessed = number
 
     def _fault(self, kind: Kind, record: Record, found: str) -> None:
         self._faults.add(Fault(kind, found, Topic.CHECKPOINTS, record.partition, record.offset))
+
+
+def _millis(moment: datetime) -> int:
+    return (moment - EPOCH) // MILLISECOND
+
+
+def _moments(times: Times, record: Record) -> dict[str, int]:
+    """When witnesses have cosigned, milliseconds UTC; where one states no time, when its cosignature came."""
+    return {name: record.appended_at if at is None else _millis(at) for name, at in times.items()}

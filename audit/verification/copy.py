@@ -29,6 +29,7 @@ TABLES: Final = (
     "newest_event INTEGER NOT NULL, newest_action INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS verified_last (topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, "
     "hash BLOB NOT NULL, PRIMARY KEY (topic, partition))",
+    "CREATE TABLE IF NOT EXISTS verified_asked (number INTEGER PRIMARY KEY, asked INTEGER NOT NULL)",
     "CREATE TEMP TABLE waiting (key BLOB PRIMARY KEY, number INTEGER NOT NULL, last_hash BLOB NOT NULL)",
 )
 
@@ -99,6 +100,7 @@ class Copy:
         self.newest = self.file.newest()
         self._changes: dict[bytes, State] = {}
         self._segments: list[Segment] = []
+        self._asked: int | None = None
         self._remembers = False
         self._database.execute("BEGIN")
 
@@ -142,6 +144,15 @@ class Copy:
         """All signature lines of witnesses that were seen for that checkpoint."""
         return self.file.cosignatures(checkpoint)
 
+    def asked_at(self, first: int, last: int) -> int | None:
+        """When the oldest submission came in whose event the checkpoints of these numbers take in, milliseconds UTC.
+
+        None where they take in no event, or were taken in by a version that did not keep it.
+        """
+        query = "SELECT min(asked) FROM verified_asked WHERE number BETWEEN ? AND ?"
+        (found,) = self._database.execute(query, (first, last)).fetchone()
+        return None if found is None else int(found)
+
     def cases(self) -> int:
         """How many cases the log has, those included that no checkpoint covers yet."""
         more = "SELECT count(*) FROM waiting WHERE NOT EXISTS (SELECT 1 FROM map_case WHERE map_case.key = waiting.key)"
@@ -157,7 +168,7 @@ class Copy:
         """
         if self.newest is not None:
             self.hashes.append(self.newest.record_hash)
-        self._segments, self._remembers = [], remembers
+        self._segments, self._asked, self._remembers = [], None, remembers
         if remembers:
             self._database.execute("DELETE FROM before_last")
 
@@ -177,6 +188,7 @@ class Copy:
         leaves = len(piece.leaves) // 32
         if piece.end > start:
             self._segments.append(Segment(partition, start, piece.end, self.hashes.size, leaves))
+        self._asked = earlier(self._asked, piece.asked)
         self.hashes.append(piece.leaves)
         if len(self._changes) >= CHANGES:
             self._apply()
@@ -210,6 +222,8 @@ class Copy:
         made = Computed(size, root_of(size, self.hashes.hash_at), self.map.root)
         self.newest = Sealed(number, offset, appended_at, record_hash, *made, note)
         self.file.add(self.newest, list(_joined(self._segments)))
+        if self._asked is not None:
+            self._database.execute("INSERT INTO verified_asked VALUES (?, ?)", (number, self._asked))
         return made
 
     # --- keeping it ---
@@ -269,3 +283,8 @@ def _joined(segments: list[Segment]) -> Iterator[Segment]:
         whole = one
     if whole is not None:
         yield whole
+
+
+def earlier(one: int | None, other: int | None) -> int | None:
+    """The earlier one of two moments, as far as there are any."""
+    return other if one is None else one if other is None else min(one, other)

@@ -1,6 +1,7 @@
 """One partition of a topic, read once from one offset to another; deleted records and times that go back show in passing."""
 
 from bisect import bisect_left
+from datetime import timedelta
 from operator import attrgetter
 from time import monotonic
 from types import TracebackType
@@ -18,17 +19,27 @@ WAIT: Final = 30.0
 OFFSET: Final = attrgetter("offset")
 NEVER: Final = -(2**63)
 """Earlier than any time that can be stored."""
+EVER: Final = 2**63
+"""Later than any time that can be stored."""
+CLOCKS: Final = timedelta(minutes=5)
+"""By so much the log's clock may differ from those of witnesses and auditors: they are other people's machines."""
+TOLERATED: Final = CLOCKS // timedelta(milliseconds=1)
+
+Ahead = tuple[int, int]
+"""A record that was appended in the future: its offset, and its append time."""
 
 
 class Promises(NamedTuple):
-    """What a kind of log promises of its offsets and times.
+    """What a log promises of its offsets and times.
 
     ``dense``: no offset is left out. (Kafka's transactions take offsets too.) ``skew``: append times may go back by so
-    many milliseconds, because a partition's leader changes between brokers whose clocks are not quite the same.
+    many milliseconds, because a partition's leader changes between brokers whose clocks are not quite the same. ``now``: the moment of the
+    verification, milliseconds UTC; nothing was appended later.
     """
 
     dense: bool
     skew: int
+    now: int = EVER
 
 
 EMBEDDED: Final = Promises(dense=True, skew=0)
@@ -47,6 +58,7 @@ class Feed:
         """From offset ``start`` up to, and without, ``end``."""
         self._topic, self._partition, self._end = topic, partition, end
         self._promises, self._faults = promises, faults
+        self._latest = promises.now + TOLERATED
         self.next, self._at, self.count = start, 0, 0
         self._waiting: list[Record] = []
         self._log, self._start = log, start
@@ -59,6 +71,8 @@ class Feed:
         """The last record that was given out."""
         self.newest = NEVER
         """The latest append time of those given out, milliseconds UTC; since time went back, if it did."""
+        self.ahead: Ahead | None = None
+        """The first record of those given out that was appended later than now."""
 
     def fill(self, count: int, most: int = POLL) -> int:
         """Have ``count`` records ready, or all that are left; how many are. Not many more than ``most`` are read for it.
@@ -124,10 +138,13 @@ class Feed:
         self.next = records[-1].offset + 1
         times = [record.appended_at for record in records]
         if times[0] >= self.newest and times == sorted(times):
-            self.newest = times[-1]
-            return
-        for record in records:
-            self._check_time(record)
+            latest = self.newest = times[-1]
+        else:
+            latest = max(times)
+            for record in records:
+                self._check_time(record)
+        if latest > self._latest and self.ahead is None:
+            self.ahead = next((one.offset, one.appended_at) for one in records if one.appended_at > self._latest)
 
     def _gap(self, offset: int) -> None:
         """Whether records are missing before this offset."""
@@ -141,6 +158,11 @@ class Feed:
             self._fault(Kind.TIME_WENT_BACK, record.offset, f"{back / 1000:.3f} s earlier than a record before it")
             self.newest = record.appended_at
         self.newest = max(self.newest, record.appended_at)
+
+    def tell_ahead(self) -> None:
+        """Add the fault that a record was appended later than now, if one was."""
+        if self.ahead is not None:
+            self._faults.add(of_future(self._topic, self._partition, self.ahead, self._promises))
 
     def _fault(self, kind: Kind, offset: int, found: str) -> None:
         self._faults.add(Fault(kind, found, self._topic, self._partition, offset))
@@ -163,4 +185,12 @@ def read_all(feed: Feed, end: int) -> list[Record]:
         feed.skip(len(some))
         found += some
     feed.finish(end)
+    feed.tell_ahead()
     return found
+
+
+def of_future(topic: Topic, partition: int, ahead: Ahead, promises: Promises) -> Fault:
+    """The fault that a record was appended later than now: what waits since then would never be late."""
+    offset, appended_at = ahead
+    found = f"appended {(appended_at - promises.now) / 1000:.0f} s after the moment of this verification"
+    return Fault(Kind.CLOCK_DIFFERS, found, topic, partition, offset)

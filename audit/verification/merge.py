@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verification.checkpoints import Group, Stated
-from casetrail.audit.verification.copy import At, Computed, Copy
+from casetrail.audit.verification.copy import At, Computed, Copy, earlier
 from casetrail.audit.verification.crew import Crew, Pieces, Task
-from casetrail.audit.verification.feed import NEVER
+from casetrail.audit.verification.feed import NEVER, Promises, of_future
 from casetrail.audit.verification.partition import Checked, Seen
 from casetrail.audit.verification.plan import Batch
+from casetrail.audit.verification.waits import Waits
 from casetrail.eventlog.port import Topic
 
 
@@ -36,9 +37,9 @@ class Given(NamedTuple):
 class Merge:
     """Takes batches in, one after the other, and adds to the faults. ``copy`` may become another one, see ``Copy.fork``."""
 
-    def __init__(self, copy: Copy, cut: frozenset[int], skew: int, fork: Path, faults: Faults) -> None:
+    def __init__(self, copy: Copy, cut: frozenset[int], promises: Promises, fork: Path, faults: Faults) -> None:
         """``cut``: partitions whose beginning has been deleted. ``fork``: a folder for the other copy."""
-        self.copy, self._cut, self._skew, self._fork, self._faults = copy, cut, skew, fork, faults
+        self.copy, self._cut, self._promises, self._fork, self._faults = copy, cut, promises, fork, faults
         self._turns: dict[int, int] = {}
         self._seen: dict[tuple[Topic, int], Seen] = {}
         self._newest: dict[tuple[Topic, int], int] = {}
@@ -47,6 +48,8 @@ class Merge:
             self._newest[Topic.EVENTS, partition] = at.newest_event
             self._newest[Topic.ACTIONS, partition] = at.newest_action
         self._agreement = Agreement()
+        self._ahead: set[tuple[Topic, int]] = set()
+        self.waits = Waits(promises.now)
         self.counts: Counter[str] = Counter()
         self.schemas: set[bytes] = set()
         self.pending_since: int | None = None
@@ -82,6 +85,7 @@ class Merge:
                 self.copy = self.copy.fork(self._fork)
                 self._agreement = agreement
                 found, counts = self._put_together(given)
+            self.waits.measure(given.group, self.copy)
             self.copy.commit(self._places(), given.group.witnessed)
         self._faults.take(found)
         self.counts += counts
@@ -99,7 +103,10 @@ class Merge:
         partition = checked.job.extent.partition
         for topic, times in checked.times.items():
             newest = self._newest.get((topic, partition), NEVER)
-            if newest - times.first > self._skew:
+            if times.ahead is not None and (topic, partition) not in self._ahead:
+                self._ahead.add((topic, partition))
+                self._faults.add(of_future(topic, partition, times.ahead, self._promises))
+            if newest - times.first > self._promises.skew:
                 found = f"{(newest - times.first) / 1000:.3f} s earlier than a record before it"
                 self._faults.add(Fault(Kind.TIME_WENT_BACK, found, topic, partition, times.offset))
                 newest = NEVER
@@ -108,7 +115,7 @@ class Merge:
         self._seen.update({(topic, partition): seen for topic, seen in checked.seen.items()})
         self.counts += checked.counts
         self.counts["pending actions"] += checked.pending
-        self.pending_since = _earlier(self.pending_since, checked.waiting)
+        self.pending_since = earlier(self.pending_since, checked.waiting)
         if waits:
             self.counts["events under no checkpoint"] += checked.counts["events"]
         self.schemas |= checked.schemas
@@ -144,7 +151,7 @@ class Merge:
         for partition, some in pieces.items():
             for _, piece in some.under(0):
                 yield from self.copy.take_waiting(partition, piece, partition in self._cut)
-                self.waiting_since = _earlier(self.waiting_since, piece.since)
+                self.waiting_since = earlier(self.waiting_since, piece.since)
 
     def _compare(self, stated: Stated, made: Computed, counts: Counter[str]) -> Iterator[tuple[Kind, str]]:
         """What a checkpoint states otherwise than what was recomputed; a whole run of such ones is one fault."""
@@ -178,7 +185,3 @@ def _ahead(items: Iterable[Given]) -> Iterator[Given]:
         waiting = item
     if waiting is not None:
         yield waiting
-
-
-def _earlier(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one if other is None else min(one, other)

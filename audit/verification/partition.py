@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from casetrail.audit.faults import Faults, Kind
 from casetrail.audit.replaying.order import longest_growing
 from casetrail.audit.verification.events import First, Judge, Place, State
-from casetrail.audit.verification.feed import Feed, Promises
+from casetrail.audit.verification.feed import Ahead, Feed, Promises
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.headers import read_header
@@ -62,7 +62,8 @@ class Job(NamedTuple):
 class Piece(NamedTuple):
     """What a run of events under one checkpoint comes to: leaf hashes, and how the cases in it stand afterwards.
 
-    ``since``: the first event's append time in milliseconds UTC, None for no event.
+    ``since``: the first event's append time in milliseconds UTC, ``asked``: the time at which its submission came in, as the
+    event itself says; None for no event.
     """
 
     checkpoint: int
@@ -71,6 +72,7 @@ class Piece(NamedTuple):
     changes: dict[bytes, State]
     firsts: dict[bytes, First]
     since: int | None
+    asked: int | None
 
 
 class Seen(NamedTuple):
@@ -81,11 +83,12 @@ class Seen(NamedTuple):
 
 
 class Times(NamedTuple):
-    """The first record's offset and append time, and the latest append time."""
+    """The first record's offset and append time, the latest append time, and the first record that is ahead of now."""
 
     offset: int
     first: int
     newest: int
+    ahead: Ahead | None
 
 
 class Checked(NamedTuple):
@@ -162,6 +165,14 @@ def answered(event: Record) -> int | None:
         return None
 
 
+def asked_at(event: Record) -> int:
+    """When the log took in the submission that an event answers; when the event was appended, where it is no event."""
+    try:
+        return read_header(event.value)[3]
+    except Unreadable:
+        return event.appended_at
+
+
 def in_order(answers: Sequence[int | None], lowest: int, end: int) -> frozenset[int]:
     """The places of events that answer actions in order, as many as can; the others were moved, doubled or put in."""
     places = [place for place, answer in enumerate(answers) if answer is not None and lowest <= answer < end]
@@ -192,10 +203,11 @@ class Walk:
 
     def piece(self, checkpoint: int, end: int) -> Piece:
         """Go on up to, and without, the event at this offset."""
-        judge, since = self._judge, None
+        judge, since, asked = self._judge, None, None
         judge.next_piece()
         while events := self._ready(end):
-            since = since if since is not None else events[0].appended_at
+            if since is None:
+                since, asked = events[0].appended_at, asked_at(events[0])
             self._actions.fill(1, len(events))
             actions = self._actions.ready()
             done = judge.in_step(events, actions)
@@ -203,7 +215,7 @@ class Walk:
             self._actions.skip(done)
             if done < min(len(events), len(actions)) or (done < len(events) and self._actions.peek() is None):
                 self._out_of_step(end)
-        return Piece(checkpoint, end, b"".join(judge.leaves), judge.changes, judge.firsts, since)
+        return Piece(checkpoint, end, b"".join(judge.leaves), judge.changes, judge.firsts, since, asked)
 
     def _ready(self, end: int) -> list[Record]:
         self._events.fill(1, max(BORDER, self._job.end - self._events.next))
@@ -264,7 +276,7 @@ class Walk:
         for topic, feed in ((Topic.EVENTS, self._events), (Topic.ACTIONS, self._actions)):
             counts[topic.value] += feed.count
             if feed.first is not None and feed.last is not None:
-                times[topic] = Times(feed.first.offset, feed.first.appended_at, feed.newest)
+                times[topic] = Times(feed.first.offset, feed.first.appended_at, feed.newest, feed.ahead)
                 seen[topic] = Seen(feed.last.offset, leaf_hash(feed.last.value or b""))
         turns = None if job.turn is None and not counts[Topic.EVENTS.value] else (self._first_turn, turn)
         return Checked(job, turns, self._judge.faults, counts, self._judge.schemas, times, seen, pending, waiting)

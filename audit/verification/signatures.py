@@ -1,15 +1,22 @@
 """Who has signed a checkpoint: the log's key, and the witnesses that a trust policy asks for."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from operator import itemgetter
+from typing import Final
 
 from casetrail.audit.faults import Kind
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.note import Note, Signature, parse_note, parse_signatures
-from casetrail.proofs.policy import Policy
+from casetrail.proofs.policy import NONE, Policy
 
 Wrong = tuple[Kind, str]
+Times = Mapping[str, datetime | None]
+"""The policy's names of witnesses that have cosigned, and the time that each states (UTC)."""
+
+ALONE: Final = "nobody but the log's operator vouches that everybody is shown the same history"
 
 
 class Signatures:
@@ -24,12 +31,12 @@ class Signatures:
             note = parse_note(first_note)
             self._origin, self._keys = note.text.partition("\n")[0], _own(note)
 
-    def of_log(self, note: Note, said: Checkpoint) -> tuple[Wrong | None, frozenset[str]]:
+    def of_log(self, note: Note, said: Checkpoint) -> tuple[Wrong | None, Times]:
         """What is wrong with the log's own signature, and the policy's witnesses whose cosignature the note carries."""
-        witnesses: frozenset[str] = frozenset()
+        witnesses: Times = {}
         if self.policy is not None:
             try:
-                witnesses = frozenset(self.policy.check(note).witnesses)
+                witnesses = self.policy.check(note).witnesses
             except NoteInvalid as error:
                 return (Kind.SIGNATURE_INVALID, str(error)), witnesses
         keys = _own(note)
@@ -79,16 +86,34 @@ class Signatures:
                 return one.name, one.key.verify(text, signature.signature)
         return None
 
-    def satisfied_by(self, witnesses: frozenset[str]) -> bool:
-        """Whether these witnesses are the policy's quorum; without a policy nobody is asked for."""
-        return self.policy is None or self.policy.satisfied_by(witnesses)
-
     @property
-    def remark(self) -> str | None:
-        """What could not be checked for want of a policy."""
-        if self.policy is not None or self._keys is None:
+    def ask_for_witnesses(self) -> bool:
+        """Whether a checkpoint needs cosignatures."""
+        return self.policy is not None and self.policy.quorum != NONE
+
+    def satisfied_by(self, witnesses: Iterable[str]) -> bool:
+        """Whether these witnesses are the policy's quorum; without a policy nobody is asked for."""
+        return self.policy is None or self.policy.satisfied_by(frozenset(witnesses))
+
+    def satisfied_at(self, times: Mapping[str, int]) -> int | None:
+        """The moment at which these witnesses had become the quorum; None while they are not, and where none is asked for."""
+        if not self.ask_for_witnesses:
             return None
-        return f"log key {_ids(self._keys)} of {self._origin}: not checked against a policy, and no cosignature was"
+        come = set()
+        for name, at in sorted(times.items(), key=itemgetter(1)):
+            come.add(name)
+            if self.satisfied_by(come):
+                return at
+        return None
+
+    def remarks(self, witnessed: bool) -> Iterator[str]:
+        """What could not be checked for want of a policy, or of witnesses. ``witnessed``: a checkpoint has the quorum."""
+        if self._keys is None:
+            return
+        if self.policy is None:
+            yield f"log key {_ids(self._keys)} of {self._origin}: not checked against a policy, and no cosignature was"
+        elif not witnessed:
+            yield f"no checkpoint has the cosignatures that the policy asks for: {ALONE}"
 
 
 def _own(note: Note) -> frozenset[tuple[str, bytes]]:

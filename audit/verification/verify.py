@@ -7,7 +7,7 @@ they found, with what the checkpoints state of it. Memory does not grow with the
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verification.checkpoints import Checkpoints
-from casetrail.audit.verification.copy import Copy
+from casetrail.audit.verification.copy import Copy, earlier
 from casetrail.audit.verification.crew import Crew, Progress
 from casetrail.audit.verification.feed import EMBEDDED, KAFKA, Feed, Promises
 from casetrail.audit.verification.merge import Merge
@@ -24,7 +24,8 @@ from casetrail.audit.verification.partition import Extent, Source
 from casetrail.audit.verification.plan import Plan
 from casetrail.audit.verification.settings import carried_schemas, check_settings, check_starts
 from casetrail.audit.verification.signatures import Signatures
-from casetrail.domain.values import at_millis, iso
+from casetrail.audit.verification.waits import Wait
+from casetrail.domain.values import EPOCH, MILLISECOND, at_millis, iso
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log, parse_address
 from casetrail.eventlog.port import Log, Topic
@@ -62,6 +63,9 @@ class Report:
     """What a verification came to. ``checked``: how much of each thing was. ``remarks``: what could not be checked, and why.
 
     ``since``: the checkpoint that an earlier run had come to; what it covers was not read again. ``up_to``: the newest one.
+    ``witnessed_up_to``: the newest one that the policy's quorum has cosigned; None also where the policy asks for no witness.
+    ``checkpoint_wait``, ``quorum_wait``: how long a submission has waited at most for a checkpoint over its event, and for one
+    that the quorum had cosigned, of those that this run has read and that wait no more.
     """
 
     log: str
@@ -71,6 +75,9 @@ class Report:
     checked: Counter[str]
     faults: Faults
     remarks: list[str] = field(default_factory=list)
+    witnessed_up_to: Sealed | None = None
+    checkpoint_wait: Wait | None = None
+    quorum_wait: Wait | None = None
 
     @property
     def holds(self) -> bool:
@@ -79,7 +86,9 @@ class Report:
 
 
 class Asked(NamedTuple):
-    """How to verify: ``promised`` is how long anything may wait for its outcome and its checkpoint; ``now`` is aware.
+    """How to verify: ``promised`` is how long anything may wait for its outcome, its checkpoint and its witnesses.
+
+    ``now``, aware, is the present moment: what has a later time in the log is not believed.
 
     ``state``: a folder that is kept for the next run. ``policy``: whose signatures are believed.
     """
@@ -103,7 +112,8 @@ def verify(
     ``TreeBusy``.
     """
     settings = dict(options or {})
-    promises = KAFKA if parse_address(log_url).path is None else EMBEDDED
+    kind = KAFKA if parse_address(log_url).path is None else EMBEDDED
+    promises = kind._replace(now=_millis(asked.now))
     with ExitStack() as stack:
         log = stack.enter_context(open_log(log_url, settings))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
@@ -135,7 +145,7 @@ class Run:
         self._extents = {partition: self._extent(partition) for partition in range(log.partitions)}
         self._included = copy.file.included()
         cut = {one.partition for one in self._extents.values() if one.events[0] > self._included.get(one.partition, 0)}
-        self._merge = Merge(copy, frozenset(cut), promises.skew, directory / "fork", self.faults)
+        self._merge = Merge(copy, frozenset(cut), promises, directory / "fork", self.faults)
 
     def _extent(self, partition: int) -> Extent:
         ranges = [(self._starts[topic][partition], self._ends[topic][partition]) for topic in self._ends]
@@ -183,8 +193,24 @@ class Run:
         found += merge.counts + checkpoints.counts
         found["records"] = schemas + feed.count + found["events"] + found["actions"]
         counts = Counter({name: found[name] for name in CHECKED})
-        remarks = [signatures.remark] if signatures.remark else []
-        return Report(log.name, log.partitions, self._since, merge.copy.newest, counts, faults, remarks)
+        report = Report(log.name, log.partitions, self._since, merge.copy.newest, counts, faults)
+        if signatures.ask_for_witnesses:
+            report.witnessed_up_to = merge.copy.file.numbered(checkpoints.witnessed)
+        report.checkpoint_wait, report.quorum_wait = merge.waits.checkpoint, merge.waits.quorum
+        report.remarks += [*signatures.remarks(checkpoints.witnessed >= 0), *self._late(report)]
+        return report
+
+    def _late(self, report: Report) -> Iterator[str]:
+        """What has waited longer than promised, and waits no more: that is past, and no fault now."""
+        for wait, what in (
+            (report.checkpoint_wait, "a checkpoint over its event"),
+            (report.quorum_wait, "cosignatures of the policy's quorum over its event"),
+        ):
+            if wait is not None and wait.seconds > self._asked.promised.total_seconds():
+                yield (
+                    f"a submission has once waited {_days(wait.seconds)} for {what} (checkpoint of {wait.size} leaves), longer "
+                    "than promised: until then what it came to could be altered, and nobody else would have known"
+                )
 
     def _check_seen(self) -> None:
         """Whether what an earlier run saw last is still there."""
@@ -205,15 +231,36 @@ class Run:
 
     def _check_promises(self, checkpoints: Checkpoints) -> None:
         """Whether nothing has waited for longer than promised."""
-        merge, latest = self._merge, self._asked.now - self._asked.promised
+        merge, latest = self._merge, _millis(self._asked.now - self._asked.promised)
         waiting = [
             (Kind.RECORDER_SILENT, Topic.ACTIONS, merge.pending_since, merge.counts["pending actions"]),
             (Kind.NOTARY_SILENT, Topic.EVENTS, merge.waiting_since, merge.counts["events under no checkpoint"]),
         ]
         first = merge.copy.file.numbered(checkpoints.witnessed + 1)
         if first is not None:
-            count = (merge.copy.newest or first).number - checkpoints.witnessed
-            waiting.append((Kind.QUORUM_MISSING, Topic.CHECKPOINTS, first.appended_at, count))
+            last = (merge.copy.newest or first).number
+            # a checkpoint's own time is held by nothing, and it may be a new one over old events
+            since = earlier(merge.copy.asked_at(first.number, last), first.appended_at)
+            waiting.append((Kind.QUORUM_MISSING, Topic.CHECKPOINTS, since, last - checkpoints.witnessed))
         for kind, topic, since, count in waiting:
-            if since is not None and at_millis(since) < latest:
-                self.faults.add(Fault(kind, f"{count} waiting, since {iso(at_millis(since))}", topic))
+            if since is not None and since < latest:
+                self.faults.add(Fault(kind, f"{count} waiting, since {_told(since)}", topic))
+
+
+def _millis(moment: datetime) -> int:
+    return (moment - EPOCH) // MILLISECOND
+
+
+def _told(millis: int) -> str:
+    """A moment of the log, whatever number it has for one."""
+    try:
+        return iso(at_millis(millis))
+    except OverflowError:
+        return f"{millis} ms after 1970"
+
+
+def _days(seconds: float) -> str:
+    try:
+        return str(timedelta(seconds=round(seconds)))
+    except OverflowError:
+        return f"{seconds:.0f} s"

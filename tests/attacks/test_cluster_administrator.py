@@ -16,15 +16,17 @@ from casetrail.cli import exits
 from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.embedded import EmbeddedLog, wall_clock
 from casetrail.eventlog.opening import init_log
+from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Record, Topic
 from casetrail.proofs.logtree import TreeContradicted
 from tests.actions import life
 from tests.attacks.rewriting import kept_actions, made_anew_as_file
 from tests.attacks.scene import VICTIM, Scene, at, lives, scene_at
-from tests.consumers.notarial import publish
+from tests.consumers.notarial import notary_of, publish
 from tests.servers.kafka import Broker
 
-DAY: Final = 86_400_000
+HOUR: Final = 3_600_000
+DAY: Final = 24 * HOUR
 PATIENCE: Final = 30.0
 
 
@@ -199,6 +201,40 @@ def test_a_time_that_goes_back_on_the_brokers_is_found(on_broker: Scene, cluster
     assert set(found) == {"time-went-back"}
     assert at(found["time-went-back"]) == [("actions", partition, place)]
     assert on_broker.convicted() == set()  # the recorder has done nothing wrong
+
+
+@pytest.mark.broker
+def test_a_time_that_is_ahead_on_the_brokers_is_found(on_broker: Scene, cluster: Cluster) -> None:
+    """A submission that nobody records is stamped half an hour ahead: until then it would not be late."""
+    asked = life(VICTIM)[3]
+    partition = on_broker.of()[0].partition
+    place = on_broker.log.end_offsets(Topic.ACTIONS)[partition]
+    cluster.set(Topic.ACTIONS, message_timestamp_type="CreateTime")
+    one = Record(partition, place, wall_clock(), VICTIM.encode(), encode_action(asked))
+    cluster.produce(Topic.ACTIONS, [one], -HOUR // 2)
+    cluster.set(Topic.ACTIONS, message_timestamp_type="LogAppendTime")
+    found = on_broker.faults("--promised", "0")
+    assert set(found) == {"clock-differs"}
+    assert at(found["clock-differs"]) == [("actions", partition, place)]
+
+
+@pytest.mark.broker
+def test_on_a_broker_a_new_checkpoint_over_an_old_submission_is_not_young(
+    tmp_path: Path, kafka: Broker, kafka_url: str
+) -> None:
+    """A submission of an hour ago comes under a checkpoint just now, and no witness is asked."""
+    with scene_at(tmp_path, kafka_url, begun=False) as scene:
+        cluster = Cluster(kafka, scene.log.name)
+        place = partition_for(VICTIM.encode(), scene.log.partitions)
+        cluster.set(Topic.ACTIONS, message_timestamp_type="CreateTime")
+        one = Record(place, 0, wall_clock(), VICTIM.encode(), encode_action(life(VICTIM)[0]))
+        cluster.produce(Topic.ACTIONS, [one], HOUR)
+        cluster.set(Topic.ACTIONS, message_timestamp_type="LogAppendTime")
+        cluster.admin.close()
+        scene.record()
+        with notary_of(scene.log, tmp_path / "alone") as notary:
+            publish(notary)
+        assert set(scene.faults("--promised", "300")) == {"quorum-missing"}
 
 
 def test_a_clock_set_back_under_an_embedded_log_stands_still_and_witnesses_tell(embedded: Scene) -> None:

@@ -2,15 +2,21 @@
 
 import re
 import shutil
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 from casetrail.cli import exits
+from casetrail.eventlog.embedded import wall_clock
 from casetrail.eventlog.port import Record, Topic
 from casetrail.proofs.logtree import TreeContradicted
 from tests.actions import life
-from tests.attacks.scene import VICTIM, Scene, altered, at, owning
-from tests.consumers.notarial import publish
+from tests.attacks.scene import VICTIM, Scene, altered, at, owning, scene_at
+from tests.consumers.notarial import notary_of, publish
+
+HOUR: Final = 3_600_000
+YEAR: Final = 365 * 24 * HOUR
 
 
 def change(scene: Scene, statement: str, *values: object) -> None:
@@ -147,6 +153,34 @@ def test_the_last_submission_deleted_before_it_is_recorded_is_missed_by_its_rece
     assert embedded.faults() == {}
     assert embedded.counted()["submitted"] == len(embedded.receipts) - 1
     assert "holds nothing at" in embedded.receipt("check", only, "--online", code=exits.FAULTS).stderr
+
+
+def test_a_time_that_is_put_ahead_makes_nothing_that_waits_young(embedded: Scene) -> None:
+    """What nobody has recorded, and checkpoints that no witness has seen: as if they were still to come."""
+    (waiting,) = embedded.submit(life(VICTIM)[3])
+    assert set(embedded.faults("--promised", "0")) == {"recorder-silent"}
+    for topic, offset in ((Topic.ACTIONS, waiting.offset), (Topic.CHECKPOINTS, 3)):
+        which = "WHERE topic = ? AND partition = ? AND offset = ?"
+        place = topic, waiting.partition if topic is Topic.ACTIONS else 0, offset
+        change(embedded, f"UPDATE record SET appended_at = appended_at + {4 * YEAR} {which}", *place)
+        found = embedded.faults("--promised", "0")
+        assert set(found) == {"clock-differs"}
+        assert place in at(found["clock-differs"])
+
+
+def test_new_checkpoints_over_an_old_history_that_no_witness_has_seen_are_not_young(tmp_path: Path) -> None:
+    """All checkpoints are thrown away, and a notary who knows nothing makes others, which nobody cosigns."""
+    behind = [HOUR]
+    with scene_at(tmp_path, f"sqlite:{tmp_path / 'log.db'}", clock=lambda: wall_clock() - behind[0]) as scene:
+        behind[0] = 0
+        change(scene, "DELETE FROM record WHERE topic = 'checkpoints'")
+        with notary_of(scene.log, tmp_path / "anew") as notary:
+            publish(notary)
+        found = scene.faults("--promised", "300")
+        assert set(found) == {"quorum-missing"}
+        assert found["quorum-missing"][0]["found"].startswith("1 waiting, since ")
+        done = scene.run("audit", "verify", "--promised", "7200")  # before it is late: nobody but the operator vouches
+        assert "no checkpoint has the cosignatures that the policy asks for" in done.stderr
 
 
 def test_a_file_without_its_guards_is_weakened(embedded: Scene) -> None:

@@ -11,8 +11,7 @@ from casetrail.audit.compare import Verdict
 from casetrail.audit.faults import Kind as FaultKind
 from casetrail.audit.reconciliation.reconcile import Verdict as Reconciled
 from casetrail.audit.replaying.findings import Kind as ReplayKind
-from casetrail.audit.verification.checkpoints import CLOCKS
-from casetrail.audit.verification.feed import KAFKA
+from casetrail.audit.verification.feed import CLOCKS, KAFKA
 from casetrail.consumers.notary import Cadence
 from casetrail.domain.status import Status
 

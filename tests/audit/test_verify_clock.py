@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from casetrail.audit.faults import Kind
-from casetrail.audit.verification.checkpoints import CLOCKS
+from casetrail.audit.verification.feed import CLOCKS
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized, encode_notarized

@@ -61,10 +61,16 @@ def test_a_log_that_holds_is_told_with_counts_and_exit_code_0(notarised: Shell) 
 
 def test_json_is_one_object_with_all_that_a_machine_asks_for(notarised: Shell) -> None:
     found = verified(notarised)
-    assert list(found) == ["log", "partitions", "since", "up_to", "holds", "checked", "counts", "faults", "remarks"]
+    assert list(found) == [
+        "log", "partitions", "since", "up_to", "witnessed_up_to", "longest_checkpoint_wait", "longest_quorum_wait", "holds",
+        "checked", "counts", "faults", "remarks",
+    ]  # fmt: skip
     assert found["holds"] is True
     assert found["faults"] == []
     assert found["up_to"]["size"] == 15
+    assert found["witnessed_up_to"] is found["longest_quorum_wait"] is None
+    assert found["longest_checkpoint_wait"]["size"] == 15
+    assert found["longest_checkpoint_wait"]["seconds"] > 0
     assert found["checked"]["events_under_no_checkpoint"] == 0
     tamper(notarised, "UPDATE record SET value = x'00' WHERE topic = 'events' AND offset = 3")
     found = verified(notarised, code=exits.FAULTS)
