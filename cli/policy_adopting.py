@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from casetrail.domain.case import Recorded
     from casetrail.domain.policy import Policy
 
-HISTORY: Final = ("number", "recorded_at", "in_force_from", "agency", "actor", "name", "weakened", "removed")
+HISTORY: Final = ("number", "recorded_at", "in_force_from", "agency", "actor", "name", "weakened", "removed", "changed")
 
 
 @click.command("adopt")
@@ -84,6 +84,7 @@ def history(config: Config, number: int | None, form: str) -> None:
                 "name": policy.name,
                 "weakened": _changed(old, policy, "weakened"),
                 "removed": _changed(old, policy, "removed"),
+                "changed": _changed(old, policy, "changed"),
             }
         )
         before[agency] = policy

@@ -7,7 +7,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from casetrail.domain.business_time import due_after
 from casetrail.domain.calendars import WEEKDAYS, Calendar, clock_time
+from casetrail.domain.detectors.catalogue import DETECTORS
+from casetrail.domain.detectors.judging import check_settings
+from casetrail.domain.detectors.settings import Laxer, Setting, Settings
 from casetrail.domain.policy import ClockRule, Condition, Escalation, Limit, Policy, Withdrawn, WorkloadLimit
+from casetrail.domain.policy_file import PolicyFileInvalid
 from casetrail.domain.values import iso
 
 T = TypeVar("T")
@@ -44,7 +48,7 @@ def difference(old: Policy, new: Policy) -> list[Difference]:
         *_tables("clocks", old.clocks, new.clocks, _clock, _clock_in_words),
         *_tables("workload", old.workload, new.workload, _workload, lambda one: str(one.most), "measure"),
         *_withdrawn(old.withdrawn, new.withdrawn),
-        *_detectors(old.detectors, new.detectors),
+        *_detectors(old, new),
     ]
 
 
@@ -200,7 +204,7 @@ def _yes_or_no(value: bool) -> str:
     return "true" if value else "false"
 
 
-# --- workload, withdrawn codes, detectors ---
+# --- workload, withdrawn codes ---
 
 
 def _workload(key: str, old: WorkloadLimit, new: WorkloadLimit) -> Iterator[Difference]:
@@ -221,11 +225,56 @@ def _withdrawn(old: Iterable[Withdrawn], new: Iterable[Withdrawn]) -> Iterator[D
             yield from _judged(key, before[name], after[name], before[name] < after[name], iso)
 
 
-def _detectors(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> Iterator[Difference]:
-    """Only a detector knows which way its settings are stricter."""
+# --- detectors ---
+
+
+def _detectors(old: Policy, new: Policy) -> Iterator[Difference]:
+    """What detectors are set to, said or not. Where a policy says what no detector knows, only that it differs is said."""
+    try:
+        before, after = check_settings(old), check_settings(new)
+    except PolicyFileInvalid:
+        yield from _as_written(old.detectors, new.detectors)
+        return
+    for name, detector in DETECTORS.items():
+        yield from _detector(f"detectors.{name}", detector.settings, before[name], after[name])
+
+
+def _as_written(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> Iterator[Difference]:
     for name in dict.fromkeys((*old, *new)):
         before, after = old.get(name, {}), new.get(name, {})
         for setting in dict.fromkeys((*before, *after)):
-            yield from _plain(
-                f"detectors.{name}.{setting}", before.get(setting, ""), after.get(setting, ""), Change.CHANGED
-            )
+            key = f"detectors.{name}.{setting}"
+            yield from _plain(key, before.get(setting, ""), after.get(setting, ""), Change.CHANGED)
+
+
+def _detector(key: str, settings: Iterable[Setting], old: Settings, new: Settings) -> Iterator[Difference]:
+    yield from _judged(f"{key}.off", old.off, new.off, new.off, _yes_or_no)
+    if old.escalation.name != new.escalation.name:  # of one name, the escalation itself is compared
+        yield from _escalation(f"{key}.escalation", old.escalation, new.escalation)
+    for one in settings:
+        yield from _setting(f"{key}.{one.name}", one, old, new)
+
+
+def _setting(key: str, setting: Setting, old: Settings, new: Settings) -> Iterator[Difference]:
+    """How a setting differs. Where both policies take a limit from the same clock, the clock is what is compared."""
+    name, pass_more = setting.name, setting.lets_pass
+    if isinstance(setting.default, Limit):
+        clock = old.follows_clock(name)
+        if clock is None or clock != new.follows_clock(name):
+            for one in _limit(key, old.on_calendar(name), new.on_calendar(name)):
+                yield one._replace(change=_turned(one.change)) if pass_more is not Laxer.MORE else one
+        return
+    before, after = old.values[name], new.values[name]
+    if isinstance(setting.default, tuple):
+        more_is = Change.WEAKENED if pass_more is Laxer.MORE else Change.TIGHTENED
+        yield from _sets(key, before, after, more_is)
+    elif pass_more is Laxer.UNKNOWN:
+        yield from _plain(key, before, after, Change.CHANGED)
+    else:
+        yield from _judged(key, before, after, (before < after) is (pass_more is Laxer.MORE))
+
+
+def _turned(change: Change) -> Change:
+    """What a longer limit comes to where it lets less pass."""
+    opposite = {Change.WEAKENED: Change.TIGHTENED, Change.TIGHTENED: Change.WEAKENED}
+    return opposite.get(change, change)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from casetrail.domain.detectors.counting import Ending, Person
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_person
-from casetrail.domain.detectors.settings import Setting, Settings
+from casetrail.domain.detectors.settings import Laxer, Setting, Settings
 from casetrail.domain.detectors.statistics import Seen, chance_of_same, chances_of, discoveries
 from casetrail.domain.detectors.survey import (
     Approvals,
@@ -21,7 +21,7 @@ from casetrail.domain.detectors.survey import (
 
 FALSE_ALARMS = Setting(
     "false_alarms", 0.01, "the chance that anything is found in a month in which all is as ever",
-    "Benjamini and Hochberg, 1995", least=0.000_001, most=0.5,
+    "Benjamini and Hochberg, 1995", least=0.000_001, most=0.5, laxer=Laxer.LESS,
 )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def _judged(
 
 
 @detector(
-    Setting("months", 12, "how many months before are compared with", least=1, most=120),
+    Setting("months", 12, "how many months before are compared with", least=1, most=120, laxer=Laxer.UNKNOWN),
     Setting("least_before", 20, "how many endings those months must have", least=1),
     Setting("least", 5, "how often the code must have been used in the month", least=1),
     FALSE_ALARMS,
@@ -180,7 +180,7 @@ def _same_asker(
 
 
 @detector(
-    Setting("months", 12, "how many months before are compared with", least=1, most=120),
+    Setting("months", 12, "how many months before are compared with", least=1, most=120, laxer=Laxer.UNKNOWN),
     Setting("least", 5, "how many late entries a month must have", least=1),
     FALSE_ALARMS,
 )

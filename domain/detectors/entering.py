@@ -7,7 +7,7 @@ from typing import Final
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.settings import Setting, Settings, days
+from casetrail.domain.detectors.settings import Laxer, Setting, Settings, days
 from casetrail.domain.happenings import Happening
 
 LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSURE_REQUESTED, Happening.CLOSED, Happening.CONCERN_ANSWERED)
@@ -17,8 +17,13 @@ LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSURE_REQUESTED, Happening.C
     Setting("late", days(7), "how long after it was done work may be entered"),
     Setting("very_late", days(30), "after what time one single entry is a finding"),
     Setting("burst", 2, "so many late entries together are a finding", least=2, most=1000),
-    Setting("within", days(1), "within what time entries are together"),
-    Setting("before_review", days(2), "how soon before somebody looks at the case one late entry is a finding"),
+    Setting("within", days(1), "within what time entries are together", laxer=Laxer.LESS),
+    Setting(
+        "before_review",
+        days(2),
+        "how soon before somebody looks at the case one late entry is a finding",
+        laxer=Laxer.LESS,
+    ),
 )
 def entered_late(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """Work that was entered long after it says it was done: the pattern of backdating.

@@ -8,7 +8,7 @@ from typing import Final
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import About, Evidence, Finding
-from casetrail.domain.detectors.settings import Setting, Settings, days, hours
+from casetrail.domain.detectors.settings import Laxer, Setting, Settings, days, hours
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.traces import Idle, Trace
 
@@ -21,7 +21,7 @@ LATEST: Final = 20
     Setting("linked", hours(72), "within what time a new report is linked with the earlier case: it belongs to the "
             "assessment of the risk to know it", "RSMo 210.145", clock="screening"),
     Setting("within", days(365), "how long after the end of a case a new report is a finding",
-            "practice: federal reviews count maltreatment that recurs within 12 months"),
+            "practice: federal reviews count maltreatment that recurs within 12 months", laxer=Laxer.LESS),
     Setting("by", tuple(TokenKind), "by what a report is recognised", codes=TokenKind),
 )  # fmt: skip
 def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:

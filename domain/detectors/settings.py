@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from casetrail.domain.business_time import Span, due_after
+from casetrail.domain.calendars import Calendar
 from casetrail.domain.policy import ClockRule, Condition, Escalation, InForce, Limit, Policy, Unit
 from casetrail.domain.policy_file import PolicyFileInvalid
 from casetrail.domain.tables import Problem, Table, nearest, shown
@@ -23,12 +24,21 @@ COMMON: Final = ("off", "escalation")
 """Keys that every detector has: turn it off; who is told (the escalation ``usual`` unless another is named)."""
 
 
+class Laxer(StrEnum):
+    """Which way a setting lets more pass unseen."""
+
+    MORE = "more"
+    LESS = "less"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting: its name, its default, what it means, and where the default comes from.
 
     ``clock``: unless it is set, the limit of the policy's clock of this name, if there is one, holds, on its calendar.
     ``codes``: the vocabulary that a list of codes is of. ``least`` and ``most``: between what a number must lie.
+    ``laxer``: which way it lets more pass; unless it is said, larger limits and numbers do, and fewer codes.
     """
 
     name: str
@@ -39,6 +49,12 @@ class Setting:
     codes: type[StrEnum] | None = None
     least: float = 0
     most: float = 10_000
+    laxer: Laxer | None = None
+
+    @property
+    def lets_pass(self) -> Laxer:
+        """Which way it lets more pass."""
+        return self.laxer or (Laxer.MORE if isinstance(self.default, Limit | int | float) else Laxer.LESS)
 
     def taken_from(self, table: Table) -> Any:
         """The value that a table gives it; the default where it gives none, or a wrong one."""
@@ -113,6 +129,16 @@ class Settings:
         if clock is not None and self.values[name] is None:
             limits += [limit for _, limit in clock.instead]
         return min(limit.length(clock.calendar if clock else None) for limit in limits)
+
+    def follows_clock(self, name: str) -> str | None:
+        """The clock from which a limit is taken; None where the policy sets the limit itself."""
+        clock = self.clocks.get(name)
+        return clock.name if clock is not None and self.values[name] is None else None
+
+    def on_calendar(self, name: str) -> tuple[Limit, Calendar | None]:
+        """A limit, and on which calendar it is reckoned: as ``due`` does."""
+        clock = self.clocks.get(name)
+        return self.limit(name), clock.calendar if clock else None
 
     def span(self, name: str) -> timedelta:
         """A limit on the wall clock."""

@@ -89,6 +89,17 @@ def test_a_weakened_limit_stays_visible(shell: Shell, lax: str) -> None:
     shell.run("policy", "history", "--text", "9", code=6)
 
 
+def test_a_detector_that_is_turned_off_stays_visible(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "blind.toml"
+    text = shell.run("policy", "show", "generic", "--text").stdout
+    file.write_text(text + "\n[detectors.untouched]\noff = true\n[detectors.convenient_code]\nmonths = 24\n", "utf-8")
+    said = shell.run(*COMMANDER, "policy", "adopt", str(file)).stderr
+    assert "weaker than before: detectors.untouched.off (false, then true)" in said
+    (row,) = shell.rows("policy", "history")
+    assert row["weakened"] == ["detectors.untouched.off"]
+    assert row["changed"] == ["detectors.convenient_code.months"]
+
+
 def test_who_may_not_adopt_is_refused_and_stays_in_the_history(shell: Shell, lax: str) -> None:
     for who in (DETECTIVE, SERGEANT, CLINIC):
         assert "role" in shell.run(*who, "policy", "adopt", lax, code=3).stderr

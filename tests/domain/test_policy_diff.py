@@ -2,6 +2,9 @@
 
 import pytest
 
+from casetrail.domain.detectors.judging import SETTINGS
+from casetrail.domain.detectors.settings import Laxer
+from casetrail.domain.policy import Limit
 from casetrail.domain.policy_diff import Change, Difference, difference
 from casetrail.domain.policy_file import parse_policy
 from tests.domain.policies import changed, preset, text_of, within
@@ -111,3 +114,46 @@ def test_a_difference_shows_how_it_was_and_is() -> None:
     assert found == [Difference("clocks.assignment.limit", WEAKENED, "1 day", "2 days")]
     wall = difference(preset(), parse_policy(within("clocks.assignment", 'calendar = "business_days"\n', "")))
     assert wall[0][2:] == ("1 day on business_days", "1 day")
+
+
+def detecting(detector: str, *lines: str) -> str:
+    """The generic preset with a table of a detector."""
+    return text_of() + "\n".join((f"\n[detectors.{detector}]", *lines, ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "change"),
+    [
+        (detecting("untouched", "off = true"), "untouched.off", WEAKENED),
+        (detecting("untouched", "off = false"), None, None),
+        (detecting("untouched", "limit = '900 days'"), "untouched.limit", WEAKENED),
+        (detecting("untouched", "limit = '1 day'"), "untouched.limit", TIGHTENED),
+        (detecting("untouched", "limit = '14 days'"), None, None),
+        (detecting("renewed_again", "most = 90"), "renewed_again.most", WEAKENED),
+        (detecting("closed_without_work", "needs = []"), "closed_without_work.needs", WEAKENED),
+        (detecting("entered_late", "late = '300 days'"), "entered_late.late", WEAKENED),
+        (detecting("entered_late", "before_review = '1 hour'"), "entered_late.before_review", WEAKENED),
+        (detecting("entered_late", "before_review = '9 days'"), "entered_late.before_review", TIGHTENED),
+        (detecting("ignored_alarm", "levels = ['oversight']"), "ignored_alarm.levels", WEAKENED),
+        (detecting("reported_again", "within = '1 day'"), "reported_again.within", WEAKENED),
+        (detecting("convenient_code", "false_alarms = 0.000001"), "convenient_code.false_alarms", WEAKENED),
+        (detecting("convenient_code", "months = 24"), "convenient_code.months", CHANGED),
+    ],
+)  # fmt: skip
+def test_what_a_detector_no_longer_sees_is_a_weakened_limit_too(text: str, key: str | None, change: Change) -> None:
+    assert compared(text) == ([] if key is None else [(f"detectors.{key}", change)])
+
+
+def test_a_detector_whose_findings_fewer_are_told_of_is_weakened() -> None:
+    mild = "\n[escalations.mild]\nholder = '1 day'\nsource = 'practice'\n"
+    added, *steps = compared(detecting("untouched", "escalation = 'mild'") + mild)
+    assert added == ("escalations.mild", Change.ADDED)
+    levels = ("holder", "supervisor", "commander", "partners", "oversight")
+    assert steps == [(f"detectors.untouched.escalation.{level}", WEAKENED) for level in levels]
+
+
+def test_every_setting_of_a_detector_says_which_way_it_is_laxer() -> None:
+    """A limit within which something must lie to be seen is laxer where it is shorter: that has to be said."""
+    within = {(name, one.name) for name, settings in SETTINGS.items() for one in settings if one.lets_pass is Laxer.LESS
+              and isinstance(one.default, Limit)}  # fmt: skip
+    assert within >= {("entered_late", "within"), ("entered_late", "before_review"), ("reported_again", "within")}
