@@ -19,7 +19,14 @@ from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
 from casetrail.domain.case import Case
 from casetrail.domain.deciding import CLOCK_TOLERANCE, IN_THE_FUTURE, NO_SUCH_CASE
-from casetrail.domain.escalation import NO_SUCH_DEADLINE, DeadlineMissed, Escalated, Recipient, deadline_key
+from casetrail.domain.escalation import (
+    NO_SUCH_DEADLINE,
+    DeadlineMissed,
+    Escalated,
+    Recipient,
+    answers_for,
+    deadline_key,
+)
 from casetrail.domain.linking import NO_SUCH_FACT
 from casetrail.domain.reserved import REGISTRY, is_reserved
 from casetrail.domain.values import EPOCH, is_id
@@ -233,12 +240,10 @@ class Watchdog:
         recorded = case.facts.deadlines.get(deadline_key(clock, subject, due_at))
         if recorded is None:
             yield DeadlineMissed(clock, due_at, subject, alarm.clock.started_by), due_at
-        if recorded is not None and recorded.answered_at is not None:
-            return
         if not alarm.is_owed and not self._played:  # it is done: nobody has to be told any more
             return
         for told in alarm.told:
-            if recorded is None or told.level not in recorded.told:
+            if recorded is None or not (told.level in recorded.told or answers_for(recorded.answered, told.level)):
                 who = tuple(Recipient.of(one) for one in told.who)
                 yield Escalated(clock, due_at, told.level, who, subject), told.at
 

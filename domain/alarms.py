@@ -16,11 +16,11 @@ from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Recorded
 from casetrail.domain.clock_runs import Run, Runs, fold
 from casetrail.domain.clocks import Clock, Deadline, Told, conditions_of, judged_run, told
-from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered
+from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered, answers_for, level_of
 from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
-from casetrail.domain.policy import Condition, InForce, Step
+from casetrail.domain.policy import Condition, InForce, Level, Owes, Step
 from casetrail.domain.registry import Overseer, overseeing
 
 PATIENCE: Final = timedelta(minutes=10)
@@ -28,6 +28,8 @@ PATIENCE: Final = timedelta(minutes=10)
 MICROSECOND: Final = timedelta(microseconds=1)
 CHANGE_NOTHING: Final = (Unaccepted, DeadlineMissed, Escalated, EscalationAnswered, FindingAnswered, NoteAdded)
 """After these the same is owed as before."""
+OWING: Final = {Owes.SUPERVISOR: Level.SUPERVISOR, Owes.COMMANDER: Level.COMMANDER}
+"""At which level those stand who owe something; all others as the holder does."""
 
 
 @dataclass
@@ -37,8 +39,9 @@ class Alarm:
     ``seen_at``: since when anybody could see it: since it was due, or since what started the clock was recorded, if that
     came later. ``told``: the steps that have been reached, without those at which there is nobody to tell. ``is_owed``:
     whether somebody owes it still. ``ended_at``: when it was first recorded that nobody does, and ``ended_by`` the event
-    (None where the registry says so). ``answered_at``: when an answer was recorded. ``recorded_by``: the events that
-    record it, by number.
+    (None where the registry says so). ``answered``: the highest level at which somebody has answered. ``answered_at``:
+    when an answer of somebody above those who owe it was first recorded, and ``answered_by`` the event. ``recorded_by``:
+    the events that record it, by number.
     """
 
     clock: Clock
@@ -49,6 +52,7 @@ class Alarm:
     is_owed: bool = True
     ended_at: datetime | None = None
     ended_by: int | None = None
+    answered: Level | None = None
     answered_at: datetime | None = None
     answered_by: int | None = None
     recorded_by: list[int] = field(default_factory=list)
@@ -57,7 +61,15 @@ class Alarm:
     def next_step(self) -> Step | None:
         """Who is told next if more time passes; None where nobody is."""
         steps = self.clock.rule.escalation.steps
-        return steps[self.steps] if self.is_owed and self.answered_at is None and self.steps < len(steps) else None
+        return steps[self.steps] if self.is_owed and self.steps < len(steps) else None
+
+    def answer(self, level: Level, at: datetime, by: int) -> None:
+        """Note an answer, which is one of those who owe it, or ends it for those above them."""
+        if not answers_for(self.answered, level):
+            self.answered = level
+        owing = OWING.get(self.clock.rule.owed_by, Level.HOLDER)
+        if self.answered_at is None and (level is Level.COMMANDER or not answers_for(owing, level)):
+            self.answered_at, self.answered_by = at, by
 
 
 @dataclass(slots=True)
@@ -173,6 +185,8 @@ class Watch:
     def _tell(self, alarm: Alarm, step: Step) -> None:
         at = alarm.clock.due_at + step.after.length(None)
         alarm.steps += 1
+        if answers_for(alarm.answered, step.level):
+            return
         oversight = overseeing(self._overseers, max(at, alarm.seen_at)) if self._overseers else ()
         if who := told(self.runs.case.facts, alarm.clock, step.level, oversight):
             alarm.told.append(Told(step.level, who, at))
@@ -231,7 +245,7 @@ class Watch:
     def _note(self, event: Recorded) -> None:
         """Note what is recorded of an alarm."""
         body = event.body
-        if not isinstance(body, DeadlineMissed | Escalated | EscalationAnswered):
+        if not isinstance(body, DeadlineMissed | Escalated | EscalationAnswered) or event.action is None:
             return
         deadline = Deadline(body.clock, body.subject, body.due_at)
         for owed in self._owed.values():  # whoever recorded it was less patient
@@ -243,7 +257,7 @@ class Watch:
         if alarm is None:
             return
         if isinstance(body, EscalationAnswered):
-            alarm.answered_at, alarm.answered_by = self._known_at, event.originator_version
+            alarm.answer(level_of(self.runs.case, event.action.actor), self._known_at, event.originator_version)
         else:
             alarm.recorded_by.append(event.originator_version)
 

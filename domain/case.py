@@ -74,13 +74,17 @@ class Concern:
 
 @dataclass
 class MissedDeadline:
-    """A deadline that was missed, by the record: who has been told of it, and when somebody answered."""
+    """A deadline that was missed, by the record: who has been told of it, and when somebody answered last.
+
+    ``answered``: the highest level at which somebody has answered.
+    """
 
     clock: str
     subject: str | None
     due_at: datetime
     told: tuple[Level, ...] = ()
     answered_at: datetime | None = None
+    answered: Level | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Concerns: a partner sees that something is not followed through, and says so on the record."""
+"""Concerns: a partner sees that something is not followed through, and says so on the record.
+
+A partner is heard whatever the unit has done with the case: also when it has ended, or was merged into another.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -9,7 +12,7 @@ from casetrail.domain.codes import ConcernAnswer, ConcernKind, ConcernOutcome, R
 from casetrail.domain.parties import POLICE
 from casetrail.domain.rules import Refused, rule
 from casetrail.domain.sealed import SealedField
-from casetrail.domain.status import UNMERGED
+from casetrail.domain.status import REPORTED
 from casetrail.domain.values import Id
 
 CONCERN_EXISTS: Final = rule("concern-exists", "A concern with this id has been raised in this case already.")
@@ -34,7 +37,7 @@ class ConcernRaised(Body):
     sealed: tuple[SealedField, ...] = ()
 
     roles: ClassVar = frozenset({Role.PARTNER, Role.REPORTER})
-    when: ClassVar = UNMERGED
+    when: ClassVar = REPORTED
 
     def check(self, case: Case, action: Action) -> None:
         CONCERN_EXISTS.require(self.concern not in case.facts.concerns, action)
@@ -52,7 +55,7 @@ class ConcernAnswered(Body):
     sealed: tuple[SealedField, ...] = ()
 
     roles: ClassVar = POLICE
-    when: ClassVar = UNMERGED
+    when: ClassVar = REPORTED
 
     def check(self, case: Case, action: Action) -> None:
         concern = raised(case, self.concern)
@@ -71,7 +74,7 @@ class ConcernClosed(Body):
     sealed: tuple[SealedField, ...] = ()
 
     roles: ClassVar = frozenset({Role.PARTNER, Role.REPORTER, Role.AUDITOR})
-    when: ClassVar = UNMERGED
+    when: ClassVar = REPORTED
 
     def check(self, case: Case, action: Action) -> None:
         concern, actor = raised(case, self.concern), action.actor

@@ -12,13 +12,16 @@ from casetrail.domain.actions import Action, ActionRejected, Body, Malformed, ki
 from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
+from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
+from casetrail.domain.escalation import Escalated, EscalationAnswered
 from casetrail.domain.heartbeat import HEARTBEAT_KEY, Heartbeat
 from casetrail.domain.intake import CASE_EXISTS
+from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralWithdrawn
 from casetrail.domain.registry import REGISTRY, REGISTRY_KINDS, REGISTRY_ONLY
 from casetrail.domain.reserved import is_reserved
 from casetrail.domain.rules import Refused, Rule, UnknownRuleSet, rule
 from casetrail.domain.shapes import check_shape
-from casetrail.domain.status import Status
+from casetrail.domain.status import UNMERGED, Status
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
@@ -47,7 +50,9 @@ NO_SUCH_CASE: Final = rule(
     "no-such-case", "No report has been received under this case id in this log.", binds_imported=True
 )
 CASE_MERGED: Final = rule(
-    "case-merged", "The case has been merged into another: only linking and reopening are possible.",
+    "case-merged",
+    "The case has been merged into another: nothing is recorded of it but links, its reopening, concerns, and answers to "
+    "referrals, concerns and alarms.",
     binds_imported=True,
 )  # fmt: skip
 NOT_SCREENED_IN: Final = rule("not-screened-in", "The report has not been screened in yet.")
@@ -77,6 +82,22 @@ BY_KIND: Final[dict[str, Rule]] = {
     "ScreenedOut": ALREADY_SCREENED,
 }
 
+When = Mapping[type[Body], frozenset[Status]]
+"""At which statuses some kinds of action are recorded, by another rule set than the newest."""
+WHEN_BY_1: Final[When] = dict.fromkeys(
+    (
+        ConcernRaised, ConcernAnswered, ConcernClosed,
+        ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralWithdrawn,
+    ),
+    UNMERGED,
+)  # fmt: skip
+Checks = Mapping[type[Body], Callable[[Any, Case, Action], None]]
+"""How some kinds of action are checked by another rule set than the newest."""
+CHECKS_BY_1: Final[Checks] = {
+    Escalated: Escalated.check_by_1,
+    EscalationAnswered: EscalationAnswered.check_by_1,
+}
+
 ONLY_RESERVED: Final = frozenset({*REGISTRY_KINDS, Heartbeat})
 """What is recorded of no case."""
 
@@ -87,14 +108,25 @@ def decide(case: Case, action: Action, recorded_at: datetime, key: str | None = 
     ``recorded_at`` is the log's append time of the action, ``key`` the key that it was appended under (None: the
     action's own case id).
     """
+    return _decided(case, action, recorded_at, key, {}, {})
+
+
+def decide_by_1(case: Case, action: Action, recorded_at: datetime, key: str | None = None) -> Body:
+    """The same by rule set 1: it heard nobody in a merged case, not even the partners, and any answer ended an escalation."""
+    return _decided(case, action, recorded_at, key, WHEN_BY_1, CHECKS_BY_1)
+
+
+def _decided(
+    case: Case, action: Action, recorded_at: datetime, key: str | None, otherwise: When, checks: Checks
+) -> Body:
     try:
-        _check(case, action, recorded_at, action.case_id if key is None else key)
+        _check(case, action, recorded_at, action.case_id if key is None else key, otherwise, checks)
     except Refused as refused:
         return ActionRejected(kind_of(action.body), refused.rule.code, refused.field or None)
     return action.body
 
 
-def _check(case: Case, action: Action, recorded_at: datetime, key: str) -> None:
+def _check(case: Case, action: Action, recorded_at: datetime, key: str, otherwise: When, checks: Checks) -> None:
     WRONG_KEY.require(action.case_id == key, action)
     DUPLICATE_ACTION.require(action.action_id not in case.numbers, action)
     body, role, status = action.body, action.actor.role, case.status
@@ -109,9 +141,13 @@ def _check(case: Case, action: Action, recorded_at: datetime, key: str) -> None:
         IMPORT_AFTER_LIVE.require(not case.facts.live, action)
     if role not in body.roles:
         ROLE_MAY_NOT.require(False, action)
-    if status not in body.when and not _answers_in_registry(body, action):
+    if status not in otherwise.get(type(body), body.when) and not _answers_in_registry(body, action):
         _not_now(status, body).require(False, action)
-    body.check(case, action)
+    check = checks.get(type(body)) if checks else None
+    if check is None:
+        body.check(case, action)
+    else:
+        check(body, case, action)
 
 
 def _check_place(body: Body, action: Action) -> None:
@@ -141,7 +177,7 @@ def _not_now(status: Status, body: Any) -> Rule:
 
 Decide = Callable[[Case, Action, datetime, str | None], Body]
 
-RULE_SETS: Final[Mapping[int, Decide]] = {1: decide}
+RULE_SETS: Final[Mapping[int, Decide]] = {1: decide_by_1, 2: decide}
 """How each version of the rule set decides. ``rules.RULE_SET`` is the newest.
 
 A version stays as it is for ever: logs hold events that name it, and auditors judge them by it. So a rule is never

@@ -1,6 +1,7 @@
 """Escalation: a deadline was missed, who was told of it step by step, and what they answered.
 
-The watchdog has the first two recorded. They are computed from the events like every clock (``clocks``): what it does not
+An answer ends the telling up to the level of whoever answers, and no further: nobody ends with a word that those above are
+told. The watchdog has the first two recorded. They are computed from the events like every clock (``clocks``): what it does not
 record was missed all the same. A deadline is named by its clock, the referral or concern that it runs for, and when it
 was due.
 """
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from casetrail.domain.actions import Action, Body
+from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.case import Case, MissedDeadline
 from casetrail.domain.codes import Desk, EscalationAnswer, Level, Role
 from casetrail.domain.linking import NO_SUCH_FACT
@@ -28,13 +29,17 @@ NO_SUCH_DEADLINE: Final = rule(
 )
 LEVEL_TOLD: Final = rule("level-told", "This level has been told of the missed deadline already.")
 ESCALATION_ANSWERED: Final = rule(
-    "escalation-answered", "Somebody has answered for this missed deadline already: nobody else is told of it."
+    "escalation-answered",
+    "Somebody of this level or above has answered for this missed deadline already: only those above are told and answer.",
 )
 NOT_OWED: Final = rule(
     "agency-does-not-owe", "A partner answers for a referral that was made to it, and no other deadline."
 )
 
 MICROSECOND: Final = timedelta(microseconds=1)
+RANKS: Final = {level: rank for rank, level in enumerate(Level)}
+ANSWERING: Final = {Role.SUPERVISOR: Level.SUPERVISOR, Role.COMMANDER: Level.COMMANDER}
+"""At which level somebody in a role answers; everybody else, and whoever holds the case, as the one who owes it."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,13 @@ class Escalated(Body):
         deadline = missed(case, self.clock, self.subject, self.due_at)
         DEADLINE_AHEAD.require(self.due_at <= action.occurred_at, action)
         LEVEL_TOLD.require(self.level not in deadline.told, action)
+        ESCALATION_ANSWERED.require(not answers_for(deadline.answered, self.level), action)
+
+    def check_by_1(self, case: Case, action: Action) -> None:
+        """Rule set 1: any answer ended the telling."""
+        deadline = missed(case, self.clock, self.subject, self.due_at)
+        DEADLINE_AHEAD.require(self.due_at <= action.occurred_at, action)
+        LEVEL_TOLD.require(self.level not in deadline.told, action)
         ESCALATION_ANSWERED.require(deadline.answered_at is None, action)
 
     def apply(self, case: Case, action: Action) -> None:
@@ -107,7 +119,7 @@ class Escalated(Body):
 
 @dataclass(frozen=True)
 class EscalationAnswered(Body):
-    """Somebody answers for a missed deadline: nobody else is told of it. What was owed is owed still."""
+    """Somebody answers for a missed deadline: up to their level nobody is told of it. What was owed is owed still."""
 
     clock: Id
     due_at: datetime
@@ -120,13 +132,35 @@ class EscalationAnswered(Body):
 
     def check(self, case: Case, action: Action) -> None:
         deadline = missed(case, self.clock, self.subject, self.due_at)
+        ESCALATION_ANSWERED.require(not answers_for(deadline.answered, level_of(case, action.actor)), action)
+        self._check_owing(case, action)
+
+    def check_by_1(self, case: Case, action: Action) -> None:
+        """Rule set 1: any answer was the last one."""
+        deadline = missed(case, self.clock, self.subject, self.due_at)
         ESCALATION_ANSWERED.require(deadline.answered_at is None, action)
+        self._check_owing(case, action)
+
+    def _check_owing(self, case: Case, action: Action) -> None:
         if action.actor.role is Role.PARTNER:
             referral = case.facts.referrals.get(self.subject or "")
             NOT_OWED.require(referral is not None and referral.to_agency == action.actor.agency, action)
 
     def apply(self, case: Case, action: Action) -> None:
-        missed(case, self.clock, self.subject, self.due_at).answered_at = action.occurred_at
+        deadline, level = missed(case, self.clock, self.subject, self.due_at), level_of(case, action.actor)
+        deadline.answered_at = action.occurred_at
+        if not answers_for(deadline.answered, level):
+            deadline.answered = level
+
+
+def level_of(case: Case, actor: Actor) -> Level:
+    """At which level somebody answers: whoever holds the case does so as its holder, in whatever role."""
+    return Level.HOLDER if actor.id == case.facts.holder else ANSWERING.get(actor.role, Level.HOLDER)
+
+
+def answers_for(answered: Level | None, level: Level) -> bool:
+    """Whether an answer given at one level (None: there is none) is one for another: its own, or one below."""
+    return answered is not None and RANKS[answered] >= RANKS[level]
 
 
 def deadline_key(clock: str, subject: str | None, due_at: datetime) -> str:

@@ -30,7 +30,7 @@ CORRECTION_DOES_NOT_FIT: Final = rule(
 
 @dataclass(frozen=True)
 class Merged(Body):
-    """The case goes on under the id of another. Nothing happens to it any more but linking and reopening."""
+    """The case goes on under the id of another. It can be linked and reopened; partners and alarms are heard in it still."""
 
     into: Id
     reason: MergeReason

@@ -1,7 +1,7 @@
 """Referrals: a partner agency is asked for a forensic interview, a medical evaluation, advocacy and so on.
 
-What a partner says of a referral is accepted after the case has ended too: a clinic that examined a child is heard,
-whatever the unit has done with the case in the meantime.
+What a partner says of a referral is accepted after the case has ended too, or was merged into another: a clinic that
+examined a child is heard, whatever the unit has done with the case in the meantime.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from casetrail.domain.codes import ReferralReason, Role, Service
 from casetrail.domain.parties import UNIT
 from casetrail.domain.rules import Refused, rule
 from casetrail.domain.sealed import SealedField
-from casetrail.domain.status import OPEN, UNMERGED
+from casetrail.domain.status import OPEN, REPORTED
 from casetrail.domain.values import Id
 
 REFERRAL_EXISTS: Final = rule("referral-exists", "A referral with this id has been made in this case already.")
@@ -59,7 +59,7 @@ class ReferralAccepted(Body):
     scheduled_for: datetime | None = None
 
     roles: ClassVar = frozenset({Role.PARTNER})
-    when: ClassVar = UNMERGED
+    when: ClassVar = REPORTED
 
     def check(self, case: Case, action: Action) -> None:
         referral = asked_of(case, self.referral, action)
@@ -78,7 +78,7 @@ class ReferralCompleted(Body):
     sealed: tuple[SealedField, ...] = ()
 
     roles: ClassVar = frozenset({Role.PARTNER})
-    when: ClassVar = UNMERGED
+    when: ClassVar = REPORTED
 
     def check(self, case: Case, action: Action) -> None:
         asked_of(case, self.referral, action)
@@ -95,7 +95,7 @@ class ReferralDeclined(Body):
     reason: ReferralReason
 
     roles: ClassVar = frozenset({Role.PARTNER})
-    when: ClassVar = UNMERGED
+    when: ClassVar = REPORTED
 
     def check(self, case: Case, action: Action) -> None:
         asked_of(case, self.referral, action)
@@ -112,7 +112,7 @@ class ReferralWithdrawn(Body):
     reason: ReferralReason
 
     roles: ClassVar = UNIT | {Role.PARTNER}
-    when: ClassVar = UNMERGED
+    when: ClassVar = REPORTED
 
     def check(self, case: Case, action: Action) -> None:
         referral = running(case, self.referral, action)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from casetrail.domain.actions import Action
 
-RULE_SET: Final = 1
+RULE_SET: Final = 2
 """The version of the rule set in force. It is part of every event: an event is judged by the rules of its day.
 
 ``deciding.RULE_SETS`` has the function of every version. Whoever changes a rule makes a new version beside the old one.

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+from casetrail.domain.codes import Level
 from casetrail.domain.memory import load_case
 from casetrail.domain.status import Status
 from casetrail.domain.sunlight import (
@@ -108,12 +109,12 @@ def _counts(database: Database, select: str, values: Sequence[Any]) -> Counter[i
 
 
 def escalations(database: Database, now: datetime) -> Kinds:
-    """Every missed deadline of which somebody was told, by clock."""
+    """Every missed deadline of which somebody was told, by clock; whoever owes it answers no alarm about himself."""
     found = []
     for (state,) in database.rows("SELECT state FROM case_status WHERE state LIKE ?", ('%"deadlines":{%',)):
         for deadline in load_case("", state).facts.deadlines.values():
             if deadline.told and deadline.due_at <= now:
-                answered = deadline.answered_at is not None
+                answered = deadline.answered not in (None, Level.HOLDER)
                 found.append((deadline.clock, frozenset({"answered" if answered else "unanswered"}), 1))
     return _by_kind(found)
 

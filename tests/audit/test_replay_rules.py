@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 import pytest
 from fastavro import schemaless_writer
@@ -14,6 +15,7 @@ from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
 from casetrail.domain.deciding import RULE_SETS, decide
+from casetrail.domain.rules import RULE_SET
 from casetrail.eventlog.codec import Event, decode_event, encode_event
 from casetrail.eventlog.hashing import NO_HASH, leaf_hash
 from casetrail.eventlog.port import Record
@@ -24,9 +26,11 @@ from tests.eventlog.test_schemas import older
 
 __all__ = ["older"]
 
+NEWER: Final = RULE_SET + 1
+
 
 def nobody_assigns(case: Case, action: Action, recorded_at: datetime, key: str | None) -> Body:
-    """A second rule set: like the first, but nothing is assigned."""
+    """A newer rule set: like the one in force, but nothing is assigned."""
     body = decide(case, action, recorded_at, key)
     return ActionRejected("Assigned", "role-may-not") if type(body).__name__ == "Assigned" else body
 
@@ -34,8 +38,8 @@ def nobody_assigns(case: Case, action: Action, recorded_at: datetime, key: str |
 @pytest.fixture
 def two_rule_sets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A version of casetrail that knows two rule sets and records by the second."""
-    monkeypatch.setitem(RULE_SETS, 2, nobody_assigns)
-    monkeypatch.setattr(replay_judging, "RULE_SET", 2)
+    monkeypatch.setitem(RULE_SETS, NEWER, nobody_assigns)
+    monkeypatch.setattr(replay_judging, "RULE_SET", NEWER)
     yield
 
 
@@ -47,7 +51,7 @@ def by_two_from(offset: int, back_at: int = 10**9) -> "object":
             return event
         refused = type(event.body).__name__ == "Assigned"
         body = ActionRejected("Assigned", "role-may-not") if refused else event.body
-        return event._replace(rule_set=2, body=body)
+        return event._replace(rule_set=NEWER, body=body)
 
     return crook
 
@@ -78,7 +82,7 @@ def test_a_rule_set_that_goes_back_is_found_where_it_does(path: Path) -> None:
     url = make_log(path, *cases(10), crook=by_two_from(3, back_at=15))  # type: ignore[arg-type]
     (finding,) = findings_in(url)
     assert (finding.kind, finding.case_id, finding.action_offset) == (Kind.OLDER_RULE_SET, "case-05", 15)
-    assert (finding.expected, finding.recorded) == ({"rule_set": 2}, {"rule_set": 1})
+    assert (finding.expected, finding.recorded) == ({"rule_set": NEWER}, {"rule_set": RULE_SET})
 
 
 def test_an_unknown_rule_set_is_found_once_and_what_no_rule_decides_is_still_compared(path: Path) -> None:

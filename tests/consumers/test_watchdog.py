@@ -43,6 +43,7 @@ from casetrail.projections.errors import ViewUnreachable
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, REGISTRAR, SERGEANT, action, report
 from tests.consumers.watching import WATCHDOG, World, facts_of, settle
 from tests.domain.clock_histories import day
+from tests.domain.registry_examples import COMMANDER
 from tests.histories import record_all
 
 CASETRAIL = (sys.executable, "-c", "from casetrail.cli.main import main; main()")
@@ -99,13 +100,42 @@ def test_an_answer_ends_the_escalation_and_what_is_done_does_too(world: World) -
     watchdog = world.watchdog()
     world.go_on(watchdog, day(1.5))
     answer = EscalationAnswered("first_response", day(1), EscalationAnswer.BEING_WORKED_NOW)
-    world.tell(day(1.5), answer, SERGEANT)
+    world.tell(day(1.5), answer, COMMANDER)
     world.tell(day(1.5), CONTACT, DETECTIVE, "C-2")
     world.go_on(watchdog, day(30))
     watchdog.close()
     assert of_clock(world) == [DeadlineMissed, Level.HOLDER, EscalationAnswered]
     of_second = [body for body in world.recorded("C-2") if getattr(body, "clock", None) == "first_response"]
     assert [type(body) for body in of_second] == [DeadlineMissed, Escalated]
+
+
+def test_nobody_ends_with_an_answer_that_those_above_are_told(world: World) -> None:
+    world.report()
+    world.tell(day(0.1), AgencyRegistered("inspectorate", AgencyKind.OVERSIGHT), REGISTRAR, "registry")
+    watchdog = world.watchdog()
+    for at, actor in ((1.1, DETECTIVE), (2.5, SERGEANT), (4.5, COMMANDER)):
+        world.go_on(watchdog, day(at))
+        answer = EscalationAnswered("first_response", day(1), EscalationAnswer.NOTHING_OWED)
+        world.tell(day(at), answer, actor)
+    world.go_on(watchdog, day(30))
+    watchdog.close()
+    said = [one for one in of_clock(world) if one is not EscalationAnswered]
+    assert said == [DeadlineMissed, Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER, Level.OVERSIGHT]
+    assert world.refused() == []
+
+
+def test_where_somebody_above_has_answered_those_below_are_not_told(world: World) -> None:
+    world.report()
+    watchdog = world.watchdog()
+    world.go_on(watchdog, day(1.1))
+    watchdog.close()
+    answer = EscalationAnswered("first_response", day(1), EscalationAnswer.RESOURCES_ASKED_FOR)
+    world.tell(day(6), answer, COMMANDER)  # the watchdog was away: nobody was told of it meanwhile
+    late = world.watchdog()
+    world.go_on(late, day(30))
+    late.close()
+    assert of_clock(world) == [DeadlineMissed, Level.HOLDER, EscalationAnswered]
+    assert world.refused() == []
 
 
 def test_those_with_oversight_are_told_once_the_registry_knows_them(world: World) -> None:

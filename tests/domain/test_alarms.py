@@ -7,6 +7,7 @@ import pytest
 
 from casetrail.domain.actions import Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
+from casetrail.domain.assignment import Assigned
 from casetrail.domain.case import Recorded
 from casetrail.domain.clocks import clocks, judged
 from casetrail.domain.codes import (
@@ -29,9 +30,10 @@ from casetrail.domain.policy import InForce
 from casetrail.domain.registry import AgencyRegistered, Overseer, overseers
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, REGISTRAR, SERGEANT, action
 from tests.domain.clock_histories import HOUR, Story, day, random_events
-from tests.domain.clock_stories import approved, held, received
+from tests.domain.clock_stories import approved, held, received, screened
 from tests.domain.detecting import found
 from tests.domain.policies import preset
+from tests.domain.registry_examples import COMMANDER
 
 POLICIES = InForce([(HAPPENED, preset())])
 WATCHDOG = Actor("watchdog.1", "metro-pd", Role.SYSTEM)
@@ -86,13 +88,49 @@ def test_those_who_are_told_come_step_by_step_until_it_is_done() -> None:
     assert (ended.told, ended.ended_at, ended.ended_by) == (ladder[:2], day(3), 2)
 
 
-def test_an_answer_ends_the_ladder_and_not_what_is_owed() -> None:
-    story = received()
+def answered(actor: Actor, story: Story | None = None) -> Story:
+    """A missed first response for which somebody answers; nobody holds the case unless a story says so."""
+    story = story or received()
     story.tell(day(1) + PATIENCE, DeadlineMissed("first_response", day(1), None, 1), WATCHDOG)
-    story.tell(day(2), EscalationAnswered("first_response", day(1), EscalationAnswer.BEING_WORKED_NOW), SERGEANT)
+    return story.tell(day(1.5), EscalationAnswered("first_response", day(1), EscalationAnswer.NOTHING_OWED), actor)
+
+
+OVER = Overseer("inspectorate", day(-9))
+
+
+@pytest.mark.parametrize(
+    ("actor", "told"),
+    [
+        (INTAKE, [Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER, Level.OVERSIGHT]),
+        (DETECTIVE, [Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER, Level.OVERSIGHT]),
+        (SERGEANT, [Level.HOLDER, Level.COMMANDER, Level.OVERSIGHT]),
+        (COMMANDER, [Level.HOLDER, Level.OVERSIGHT]),
+    ],
+)
+def test_an_answer_ends_the_ladder_up_to_the_level_of_who_answers(actor: Actor, told: list[Level]) -> None:
+    alarm = alarm_of(answered(actor), "first_response", day(99), OVER)
+    assert [one.level for one in alarm.told] == told
+    assert (alarm.is_owed, alarm.recorded_by) == (True, [2]), "and what is owed is owed still"
+
+
+def test_whoever_holds_a_case_answers_as_its_holder_whatever_the_role() -> None:
+    story = answered(SERGEANT, story=screened().tell(day(0), Assigned(SERGEANT.id)))
     alarm = alarm_of(story, "first_response", day(99))
-    assert [one.level for one in alarm.told] == [Level.HOLDER]
-    assert (alarm.is_owed, alarm.answered_at, alarm.answered_by, alarm.recorded_by) == (True, day(2), 3, [2])
+    assert [one.level for one in alarm.told] == [Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER]
+    assert alarm.answered_at is None
+
+
+def test_an_answer_of_somebody_above_those_who_owe_it_counts() -> None:
+    assert alarm_of(answered(INTAKE), "first_response", day(99)).answered_at is None
+    by_sergeant = alarm_of(answered(SERGEANT), "first_response", day(99))
+    assert (by_sergeant.answered_at, by_sergeant.answered_by) == (day(1.5), 3)
+    review = held().tell(day(0.1), CONTACT, DETECTIVE)
+    due = review.only("supervisor_review", day(40)).due_at
+    review.tell(due + PATIENCE, DeadlineMissed("supervisor_review", due, None, 3), WATCHDOG)
+    review.tell(due + HOUR, EscalationAnswered("supervisor_review", due, EscalationAnswer.NOTHING_OWED), SERGEANT)
+    assert alarm_of(review, "supervisor_review", day(99)).answered_at is None, "it is the supervisors who owe it"
+    review.tell(due + 2 * HOUR, EscalationAnswered("supervisor_review", due, EscalationAnswer.HANDED_OVER), COMMANDER)
+    assert alarm_of(review, "supervisor_review", day(99)).answered_at == due + 2 * HOUR
 
 
 def test_what_is_entered_late_ends_an_alarm_and_does_not_undo_it() -> None:
@@ -236,6 +274,14 @@ def test_an_answer_settles_an_ignored_alarm_and_so_does_what_was_owed() -> None:
     assert (done.settled_at, done.settled_by and done.settled_by.number) == (day(20), 2)
     (ended,) = ignored(approved(held(), day(30)), day(99))
     assert not ended.is_open
+
+
+def test_the_answer_of_whoever_owes_it_settles_no_ignored_alarm() -> None:
+    answer = EscalationAnswered("first_response", day(1), EscalationAnswer.NOTHING_OWED)
+    (one,) = ignored(recorded(received()).tell(day(4.5), answer, INTAKE), day(99))
+    assert one.is_open
+    (once,) = ignored(answered(DETECTIVE), day(99))
+    assert once.is_open, "also where he was quick"
 
 
 def test_each_missed_deadline_is_a_finding_of_its_own() -> None:

@@ -15,6 +15,7 @@ from casetrail.domain.codes import (
     ClosureRefusal,
     ConcernAnswer,
     ConcernKind,
+    ConcernOutcome,
     CorrectionReason,
     Disposition,
     HandoverReason,
@@ -31,12 +32,18 @@ from casetrail.domain.codes import (
     Step,
     SuspensionReason,
 )
-from casetrail.domain.concern import ConcernAnswered, ConcernRaised
-from casetrail.domain.deciding import CLOCK_TOLERANCE, decide
+from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
+from casetrail.domain.deciding import CLOCK_TOLERANCE, decide, decide_by_1
 from casetrail.domain.intake import ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded, SupervisorReviewed
 from casetrail.domain.linking import FactCorrected, Linked, Merged
-from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade, ReferralWithdrawn
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
 from casetrail.domain.rules import RULES, Rule, rule
 from casetrail.domain.sealed import SealedField
 from casetrail.domain.shapes import body_from_plain
@@ -377,6 +384,29 @@ def test_an_import_gets_around_no_rule_once_a_case_is_live() -> None:
     case = lived("C-1", (as_imported(REPORTED), as_imported(SCREENED), ASSIGNED))
     closure = as_imported(action(closing(sealed=()), DETECTIVE))
     assert refusal(case, closure) == "import-after-live"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        action(ReferralAccepted("ref-1"), CLINIC),
+        COMPLETED,
+        action(ReferralDeclined("ref-1", ReferralReason.NO_CAPACITY), CLINIC),
+        action(ReferralWithdrawn("ref-1", ReferralReason.NOT_NEEDED), DETECTIVE),
+        action(ConcernRaised("con-2", ConcernKind.NO_RESPONSE), CLINIC),
+        ANSWERED,
+        action(ConcernClosed("con-1", ConcernOutcome.SETTLED), CLINIC),
+    ],
+    ids=lambda asked: type(asked.body).__name__,
+)
+def test_partners_are_heard_in_a_merged_case_as_in_any_other_since_the_second_rule_set(asked: Action) -> None:
+    before = (*HELD, REFERRED, RAISED)
+    merged = lived("C-1", (*before, action(Merged("C-2", MergeReason.SAME_INCIDENT), SERGEANT)))
+    assert refusal(merged, asked) is None is refusal(lived("C-1", before), asked)
+    assert decide_by_1(merged, asked, RECORDED) == ActionRejected(type(asked.body).__name__, "case-merged")
+    assert decide_by_1(lived("C-1", before), asked, RECORDED) is asked.body
+    live = action(NoteAdded(NARRATIVE), DETECTIVE)
+    assert refusal(merged, live) == "case-merged"
 
 
 def test_a_refused_closure_stays_in_the_history_and_changes_nothing() -> None:

@@ -170,8 +170,8 @@ def test_findings_are_counted_by_how_long_they_have_been_open(views: Database) -
 
 
 def test_escalations_that_nobody_answered_are_counted(views: Database) -> None:
-    deadline = '{"a":["decision",null,%d,["holder"],%s],"b":["decision",null,%d,[],null]}'
-    for answered, case_id in (("null", "case-1"), ("5", "case-2"), ("null", "case-3")):
+    deadline = '{"a":["decision",null,%d,["holder"],%s],"b":["decision",null,%d,[],null,null]}'
+    for answered, case_id in (("null,null", "case-1"), ('5,"supervisor"', "case-2"), ('5,"holder"', "case-3")):
         held = deadline % (micros(NOW - DAY), answered, micros(NOW - DAY))
         views.run(
             "UPDATE case_status SET state = replace(state, '\"facts\":{', ?) WHERE case_id = ?",
