@@ -26,6 +26,8 @@ from casetrail.proofs.note import from_base64
 from casetrail.proofs.policy import Policy
 
 FORMAT: Final = "casetrail-case@v1"
+MOST_HEAD_BYTES: Final = 200
+"""Where a file names its format, also when somebody has spelt its JSON in another way."""
 
 Progress = Callable[[int], None]
 
@@ -34,6 +36,12 @@ class ExportInvalid(LogError):
     """The file is no export of a case as casetrail writes it."""
 
     code = "export-invalid"
+
+
+class NoExport(ExportInvalid):
+    """The file does not even say that it is one: it is another file, not one that was altered."""
+
+    code = "no-export"
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,9 @@ def _leaf(leaf: ProvenLeaf) -> dict[str, Any]:
 
 
 def parse_export(value: bytes) -> CaseExport:
-    """An export from the bytes of its file; ``format`` gives the same bytes again. Raises ``ExportInvalid``."""
+    """An export from the bytes of its file; ``format`` gives the same bytes again. Raises ``ExportInvalid``, ``NoExport``."""
+    if FORMAT.encode() not in value[:MOST_HEAD_BYTES]:
+        raise NoExport(f"this is no export of a case: it does not begin by saying that it is of the format {FORMAT}")
     try:
         made = _parsed(json.loads(value))
         if made.format() != value:

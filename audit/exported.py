@@ -2,8 +2,10 @@
 
 from base64 import b64encode
 from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple
 
+from casetrail.audit.believed import witnessed_at
 from casetrail.audit.export import CaseExport, ProvenLeaf
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.domain.values import iso
@@ -27,9 +29,31 @@ class Checked(NamedTuple):
     found: str
 
 
-def check_export(export: CaseExport, policy: Policy) -> list[Checked]:
-    """Check all that the file claims. It holds only if each thing does."""
+class Proven(NamedTuple):
+    """What an export of which all holds proves of its case, in the tree of ``size`` leaves.
+
+    ``witnessed_at``: when the policy's quorum had cosigned the checkpoint that vouches for it, by the witnesses' own signed word;
+    None where the policy needs no witness.
+    """
+
+    in_log: bool
+    events: int
+    size: int
+    witnessed_at: datetime | None
+
+
+def proven_by(export: CaseExport, policy: Policy) -> Proven:
+    """What the file proves, once ``check_export`` has found that all in it holds."""
+    _, _, checkpoint = _stated(export)
+    at = witnessed_at(policy, parse_note(export.note))
+    return Proven(export.statement is not None, _covered(export), checkpoint.size, at)
+
+
+def check_export(export: CaseExport, policy: Policy, wanted: str | None = None) -> list[Checked]:
+    """Check all that the file claims, and that it is of the case ``wanted``, if one is. It holds only if each thing does."""
+    asked = () if wanted is None else (("case", lambda: _check_case(export, wanted)),)
     return _checked(
+        *asked,
         ("checkpoint", lambda: _check_signatures(export, policy)),
         ("record", lambda: _check_record(export, policy)),
         ("statement", lambda: _check_statement(export)),
@@ -55,6 +79,14 @@ def words_of(standing: Standing) -> str:
     return (
         f"{_leaves(standing.checkpoint.size)}, signed by {standing.checkpoint.origin}, cosigned by {seen or 'nobody'}"
     )
+
+
+def _check_case(export: CaseExport, wanted: str) -> str:
+    if export.case_id != wanted:
+        raise ProofInvalid(
+            f"the file is of case {export.case_id}, and {wanted} was asked for: it says nothing of that one"
+        )
+    return f"the file is of case {wanted}"
 
 
 def _check_signatures(export: CaseExport, policy: Policy) -> str:

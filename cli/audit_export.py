@@ -1,7 +1,7 @@
 """``casetrail audit export`` and ``check``: one case as a file that proves itself, and its check without the log."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from casetrail.audit.exported import Checked
 
 CHECKED = ("what", "holds", "found")
+ABOUT = ("case_id", "in_log", "events", "as_of_size", "witnessed_at")
 MOST_BYTES: Final = 2**28
 """An export comes from somebody else: so much is read of it, enough for thousands of the largest events."""
 
@@ -60,24 +61,33 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--case", "wanted", metavar="CASE", type=an_id, help="The case that the file is to be of.")
 @format_option
 @pass_config
 @guarded
-def check(config: Config, file: Path, form: str) -> None:
+def check(config: Config, file: Path, wanted: str | None, form: str) -> None:
     """Check the export of a case in FILE, without the log: the trust policy is all that is needed.
 
-    Exit code 8 where anything in it does not hold.
+    All formats but the table say on each row which case it is, whether the log has it, with how many events, as of which size
+    of the tree, and when its witnesses had seen that: nothing of it where anything does not hold. Exit code 8 then, or where
+    the file is not of the case that --case names.
     """
-    from casetrail.audit.export import ExportInvalid, parse_export
-    from casetrail.audit.exported import check_export
+    from casetrail.audit.export import ExportInvalid, NoExport, parse_export
+    from casetrail.audit.exported import check_export, proven_by
 
     policy = required_policy(config)
     try:
         made = parse_export(read_document(file, MOST_BYTES))
     except ExportInvalid as error:
-        raise Failure(f"{file}: {error}", exits.FAULTS) from error
-    found = check_export(made, policy)
-    emit([one._asdict() for one in found], CHECKED, form, f"case {made.case_id}")
+        raise Failure(f"{file}: {error}", exits.FAILED if isinstance(error, NoExport) else exits.FAULTS) from error
+    found = check_export(made, policy, wanted)
+    about: dict[str, Any] = {"case_id": made.case_id}
+    if all(one.holds for one in found):
+        proven = proven_by(made, policy)
+        about |= {"in_log": proven.in_log, "events": proven.events}
+        about |= {"as_of_size": proven.size, "witnessed_at": proven.witnessed_at}
+    rows = [{**one._asdict(), **about} for one in found]
+    emit(rows, CHECKED if form == "table" else (*CHECKED, *ABOUT), form, f"case {made.case_id}")
     _convict(found)
 
 

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from casetrail.cli import exits
+from casetrail.domain.values import iso
 from tests.cli.notarial_shell import Office
 from tests.cli.shell import INTAKE, REPORT, Shell
 
@@ -90,9 +92,33 @@ def test_a_touched_file_gives_exit_code_8_and_says_what_does_not_hold(office: Of
     done = office.run(*office.policy, "audit", "check", "c.json", code=exits.FAULTS)
     assert "statement: the map proof does not lead" in done.stderr
     assert "history: the file has 1 event, and the case has 2" in done.stderr
-    Path("c.json").write_text("{}", "utf-8")
+    Path("c.json").write_text(json.dumps(plain), "utf-8")
     done = office.run(*office.policy, "audit", "check", "c.json", code=exits.FAULTS)
-    assert "no export of a case" in done.stderr
+    assert "not those that casetrail writes" in done.stderr
+
+
+def test_another_file_than_an_export_convicts_nobody(office: Office) -> None:
+    office.notarise(times=2)
+    Path("c.json").write_text("{}", "utf-8")
+    for file in ("c.json", "log.db"):
+        done = office.run(*office.policy, "audit", "check", file, code=exits.FAILED)
+        assert "no export of a case" in done.stderr
+
+
+def test_a_check_tells_machines_what_was_proven_of_which_case(office: Office) -> None:
+    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    office.notarise(times=2, at=at)
+    for case_id, in_log in (("C-2", True), ("C-9", False)):
+        office.run(*office.policy, "audit", "export", case_id, "--output", "c.json")
+        for row in office.rows(*office.policy, "audit", "check", "c.json", "--case", case_id):
+            assert {name: row[name] for name in ("case_id", "in_log", "events", "as_of_size", "witnessed_at")} == {
+                "case_id": case_id, "in_log": in_log, "events": int(in_log), "as_of_size": 3, "witnessed_at": iso(at),
+            }  # fmt: skip
+    done = office.run(
+        *office.policy, "audit", "check", "c.json", "--case", "C-2", "--format", "json", code=exits.FAULTS
+    )
+    assert "the file is of case C-9, and C-2 was asked for" in done.stderr
+    assert all(row["in_log"] is None and row["as_of_size"] is None for row in json.loads(done.stdout))
 
 
 def test_what_is_missing_is_said(office: Office) -> None:
