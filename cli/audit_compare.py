@@ -11,7 +11,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, loaded_policy, opened_log, pass_config
-from casetrail.cli.documents import write_document
+from casetrail.cli.documents import PIPE, write_document
 from casetrail.cli.local_tree import convicting, opened_tree
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, harmless
@@ -78,7 +78,7 @@ def compare(
         document = evidence(faults, keys)
         if output is not None:
             write_document(document.encode(), output)
-        if form == "table":
+        if form == "table" and str(output) != PIPE:
             click.echo("\n" + "\n".join(map(harmless, document.split("\n"))), nl=False)
         click.get_current_context().exit(exits.FAULTS)
     if any(finding.verdict is Verdict.UNPROVEN for finding in found):

@@ -8,7 +8,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, format_option, guarded, opened_log, pass_config
-from casetrail.cli.documents import read_document
+from casetrail.cli.documents import PIPE, read_document, write_document
 from casetrail.cli.local_tree import convicting, opened_tree, required_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
@@ -25,7 +25,12 @@ MOST_BYTES: Final = 2**28
 
 @click.command()
 @click.argument("case_id", metavar="CASE", type=an_id)
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write; - is standard output.",
+)
 @format_option
 @pass_config
 @guarded
@@ -43,10 +48,7 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
         total = sum(log.end_offsets(Topic.EVENTS).values()) // log.partitions
         with progress_bar("searching", total) as progress:
             made = export_case(log, tree, policy, case_id, progress)
-    try:
-        output.write_bytes(made.format())
-    except OSError as error:
-        raise Failure(f"{output} cannot be written ({error.strerror})") from error
+    write_document(made.format(), output)
     covered = 0 if made.statement is None else made.statement[0]
     row = {
         "case_id": case_id,
@@ -55,7 +57,8 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
         "later_events": max(len(made.events) - covered, 0),
         "file": str(output),
     }
-    fields(row, form)
+    if str(output) != PIPE:
+        fields(row, form)
     _convict(check_export(made, policy))
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -9,11 +10,13 @@ from casetrail.cli import exits
 from casetrail.cli.context import Failure
 from casetrail.cli.render import harmless
 
+PIPE: Final = "-"
+
 
 def read_document(path: Path, most: int) -> bytes:
     """The bytes of a file; ``-`` is standard input. Ends the command where it cannot be read, or has more bytes than that."""
     try:
-        if str(path) == "-":
+        if str(path) == PIPE:
             content = sys.stdin.buffer.read(most + 1)
         else:
             with path.open("rb") as opened:
@@ -26,8 +29,8 @@ def read_document(path: Path, most: int) -> bytes:
 
 
 def write_document(content: bytes, path: Path | None) -> None:
-    """Write a document as it is to a file, or to standard output; a terminal gets it without what would control it."""
-    if path is not None:
+    """Write a document as it is to a file, or to standard output (None, and ``-``); a terminal gets it without what would control it."""
+    if path is not None and str(path) != PIPE:
         try:
             path.write_bytes(content)
         except OSError as error:

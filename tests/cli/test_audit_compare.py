@@ -83,6 +83,9 @@ def test_a_table_shows_the_evidence_below_it(shell: Shell, log_key: str) -> None
     assert f"CONTRADICTION in the log {ORIGIN}" in done.stdout
     assert done.stdout.count("— kcpd.example/casetrail ") == 2
     assert not (shell.folder / "evidence.txt").exists()
+    piped = shell.run("audit", "compare", *logs, "--log-key", log_key, "--output", "-", code=exits.FAULTS)
+    assert piped.stdout.count("— kcpd.example/casetrail ") == 2
+    assert not (shell.folder / "-").exists()
 
 
 def test_what_a_witness_holds_is_proven_to_be_the_beginning_of_the_log(shell: Shell, log_key: str) -> None:

@@ -97,6 +97,15 @@ def test_a_touched_file_gives_exit_code_8_and_says_what_does_not_hold(office: Of
     assert "not those that casetrail writes" in done.stderr
 
 
+def test_an_export_is_piped_and_nothing_besides(office: Office) -> None:
+    office.notarise(times=2)
+    office.run(*office.policy, "audit", "export", "C-2", "--output", "c.json")
+    piped = office.run(*office.policy, "audit", "export", "C-2", "--output", "-").stdout
+    assert piped.encode() == Path("c.json").read_bytes()
+    office.run(*office.policy, "audit", "check", "-", text=piped)
+    assert not Path("-").exists()
+
+
 def test_another_file_than_an_export_convicts_nobody(office: Office) -> None:
     office.notarise(times=2)
     Path("c.json").write_text("{}", "utf-8")
