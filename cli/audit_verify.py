@@ -77,9 +77,14 @@ def verify(
 
 def _published(config: Config, directory: Path, hashes_only: bool, form: str) -> None:
     from casetrail.audit.publication.published import verify_published
+    from casetrail.audit.verification.signatures import UNWITNESSED, naming_a_log
+    from casetrail.proofs.policy import NONE
 
+    policy = naming_a_log(loaded_policy(config))
     with progress_bar("verifying", None) as progress:
-        report = verify_published(directory, loaded_policy(config), progress, hashes_only=hashes_only)
+        report = verify_published(directory, policy, progress, hashes_only=hashes_only)
+    if policy is not None and policy.quorum == NONE:
+        report.remarks.append(UNWITNESSED)
     checkpoint = {"size": report.checkpoint.size, "root": report.checkpoint.root}
     _write({"log": report.checkpoint.origin, "published": str(directory), "up_to": checkpoint}, report, form)
 

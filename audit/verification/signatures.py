@@ -17,14 +17,33 @@ Times = Mapping[str, datetime | None]
 """The policy's names of witnesses that have cosigned, and the time that each states (UTC)."""
 
 ALONE: Final = "nobody but the log's operator vouches that everybody is shown the same history"
+UNWITNESSED: Final = f"the policy asks for no witness: {ALONE}"
+
+
+class PolicyNamesNoLog(LogError):
+    """The policy has no line of a log: nobody's checkpoints are believed, and that convicts nobody."""
+
+    code = "policy-names-no-log"
+
+
+def naming_a_log(policy: Policy | None) -> Policy | None:
+    """The policy, if it says whose checkpoints are believed. Raises ``PolicyNamesNoLog``."""
+    if policy is not None and not policy.logs:
+        raise PolicyNamesNoLog(
+            "the policy names no log, so it believes nobody's checkpoints: give it a line 'log VKEY' with the log's verifier key"
+        )
+    return policy
 
 
 class Signatures:
     """Checks signatures against a policy. Without one it can say only whether the keys stay the same."""
 
     def __init__(self, policy: Policy | None, first_note: bytes | None) -> None:
-        """``first_note``: a note that was signed as it must be, of the same log, where one is known."""
-        self.policy = policy
+        """``first_note``: a note that was signed as it must be, of the same log, where one is known.
+
+        Raises ``PolicyNamesNoLog``.
+        """
+        self.policy = naming_a_log(policy)
         self._origin: str | None = None
         self._keys: frozenset[tuple[str, bytes]] | None = None
         if first_note is not None:
@@ -112,6 +131,8 @@ class Signatures:
             return
         if self.policy is None:
             yield f"log key {_ids(self._keys)} of {self._origin}: not checked against a policy, and no cosignature was"
+        elif not self.ask_for_witnesses:
+            yield UNWITNESSED
         elif not witnessed:
             yield f"no checkpoint has the cosignatures that the policy asks for: {ALONE}"
 

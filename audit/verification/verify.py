@@ -23,7 +23,7 @@ from casetrail.audit.verification.merge import Merge
 from casetrail.audit.verification.partition import Extent, Source
 from casetrail.audit.verification.plan import Plan
 from casetrail.audit.verification.settings import carried_schemas, check_settings, check_starts
-from casetrail.audit.verification.signatures import Signatures
+from casetrail.audit.verification.signatures import Signatures, naming_a_log
 from casetrail.audit.verification.waits import Wait
 from casetrail.domain.values import EPOCH, MILLISECOND, at_millis, iso
 from casetrail.eventlog.hashing import leaf_hash
@@ -109,8 +109,9 @@ def verify(
     """Verify a log as it stands now. ``progress`` is told of events as they are done.
 
     Raises ``LogUnreachable``, ``LogMissing``, ``OffsetGone`` (records are being deleted just now), ``CopyUnusable``,
-    ``TreeBusy``.
+    ``TreeBusy``, ``PolicyNamesNoLog``.
     """
+    naming_a_log(asked.policy)  # before a folder is made
     settings = dict(options or {})
     kind = KAFKA if parse_address(log_url).path is None else EMBEDDED
     promises = kind._replace(now=_millis(asked.now))

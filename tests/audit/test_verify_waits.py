@@ -123,7 +123,9 @@ def test_that_no_checkpoint_is_witnessed_at_all_is_said_before_it_is_a_fault(sto
     cosign(story, CLINIC)
     report = story.report(ONE)
     assert (report.witnessed_up_to, report.remarks) == (report.up_to, [])
-    assert story.report(POLICY).witnessed_up_to is None  # it asks for no witness
+    report = story.report(POLICY)
+    assert report.witnessed_up_to is None
+    assert "the policy asks for no witness" in report.remarks[0]
 
 
 def test_a_later_run_knows_how_old_what_no_quorum_vouches_for_is(story: Story, tmp_path: Path) -> None:

@@ -111,6 +111,25 @@ def test_without_a_policy_it_says_that_signatures_were_not_checked(notarised: Sh
     assert f"log key {KEY.verifier_key.key_id.hex()} of {KEY.name}: not checked against a policy" in done.stderr
 
 
+def test_a_policy_that_names_no_log_accuses_nobody(notarised: Shell, tmp_path: Path) -> None:
+    (tmp_path / "policy").write_text("quorum none\n")
+    for words in (("--state", "mine"), ("--from", "www")):
+        done = notarised.run("--policy", "policy", "audit", "verify", *words, code=exits.FAILED)
+        assert "the policy names no log" in done.stderr
+        assert "log VKEY" in done.stderr
+        assert done.stdout == ""
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_policy_that_asks_for_no_witness_is_told_what_that_means(notarised: Shell) -> None:
+    notarised.run("--policy", "policy", "audit", "publish", "www")
+    for words in ((), ("--from", "www")):
+        found = verified(notarised, *words)
+        assert found["holds"] is True
+        (remark,) = found["remarks"]
+        assert remark.startswith("the policy asks for no witness: nobody but the log's operator vouches")
+
+
 def test_a_state_lets_the_next_run_begin_where_one_ended(notarised: Shell, tmp_path: Path) -> None:
     assert verified(notarised, "--state", "mine")["since"] is None
     with open_log(f"sqlite:{notarised.log}") as log:
