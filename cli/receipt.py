@@ -1,5 +1,6 @@
 """``casetrail receipt``: what the reporter holds against the log. Proven with the log, checked without it."""
 
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -51,7 +52,7 @@ def prove(config: Config, file: Path, form: str) -> None:
     """Complete the receipt in FILE with a proof, FILE.tlog-proof, as soon as witnesses have seen the answer.
 
     Exit code 5 while there is none yet; 8 where the log denies the submission, has passed it over, was late, or shows another
-    history than an earlier proof.
+    history than an earlier proof. What stands at that name and does not prove this receipt is put aside.
     """
     from casetrail.audit.receipts import NotProvenYet, answered_by, check_proof, check_submitted
     from casetrail.audit.receipts import prove as proven
@@ -74,6 +75,7 @@ def prove(config: Config, file: Path, form: str) -> None:
                 raise _waiting(held, str(error)) from error
         found = check_proof(held, proof, policy)
     if earlier is None:
+        _keep_what_is_there(_proof_file(file))
         _write(_proof_file(file), proof.format())
     fields({**_submitted(held), **_proven(held, found)}, form)
     _convict_late(held, found)
@@ -88,8 +90,8 @@ def prove(config: Config, file: Path, form: str) -> None:
 def check(config: Config, file: Path, online: bool, form: str) -> None:
     """Check the receipt in FILE and its proof, FILE.tlog-proof: without the log, with the trust policy only.
 
-    Names nobody: with --online it tells the stage of the case and what is due in it, not who owes it. Exit code 8 where
-    the proof does not hold, the answer came late, or the log denies the submission.
+    Names nobody: with --online it tells the stage of the case and what is due in it, not who owes it. Exit code 5 while there
+    is no proof; 8 where it does not hold, the answer came late, or the log denies the submission.
     """
     from casetrail.audit.receipts import check_proof
 
@@ -101,10 +103,7 @@ def check(config: Config, file: Path, online: bool, form: str) -> None:
             found = check_proof(held, proof, required_policy(config))
             row |= _proven(held, found)
         elif not online:
-            raise Failure(
-                f"there is no {_proof_file(file)} yet: 'casetrail receipt prove {file}' makes it, with the log",
-                exits.NOT_FOUND,
-            )
+            raise _unproven(held, file)
         if online:
             row |= _online(config, held, found)
     fields(row, form)
@@ -180,6 +179,18 @@ def _waiting(held: "Receipt", what: str) -> Failure:
     return Failure(f"{what}; it is promised by {iso(held.promised_by)}: try again", exits.PENDING)
 
 
+def _unproven(held: "Receipt", file: Path) -> Failure:
+    """No proof beside the receipt, and no log: nothing is known, so the log is not convicted, also when the time is over."""
+    missing = f"there is no {_proof_file(file)}, which 'casetrail receipt prove {file}' makes, with the log"
+    if now() > held.promised_by:
+        return Failure(
+            f"{missing}; the answer was promised by {iso(held.promised_by)}, and that time is over: ask for the proof now, and it "
+            "shows whether the promise was kept",
+            exits.PENDING,
+        )
+    return Failure(f"{missing}; it is promised by {iso(held.promised_by)}: try again", exits.PENDING)
+
+
 def _convict_late(held: "Receipt", found: "Proven") -> None:
     if found.is_late(held.promised_by):
         latest = max(at for at in (found.included_at, found.witnessed_at) if at is not None)
@@ -225,7 +236,7 @@ def _receipt(file: Path) -> "Receipt":
     try:
         return Receipt.from_text(_read(file).decode())
     except (ReceiptInvalid, UnicodeDecodeError) as error:
-        raise Failure(f"{file}: {error}", exits.FAULTS) from error
+        raise Failure(f"{file}: {error}") from error
 
 
 def _proof(file: Path) -> "TlogProof | None":
@@ -247,6 +258,18 @@ def _read(file: Path) -> bytes:
             return opened.read(MOST_BYTES)
     except OSError as error:
         raise Failure(f"{file} cannot be read ({error.strerror})", exits.NOT_FOUND) from error
+
+
+def _keep_what_is_there(file: Path) -> None:
+    """Put aside what stands where a proof is to be written: it proves nothing here, and may be another receipt's."""
+    if not file.exists():
+        return
+    aside = next(one for number in count(1) if not (one := file.with_name(f"{file.name}.{number}")).exists())
+    try:
+        file.rename(aside)
+    except OSError as error:
+        raise Failure(f"{file} cannot be put aside ({error.strerror})") from error
+    click.echo(f"what was {file} does not prove this receipt, and is {aside} now", err=True)
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -73,7 +73,8 @@ def test_nothing_is_submitted_where_the_receipt_would_overwrite_something(office
 
 
 def test_a_receipt_is_proven_once_and_checked_with_the_policy_alone(office: Office, tmp_path: Path) -> None:
-    office.run(*office.policy, "receipt", "check", "r.txt", code=exits.NOT_FOUND)
+    done = office.run(*office.policy, "receipt", "check", "r.txt", code=exits.PENDING)
+    assert "there is no r.txt.tlog-proof" in done.stderr and "try again" in done.stderr
     pending = receipt(office, "prove", "r.txt", code=exits.PENDING)
     assert (pending["result"], pending["case_id"]) == ("accepted", "C-1")
     office.notarise("clinic")
@@ -100,8 +101,31 @@ def test_an_earlier_proof_is_kept(office: Office) -> None:
     assert proof.read_bytes() == before
     proof.write_bytes(before.replace(b"index 0", b"index 1"))
     office.run(*office.policy, "receipt", "check", "r.txt", code=exits.FAULTS)
-    receipt(office, "prove", "r.txt")  # what proves nothing is made anew
+    altered = proof.read_bytes()
+    done = office.run(*office.policy, "receipt", "prove", "r.txt")  # what proves nothing is made anew
     assert proof.read_bytes() == before
+    assert "r.txt.tlog-proof.1" in done.stderr
+    assert Path("r.txt.tlog-proof.1").read_bytes() == altered
+
+
+def test_a_proof_of_another_receipt_is_put_aside_and_never_lost(office: Office) -> None:
+    office.run(*INTAKE, "report", "C-2", *REPORT, "--receipt", "s.txt")
+    office.notarise()
+    receipt(office, "prove", "r.txt")
+    receipt(office, "prove", "s.txt")
+    others, kept = Path("s.txt.tlog-proof").read_bytes(), Path("r.txt.tlog-proof")
+    for number in (1, 2):
+        kept.write_bytes(others)
+        office.run(*office.policy, "receipt", "check", "r.txt", code=exits.FAULTS)
+        receipt(office, "prove", "r.txt")
+        assert Path(f"r.txt.tlog-proof.{number}").read_bytes() == others
+        receipt(office, "check", "r.txt")
+
+
+def test_without_a_proof_an_expired_promise_is_said_and_convicts_nobody(office: Office) -> None:
+    submitted(office, promised_within=0)
+    done = office.run(*office.policy, "receipt", "check", "u.txt", code=exits.PENDING)
+    assert "that time is over" in done.stderr
 
 
 def test_online_the_stage_and_what_is_due_are_told_and_no_names(office: Office) -> None:
@@ -217,8 +241,9 @@ def test_a_receipt_of_another_log_is_not_held_against_this_one(office: Office) -
 @pytest.mark.parametrize("text", ["", "casetrail-receipt@v1\n", "something else\n", "casetrail-receipt@v2\nlog x\n"])
 def test_what_is_no_receipt_is_said_to_be_none(office: Office, text: str) -> None:
     Path("r.txt").write_text(text, "utf-8")
-    done = office.run(*office.policy, "receipt", "check", "r.txt", code=exits.FAULTS)
-    assert "no receipt" in done.stderr
+    for command in ("check", "prove"):
+        done = office.run(*office.policy, "receipt", command, "r.txt", code=exits.FAILED)
+        assert "no receipt" in done.stderr
 
 
 def test_without_a_policy_nobody_is_believed(office: Office) -> None:
