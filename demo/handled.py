@@ -18,17 +18,19 @@ from casetrail.demo.people import (
     CHILDREN,
     CLINIC,
     CLINICIAN,
+    DEPUTY,
     HOTLINE_WORKER,
     INTAKE,
     INTERVIEWER,
     LIAISON,
     POLICE,
     PROSECUTOR,
+    SHERIFF,
 )
-from casetrail.demo.telling import DAY, HOUR, Report, Scene, step
+from casetrail.demo.telling import DAY, HOUR, MINUTE, Report, Scene, step
 from casetrail.demo.unit import Unit
 from casetrail.demo.working import ROUTINE, Working
-from casetrail.domain.actions import Body
+from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Acknowledged, Assigned
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, ExceptionalConditions
 from casetrail.domain.codes import (
@@ -84,6 +86,9 @@ def handled(report: Report, unit: Unit, chance: Random) -> list[Scene]:
 class Handled(Working):
     """One case, from its report to its end."""
 
+    is_heard = False
+    """Whether the suspect is interviewed in the course of the work."""
+
     def told(self) -> list[Scene]:
         """Its scenes, in the order in which they are entered."""
         screened = self.report.at + HOUR / 2 + hours_until(self.chance, 2, 0.9)
@@ -112,7 +117,14 @@ class Handled(Working):
             self.telling.work(at, INTAKE, VictimContactAttempted(ContactMethod.PHONE, ContactFailure.WRONG_DETAILS))
             at += self.chance.uniform(6, 26) * HOUR
         to = CHILDREN if reason is ScreeningReason.OTHER_AGENCY_RESPONSIBLE else None
+        if to is not None:
+            self._pass_on(at, INTAKE, Service.CHILD_PROTECTIVE_SERVICES, CASEWORKER)
         self.telling.say(at, INTAKE, ScreenedOut(reason, to))
+
+    def _pass_on(self, at: datetime, actor: Actor, service: Service, to: Actor) -> None:
+        """Another agency is asked to take over what is its own, and says that it has it."""
+        self.telling.late(at - MINUTE, at - MINUTE / 2, actor, ReferralMade("o1", service, to.agency))
+        self.telling.late(at + HOUR, at + 1.2 * HOUR, to, ReferralAccepted("o1"))
 
     def _respond(self) -> None:
         """Somebody goes there on the first day, as the law wants it, or speaks with the family."""
@@ -180,6 +192,7 @@ class Handled(Working):
         steps = list(self.chance.sample(ROUTINE, self.chance.randrange(1, 3)))
         if self.ends_as not in WITHOUT_SUSPECT or self.chance.random() < 0.3:
             steps += [Step.SUSPECT_IDENTIFIED, Step.SUSPECT_INTERVIEWED]
+            self.is_heard = True
         if self.ends_as is Disposition.CLEARED_BY_ARREST:
             steps.append(Step.ARREST_MADE)
         return plan + [lambda _, kind=kind: step(kind) for kind in steps]
@@ -255,7 +268,10 @@ class Handled(Working):
         self._prosecutor()
         while self.at > self.acted_at + 8 * DAY:
             self._act(self._another())
+        self._hear_suspect()
         asked = self._turn(self.at + self.chance.uniform(0.3, 4) * DAY)
+        if self.ends_as is Disposition.TRANSFERRED:
+            self._pass_on(asked, self.holder, Service.OTHER, DEPUTY)
         self.telling.say(asked, self.holder, self._request(), rationale="Invented: what was done, and what it showed.")
         decided = self.hours.after(asked, self.chance.uniform(1, 24))
         sergeant = self.unit.sergeant(decided, self.holder)
@@ -287,12 +303,17 @@ class Handled(Working):
             self.at = made
             self.telling.say(answered + self.chance.uniform(15, 70) * DAY, ATTORNEY, ReferralCompleted("p1"))
 
+    def _hear_suspect(self) -> None:
+        """Whoever is named by a report is heard, also where nothing comes of it; not where another agency goes on."""
+        if not self.is_heard and self.ends_as is not Disposition.TRANSFERRED:
+            self.telling.late(self.acted_at, self.acted_at + HOUR / 2, self.holder, step(Step.SUSPECT_INTERVIEWED))
+
     def _request(self) -> ClosureRequested:
         match self.ends_as:
             case Disposition.CLEARED_EXCEPTIONALLY:
                 reason = self.chance.choice((Clearance.PROSECUTION_DECLINED, Clearance.VICTIM_REFUSED))
                 return ClosureRequested(self.ends_as, reason, ExceptionalConditions(True, True, True, True))
             case Disposition.TRANSFERRED:
-                return ClosureRequested(self.ends_as, transferred_to="county-sheriff", acknowledgement="S-14-0212")
+                return ClosureRequested(self.ends_as, transferred_to=SHERIFF, acknowledgement="S-14-0212")
             case _:
                 return ClosureRequested(self.ends_as)

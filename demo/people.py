@@ -16,6 +16,7 @@ HOTLINE: Final = "state-hotline"
 CHILDREN: Final = "childrens-division"
 PROSECUTOR: Final = "county-prosecutor"
 ADVOCATES: Final = "victim-advocates"
+SHERIFF: Final = "county-sheriff"
 OVERSIGHT: Final = "police-board"
 
 AGENCIES: Final = {
@@ -26,6 +27,7 @@ AGENCIES: Final = {
     CENTER: AgencyKind.CHILD_ADVOCACY_CENTER,
     PROSECUTOR: AgencyKind.PROSECUTION,
     ADVOCATES: AgencyKind.VICTIM_ADVOCACY,
+    SHERIFF: AgencyKind.LAW_ENFORCEMENT,
     OVERSIGHT: AgencyKind.OVERSIGHT,
 }
 
@@ -39,7 +41,8 @@ CLINICIAN: Final = Actor("clinic.ruiz", CLINIC, Role.PARTNER)
 INTERVIEWER: Final = Actor("center.okafor", CENTER, Role.PARTNER)
 ATTORNEY: Final = Actor("da.lindqvist", PROSECUTOR, Role.PARTNER)
 ADVOCATE: Final = Actor("adv.haddad", ADVOCATES, Role.PARTNER)
-OUTSIDERS: Final = (HOTLINE_WORKER, CASEWORKER, CLINICIAN, INTERVIEWER, ATTORNEY, ADVOCATE)
+DEPUTY: Final = Actor("sheriff.desk", SHERIFF, Role.PARTNER)
+OUTSIDERS: Final = (HOTLINE_WORKER, CASEWORKER, CLINICIAN, INTERVIEWER, ATTORNEY, ADVOCATE, DEPUTY)
 
 PERIOD: Final = timedelta(days=4 * 365)
 """How long the story lasts, but for a leap day."""

@@ -14,6 +14,7 @@ from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuf
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Machines, silent_machine
 from casetrail.domain.detectors.partnering import ignored_alarm, interview_missed, partner_waiting
+from casetrail.domain.detectors.passing_on import led_nowhere, screened_out_again
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
 from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.survey import Survey
@@ -41,6 +42,8 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     forbidden_code,
     closed_without_work,
     screened_out_unasked,
+    screened_out_again,
+    led_nowhere,
     entered_late,
 )
 """Those that judge one case by itself."""

@@ -15,6 +15,7 @@ from casetrail.domain.detectors.settings import Setting
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.policy import Condition
 
 REOPENED: Final = (Happening.REOPENED, Happening.REOPENED_UNSCREENED)
 MET: Final = frozenset({Kind.SUSPECT_INTERVIEWED, Kind.ARREST_MADE})
@@ -66,6 +67,12 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
             yield of_case(history, standard, step.known_at, [step, *asked], says, settled, now)
 
 
+def request_before(history: History, place: int) -> Step | None:
+    """The last request to close a case before the step at a place."""
+    earlier = (history.steps[number] for number in range(place - 1, -1, -1))
+    return next((one for one in earlier if isinstance(one.body, ClosureRequested)), None)
+
+
 def _lacks(before: Sequence[Step]) -> Iterator[Needed]:
     bodies = [one.action.body for one in before]
     kinds = {body.step for body in bodies if isinstance(body, InvestigativeStepTaken)}
@@ -82,13 +89,17 @@ def _lacks(before: Sequence[Step]) -> Iterator[Needed]:
         "reasons", (ScreeningReason.INSUFFICIENT_INFORMATION,), "reasons that presuppose that somebody asked",
         codes=ScreeningReason,
     ),
+    Setting(
+        "reasons_in_danger", (ScreeningReason.INSUFFICIENT_INFORMATION, ScreeningReason.NOT_A_CRIME),
+        "the same where the report says that a child is in danger", "RSMo 210.145", codes=ScreeningReason,
+    ),
     needs=[Happening.SCREENED_OUT],
 )  # fmt: skip
 def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """A report that was screened out for want of information that nobody had asked for.
+    """A report that was screened out for what nobody had asked about.
 
-    Rule: a report was screened out for such a reason, and before that nobody in the unit had contacted the victim, tried
-    to, or taken any investigative step.
+    Rule: a report was screened out for want of information, or, where it says that a child is in danger, as no crime; and
+    before that nobody in the unit had contacted the victim, tried to, or taken any investigative step.
 
     Evidence: the screening.
 
@@ -98,12 +109,17 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
 
     Found in: Arizona, where 6,554 reports were marked as not to be investigated.
     """
+    in_danger = Condition.IMMEDIATE_DANGER in history.conditions
+    acted = next((place for place, step in enumerate(history.steps) if step.is_act), len(history.steps))
     for place, step in history.which(Happening.SCREENED_OUT):
         body = step.body
         standard = settings(step.known_at)
-        if not isinstance(body, ScreenedOut) or body.reason not in standard.codes("reasons"):
+        if not isinstance(body, ScreenedOut):
             continue
-        if not any(one.is_act for one in history.steps[:place]):
+        if place < acted and body.reason in standard.codes("reasons_in_danger" if in_danger else "reasons"):
             says = "screened out for want of information that nobody had asked for"
+            if body.reason is not ScreeningReason.INSUFFICIENT_INFORMATION:
+                danger = ", though a child was said to be in danger" if in_danger else ""
+                says = f"screened out as {body.reason.replace('_', ' ')}, and nobody had asked{danger}"
             settled = history.until(place, lambda later: later.is_any(*REOPENED))
             yield of_case(history, standard, step.known_at, [step], says, settled, now)

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from casetrail.domain.business_time import LAST
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.settings import Setting, days, hours
+from casetrail.domain.detectors.settings import Setting, Settings, days, hours
 from casetrail.domain.happenings import Happening
+from casetrail.domain.status import Status
 
 SCREENED = frozenset({Happening.SCREENED_IN, Happening.SCREENED_OUT})
+AGAIN = (Happening.REOPENED, Happening.REOPENED_UNSCREENED)
 
 
 @detector(
@@ -45,28 +48,45 @@ def _is_screened(step: Step) -> bool:
 
 @detector(
     Setting("limit", hours(24), "within what time the investigation begins", "RSMo 210.145", clock="first_response"),
-    Setting("grace", hours(12), "how long after that (or after the report was entered) what was done may be entered"),
-)
+    Setting("grace", hours(12), "how long after that (or after the report or reopening was entered) what was done may be "
+            "entered"),
+)  # fmt: skip
 def never_begun(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report on which nobody did anything.
 
-    Rule: a report was received, and when the limit and the time of grace are over the log shows no contact with the
-    victim, no attempt at one and no investigative step, by anybody.
+    Rule: a report was received, or a case was reopened, and when the limit and the time of grace are over the log shows no
+    contact with the victim, no attempt at one and no investigative step since, by anybody. What was done before a
+    reopening does not count: somebody saw that it was not enough.
 
-    Evidence: the report.
+    Evidence: the report, or the reopening.
 
     Settled by: a first contact, attempt or investigative step, or the end of the case.
 
     May be wrong: where work is entered days after it was done. The limit is the law's, and short: work that is entered
-    soon afterwards settles the finding.
+    soon afterwards settles the finding. Or where a case is reopened for its papers only.
 
     Found in: Kansas City, where in many cases no investigation took place at all.
     """
-    for place, step in history.which(Happening.REPORT_RECEIVED):
+    since, acted = LAST, 0
+    for place, step in history.which(Happening.REPORT_RECEIVED, *AGAIN):
         standard = settings(step.at)
-        since = history.since_receipt(standard, "limit") + standard.span("grace")
+        undone = place > 0 and history.steps[place - 1].status is Status.MERGED  # all is owed since it was
+        if undone and acted < place:
+            continue
+        if not undone:
+            since = max(_begins_by(history, standard, step), step.known_at) + standard.span("grace")
+            acted = history.place_of(history.until(place, lambda later: later.is_act))
         settled = history.until(place, lambda later: later.is_act or not later.is_open)
-        yield of_case(history, standard, since, [step], "received and nothing was done in time", settled, now)
+        received = Happening.REPORT_RECEIVED in step.what
+        says = f"{'received' if received else 'reopened'} and nothing was done in time"
+        yield of_case(history, standard, since, [step], says, settled, now)
+
+
+def _begins_by(history: History, standard: Settings, step: Step) -> datetime:
+    """By when the investigation begins after a report or a reopening."""
+    if Happening.REPORT_RECEIVED in step.what:
+        return history.since_receipt(standard, "limit")
+    return standard.due("limit", step.at, history.conditions)
 
 
 @detector(

@@ -228,13 +228,28 @@ def test_a_report_that_is_screened_out_owes_nothing_until_it_is_reopened() -> No
     assert not [one for one in story.clocks(day(1)) if one.is_owed]
     story.tell(day(10), REOPENED)
     assert {one.name: one.due_at for one in story.clocks(day(10)) if one.is_owed} == {
-        "screening": day(13), "decision": day(130),
+        "first_response": day(11), "screening": day(13), "victim_contact": day(24), "decision": day(130),
     }  # fmt: skip
 
 
-def test_a_reopened_case_waits_for_an_assignment_and_a_decision() -> None:
+def test_a_child_in_danger_is_seen_anew_when_a_wrong_end_is_undone() -> None:
+    """What was owed at first is owed again: also where the case was ended within the first day, and before it was due."""
+    for ended in (
+        received(immediate_danger=True).tell(day(0.1), OUT, INTAKE),
+        approved(held(immediate_danger=True), day(0.1)),
+    ):
+        assert not [one for one in ended.clocks(day(9)) if one.is_owed or one.state is MISSED]
+        story = ended.tell(day(10), REOPENED).tell(day(30), CONTACT, INTAKE)
+        for name, due in (("danger_contact", day(11)), ("first_response", day(11)), ("victim_contact", day(24))):
+            first, again = story.runs(name, day(99))
+            assert (first.state, again.state, again.due_at) == (LAPSED, MET_LATE, due)
+
+
+def test_a_reopened_case_is_begun_anew_and_waits_for_an_assignment_and_a_decision() -> None:
     story = approved(held(), day(3)).tell(day(21), REOPENED)
-    assert {one.name for one in story.clocks(day(21)) if one.is_owed} == {"assignment", "decision"}
+    assert {one.name for one in story.clocks(day(21)) if one.is_owed} == {
+        "first_response", "assignment", "victim_contact", "decision",
+    }  # fmt: skip
 
 
 def test_a_withdrawn_referral_is_owed_no_longer() -> None:

@@ -120,4 +120,5 @@ def test_random_histories_reach_every_detector() -> None:
         "entered_late",
         "renewed_again",
         "holder_left",
+        "led_nowhere",
     }

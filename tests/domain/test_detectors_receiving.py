@@ -6,10 +6,10 @@ import pytest
 
 from casetrail.domain.actions import Body
 from casetrail.domain.assignment import Assigned, Reassigned, Released
-from casetrail.domain.codes import CorrectionReason, HandoverReason, Offence
+from casetrail.domain.codes import CorrectionReason, HandoverReason, MergeReason, Offence
 from casetrail.domain.intake import OffenceAlleged
-from casetrail.domain.linking import FactCorrected
-from tests.actions import DETECTIVE, INTAKE, OTHER_DETECTIVE
+from casetrail.domain.linking import FactCorrected, Merged
+from tests.actions import DETECTIVE, INTAKE, OTHER_DETECTIVE, SERGEANT
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import (
     ATTEMPT,
@@ -104,6 +104,24 @@ def test_a_report_of_educational_neglect_may_wait_for_72_hours() -> None:
 
 def test_a_report_that_is_screened_out_in_time_needs_no_investigation() -> None:
     assert found(received().tell(day(0.5), OUT, INTAKE), "never_begun", day(90)) == []
+
+
+def test_a_case_that_is_reopened_is_begun_anew() -> None:
+    out = received(immediate_danger=True).tell(day(0.5), OUT, INTAKE).tell(day(10), REOPENED)
+    one = seen(out, "never_begun", day(11.5))
+    assert (numbers(one), one.says) == ([3], "reopened and nothing was done in time")
+    assert only(out.tell(day(20), STEP, SERGEANT), "never_begun", day(90)).settled_at == day(20)
+    closed = approved(held().tell(day(0), STEP, DETECTIVE), day(3)).tell(day(10), REOPENED)
+    assert numbers(seen(closed, "never_begun", day(11.5))) == [8]
+    assert found(closed.tell(day(11.6), CONTACT), "never_begun", day(90))[0].settled_at == day(11.6)
+
+
+def test_undoing_a_merger_gains_no_time_and_loses_no_work() -> None:
+    def merged(story: Story) -> Story:
+        return story.tell(day(1), Merged("C-2", MergeReason.SAME_INCIDENT)).tell(day(9), REOPENED)
+
+    assert numbers(seen(merged(received()), "never_begun", day(9))) == [3]
+    assert found(merged(received().tell(day(0.5), ATTEMPT, INTAKE)), "never_begun", day(90)) == []
 
 
 # --- never assigned ---

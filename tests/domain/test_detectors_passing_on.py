@@ -1,0 +1,117 @@
+"""Reports that are sent away: screened out unasked, screened out again and again, or passed on to nobody."""
+
+import pytest
+
+from casetrail.domain.actions import Actor, Body
+from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
+from casetrail.domain.codes import (
+    Disposition,
+    MergeReason,
+    Relation,
+    ReopeningReason,
+    Role,
+    ScreeningReason,
+    SealedName,
+    Service,
+)
+from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.investigation import NoteAdded
+from casetrail.domain.linking import Linked, Merged
+from casetrail.domain.referral import ReferralAccepted, ReferralMade
+from casetrail.domain.sealed import SealedField
+from tests.actions import DETECTIVE, INTAKE
+from tests.domain.clock_histories import Story, day
+from tests.domain.clock_stories import ATTEMPT, OUT, PROTECTIVE, RATIONALE, REOPENED, held, received
+from tests.domain.detecting import found, numbers, only, seen, with_settings
+
+DUPLICATE = ScreenedOut(ScreeningReason.DUPLICATE_REPORT)
+ELSEWHERE = ScreenedOut(ScreeningReason.OTHER_AGENCY_RESPONSIBLE, PROTECTIVE.agency)
+SHERIFF = Actor("desk.1", "sheriff", Role.PARTNER)
+AWAY = ClosureRequested(Disposition.TRANSFERRED, transferred_to="sheriff", acknowledgement="S-1", sealed=RATIONALE)
+NOTE = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
+ASKED_FOR = ReferralMade("r1", Service.CHILD_PROTECTIVE_SERVICES, PROTECTIVE.agency)
+
+
+def out(body: Body, **changes: object) -> Story:
+    """A report that is screened out on the second day."""
+    return received(**changes).tell(day(1), body, INTAKE)
+
+
+def away() -> Story:
+    """A case that was closed on the fifth day, a Saturday, because another agency is said to have it."""
+    return held().tell(day(4), AWAY, DETECTIVE).tell(day(5), ClosureApproved())
+
+
+# --- screened out unasked ---
+
+
+def test_a_child_in_danger_is_no_case_for_a_desk_that_asked_nobody() -> None:
+    one = only(out(OUT, immediate_danger=True), "screened_out_unasked", day(2))
+    assert (one.since, numbers(one)) == (day(1), [2]) and "not a crime" in one.says
+    assert found(out(OUT), "screened_out_unasked", day(2)) == []
+    asked = received(immediate_danger=True).tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), OUT, INTAKE)
+    assert found(asked, "screened_out_unasked", day(2)) == []
+
+
+# --- screened out again ---
+
+
+def cycle(times: int) -> Story:
+    """A report that is screened out and reopened so many times, each time within a day, and nothing else."""
+    story = received(immediate_danger=True)
+    for number in range(times):
+        story.tell(day(3 * number + 0.1), OUT, INTAKE).tell(day(3 * number + 2.9), REOPENED)
+    return story
+
+
+def test_screening_out_and_reopening_in_a_circle_is_seen_at_the_second_time_and_stays_open() -> None:
+    one = only(cycle(80), "screened_out_again", day(240))
+    assert (one.since, numbers(one), one.is_open) == (day(3.1), [2, 4], True)
+
+
+def test_work_ends_the_circle() -> None:
+    assert only(cycle(3).tell(day(9), ATTEMPT, INTAKE), "screened_out_again", day(90)).settled_at == day(9)
+    worked = cycle(1).tell(day(3), ATTEMPT, INTAKE).tell(day(3.1), OUT, INTAKE)
+    assert found(worked, "screened_out_again", day(90)) == []
+    assert found(cycle(1), "screened_out_again", day(90)) == []
+
+
+def test_how_often_a_report_may_be_screened_out_is_a_setting() -> None:
+    policy = with_settings("[detectors.screened_out_again]\nmost = 2")
+    assert only(cycle(5), "screened_out_again", day(90), policy).since == day(6.1)
+
+
+# --- led nowhere ---
+
+
+def test_a_report_that_is_known_already_is_linked_with_what_is_known() -> None:
+    assert numbers(seen(out(DUPLICATE), "led_nowhere", day(3))) == [2]
+    link = Linked("C-2", Relation.SAME_INCIDENT)
+    assert found(received().tell(day(0.5), link, INTAKE).tell(day(1), DUPLICATE, INTAKE), "led_nowhere", day(9)) == []
+    assert found(out(DUPLICATE).tell(day(2), link, INTAKE), "led_nowhere", day(9)) == []
+    merged = Merged("C-2", MergeReason.DUPLICATE_REPORT)
+    for later in (link, merged, REOPENED):
+        assert only(out(DUPLICATE).tell(day(8), later), "led_nowhere", day(9)).settled_at == day(8)
+
+
+def test_who_is_said_to_be_responsible_says_so() -> None:
+    assert numbers(seen(out(ELSEWHERE), "led_nowhere", day(3))) == [2]
+    asked = received().tell(day(0.5), ASKED_FOR, INTAKE)
+    assert only(asked.tell(day(1), ELSEWHERE, INTAKE), "led_nowhere", day(9)).is_open, "asking is no answer"
+    taken = received().tell(day(0.5), ASKED_FOR, INTAKE).tell(day(0.6), ReferralAccepted("r1"), PROTECTIVE)
+    assert found(taken.tell(day(1), ELSEWHERE, INTAKE), "led_nowhere", day(9)) == []
+    assert found(out(ELSEWHERE).tell(day(2), NOTE, PROTECTIVE), "led_nowhere", day(9)) == []
+
+
+def test_what_the_unit_writes_of_another_agency_is_not_its_word() -> None:
+    assert numbers(seen(away(), "led_nowhere", day(8.625))) == [6, 5]
+    own = away().tell(day(6), NOTE, INTAKE).tell(day(6), NOTE, PROTECTIVE)
+    assert only(own, "led_nowhere", day(10)).is_open
+    assert found(away().tell(day(8), NOTE, SHERIFF), "led_nowhere", day(90)) == []
+    assert only(away().tell(day(20), NOTE, SHERIFF), "led_nowhere", day(90)).settled_at == day(20)
+    assert only(away().tell(day(20), Reopened(ReopeningReason.AUDIT)), "led_nowhere", day(90)).settled_at == day(20)
+
+
+@pytest.mark.parametrize("reason", [ScreeningReason.NOT_A_CRIME, ScreeningReason.OUTSIDE_JURISDICTION])
+def test_other_ends_lead_to_nobody_else(reason: ScreeningReason) -> None:
+    assert found(out(ScreenedOut(reason)), "led_nowhere", day(90)) == []
