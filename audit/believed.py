@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from casetrail.eventlog.errors import LogError
+from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.logtree import LogTree
 from casetrail.proofs.note import Note, parse_note, verify_note
 from casetrail.proofs.policy import NONE, Policy
@@ -27,7 +28,7 @@ class Believed(NamedTuple):
 def newest_believed(tree: LogTree, policy: Policy | None) -> Believed:
     """The newest checkpoint with the policy's quorum; without a policy the newest of all.
 
-    Raises ``NotWitnessed`` where there is none, ``NoteInvalid`` where one is not signed as the policy says.
+    Raises ``NotWitnessed`` where there is none.
     """
     newest = tree.newest()
     if newest is None:
@@ -41,7 +42,7 @@ def newest_believed(tree: LogTree, policy: Policy | None) -> Believed:
 
 
 def first_believed(tree: LogTree, policy: Policy | None, index: int) -> Believed | None:
-    """The first checkpoint with the policy's quorum that covers a leaf; None while there is none. Raises ``NoteInvalid``."""
+    """The first checkpoint with the policy's quorum that covers a leaf; None while there is none."""
     sealed = tree.file.covering(index)
     while sealed is not None:
         if (found := believed(tree, sealed, policy)) is not None:
@@ -51,10 +52,13 @@ def first_believed(tree: LogTree, policy: Policy | None, index: int) -> Believed
 
 
 def believed(tree: LogTree, sealed: Sealed, policy: Policy | None) -> Believed | None:
-    """This checkpoint if the policy believes it, else None. Raises ``NoteInvalid``."""
+    """This checkpoint if the policy believes it, else None: also where another key signed it, and a later one covers it."""
     note = tree.cosigned_note(sealed, [] if policy is None else [one.key for one in policy.witnesses])
-    if policy is None or policy.check(parse_note(note)).satisfied:
-        return Believed(sealed, note)
+    try:
+        if policy is None or policy.check(parse_note(note)).satisfied:
+            return Believed(sealed, note)
+    except NoteInvalid:
+        return None
     return None
 
 

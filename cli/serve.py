@@ -20,6 +20,7 @@ from casetrail.consumers.loop import Consumer, run
 from casetrail.consumers.notary import Cadence
 from casetrail.consumers.recipients import load_recipients
 from casetrail.proofs.keys import load_key
+from casetrail.proofs.logtree import NOWHERE
 
 
 @click.command()
@@ -69,6 +70,12 @@ from casetrail.proofs.keys import load_key
     show_default=True,
     help="Waiting events at which it publishes one sooner.",
 )
+@click.option(
+    "--past",
+    type=click.IntRange(0),
+    metavar="OFFSET",
+    help="Go past checkpoints that the log's key did not sign, up to this offset (docs/operations.md).",
+)
 @pass_config
 @guarded
 def serve(
@@ -81,6 +88,7 @@ def serve(
     passphrase_file: Path | None,
     every: float,
     most: int,
+    past: int | None,
     **given: Any,
 ) -> None:
     """Run recorder, projector, notary, watchdog, outbox, or all of them (notary and outbox where --key and --recipients are given).
@@ -101,7 +109,11 @@ def serve(
     watching = _watching(config, what, given, state if what in ("watchdog", "outbox") else None)
     with opened_log(config) as log:
         notarial = (
-            None if key is None else Notarial(load_key(key, passphrase_in(passphrase_file)), Cadence(every, most))
+            None
+            if key is None
+            else Notarial(
+                load_key(key, passphrase_in(passphrase_file)), Cadence(every, most), NOWHERE if past is None else past
+            )
         )
         runs = Consumers(config, log, state or config.path_beside("state"), notarial, watching)
         if watching.played is not None:

@@ -34,10 +34,11 @@ from casetrail.proofs.keys import SignerKey
 
 
 class Notarial(NamedTuple):
-    """With what a notary works."""
+    """With what a notary works. ``past``: see ``Notary``."""
 
     key: SignerKey
     cadence: Cadence
+    past: int
 
 
 class Watching(NamedTuple):
@@ -115,7 +116,9 @@ class Consumers:
         known = policy.witnesses if policy else ()
         witnesses = Witnesses([Witness(one.key, one.url) for one in known if one.url])
         inbox = Inbox(self._config.inbox_folder(), [one.key for one in known])
-        self._notary = Notary(self._log, self._config.path_beside("notary"), *self._notarial, witnesses, inbox)
+        key, cadence, past = self._notarial
+        folder = self._config.path_beside("notary")
+        self._notary = Notary(self._log, folder, key, cadence, witnesses, inbox, policy, past)
         return self._notary
 
     def watch(self) -> Watchdog:

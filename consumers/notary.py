@@ -1,7 +1,8 @@
 """The notary: builds the Merkle tree over all events and publishes signed checkpoints of it to ``LOG.checkpoints``.
 
 One notary works at a time: opening the writer of ``checkpoints`` fences a predecessor. It signs only what extends the
-checkpoints that are there already; where the log contradicts one of them it refuses, says so, and stops for good.
+checkpoints that are there already; where the log contradicts one of them it refuses, says so, and stops for good. Where the
+last one is not the log's own, it goes on only if it is told to.
 """
 
 import logging
@@ -14,14 +15,18 @@ from typing import Final, NamedTuple
 from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.witnesses import Cosigned, Witnesses
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
-from casetrail.eventlog.notarized import encode_notarized
+from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.eventlog.schemas import register_in_log
 from casetrail.eventlog.stream import POLL
-from casetrail.proofs.checkpoint import Checkpoint
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.errors import KeyUnusable, NoteInvalid
+from casetrail.proofs.foreign import NOT_OURS, NoteCheck, held_up
 from casetrail.proofs.keys import SignerKey
-from casetrail.proofs.logtree import Draft, LogTree
+from casetrail.proofs.logtree import NOWHERE, Draft, LogTree, TreeContradicted
+from casetrail.proofs.newest import newest_record
 from casetrail.proofs.note import Note, format_note, parse_note, verify_note
+from casetrail.proofs.policy import Policy
 from casetrail.proofs.treefile import Sealed
 
 LOG: Final = logging.getLogger("casetrail.notary")
@@ -32,6 +37,28 @@ class Cadence(NamedTuple):
 
     every: float = 60.0
     most: int = 50_000
+
+
+def own_checkpoints(key: SignerKey, policy: Policy | None) -> NoteCheck:
+    """Tells the checkpoints of the log that a key signs for: by that key, and by others that the policy names for this log.
+
+    Raises ``KeyUnusable`` where there is a policy, and it does not name the key as the log's.
+    """
+    ours = key.verifier_key
+    known = [ours] if policy is None else [one.key for one in policy.logs if one.key.name == ours.name]
+    if ours not in known:
+        raise KeyUnusable(
+            f"the policy does not name the key {ours} as a log's: whoever goes by the policy would believe nothing that it "
+            "signs. A new key stands in everybody's policy first, beside the old one (docs/operations.md)"
+        )
+
+    def check(note: bytes) -> None:
+        parsed = parse_note(note)
+        verify_note(parsed, known)
+        if (origin := parse_checkpoint(parsed.text).origin) != ours.name:
+            raise NoteInvalid(f"it speaks for {origin}, and the key is that of {ours.name}")
+
+    return check
 
 
 class Notary:
@@ -45,27 +72,30 @@ class Notary:
         cadence: Cadence = Cadence(),  # noqa: B008  (immutable)
         witnesses: Witnesses | None = None,
         inbox: Inbox | None = None,
+        policy: Policy | None = None,
+        past: int = NOWHERE,
     ) -> None:
         """Take over from a predecessor and follow what it has published.
 
-        Raises ``TreeContradicted`` where the log contradicts a checkpoint, or a checkpoint is not signed with this key.
+        ``policy``: whose checkpoints are the log's own, see ``own_checkpoints``. ``past``: up to this offset of the checkpoints
+        those that are not its own do not stop it. Raises ``KeyUnusable``; and ``TreeContradicted`` where the log contradicts a
+        checkpoint, or the last one is not its own.
         """
         self._log, self._key, self._cadence, self._witnesses, self._inbox = log, key, cadence, witnesses, inbox
+        check = own_checkpoints(key, policy)
+        _check_newest(log, check, past)  # before a predecessor is fenced: it may be the rightful one
         register_in_log(log)
         with ExitStack() as opened:  # the next notary must be able to open what this one could not
             self._writer = log.writer(0, Topic.CHECKPOINTS)
             opened.callback(self._writer.close)
             # only now: no predecessor has published anything that covers more
             self._there = log.end_offsets(Topic.EVENTS)
-            self.tree = LogTree(log, directory, self._check)
+            self.tree = LogTree(log, directory, check, past)
             opened.callback(self.tree.close)
             self.tree.follow()
             self.covered = self.tree.covered()  # kept, for whoever asks from another thread
             opened.pop_all()
         self._published_at = monotonic() - cadence.every  # what waits already has waited long enough
-
-    def _check(self, note: bytes) -> None:
-        verify_note(parse_note(note), [self._key.verifier_key])
 
     @property
     def waiting(self) -> int:
@@ -107,7 +137,7 @@ class Notary:
             self.covered = self.tree.covered()
             LOG.info("checkpoint of %d leaves published (%d events new)", draft.size, draft.events)
         newest = self.tree.newest()
-        if newest is not None and self._witnesses is not None:
+        if newest is not None and self._witnesses is not None and not self.tree.ends_foreign:
             self._record(newest, self._witnesses.ask(self.tree, newest))
         for brought in self._inbox.collect(self.tree) if self._inbox is not None else ():
             self._record(*brought)
@@ -132,3 +162,16 @@ class Notary:
             self._writer.close()
         finally:
             self.tree.close()
+
+
+def _check_newest(log: Log, check: NoteCheck, past: int) -> None:
+    """Whether the newest checkpoint is the log's own. Raises ``TreeContradicted``."""
+    record = newest_record(log)
+    if record is None or record.offset <= past:
+        return
+    stored = decode_notarized(record.value)
+    assert isinstance(stored, CheckpointPublished)
+    try:
+        check(stored.note)
+    except NoteInvalid as error:
+        raise TreeContradicted(held_up(record.offset, NOT_OURS.format(error))) from error

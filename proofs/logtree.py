@@ -3,12 +3,16 @@
 The notary makes checkpoints from it, everybody else makes proofs from it. It trusts nothing that it reads: each
 checkpoint must follow from the events, and from the checkpoint before it. The folder may be deleted at any time (it is
 made again from the log), but with it goes what it had seen: a log that was replaced since is recognised by it.
+
+Each record whose checkpoint follows is a leaf under the next one. Where one is not the log's own (``proofs.foreign``), the next
+one of the log's own says whether it covers it.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
 from casetrail.eventlog.codec import Unreadable
@@ -20,6 +24,7 @@ from casetrail.eventlog.stream import batches
 from casetrail.proofs.casemap import CaseMap, MapProof, case_key
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
+from casetrail.proofs.foreign import NOT_OURS, Foreign, NoteCheck, Own, held_up, is_checkpoint
 from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.keys import VerifierKey
 from casetrail.proofs.note import Signature, parse_note, parse_signatures
@@ -27,8 +32,9 @@ from casetrail.proofs.pending import Part, Pending
 from casetrail.proofs.tree import consistency_proof, inclusion_proof, root_of
 from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile, tree_errors
 
-NoteCheck = Callable[[bytes], None]
-"""Raises ``NoteInvalid`` where a checkpoint's note is not signed as it must be."""
+LOG: Final = logging.getLogger("casetrail.tree")
+NOWHERE: Final = -1
+REPEATED: Final = "repeats an earlier checkpoint, for which nobody needs a key"
 
 
 class TreeContradicted(LogError):
@@ -51,13 +57,16 @@ class Draft(NamedTuple):
 class LogTree:
     """See the module. Not for several threads; one process a folder."""
 
-    def __init__(self, log: Log, directory: Path, check: NoteCheck | None = None) -> None:
-        """Open the copy in ``directory``, or begin one. ``check`` is asked of each checkpoint before it is taken in.
+    def __init__(self, log: Log, directory: Path, check: NoteCheck | None = None, past: int = NOWHERE) -> None:
+        """Open the copy in ``directory``, or begin one. ``check`` says which checkpoints are the log's own.
 
+        ``past``: up to this offset of the checkpoints those that are not its own do not hold up; only a notary may say so.
         Raises ``TreeBusy``, ``TreeDamaged``, ``TreeContradicted``, ``TreeUnreachable``, ``LogUnreachable``.
         """
-        self._log, self._check = log, check
+        self._log, self._directory, self._own, self._past = log, directory, Own(check), past
         self._draft: Draft | None = None
+        self._aside: list[Foreign] = []
+        self._foreign: str | None = None
         with tree_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
         self.file = TreeFile(directory / "tree.db", log.name)
@@ -68,6 +77,7 @@ class LogTree:
                 opened.callback(self.hashes.close)
                 self.map = CaseMap(self.file.database)
                 self._check_copy(directory)
+            self._begin_with_own()
             newest = self.file.newest()
             self._reader: Reader = log.reader(Topic.CHECKPOINTS, {0: 0 if newest is None else newest.offset})
             opened.callback(self._reader.close)
@@ -97,6 +107,17 @@ class LogTree:
                 f"at offset {newest.offset} of its checkpoints: its history was replaced. Keep {directory}: it is evidence"
             )
 
+    def _begin_with_own(self) -> None:
+        """Which checkpoints are the log's own, from the newest that is; and why the newest one is none, if it is not."""
+        sealed = self.file.newest()
+        while sealed is not None:
+            try:
+                self._own.goes_on(self._own.read(sealed.note))
+                return
+            except NoteInvalid as error:
+                self._foreign = self._foreign or NOT_OURS.format(error)
+            sealed = self.file.numbered(sealed.number - 1)
+
     # --- what there is ---
 
     @property
@@ -112,6 +133,11 @@ class LogTree:
     def newest(self) -> Sealed | None:
         """The newest checkpoint that was taken in."""
         return self.file.newest()
+
+    @property
+    def ends_foreign(self) -> bool:
+        """Whether the newest checkpoint is not the log's own, and nothing of its own covers it yet."""
+        return self._foreign is not None
 
     def index_of(self, partition: int, offset: int, leaf: bytes) -> int | None:
         """Where in the tree the event at that place of ``LOG.events`` is; None while no checkpoint covers it.
@@ -167,7 +193,7 @@ class LogTree:
         """
         newest = self.newest()
         before = None if newest is None else self.file.numbered(newest.number - 1)
-        if before is None:
+        if before is None or not self._own.has_made(before.note):
             raise LookupError("there is no checkpoint yet that a later one covers")
         database = self.file.database
         with self.file.errors():
@@ -186,7 +212,8 @@ class LogTree:
     def follow(self, progress: Callable[[int], None] | None = None) -> int:
         """Take in what has come to ``LOG.checkpoints``; how many records. ``progress`` is told of leaves.
 
-        Raises ``TreeContradicted`` where a checkpoint does not follow; what came before it stays taken in.
+        Raises ``TreeContradicted`` where a checkpoint does not follow, or the last one is not the log's own; what came
+        before it stays taken in.
         """
         count = 0
         for records in batches(self._reader, self._log.end_offsets(Topic.CHECKPOINTS)):
@@ -197,7 +224,36 @@ class LogTree:
                 count += 1
                 if progress is not None:
                     progress(self.size - before)
+        self._settle()
         return count
+
+    def _settle(self) -> None:
+        """Whether the log's own checkpoints come last. What a notary may pass is taken in where it follows, else passed over."""
+        newest, found = self.newest(), [(one.record.offset, one.why) for one in self._aside]
+        if self._foreign is not None and newest is not None:
+            found.insert(0, (newest.offset, self._foreign))
+        for offset, why in found:
+            if offset > self._past:
+                raise TreeContradicted(held_up(offset, why, found[-1][0]))
+        for one in self._aside:
+            self._follows(one)
+        self._pass()
+
+    def _follows(self, one: Foreign) -> bool:
+        """Take in a checkpoint that is not the log's own, where it follows all the same."""
+        try:
+            if one.stored is None:
+                return False
+            self._include(one.record, one.stored, parse_checkpoint(parse_note(one.stored.note).text))
+        except TreeContradicted:
+            return False
+        self._foreign = one.why
+        return True
+
+    def _pass(self) -> None:
+        for one in self._aside:
+            LOG.warning("the record at offset %d of the checkpoints %s; it is gone past", one.record.offset, one.why)
+        self._aside = []
 
     def _take(self, record: Record) -> None:
         newest = self.newest()
@@ -205,21 +261,51 @@ class LogTree:
             return  # reading begins there anew, for the cosignatures behind it
         try:
             stored = decode_notarized(record.value)
-        except Unreadable as error:
-            raise TreeContradicted(f"offset {record.offset} of the checkpoints was not written by a notary") from error
+        except Unreadable:
+            self._aside.append(Foreign(record, None, "was not written by a notary"))
+            return
         if isinstance(stored, CheckpointCosigned):
             self.file.cosigned(stored.checkpoint, stored.lines)
             return
         self._take_checkpoint(record, stored)
 
     def _take_checkpoint(self, record: Record, stored: CheckpointPublished) -> None:
-        where = f"the checkpoint at offset {record.offset}"
         try:
-            said = parse_checkpoint(parse_note(stored.note).text)
-            if self._check is not None:
-                self._check(stored.note)
+            said = self._own.read(stored.note)
         except NoteInvalid as error:
-            raise TreeContradicted(f"{where} is not one of this log's: {error}") from error
+            known = stored if is_checkpoint(stored.note) else None
+            self._aside.append(Foreign(record, known, NOT_OURS.format(error)))
+            return
+        if self._take_own(record, stored, said):
+            self._pass()
+            self._foreign = None
+            self._own.goes_on(said)
+
+    def _take_own(self, record: Record, stored: CheckpointPublished, said: Checkpoint) -> bool:
+        """Take in a checkpoint of the log's own; whether it is a new one. It may cover the first of those that stand aside."""
+        try:
+            self._include(record, stored, said)
+            return True
+        except TreeContradicted as error:
+            first = error
+        if self._foreign is not None:
+            raise TreeContradicted(
+                f"{first}; or the tree in {self._directory} went on from a checkpoint that is not the log's own, and the log "
+                "did not: move the folder away, keep it, and the tree is made again from the log"
+            ) from first
+        if said.size <= self.size and root_of(said.size, self.hashes.hash_at) == said.root:
+            self._aside.append(Foreign(record, None, REPEATED))
+            return False
+        for one in self._aside:
+            if self._follows(one):
+                with suppress(TreeContradicted):
+                    self._include(record, stored, said)
+                    return True
+        raise first
+
+    def _include(self, record: Record, stored: CheckpointPublished, said: Checkpoint) -> None:
+        """Take in a checkpoint, whoever signed it. Raises ``TreeContradicted`` where it does not follow."""
+        where = f"the checkpoint at offset {record.offset}"
         if self._draft is None or self._draft.ranges != stored.ranges:
             self.abandon()
             self._check_ranges(where, stored.ranges)
@@ -260,7 +346,7 @@ class LogTree:
         """The checkpoint that would take in all events that have been read; None where it would say nothing new.
 
         Where the checkpoint before it took in events, one without events says something new all the same: it covers
-        that checkpoint, and the case map in it.
+        that checkpoint, and the case map in it. So does one after a checkpoint that is not the log's own, and the next one.
         """
         ranges = tuple(
             OffsetRange(partition, start, end)
@@ -280,7 +366,9 @@ class LogTree:
         if newest is None:
             return False
         before = self.file.numbered(newest.number - 1)
-        return before is None or newest.size - before.size > 1  # more than the leaf of the checkpoint before it
+        if before is None or newest.size - before.size > 1:  # more than the leaf of the checkpoint before it
+            return True
+        return self.ends_foreign or not self._own.has_made(before.note)
 
     def _advance(self, ranges: Iterable[OffsetRange]) -> Draft:
         """Bring tree and map on by the events of these ranges, uncommitted."""

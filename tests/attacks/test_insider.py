@@ -7,16 +7,23 @@ from typing import Any
 import pytest
 
 from casetrail.cli import exits
+from casetrail.consumers.notary import Notary
 from casetrail.consumers.recorder import RecorderFault
 from casetrail.domain.actions import ActionRejected
 from casetrail.domain.codes import MergeReason
 from casetrail.domain.linking import Merged
+from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Event, encode_event
 from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.notarized import encode_notarized
 from casetrail.eventlog.port import Appended, Entry, Record, Topic
+from casetrail.proofs.checkpoint import Checkpoint
+from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.proofs.logtree import TreeContradicted
+from casetrail.proofs.note import Note, format_note
 from tests.actions import HAPPENED, INTAKE, SERGEANT, action, life, report
-from tests.attacks.scene import VICTIM, Scene, at
+from tests.attacks.scene import POLICY, VICTIM, Scene, at, lives
+from tests.consumers.notarial import KEY, ORIGIN, SELDOM, publish
 
 
 def put(scene: Scene, beside: Record, value: bytes, topic: Topic = Topic.EVENTS) -> Appended:
@@ -118,6 +125,36 @@ def test_what_an_insider_writes_among_the_checkpoints_is_named_and_stops_the_not
     with pytest.raises(TreeContradicted, match="was not written by a notary"):
         embedded.publish()
     assert "was not written by a notary" in embedded.receipt("prove", embedded.of()[0], code=exits.FAULTS).stderr
+
+
+def test_a_checkpoint_of_another_key_is_named_and_stops_the_notary_until_it_is_told_to_go_on(scene: Scene) -> None:
+    held = scene.submit(*lives("C-09"))
+    scene.record()
+    with scene.notary() as notary:
+        notary.tree.pending.read_to(scene.log.end_offsets(Topic.EVENTS))
+        draft = notary.tree.draft()
+        assert draft is not None
+        text = Checkpoint(ORIGIN, draft.size, draft.root).text()
+    note = format_note(Note(text, (create_key(ORIGIN, Algorithm.ED25519).sign_note(text),)))
+    writer = scene.log.writer(0, Topic.CHECKPOINTS)
+    writer.append([Entry(None, encode_notarized(CheckpointPublished(note, draft.ranges, draft.map_root)))])
+    writer.close()
+    offset = scene.records(Topic.CHECKPOINTS)[-1].offset
+    found = scene.faults()
+    assert {code: at(some) for code, some in found.items()} == {"signature-invalid": [("checkpoints", 0, offset)]}
+    with pytest.raises(TreeContradicted, match=f"--past {offset}'"):
+        scene.publish()
+    assert "is not one of this log's" in scene.receipt("prove", held[0], code=exits.FAULTS).stderr
+
+    notary = Notary(scene.log, scene.folder / "notary", KEY, SELDOM, scene.witnesses(), policy=POLICY, past=offset)
+    publish(notary)
+    notary.close()
+    scene.publish()
+    assert set(scene.faults()) == {"signature-invalid"}  # for ever
+    scene.receipt("prove", held[0], code=exits.OK)
+    scene.receipt("check", held[0], "--online", code=exits.OK)
+    scene.run("audit", "export", "C-09", "--output", str(scene.folder / "case.json"))
+    scene.run("audit", "check", str(scene.folder / "case.json"))
 
 
 # --- with a role ---

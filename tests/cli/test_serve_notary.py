@@ -80,3 +80,49 @@ def test_a_notary_stops_where_the_log_contradicts_what_it_signed(shell: Shell, k
     assert done.returncode == exits.FAILED
     assert "history was replaced" in done.stderr
     assert checkpoints(shell) == 0
+
+
+def other_key(shell: Shell, name: str) -> Path:
+    """Another key than the notary's."""
+    file = shell.folder / "other.key"
+    shell.run("keys", "create", name, "--file", str(file), "--for", "log")
+    return file
+
+
+def serve_until_more(shell: Shell, *words: str) -> None:
+    """Serve until a checkpoint has come."""
+    before = checkpoints(shell)
+    serving = shell.start(*words, "--every", "0.2", "--health-port", "0", "--heartbeat", "0")
+    wait_for_more(shell, before)
+    serving.send_signal(signal.SIGTERM)
+    assert serving.wait(30) == exits.OK
+
+
+@pytest.mark.parametrize("name", ["kcpd.example/casetrail", "other.example/casetrail"])
+def test_a_notary_refuses_a_key_that_the_policy_does_not_name(shell: Shell, key: Path, name: str) -> None:
+    shell.report("C-1")
+    policy = shell.folder / "policy"
+    policy.write_text(f"log {key.with_name('notary.key.pub').read_text().strip()}\nquorum none\n")
+    wrong = other_key(shell, name)
+    serve = ("--policy", str(policy), "serve")
+    for what in ("notary", "all"):
+        done = shell.process(*serve, what, "--key", str(wrong), "--health-port", "0", check=False)
+        assert (done.returncode, checkpoints(shell)) == (exits.FAILED, 0)
+        assert "the policy does not name the key" in done.stderr
+        assert "Traceback" not in done.stderr
+    serve_until_more(shell, *serve, "notary", "--key", str(key))
+
+
+def test_a_notary_goes_on_from_what_another_key_signed_where_it_is_told_to(shell: Shell, key: Path) -> None:
+    shell.report("C-1")
+    serve_until_more(shell, "serve", "notary", "--key", str(other_key(shell, "kcpd.example/casetrail")))
+    last = checkpoints(shell) - 1
+    done = shell.process("serve", "notary", "--key", str(key), "--health-port", "0", check=False)
+    assert done.returncode == exits.FAILED
+    assert f"--past {last}'" in done.stderr
+    serve_until_more(shell, "serve", "notary", "--key", str(key), "--past", str(last))
+    shell.report("C-2")
+    serve_until_more(shell, "serve", "notary", "--key", str(key))
+    with open_log(f"sqlite:{shell.log}") as log, LogTree(log, shell.folder / "mine") as tree:
+        tree.follow()
+        assert set(tree.file.included().values()) == {2}
