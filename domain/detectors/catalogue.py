@@ -18,7 +18,7 @@ from casetrail.domain.detectors.passing_on import led_nowhere, screened_out_agai
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
 from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.suspending import renewed_again, suspended_for_ever
+from casetrail.domain.detectors.suspending import extended_again, renewed_again, rested_long, suspended_for_ever
 from casetrail.domain.detectors.working import contact_lost, no_contact, untouched
 
 MachineDetector = Detector[Callable[[Machines, SettingsAt, datetime], Iterator[Finding | None]]]
@@ -39,6 +39,8 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     ignored_alarm,
     suspended_for_ever,
     renewed_again,
+    rested_long,
+    extended_again,
     forbidden_code,
     closed_without_work,
     screened_out_unasked,

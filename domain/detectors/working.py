@@ -67,7 +67,8 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
     """An assigned case whose victim was never contacted.
 
     Rule: the case has been assigned, and within the limit since the report nobody has spoken with the victim. Attempts do
-    not count. The time during which the case is suspended does not count, up to the review date.
+    not count. The time of a first suspension does not count either, up to its review date; that of later ones and of
+    renewals does, and that of none where a child is in danger.
 
     Evidence: the first assignment, and the report.
 
@@ -85,8 +86,10 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
         report = step if Happening.REPORT_RECEIVED in step.what else report
         if report is not None and place >= watched_until and Happening.ASSIGNED in step.what:
             standard = settings(report.at)
-            danger = Condition.IMMEDIATE_DANGER in history.conditions
-            since = history.since_receipt(standard, "limit_in_danger" if danger else "limit", history.rests)
+            if Condition.IMMEDIATE_DANGER in history.conditions:
+                since = history.since_receipt(standard, "limit_in_danger")
+            else:
+                since = history.since_receipt(standard, "limit", history.rests[:1])
             settled = history.until(place, lambda later: _is_contact(later) or not later.is_open)
             watched_until = history.place_of(settled)
             says = "assigned, and nobody has spoken with the victim"

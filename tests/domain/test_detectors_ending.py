@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from casetrail.domain.actions import Body
 from casetrail.domain.closure import ClosureApproved, ClosureRequested
 from casetrail.domain.codes import Disposition, ScreeningReason, SuspensionReason
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.suspension import Suspended
-from tests.actions import DETECTIVE, INTAKE, REGISTRAR
+from tests.actions import DETECTIVE, INTAKE, REGISTRAR, SERGEANT
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import (
     ASKED,
@@ -24,6 +25,7 @@ from tests.domain.clock_stories import (
     REVIEW,
     STEP,
     approved,
+    extended,
     held,
     received,
     suspended,
@@ -117,15 +119,89 @@ def test_a_suspension_that_is_renewed_a_third_time_is_seen() -> None:
     assert found(story, "renewed_again", day(76)) == []
     one = only(story.tell(day(76), suspended(day(100))), "renewed_again", day(77))
     assert (one.since, numbers(one)) == (day(76), [5, 6, 7, 8])
-    assert only(story.tell(day(90), RESUMED), "renewed_again", day(91)).settled_at == day(90)
+    assert only(story.tell(day(90), RESUMED), "renewed_again", day(91)).is_open
+    assert only(story.tell(day(91), STEP, DETECTIVE), "renewed_again", day(92)).settled_at == day(91)
+
+
+@pytest.mark.parametrize("between", [(RESUMED,), (ASKED, REFUSED)])
+def test_what_is_resumed_for_a_minute_and_suspended_again_is_renewed(between: tuple[Body, ...]) -> None:
+    story = held()
+    for number in range(8):
+        story.tell(day(1 + 28 * number), suspended(day(29 + 28 * number)))
+        for body in between:
+            story.tell(day(28 + 28 * number), body, DETECTIVE if body is ASKED else SERGEANT)
+    one = only(story, "renewed_again", day(240))
+    assert (one.since, numbers(one)[0], len(numbers(one)), one.is_open) == (day(85), 5, 4, True)
 
 
 def test_suspending_anew_after_work_went_on_is_no_renewal() -> None:
     story = held()
     for number in range(6):
         story.tell(day(1 + 20 * number), suspended(day(10 + 20 * number)))
-        story.tell(day(10 + 20 * number), RESUMED)
+        story.tell(day(10 + 20 * number), RESUMED).tell(day(11 + 20 * number), STEP, DETECTIVE)
     assert found(story, "renewed_again", day(300)) == []
+
+
+# --- all suspensions together ---
+
+
+def rested(story: Story, *spans: tuple[float, float]) -> Story:
+    """Suspended from one day to another, and worked on each time."""
+    for begins, ends in spans:
+        story.tell(day(begins), suspended(day(ends))).tell(day(ends), RESUMED).tell(day(ends), ATTEMPT, DETECTIVE)
+    return story
+
+
+def test_a_case_that_rests_for_more_than_90_days_in_all_is_seen_on_the_day() -> None:
+    story = rested(held(), (1, 31), (32, 62), (63, 93))
+    assert found(story, "rested_long", day(300)) == []
+    one = seen(story.tell(day(94), suspended(day(120))), "rested_long", day(94))
+    assert len(numbers(one)) == 4
+    assert only(story.tell(day(110), STEP, DETECTIVE), "rested_long", day(300)).settled_at == day(110)
+
+
+def test_resuming_for_a_minute_between_suspensions_hides_no_rest() -> None:
+    story = held()
+    for number in range(9):
+        story.tell(day(1 + 28 * number), suspended(day(30 + 28 * number))).tell(day(28.9 + 28 * number), RESUMED)
+    one = only(story, "rested_long", day(250))
+    assert one.is_open and day(91) < one.since < day(92)
+
+
+def test_only_the_time_until_the_review_date_is_rest_and_a_reopened_case_begins_anew() -> None:
+    short = held()
+    for number in range(5):
+        short.tell(day(1 + 30 * number), suspended(day(10 + 30 * number)))
+    assert found(short, "rested_long", day(900)) == []
+    anew = approved(rested(held(), (1, 31), (32, 62), (63, 93)), day(94)).tell(day(95), REOPENED)
+    assert found(rested(anew, (96, 120)), "rested_long", day(300)) == []
+
+
+def test_how_long_a_case_may_rest_is_a_setting_and_a_second_time_is_another_finding() -> None:
+    policy = with_settings('[detectors.rested_long]\nmost = "20 days"')
+    story = rested(held(), (1, 31), (32, 62))
+    first, second = found(story, "rested_long", day(300), policy)
+    assert (first.since, first.settled_at, second.since) == (day(21), day(31), day(52))
+
+
+# --- extensions ---
+
+
+def test_a_decision_that_is_extended_a_third_time_is_seen() -> None:
+    story = held()
+    for number in range(2):
+        story.tell(day(40 + 44 * number), extended(day(84 + 44 * number)))
+    assert found(story, "extended_again", day(400)) == []
+    story.tell(day(128), extended(day(170))).tell(day(165), extended(day(200)))
+    one = only(story, "extended_again", day(400))
+    assert (one.since, numbers(one), one.is_open) == (day(128), [5, 6, 7], True)
+    assert only(approved(story, day(300)), "extended_again", day(400)).settled_at == day(300)
+
+
+def test_a_reopened_case_may_be_extended_again() -> None:
+    story = held().tell(day(1), extended(day(9))).tell(day(2), extended(day(9)))
+    story = approved(story, day(3)).tell(day(4), REOPENED).tell(day(5), extended(day(20)))
+    assert found(story, "extended_again", day(400)) == []
 
 
 # --- withdrawn codes ---

@@ -121,4 +121,6 @@ def test_random_histories_reach_every_detector() -> None:
         "renewed_again",
         "holder_left",
         "led_nowhere",
+        "rested_long",
+        "extended_again",
     }

@@ -104,6 +104,14 @@ def test_a_child_in_danger_must_be_seen_within_24_hours() -> None:
     seen(held(immediate_danger=True), "no_contact", day(1))
 
 
+def test_one_suspension_puts_the_contact_off_and_no_other_and_none_where_a_child_is_in_danger() -> None:
+    story = held().tell(day(1), suspended(day(29)))
+    for number in range(1, 5):
+        story.tell(day(28 * number), RESUMED).tell(day(28 * number), suspended(day(28 * number + 29)))
+    seen(story, "no_contact", day(41))
+    seen(held(immediate_danger=True).tell(day(0), suspended(day(29))), "no_contact", day(1))
+
+
 def test_a_contact_in_time_leaves_nothing_to_be_found_and_a_late_one_settles_it() -> None:
     assert found(held().tell(day(13), CONTACT, DETECTIVE), "no_contact", day(90)) == []
     assert only(held().tell(day(20), CONTACT, DETECTIVE), "no_contact", day(90)).settled_at == day(20)
