@@ -44,6 +44,12 @@ class NotPublished(LogError):
     code = "not-published"
 
 
+class CheckpointUnreadable(NotPublished):
+    """What is there as the checkpoint is none."""
+
+    code = "publication-unreadable"
+
+
 class TileInvalid(LogError):
     """A file of hashes is not made up of as many hashes as it must have. ``hashes``: as many of them as there are."""
 
@@ -82,7 +88,7 @@ class PublishedLog:
     """Reads the files of a published log. Any copy will do: the folder itself, or what was mirrored from it."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises ``NotPublished``, also where the checkpoint there is none."""
+        """Raises ``NotPublished``, ``CheckpointUnreadable``."""
         self._directory = directory
         try:
             with (directory / CHECKPOINT).open("rb") as opened:
@@ -93,7 +99,7 @@ class PublishedLog:
                 f"no log is published in {directory}: {CHECKPOINT} cannot be read ({error.strerror})"
             ) from error
         except NoteInvalid as error:
-            raise NotPublished(f"what is published in {directory} as {CHECKPOINT} is none: {error}") from error
+            raise CheckpointUnreadable(f"what is published in {directory} as {CHECKPOINT} is none: {error}") from error
 
     @property
     def has_entries(self) -> bool:

@@ -151,3 +151,11 @@ def test_a_published_log_is_verified_without_the_log(office: Office, tmp_path: P
     bundle.write_bytes(bundle.read_bytes().replace(b"family", b"public"))
     done = office.run(*office.policy, "audit", "verify", "--from", "www", "--format", "json", code=exits.FAULTS)
     assert json.loads(done.stdout)["counts"].keys() == {"map-differs", "root-differs", "tile-differs"}
+
+
+def test_a_folder_without_a_checkpoint_is_missing_and_one_with_garbage_is_unreadable(office: Office) -> None:
+    office.run(*office.policy, "audit", "verify", "--from", "www", code=exits.NOT_FOUND)
+    Path("www").mkdir()
+    Path("www/checkpoint").write_bytes(b"garbage")
+    done = office.run(*office.policy, "audit", "verify", "--from", "www", code=exits.FAILED)
+    assert "as checkpoint is none" in done.stderr
