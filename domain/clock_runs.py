@@ -35,6 +35,8 @@ STATING: Final = frozenset({Suspended, DecisionExtended})
 NONE: Final[frozenset[Happening]] = frozenset()
 WITHDRAWN: Final = frozenset({Happening.REFERRAL_WITHDRAWN, Happening.CONCERN_CLOSED})
 """After these nobody owes anything for the referral or concern any longer."""
+UNDONE: Final = frozenset({Happening.SUSPENDED, Happening.CLOSURE_REQUESTED})
+"""What is no longer so in a case that is reopened."""
 
 
 @dataclass(slots=True)
@@ -109,18 +111,19 @@ class Runs:
         self._merged: tuple[datetime, int] | None = None
 
     def all(self) -> list[Run]:
-        """Every run, those that go on last. While the case is merged into another, nothing goes on in this one."""
+        """Every run, those that go on last. While the case is merged, only what is owed for referrals and concerns does."""
         if self._merged is None:
             return [*self._ended, *self._running.values()]
         at, number = self._merged
-        cut = [replace(run) for run in self._running.values()]
-        for run in cut:
-            run.end(at, number, False, self.case.facts.holder)
-        return [*self._ended, *cut]
+        found = [run if run.rule.has_subject else replace(run) for run in self._running.values()]
+        for run in found:
+            if not run.rule.has_subject:
+                run.end(at, number, False, self.case.facts.holder)
+        return [*self._ended, *found]
 
     def running(self) -> Iterable[Run]:
         """The runs that go on."""
-        return self._running.values() if self._merged is None else ()
+        return [run for run in self._running.values() if self._merged is None or run.rule.has_subject]
 
     def follow(self, event: Recorded, happened_at: datetime | None = None) -> None:
         """Fold the next event of the case. ``happened_at``: when it happened, where that was corrected later on."""
@@ -142,12 +145,13 @@ class Runs:
         number = event.originator_version
         if self._running or at < self._last_end:
             self._stop_and_void(found, at, number, before.holder)
-        if before.is_open and not change.is_open:
-            self._end_of_case(at, number, before.holder)
-        if case.facts.merged_into is None:
+        if case.facts.merged_into is not None:
+            self._merged = self._merged or (at, number)
+        elif self._merged is not None:
+            self._undo_merger(*self._merged, before.holder)
             self._merged = None
-        elif self._merged is None:
-            self._merged = at, number
+        elif before.is_open and not change.is_open:
+            self._end_of_case(at, number, before.holder)
         for one in found:
             others = {other.what for other in found} - {one.what} if len(found) > 1 else NONE
             self._start(one, others, at, number, _stated(body) if kind in STATING else None)
@@ -226,6 +230,13 @@ class Runs:
         for key, run in list(self._running.items()):
             if not run.rule.has_subject:
                 self._end(key, at, number, False, holder)
+
+    def _undo_merger(self, at: datetime, number: int, holder: str | None) -> None:
+        """What was owed before a merger is owed as it was. What a reopened case does not go on with has ended with it."""
+        undone = [key for key, run in self._running.items() if run.start in UNDONE and not run.rule.has_subject]
+        for key in undone:
+            self._end(key, at, number, False, holder)
+        self._void(Happened(Happening.RELEASED), at, number, holder)
 
     def _start(
         self, one: Happened, others: Set[Happening], at: datetime, number: int | None, stated: datetime | None

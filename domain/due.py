@@ -71,7 +71,7 @@ def next_due(case: Case) -> Due | None:
 
 def _dues(case: Case) -> Iterator[Due]:
     facts, status = case.facts, case.status
-    if facts.received_at is None or status is Status.MERGED:
+    if facts.received_at is None:
         return
     if status in OPEN:
         yield from _owed_by_unit(case, facts.received_at, status)

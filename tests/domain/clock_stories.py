@@ -15,6 +15,7 @@ from casetrail.domain.codes import (
     Disposition,
     ExtensionReason,
     HandoverReason,
+    MergeReason,
     Offence,
     ReopeningReason,
     ResumptionReason,
@@ -30,6 +31,7 @@ from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
 from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.intake import OffenceAlleged, ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, SupervisorReviewed
+from casetrail.domain.linking import Merged
 from casetrail.domain.referral import ReferralMade
 from casetrail.domain.sealed import SealedField
 from casetrail.domain.suspension import Resumed, Suspended
@@ -56,6 +58,7 @@ REVIEW: Final = SupervisorReviewed(ReviewResult.CONTINUE)
 RATIONALE: Final = (SealedField(SealedName.RATIONALE, bytes(32), bytes(12), b"sealed"),)
 ASKED: Final = ClosureRequested(Disposition.INACTIVATED, sealed=RATIONALE)
 REFUSED: Final = ClosureRefused(ClosureRefusal.WORK_REMAINS)
+MERGED: Final = Merged("C-2", MergeReason.SAME_INCIDENT)
 REOPENED: Final = Reopened(ReopeningReason.NEW_INFORMATION)
 RESUMED: Final = Resumed(ResumptionReason.NEW_INFORMATION)
 WORKLOAD: Final = HandoverReason.WORKLOAD

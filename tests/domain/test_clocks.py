@@ -36,6 +36,7 @@ from tests.domain.clock_stories import (
     IN,
     LAPSED,
     LEADER,
+    MERGED,
     MET,
     MET_LATE,
     MISSED,
@@ -205,22 +206,43 @@ def test_with_the_case_ends_what_is_owed_in_it_but_not_what_is_owed_to_partners(
     assert story.only("concern_answer", day(99)).state is MISSED
 
 
-def test_in_a_merged_case_nothing_is_owed() -> None:
-    from casetrail.domain.codes import MergeReason
-    from casetrail.domain.linking import Merged
+def test_in_a_merged_case_only_referrals_and_concerns_are_owed_and_can_be_answered() -> None:
+    story = referred().tell(day(0), ConcernRaised("c1", ConcernKind.OTHER), CLINIC).tell(day(1), MERGED)
+    assert {one.name for one in story.clocks(day(99)) if one.is_owed} == {"referral_answer", "concern_answer"}
+    assert story.only("supervisor_review", day(99)).state is LAPSED
+    story.tell(day(2), ConcernRaised("c2", ConcernKind.OTHER), CLINIC)
+    found = {one.subject: (one.state, one.due_at) for one in story.runs("concern_answer", day(99))}
+    assert found == {"c1": (MISSED, day(7)), "c2": (MISSED, day(9))}
+    story.tell(day(3), ConcernAnswered("c1", ConcernAnswer.EXPLAINED), DETECTIVE)
+    story.tell(day(3), ReferralAccepted("r1"), CLINIC)
+    assert {one.subject for one in story.clocks(day(99)) if one.is_owed} == {"c2"}
 
-    story = referred().tell(day(1), Merged("C-2", MergeReason.SAME_INCIDENT))
-    assert not [one for one in story.clocks(day(99)) if one.is_owed]
-    assert story.only("referral_answer", day(99)).state is LAPSED
 
-
-def test_when_a_merger_is_undone_what_is_owed_to_partners_is_owed_since_it_was() -> None:
-    from casetrail.domain.codes import MergeReason
-    from casetrail.domain.linking import Merged
-
-    story = referred().tell(day(1), Merged("C-2", MergeReason.SAME_INCIDENT)).tell(day(9), REOPENED)
+def test_when_a_merger_is_undone_all_is_owed_since_it_was() -> None:
+    story = referred().tell(day(1), MERGED).tell(day(9), REOPENED)
     found = story.only("referral_answer", day(9))
     assert (found.state, found.due_at, found.is_overdue) == (MISSED, day(2), True)
+    due = {one.name: one.due_at for one in story.clocks(day(9)) if one.is_owed}
+    kept = {one.name: one.due_at for one in referred().clocks(day(9)) if one.is_owed}
+    assert due == kept | {"assignment": day(10)}
+
+
+def test_merging_and_reopening_again_and_again_gains_no_time() -> None:
+    story = held()
+    for number in range(1, 20):
+        story.tell(day(10 * number), MERGED).tell(day(10 * number), REOPENED).tell(
+            day(10 * number), Assigned(DETECTIVE.id)
+        )
+    found = {name: runs_of(story.runs(name, day(191))) for name in ("decision", "victim_contact", "progress")}
+    assert found == {name: [(day(0), None, MISSED)] for name in found}
+
+
+def test_what_a_reopened_merger_undoes_is_owed_no_longer() -> None:
+    for body, name in ((suspended(day(20)), "suspension_review"), (ASKED, "closure_decision")):
+        story = held().tell(day(1), body).tell(day(2), MERGED).tell(day(9), REOPENED)
+        assert runs_of(story.runs(name, day(99))) == [(day(1), day(2), LAPSED)]
+    handed = screened().tell(day(0), Assigned(DETECTIVE.id)).tell(day(0), MERGED).tell(day(0), REOPENED)
+    assert handed.only("acknowledgement", day(1)).state is LAPSED
 
 
 def test_a_report_that_is_screened_out_owes_nothing_until_it_is_reopened() -> None:

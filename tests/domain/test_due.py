@@ -66,7 +66,7 @@ def test_an_open_case_always_has_something_due_and_somebody_who_owes_it(submitte
             assert any(due.kind not in OWED_BY_OTHERS for due in all_due)
         else:
             assert OWED_BY_OTHERS.issuperset(due.kind for due in all_due)
-        if case.status in (Status.MERGED, Status.UNREPORTED):
+        if case.status is Status.UNREPORTED:
             assert not all_due
 
 
@@ -154,9 +154,10 @@ def test_a_partner_still_owes_an_answer_when_the_case_has_ended() -> None:
     assert owed(case)[DueKind.MEDICAL_EVALUATION].at == HAPPENED + 72 * HOUR
 
 
-def test_a_merged_case_owes_nothing() -> None:
+def test_a_merged_case_owes_nothing_but_to_partners() -> None:
     raised = action(ConcernRaised("con-1", ConcernKind.OTHER), CLINIC)
-    assert dues(lived(*HELD, raised, action(Merged("C-2", MergeReason.SAME_INCIDENT)))) == []
+    merged = lived(*HELD, raised, action(Merged("C-2", MergeReason.SAME_INCIDENT)))
+    assert [due.kind for due in dues(merged)] == [DueKind.CONCERN_ANSWER]
 
 
 def moment(day: int, hour: int = 9) -> datetime:
