@@ -20,6 +20,7 @@ from casetrail.proofs.note import parse_note
 from casetrail.sunlight.counting import Counted, counted
 from casetrail.sunlight.edition import Basis, Checkpointed
 from casetrail.sunlight.errors import BeyondTheLog, MomentTooEarly, ViewsMoving
+from casetrail.sunlight.rules import rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,8 @@ def take(database: Database, log: Log, now: datetime) -> tuple[Counted, Basis]:
                 f"the events speak of moments up to {latest:%Y-%m-%dT%H:%M:%SZ}: give --now no earlier, "
                 "or count fewer events, with --from-log and --events"
             )
-        return counted(database, now), Basis(log.name, now, positions, checkpointed(log, positions))
+        basis = Basis(log.name, now, positions, checkpointed(log, positions), rules(database, now))
+        return counted(database, now), basis
 
 
 @contextmanager

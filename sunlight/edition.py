@@ -15,6 +15,7 @@ from casetrail.domain.sunlight import (
 from casetrail.sunlight.counting import Counted
 from casetrail.sunlight.published import Layout, Published, publish_kinds
 from casetrail.sunlight.reports import Reports, publish_reports
+from casetrail.sunlight.rules import Rules
 
 CLOCKS = Layout("clocks", "Clock", "runs of a clock", {one.name: one for one in CLOCK_FIGURES})
 ESCALATIONS = Layout("escalations", "Clock", "missed deadlines that somebody was told of",
@@ -35,12 +36,13 @@ class Checkpointed:
 
 @dataclass(frozen=True)
 class Basis:
-    """What an edition rests on: the log's name, the moment, and the events before these offsets of the partitions."""
+    """What an edition rests on: the log's name, the moment, the events before these offsets, the policies in force."""
 
     log: str
     now: datetime
     positions: Mapping[int, int]
     checkpoint: Checkpointed | None
+    rules: Sequence[Rules] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,6 +70,7 @@ def _plain(edition: Edition, parts: list[Section], command: str, version: str) -
         "checkpoint": checkpoint
         and {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex(), "later_events": checkpoint.later},
         "command": command,
+        "policies": [{**asdict(one), "since": iso(one.since)} for one in basis.rules],
         "threshold": THRESHOLD,
         "tables": {
             part.name: {

@@ -16,6 +16,7 @@ from casetrail.cli.main import cli
 from casetrail.proofs.keys import Algorithm, create_key
 from tests.cli.notarial_shell import Office
 from tests.cli.shell import INTAKE, REPORT, Shell
+from tests.domain.policies import within
 from tests.histories import Recording
 
 NOW = ("--now", "2030-01-01T00:00:00Z")
@@ -85,6 +86,26 @@ def test_a_log_without_checkpoints_has_a_report_that_says_so(shell: Shell, tmp_p
     shell.run("sunlight", "report")
     assert numbers(tmp_path / "report")["checkpoint"] is None
     assert "None yet" in (tmp_path / "report" / "index.html").read_text("utf-8")
+
+
+def test_the_report_says_which_policy_is_in_force_and_what_it_lets_pass(shell: Shell, tmp_path: Path) -> None:
+    shell.report("C-1")
+    shell.run("sunlight", "before", *NOW)
+    assert "No agency has adopted a policy" in (tmp_path / "before" / "index.html").read_text("utf-8")
+    blind = tmp_path / "blind.toml"
+    blind.write_text(
+        within("clocks.screening", "72 hours", "90 days") + "\n[detectors.untouched]\noff = true\n", "utf-8"
+    )
+    commander = ("--person", "cmd.diaz", "--agency", "metro-pd", "--role", "commander")
+    shell.run(*commander, "policy", "adopt", str(blind))
+    shell.run("sunlight", "after", *NOW)
+    shell.run("sunlight", "again", *NOW, "--from-log")
+    assert content(tmp_path / "after") == content(tmp_path / "again")
+    (told,) = numbers(tmp_path / "after")["policies"]
+    assert (told["agency"], told["off"]) == ("metro-pd", ["untouched"])
+    assert told["weakened"] == ["clocks.screening.limit", "detectors.untouched.off"]
+    page = (tmp_path / "after" / "index.html").read_text("utf-8")
+    assert "Detectors turned off: untouched." in page and "cmd.diaz" not in page
 
 
 def test_a_log_in_which_nothing_has_happened_has_a_report_of_nothing(shell: Shell, tmp_path: Path) -> None:

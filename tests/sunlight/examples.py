@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
@@ -20,8 +20,15 @@ from casetrail.domain.sunlight import (
 )
 from casetrail.sunlight.counting import Counted, Kinds, Months
 from casetrail.sunlight.edition import Basis, Checkpointed, Edition, edition
+from casetrail.sunlight.rules import Rules
 
 NOW: Final = datetime(2015, 12, 25, 12, tzinfo=UTC)
+RULES: Final = (
+    Rules(1, "metro-pd", NOW - timedelta(days=900)),
+    Rules(7, "metro-pd", NOW - timedelta(days=90), ["clocks.screening.limit"], ["clocks.progress"],
+          ["detectors.convenient_code.months"], ["untouched", "no_contact"]),
+    Rules(9, "clinic", NOW - timedelta(days=9), unread=2),
+)  # fmt: skip
 COMMAND: Final = "casetrail --log LOG sunlight DIR --from-log"
 
 
@@ -57,4 +64,4 @@ def some_edition(
         some_kinds(("untouched", "no_contact", "never_screened"), FINDING_STATES, count // 60 + 3),
     )
     checkpoint = Checkpointed(b"the note\n", origin, 36_000, bytes(32), 0)
-    return edition(found, Basis(log, NOW, {0: 36_000}, checkpoint))
+    return edition(found, Basis(log, NOW, {0: 36_000}, checkpoint, RULES))
