@@ -64,7 +64,11 @@ COUNTED: Final = Table(
     ("case_id", "number", "what", "person"),
     (
         ("counted_by_person", "person, unit, agency, what, day", "what IN ('given', 'gone')"),
-        ("counted_by_day", "agency, day, what, unit, person, key, marked", "what IN ('approved', 'ended', 'entered')"),
+        (
+            "counted_by_day",
+            "agency, day, what, unit, person, key, marked",
+            "what IN ('approved', 'ended', 'entered', 'answered')",
+        ),
     ),
 )
 """One row for each thing that a case adds to the counts: see ``domain.detectors.counting``. ``day``: days since 1970."""

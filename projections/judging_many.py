@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from casetrail.domain.detectors.answering import same_answer
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
 from casetrail.domain.detectors.counting import Person
 from casetrail.domain.detectors.judging import Judge
@@ -22,7 +23,7 @@ from casetrail.projections.tallies import BY_DAY, BY_PERSON, Tallies, days, mont
 SELDOM: Final = 100_000
 """Tallies are many objects and no cycles: going through them again and again costs a fifth."""
 OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
-OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name)
+OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name, same_answer.name)
 HAS_OTHERS: Final = (
     "EXISTS (SELECT 1 FROM token AS other WHERE other.token = one.token AND other.case_id <> one.case_id)"
 )

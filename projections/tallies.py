@@ -16,7 +16,7 @@ MOST_MONTHS: Final = 2
 """So many times the months that are wanted are kept: the next event may want those of a month before."""
 FIRST_DAY: Final = EPOCH.date()
 BY_PERSON: Final = "what IN ('given', 'gone')"
-BY_DAY: Final = "what IN ('approved', 'ended', 'entered')"
+BY_DAY: Final = "what IN ('approved', 'ended', 'entered', 'answered')"
 """As the two indexes say it: so each of them is used."""
 
 
@@ -116,7 +116,7 @@ class Tallies:
 
 def _days_of(group: Group) -> tuple[int, int]:
     """From which day to which its events are: only approvals are told apart by the day."""
-    if group.what in (What.ENDED, What.ENTERED):
+    if group.what in (What.ENDED, What.ENTERED, What.ANSWERED):
         return days(group.day), days(end_of_month(month_of(group.day)).date()) - 1
     return days(group.day), days(group.day)
 

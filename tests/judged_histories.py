@@ -65,6 +65,8 @@ a_day = 1
 least = 2
 same = 0.1
 false_alarms = 0.5
+[detectors.same_answer]
+most = 0
 [detectors.entered_late]
 late = "20 hours"
 """

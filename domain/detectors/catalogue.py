@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from casetrail.domain.detectors.answering import answered_again, same_answer
 from casetrail.domain.detectors.closing import closed_without_work, screened_out_unasked
 from casetrail.domain.detectors.codes_used import forbidden_code
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
@@ -37,6 +38,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     partner_waiting,
     interview_missed,
     ignored_alarm,
+    answered_again,
     suspended_for_ever,
     renewed_again,
     rested_long,
@@ -58,6 +60,7 @@ OF_MANY: Final[tuple[SurveyDetector, ...]] = (
     rubber_stamp,
     convenient_code,
     late_entries,
+    same_answer,
 )
 """Those that judge what is counted over many cases."""
 

@@ -6,8 +6,10 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from casetrail.domain.actions import Body
+from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.closure import ClosureRequested
 from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.escalation import EscalationAnswered
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.suspension import Suspended
@@ -18,6 +20,7 @@ ENDING: Final[Mapping[type[Body], tuple[str, str]]] = {
     ScreenedOut: ("ScreeningReason", "reason"),
 }
 """What lets work end or rest: the vocabulary of the code, and the field that has it."""
+ANSWERS: Final[frozenset[type[Body]]] = frozenset({EscalationAnswered, FindingAnswered})
 QUICK: Final = timedelta(minutes=1)
 """A closure that is approved within this time of being asked for was not read."""
 
@@ -30,6 +33,7 @@ class What(StrEnum):
     APPROVED = "approved"  # somebody approved its closure
     ENDED = "ended"  # somebody let its work end or rest
     ENTERED = "entered"  # somebody entered an act
+    ANSWERED = "answered"  # somebody answered a missed deadline or a finding
 
 
 class Person(NamedTuple):
@@ -49,7 +53,8 @@ class Ending(NamedTuple):
 class Group(NamedTuple):
     """What is counted together: the same thing, of the same person, on one day (UTC).
 
-    ``key``: for an approval, who had asked for the closure; for an ending, its vocabulary and code. ``marked``: approved
+    ``key``: for an approval, who had asked for the closure; for an ending, its vocabulary and code; for an answer, its
+    code. ``marked``: approved
     within a minute of the request, or entered late.
     """
 
@@ -95,9 +100,16 @@ def counted(history: History, late: Callable[[datetime], timedelta]) -> Iterator
             quick = step.known_at - asked.known_at < QUICK and step.action.imported is None
             supervisor = Person(unit, step.action.actor.id)
             yield Counted(Group(What.APPROVED, supervisor, day, asked.action.actor.id, quick), step)
+        if kind in ANSWERS:
+            yield _answered(unit, day, step)
         if step.is_act and step.action.imported is None:
             is_late = step.known_at - step.at > late(step.known_at)
             yield Counted(Group(What.ENTERED, Person(unit, step.action.actor.id), day, "", is_late), step)
+
+
+def _answered(unit: str, day: date, step: Step) -> Counted:
+    body: Any = step.body
+    return Counted(Group(What.ANSWERED, Person(unit, step.action.actor.id), day, body.answer.value), step)
 
 
 def _ended(unit: str, day: date, step: Step) -> Counted:

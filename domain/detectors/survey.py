@@ -57,6 +57,11 @@ class Approvals:
         self.by_day: defaultdict[date, Tally] = defaultdict(tally)
         self.by_asker: defaultdict[str, Tally] = defaultdict(tally)
 
+    def of(self, group: Group) -> list[Tally]:
+        """The tallies in which a group of approvals is counted."""
+        quick = [self.quick] if group.marked else []
+        return [self.all, self.by_day[group.day], self.by_asker[group.key], *quick]
+
 
 class Entries:
     """What one person entered in one month: how many acts, and those that were late."""
@@ -93,6 +98,10 @@ class Survey:
             lambda: defaultdict(lambda: Entries(tally))
         )
         """By month, of each person."""
+        self.answers: defaultdict[str, defaultdict[Person, defaultdict[str, Tally]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(tally))
+        )
+        """How many alarms and findings each person answered, by month and by the code of the answer."""
 
     def judged(self, months: Iterable[str]) -> list[str]:
         """Those of some months that are to be judged, in their order."""
@@ -107,11 +116,8 @@ class Survey:
             case What.GONE:
                 self.gone[person][group.day] += count
             case What.APPROVED:
-                found = self.approvals[month][person]
-                for tally in (found.all, found.by_day[group.day], found.by_asker[group.key]):
+                for tally in self.approvals[month][person].of(group):
                     add(tally)
-                if group.marked:
-                    add(found.quick)
             case What.ENDED:
                 for one in (person, Person(person.unit, "")):
                     add(self.endings[month][one][group.ending])
@@ -120,10 +126,12 @@ class Survey:
                 entries.count += count
                 if group.marked:
                     add(entries.late)
+            case What.ANSWERED:
+                add(self.answers[month][person][group.key])
 
     def forget(self, month: str) -> None:
         """Drop what was counted of a month."""
-        for counts in (self.approvals, self.endings, self.entries):
+        for counts in (self.approvals, self.endings, self.entries, self.answers):
             counts.pop(month, None)
 
 

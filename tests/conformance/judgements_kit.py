@@ -230,7 +230,14 @@ class JudgementsKit:
         whole = by_the_log(told.log, latest + 4000 * DAY)
         assert by_the_views(url, latest + 4000 * DAY) == whole
         reached = {row[1] for row in whole[1]}
-        assert reached >= {"never_begun", "overloaded", "late_entries", "reported_again", "holder_left"}, reached
+        assert reached >= {
+            "never_begun",
+            "overloaded",
+            "late_entries",
+            "same_answer",
+            "reported_again",
+            "holder_left",
+        }, reached
 
     def test_a_rebuild_in_several_processes_gives_the_same_rows(
         self, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

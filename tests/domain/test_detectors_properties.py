@@ -123,4 +123,5 @@ def test_random_histories_reach_every_detector() -> None:
         "led_nowhere",
         "rested_long",
         "extended_again",
+        "answered_again",
     }
