@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
-from casetrail.audit.verification.copy import Copy
+from casetrail.audit.verification.copy import Copy, Known
 from casetrail.audit.verification.feed import TOLERATED, Feed
 from casetrail.audit.verification.partition import Extent
 from casetrail.audit.verification.signatures import Signatures, Times
@@ -19,7 +19,7 @@ from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Record, Topic
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
-from casetrail.proofs.note import parse_note
+from casetrail.proofs.note import Note, parse_note
 
 MOST_CHECKPOINTS: Final = 4_000
 READ: Final = 500
@@ -76,15 +76,16 @@ class Checkpoints:
         self._known, self._faults = known, faults
         self._resumed = known().newest
         self._number = -1 if self._resumed is None else self._resumed.number
-        self.witnessed = known().witnessed
+        self.again = self._resumed is not None and signatures.policy is not None and not known().is_of_policy
+        """Whether signatures are checked that an earlier run has seen, by another policy."""
+        self.witnessed = -1 if self.again else known().witnessed
         self._familiar = 0
         self.began_at = {partition: included.get(partition, 0) for partition in extents}
         self.at = dict(self.began_at)
         self._claimed = dict(self.at)
         self._cut: set[int] = set()
-        self._recent: dict[bytes, tuple[int, bytes]] = {}
+        self._recent: dict[bytes, Known] = {}
         self._cosigned_at: dict[bytes, dict[str, int]] = {}  # by which witnesses, and when
-        self._appended: dict[bytes, int] = {}
         self._apart: dict[str, int] = {}  # by how much witnesses' clocks differ from the log's, as they last said
         self._clock_differs = False
         self.counts: Counter[str] = Counter()
@@ -115,9 +116,8 @@ class Checkpoints:
         """What has been recomputed is found with those that are known."""
         newest = self._known().newest
         if newest is not None:
-            self._recent = {key: one for key, one in self._recent.items() if one[0] > newest.number}
+            self._recent = {key: one for key, one in self._recent.items() if one.number > newest.number}
             self._cosigned_at = {key: times for key, times in self._cosigned_at.items() if key in self._recent}
-            self._appended = {key: at for key, at in self._appended.items() if key in self._recent}
 
     # --- one record ---
 
@@ -127,6 +127,8 @@ class Checkpoints:
         resumed = self._resumed is not None and record.offset <= self._resumed.offset
         if resumed and self._known().holds_record(record.offset, record_hash):
             self._familiar += 1
+            if self.again:
+                self._published_again(record, record_hash)
             return
         try:
             stored = decode_notarized(record.value)
@@ -143,6 +145,8 @@ class Checkpoints:
             self._cosigned(record, stored, group)
         elif not self._known().holds_cosignature(stored.checkpoint, stored.lines):
             self._fault(Kind.CHECKPOINT_REPLACED, record, "this cosignature did not stand here")
+        elif self.again and (known := self._known().known(stored.checkpoint)) is not None:
+            self._check_lines(record, known, stored.lines)
 
     def _check_familiar(self) -> None:
         """Whether all checkpoints that an earlier run has seen are still there."""
@@ -163,18 +167,34 @@ class Checkpoints:
             return
         self._number += 1
         self.counts["checkpoints"] += 1
+        times = self._check_signature(record, note, said)
+        ranges, sound = self._ranges(record, stored.ranges)
+        where = self._number, record.offset, record.appended_at, record_hash
+        group.checkpoints.append(Stated(*where, stored.note, said, stored.map_root, ranges, sound))
+        group.events += sum(one.end - one.start for one in ranges)
+        self._recent[record_hash] = Known(self._number, record.appended_at, stored.note)
+        self._cosigned_at[record_hash] = {}
+        self._witnessed(record_hash, self._number, _moments(times, record), group)
+
+    def _check_signature(self, record: Record, note: Note, said: Checkpoint) -> Times:
+        """Check that the log's key has signed a checkpoint; the witnesses whose cosignatures the note itself carries."""
         wrong, times = self._signatures.of_log(note, said)
         if wrong is not None:
             self._fault(wrong[0], record, wrong[1])
         elif self._signatures.policy is not None:
             self.counts["signatures of checkpoints"] += 1
-        ranges, sound = self._ranges(record, stored.ranges)
-        where = self._number, record.offset, record.appended_at, record_hash
-        group.checkpoints.append(Stated(*where, stored.note, said, stored.map_root, ranges, sound))
-        group.events += sum(one.end - one.start for one in ranges)
-        self._recent[record_hash] = self._number, stored.note
-        self._cosigned_at[record_hash], self._appended[record_hash] = {}, record.appended_at
-        self._witnessed(record_hash, self._number, _moments(times, record), group)
+        return times
+
+    def _published_again(self, record: Record, record_hash: bytes) -> None:
+        """Check by this run's policy who has signed a checkpoint that an earlier run has taken in, and who had cosigned it."""
+        known = self._known().known(record_hash)
+        assert known is not None  # the record is there, and so is what was made of it
+        note = parse_note(known.note)
+        times = self._check_signature(record, note, parse_checkpoint(note.text))
+        lines = self._known().lines_of(record_hash)
+        cosigned = self._signatures.of_witnesses(known.note, lines)[1] if lines else {}
+        if known.number > self.witnessed and self._signatures.satisfied_by({*times, *cosigned}):
+            self.witnessed = known.number
 
     def _ranges(self, record: Record, stated: tuple[OffsetRange, ...]) -> tuple[tuple[OffsetRange, ...], bool]:
         """What a checkpoint takes in of the events that the log has; and whether it says just that."""
@@ -208,30 +228,35 @@ class Checkpoints:
                 Kind.COSIGNATURE_ORPHANED, record, f"for a checkpoint's record of hash {stored.checkpoint.hex()}"
             )
             return
-        number, note = known
-        wrong, times, unknown = self._signatures.of_witnesses(note, stored.lines)
+        times = self._check_lines(record, known, stored.lines)
+        if stored.checkpoint not in self._cosigned_at and (earlier := self._known().lines_of(stored.checkpoint)):
+            self._cosigned_at[stored.checkpoint] = _moments(
+                self._signatures.of_witnesses(known.note, earlier)[1], record
+            )
+        group.cosigned.append((stored.checkpoint, stored.lines))
+        self._witnessed(stored.checkpoint, known.number, _moments(times, record), group)
+
+    def _check_lines(self, record: Record, known: Known, lines: bytes) -> Times:
+        """Check the cosignatures in a record; the witnesses that gave them."""
+        wrong, times, unknown = self._signatures.of_witnesses(known.note, lines)
         for kind, found in wrong:
             self._fault(kind, record, found)
-        self._check_clock(record, stored.checkpoint, times)
+        self._check_clock(record, known, times)
         self.counts["cosignatures"] += len(times)
         self.counts["cosignatures of unknown keys"] += unknown
-        if stored.checkpoint not in self._cosigned_at and (earlier := self._known().lines_of(stored.checkpoint)):
-            self._cosigned_at[stored.checkpoint] = _moments(self._signatures.of_witnesses(note, earlier)[1], record)
-        group.cosigned.append((stored.checkpoint, stored.lines))
-        self._witnessed(stored.checkpoint, number, _moments(times, record), group)
+        return times
 
-    def _check_clock(self, record: Record, checkpoint: bytes, times: Times) -> None:
+    def _check_clock(self, record: Record, known: Known, times: Times) -> None:
         """Hold the log's clock against the witnesses': none cosigns what is not there yet, or later than its cosignature came.
 
         One witness may be wrong, a quorum is believed; and it is said once for as long as it stays so.
         """
-        came, began = record.appended_at, self._appended.get(checkpoint)
+        came, began = record.appended_at, known.appended_at
         for name, moment in times.items():
             if moment is None:
                 continue
             at = _millis(moment)
-            ahead = 0 if began is None else began - at
-            off = at - came if at - came > TOLERATED else -ahead if ahead > TOLERATED else None
+            off = at - came if at - came > TOLERATED else at - began if began - at > TOLERATED else None
             self._apart.pop(name, None)
             if off is not None:
                 self._apart[name] = off
@@ -241,9 +266,9 @@ class Checkpoints:
             self._fault(Kind.CLOCK_DIFFERS, record, f"witnesses' clocks against the log's: {said}")
         self._clock_differs = differs
 
-    def _find(self, record_hash: bytes) -> tuple[int, bytes] | None:
-        """Number and note of the checkpoint whose record has this hash, as far as the log has been read."""
-        return self._recent.get(record_hash) or self._known().note_of(record_hash)
+    def _find(self, record_hash: bytes) -> Known | None:
+        """The checkpoint whose record has this hash, as far as the log has been read."""
+        return self._recent.get(record_hash) or self._known().known(record_hash)
 
     def _witnessed(self, record_hash: bytes, number: int, times: Mapping[str, int], group: Group) -> None:
         known = self._cosigned_at.setdefault(record_hash, {})

@@ -30,6 +30,7 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS verified_last (topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, "
     "hash BLOB NOT NULL, PRIMARY KEY (topic, partition))",
     "CREATE TABLE IF NOT EXISTS verified_asked (number INTEGER PRIMARY KEY, asked INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS verified_policy (digest BLOB NOT NULL)",
     "CREATE TEMP TABLE waiting (key BLOB PRIMARY KEY, number INTEGER NOT NULL, last_hash BLOB NOT NULL)",
 )
 
@@ -48,6 +49,14 @@ class At(NamedTuple):
     newest_action: int
 
 
+class Known(NamedTuple):
+    """A checkpoint that has been read. ``appended_at``: milliseconds UTC."""
+
+    number: int
+    appended_at: int
+    note: bytes
+
+
 class Computed(NamedTuple):
     """What a checkpoint must say."""
 
@@ -59,13 +68,13 @@ class Computed(NamedTuple):
 class Copy:
     """See the module. Everything since the last ``commit`` can be taken back."""
 
-    def __init__(self, directory: Path, log: str, kept: bool) -> None:
+    def __init__(self, directory: Path, log: str, kept: bool, policy: bytes = b"") -> None:
         """Open the copy in a folder, or begin one. ``kept``: the folder stays when this run has ended.
 
-        Raises ``CopyUnusable``, ``TreeBusy``.
+        ``policy``: the digest of the one that this run checks signatures by. Raises ``CopyUnusable``, ``TreeBusy``.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        self.directory, self._log, self.kept = directory, log, kept
+        self.directory, self._log, self.kept, self._policy = directory, log, kept, policy
         self.file = TreeFile(directory / "tree.db", log)
         self.hashes = HashStore(directory / "hashes")
         self._database = self.file.database
@@ -112,6 +121,12 @@ class Copy:
         row = self._database.execute("SELECT witnessed FROM verified").fetchone()
         return -1 if row is None else int(row[0])
 
+    @property
+    def is_of_policy(self) -> bool:
+        """Whether the signatures of what was taken in have been checked by this run's policy."""
+        row: tuple[bytes] | None = self._database.execute("SELECT digest FROM verified_policy").fetchone()
+        return row == (self._policy,)
+
     def places(self) -> dict[int, At]:
         """Up to where each partition was verified."""
         rows = self._database.execute("SELECT partition, turn, newest_event, newest_action FROM verified_place")
@@ -134,11 +149,11 @@ class Copy:
         query = "SELECT 1 FROM cosignature WHERE record_hash = ? AND lines = ?"
         return self._database.execute(query, (checkpoint, lines)).fetchone() is not None
 
-    def note_of(self, checkpoint: bytes) -> tuple[int, bytes] | None:
-        """Number and note of the checkpoint whose record has this hash."""
-        query = "SELECT number, note FROM checkpoint WHERE record_hash = ?"
-        found: tuple[int, bytes] | None = self._database.execute(query, (checkpoint,)).fetchone()
-        return found
+    def known(self, checkpoint: bytes) -> Known | None:
+        """The checkpoint whose record has this hash."""
+        query = "SELECT number, appended_at, note FROM checkpoint WHERE record_hash = ?"
+        row = self._database.execute(query, (checkpoint,)).fetchone()
+        return None if row is None else Known(*row)
 
     def lines_of(self, checkpoint: bytes) -> bytes:
         """All signature lines of witnesses that were seen for that checkpoint."""
@@ -231,17 +246,23 @@ class Copy:
     def commit(self, places: Mapping[int, At], witnessed: int) -> None:
         """Keep what was taken in, all of it under checkpoints."""
         database = self._database
-        database.execute("DELETE FROM verified")
-        if self.newest is not None:
-            database.execute("INSERT INTO verified VALUES (?, ?)", (self.newest.number, witnessed))
+        self._keep_standing(witnessed)
         rows = [(partition, *at) for partition, at in places.items()]
         database.executemany("INSERT OR REPLACE INTO verified_place VALUES (?, ?, ?, ?)", rows)
         self.hashes.sync()
         database.execute("COMMIT")
         self._begin()
 
-    def commit_seen(self, seen: Mapping[tuple[Topic, int], Seen]) -> None:
-        """Keep what the last records were."""
+    def _keep_standing(self, witnessed: int) -> None:
+        self._database.execute("DELETE FROM verified")
+        if self.newest is not None:
+            self._database.execute("INSERT INTO verified VALUES (?, ?)", (self.newest.number, witnessed))
+        self._database.execute("DELETE FROM verified_policy")
+        self._database.execute("INSERT INTO verified_policy VALUES (?)", (self._policy,))
+
+    def commit_seen(self, seen: Mapping[tuple[Topic, int], Seen], witnessed: int) -> None:
+        """Keep what the last records were, and by which policy all was checked."""
+        self._keep_standing(witnessed)
         rows = [(topic.value, partition, *last) for (topic, partition), last in seen.items()]
         self._database.executemany("INSERT OR REPLACE INTO verified_last VALUES (?, ?, ?, ?)", rows)
         self._database.execute("COMMIT")
@@ -253,7 +274,7 @@ class Copy:
         self.hashes.truncate(0 if (newest := self.file.newest()) is None else newest.size)
         self.close()
         shutil.copytree(self.directory, directory, dirs_exist_ok=True)
-        return Copy(directory, self._log, kept=False)
+        return Copy(directory, self._log, kept=False, policy=self._policy)
 
     def close(self) -> None:
         """Close the copy; what was not committed is forgotten."""

@@ -170,10 +170,10 @@ class Merge:
         if before.map_root and not now.map_root:
             yield Kind.MAP_DIFFERS, f"map root {stated.map_root.hex()} stated, {made.map_root.hex()} found"
 
-    def keep(self) -> None:
-        """Keep what was seen last for the next run, unless the log contradicts itself."""
+    def keep(self, witnessed: int) -> None:
+        """Keep what was seen last for the next run, unless the log contradicts itself. ``witnessed`` as of ``Checkpoints``."""
         if self.copy.kept and not self._faults.contradicts:
-            self.copy.commit_seen(self._seen)
+            self.copy.commit_seen(self._seen, witnessed)
 
 
 def _ahead(items: Iterable[Given]) -> Iterator[Given]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from hashlib import sha256
 from operator import itemgetter
 from typing import Final
 
@@ -33,6 +34,16 @@ def naming_a_log(policy: Policy | None) -> Policy | None:
             "the policy names no log, so it believes nobody's checkpoints: give it a line 'log VKEY' with the log's verifier key"
         )
     return policy
+
+
+def digest_of(policy: Policy | None) -> bytes:
+    """SHA-256 of all that a policy says of who is believed; empty for no policy. Policies that differ in URLs only have the same."""
+    if policy is None:
+        return b""
+    lines = [f"log {one.key}" for one in policy.logs]
+    lines += [f"witness {one.name} {one.key}" for one in policy.witnesses]
+    lines += [f"group {one.name} {one.threshold} {' '.join(one.members)}" for one in policy.groups]
+    return sha256("\n".join([*lines, f"quorum {policy.quorum}"]).encode()).digest()
 
 
 class Signatures:

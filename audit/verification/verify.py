@@ -23,7 +23,7 @@ from casetrail.audit.verification.merge import Merge
 from casetrail.audit.verification.partition import Extent, Source
 from casetrail.audit.verification.plan import Plan
 from casetrail.audit.verification.settings import carried_schemas, check_settings, check_starts
-from casetrail.audit.verification.signatures import Signatures, naming_a_log
+from casetrail.audit.verification.signatures import Signatures, digest_of, naming_a_log
 from casetrail.audit.verification.waits import Wait
 from casetrail.domain.values import EPOCH, MILLISECOND, at_millis, iso
 from casetrail.eventlog.hashing import leaf_hash
@@ -54,6 +54,9 @@ CHECKED: Final = (
 )
 """What is counted, in this order. Roots, map roots and consistency: of the checkpoints for which they were found right."""
 
+AGAIN: Final = (
+    "the run before had another policy, or none: the signatures of all checkpoints that it had seen were checked again"
+)
 FEW: Final = 20_000
 """Events that are checked in this process: starting others would take longer."""
 
@@ -118,7 +121,7 @@ def verify(
     with ExitStack() as stack:
         log = stack.enter_context(open_log(log_url, settings))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
-        copy = Copy(asked.state or directory / "copy", log.name, kept=asked.state is not None)
+        copy = Copy(asked.state or directory / "copy", log.name, asked.state is not None, digest_of(asked.policy))
         stack.callback(copy.close)
         run = Run(log, promises, asked, copy, directory)
         stack.callback(run.close)
@@ -189,7 +192,7 @@ class Run:
             merge.all(plan.batches(), crew)
         self._check_schemas(carried, merge.schemas | checkpoints.schemas)
         self._check_promises(checkpoints)
-        merge.keep()
+        merge.keep(checkpoints.witnessed)
         found = Counter({"schemas": schemas, "settings": settings, "cases": merge.copy.cases()})
         found += merge.counts + checkpoints.counts
         found["records"] = schemas + feed.count + found["events"] + found["actions"]
@@ -198,6 +201,8 @@ class Run:
         if signatures.ask_for_witnesses:
             report.witnessed_up_to = merge.copy.file.numbered(checkpoints.witnessed)
         report.checkpoint_wait, report.quorum_wait = merge.waits.checkpoint, merge.waits.quorum
+        if checkpoints.again:
+            report.remarks.append(AGAIN)
         report.remarks += [*signatures.remarks(checkpoints.witnessed >= 0), *self._late(report)]
         return report
 

@@ -233,3 +233,26 @@ def test_a_case_that_the_map_denies_is_convicted_by_its_events_and_by_the_report
     ):
         done = embedded.run("--tree", str(embedded.folder / "fresh"), *words, code=exits.FAULTS)
         assert "it denies a case" in done.stderr
+
+
+# --- an auditor's state ---
+
+
+def test_a_state_that_was_made_with_another_policy_vouches_for_no_key_and_no_witness(scene: Scene) -> None:
+    """The auditor has run first without the policy, or with one that asks for less, as the operator had told them to."""
+    state = str(scene.folder / "state")
+    thief = create_key(ORIGIN, Algorithm.ED25519)
+    lax = str(scene.file("lax", f"log {KEY.verifier_key}\nquorum none\n"))
+    evil = str(scene.file("evil", f"log {thief.verifier_key}\nquorum none\n"))
+    scene.run("--policy", lax, "audit", "verify", "--state", state)
+    done = scene.run("--policy", evil, "audit", "verify", "--state", state, "--format", "json", code=exits.FAULTS)
+    assert json.loads(done.stdout)["counts"]["signature-invalid"] == 2
+    scene.go_on(*lives("C-09"))
+    scene.submit(*lives("C-10"))
+    scene.record()
+    with scene.notary("court") as notary:
+        publish(notary)
+    scene.run("--policy", lax, "audit", "verify", "--state", state, "--promised", "0")
+    found = scene.faults("--state", state, "--promised", "0")
+    assert set(found) == {"quorum-missing"}  # one of the two has not seen the last one
+    assert found["quorum-missing"][0]["found"].startswith("1 waiting")
