@@ -188,7 +188,8 @@ class Watch:
         if answers_for(alarm.answered, step.level):
             return
         oversight = overseeing(self._overseers, max(at, alarm.seen_at)) if self._overseers else ()
-        if who := told(self.runs.case.facts, alarm.clock, step.level, oversight):
+        runs = self.runs
+        if who := told(runs.case.facts, alarm.clock, step.level, oversight, holder_left=runs.holder_left):
             alarm.told.append(Told(step.level, who, at))
 
     # --- what is owed ---

@@ -173,11 +173,17 @@ def _owed_by(runs: Runs, run: Run) -> str:
             return facts.referrals[run.subject or ""].to_agency
 
 
-def told(facts: Facts, clock: Clock, level: Level, oversight: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Who is told at a step: a person, desks of the unit, agencies of the case, and those that have ``oversight``."""
+def told(
+    facts: Facts, clock: Clock, level: Level, oversight: tuple[str, ...] = (), *, holder_left: bool = False
+) -> tuple[str, ...]:
+    """Who is told at a step: a person, desks of the unit, agencies of the case, and those that have ``oversight``.
+
+    ``holder_left``: whether the registry says that the holder has left: then intake is told, and nobody who is gone.
+    """
     match level:
         case Level.HOLDER:
-            return (facts.holder or intake_desk(facts.unit),) if clock.rule.owed_by is Owes.HOLDER else (clock.owed_by,)
+            holder = None if holder_left else facts.holder
+            return (holder or intake_desk(facts.unit),) if clock.rule.owed_by is Owes.HOLDER else (clock.owed_by,)
         case Level.SUPERVISOR:
             return (supervisor_desk(facts.unit),)
         case Level.COMMANDER:

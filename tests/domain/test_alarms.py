@@ -175,6 +175,15 @@ def test_a_departure_starts_a_clock_once_the_registry_says_so() -> None:
     assert (alarm.seen_at, alarm.clock.started_at, alarm.clock.started_by) == (day(4), day(1), None)
 
 
+@pytest.mark.parametrize("back_at", [None, day(3), day(0.8)])
+def test_whoever_has_left_is_not_told(back_at: datetime | None) -> None:
+    left: Departures = {DETECTIVE.id: [Departure("child-crimes", day(0.5), day(0.5), 7, bytes(32), back_at)]}
+    watch = watched(held().events, day(9), left)
+    (alarm,) = [alarm for alarm in watch.alarms.values() if alarm.clock.name == "first_response"]
+    is_back = back_at == day(0.8)
+    assert alarm.told[0] == (Level.HOLDER, (DETECTIVE.id if is_back else "child-crimes/intake",), alarm.clock.due_at)
+
+
 def test_another_limit_by_a_correction_is_another_deadline() -> None:
     story = held(offences=(OffenceAlleged(Offence.SIMPLE_ASSAULT),))
     corrected = FactCorrected(1, CorrectionReason.NEW_INFORMATION, (OffenceAlleged(Offence.RAPE),))
