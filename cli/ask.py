@@ -144,7 +144,7 @@ def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
 @pass_config
 @guarded
 def holds(config: Config, by: str, moment_text: str | None, left: bool, form: str) -> None:
-    """Show who holds how many open cases. An empty holder means: nobody.
+    """Show who holds how many open cases. An empty holder means: nobody, or somebody who has left the unit.
 
     In how many of them something is overdue, and when something is due first, goes by the policy that is in force.
 
@@ -159,7 +159,12 @@ def holds(config: Config, by: str, moment_text: str | None, left: bool, form: st
             emit(left_behind(database, at), LEFT, form, "held by somebody who has left")
         return
     with opened_dues(config) as database:
-        rows = queries.holds(database, by, moment_shown(config, database, moment_text))
+        at = moment_shown(config, database, moment_text)
+        rows = queries.holds(database, by, at)
+        if by == "holder":
+            from casetrail.cli.left import held
+
+            rows = held(database, rows, at)
     emit(rows, (by, "open_cases", "suspended", "overdue", "next_due_at"), form, f"open cases by {by}")
 
 

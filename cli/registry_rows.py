@@ -54,8 +54,10 @@ def _people(facts: RegistryFacts) -> list[Row]:
     for name, it in sorted(facts.people.items()):
         who = {"person": name, "agency": it.agency}
         found.append({**who, "unit": it.unit, "role": it.role.value, "since": it.joined_at, "left_at": it.left_at})
-        for unit, left_at in sorted(it.former.items()):
-            found.append({**who, "unit": unit, "role": None, "since": None, "left_at": left_at})
+        for former, left_at in sorted(it.former.items()):
+            agency, _, unit = former.partition("/")
+            where = {"person": name, "agency": agency, "unit": unit or None}
+            found.append({**where, "role": None, "since": None, "left_at": left_at})
     return found
 
 

@@ -164,8 +164,8 @@ class Runs:
         if not self._departures or facts.holder is None or facts.assigned_at is None or not self.case.is_open:
             return
         for one in self._departures.get(facts.holder, ()):
-            if one.unit in (None, facts.unit) and one.at >= facts.assigned_at:
-                self._note(Happening.HOLDER_LEFT, one.at, until)
+            if one.is_from(facts.unit, facts.assigned_at):
+                self._note(Happening.HOLDER_LEFT, max(one.at, facts.assigned_at), until)
                 self._note(Happening.HOLDER_BACK, one.back_at or LAST, until)
 
     def _note(self, what: Happening, at: datetime, until: datetime) -> None:

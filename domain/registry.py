@@ -13,7 +13,7 @@ from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.codes import AgencyKind, Role
 from casetrail.domain.parties import LEADERS
-from casetrail.domain.registry_facts import Person, RegistryFacts
+from casetrail.domain.registry_facts import Person, RegistryFacts, place
 from casetrail.domain.reserved import REGISTRY as REGISTRY
 from casetrail.domain.rules import rule
 from casetrail.domain.status import Status
@@ -88,10 +88,9 @@ class PersonJoined(Body):
         people = registry_of(case).people
         before = people.get(self.person)
         former = {} if before is None else before.former
-        if before is not None and before.unit is not None:
-            former[before.unit] = before.left_at or action.occurred_at
-        if self.unit is not None:
-            former.pop(self.unit, None)
+        if before is not None:
+            former[place(before.agency, before.unit)] = before.left_at or action.occurred_at
+        former.pop(place(self.agency, self.unit), None)
         people[self.person] = Person(self.agency, self.unit, self.role, action.occurred_at, None, former)
 
 
@@ -115,10 +114,9 @@ class PersonMoved(Body):
         person = registry_of(case).people.get(self.person)
         if person is None:  # an imported history may begin in the middle; nobody knows the agency
             return
-        if person.unit is not None and person.unit != self.unit:
-            person.former[person.unit] = action.occurred_at
-        if self.unit is not None:
-            person.former.pop(self.unit, None)
+        if person.unit != self.unit:
+            person.former[place(person.agency, person.unit)] = action.occurred_at
+        person.former.pop(place(person.agency, self.unit), None)
         person.unit, person.role, person.joined_at = self.unit, self.role, action.occurred_at
 
 

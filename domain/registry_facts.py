@@ -11,7 +11,7 @@ class Person:
     """Somebody who can act, by id. ``unit``: None where the agency has none.
 
     ``joined_at`` is since when they have been in this unit. ``left_at``: when they left the agency, if they did.
-    ``former``: units of the agency that they have left, and when. All UTC.
+    ``former``: by ``place``, what they have left and not come back to, and when. All UTC.
     """
 
     agency: str
@@ -21,11 +21,16 @@ class Person:
     left_at: datetime | None = None
     former: dict[str, datetime] = field(default_factory=dict)
 
-    def left_unit(self, unit: str) -> datetime | None:
+    def left_unit(self, agency: str, unit: str) -> datetime | None:
         """When they stopped working in a unit, as far as is known; None where they work there, or never did."""
-        if self.unit == unit:
+        if self.agency == agency and self.unit in (None, unit):
             return self.left_at
-        return self.former.get(unit)
+        return self.former.get(place(agency, unit), self.former.get(place(agency, None), self.left_at))
+
+
+def place(agency: str, unit: str | None) -> str:
+    """A unit of an agency, or the agency where it has none: no id has a slash, and two agencies may have units of one name."""
+    return f"{agency}/{unit or ''}"
 
 
 @dataclass
@@ -36,8 +41,7 @@ class RegistryFacts:
     people: dict[str, Person] = field(default_factory=dict)
     policies: int = 0
 
-    def left(self, holder: str, unit: str, assigned_at: datetime) -> datetime | None:
-        """When the holder of a case of ``unit``, assigned then, has left the unit; None where they have not."""
+    def left(self, holder: str, agency: str, unit: str) -> datetime | None:
+        """When the holder of a case of this unit has left it; None where they have not. It may have been assigned later."""
         person = self.people.get(holder)
-        left_at = None if person is None else person.left_unit(unit)
-        return left_at if left_at is not None and left_at >= assigned_at else None
+        return None if person is None else person.left_unit(agency, unit)

@@ -67,7 +67,7 @@ OUTCOME_COLUMNS: Final = (
     *columns("events", type="BIGINT"),
 )
 
-VIEW_FORM: Final = "4"
+VIEW_FORM: Final = "5"
 """Raise it when a table or an index changes: a view of another form is rebuilt."""
 
 

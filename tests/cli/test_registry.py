@@ -80,3 +80,25 @@ def test_the_registry_takes_nothing_of_a_case_and_a_case_nothing_of_the_registry
     assert "registry" in shell.run(*REGISTRAR, "act", "agency-registered", "C-1", *words, code=3).stderr
     shell.run(*INTAKE, "act", "acknowledged", "registry", code=3)
     assert [row["case_id"] for row in shell.rows("cases")] == []
+
+
+def test_what_is_held_by_somebody_who_has_left_is_held_by_nobody(shell: Shell) -> None:
+    staffed(shell)
+    before = shell.rows("holds")
+    register(shell, "person-left", "--person", "det.01", *LATER)
+    after = shell.rows("holds")
+    assert [(row["holder"], row["open_cases"]) for row in before] == [("det.01", 2)]
+    assert [(row["holder"], row["open_cases"]) for row in after] == [(None, 2)]
+    assert shell.rows("holds", "--now", "2026-03-12T08:59:00Z")[0]["holder"] == "det.01"
+    shell.run(*SERGEANT, "act", "reassigned", "C-1", "--holder", "det.02", "--reason", "left_agency")
+    shell.report("C-3")
+    assert [(row["holder"], row["open_cases"]) for row in shell.rows("holds")] == [(None, 2), ("det.02", 1)]
+    assert after[0]["overdue"] >= before[0]["overdue"] and after[0]["next_due_at"] is not None
+
+
+def test_what_is_given_to_somebody_who_had_left_is_listed_as_left_behind(shell: Shell) -> None:
+    staffed(shell)
+    register(shell, "person-left", "--person", "det.01", *LATER)
+    shell.run(*SERGEANT, "act", "reassigned", "C-1", "--holder", "det.02", "--reason", "left_agency")
+    shell.run(*SERGEANT, "act", "reassigned", "C-1", "--holder", "det.01", "--reason", "workload")
+    assert left(shell) == [("det.01", "C-1"), ("det.01", "C-2")]

@@ -76,10 +76,17 @@ def test_whoever_leaves_twice_leaves_it_twice() -> None:
     assert found["decision"][0].owed_by == DESK
 
 
-def test_another_unit_or_an_earlier_departure_or_another_person_is_no_matter() -> None:
+def test_what_is_given_to_somebody_who_had_left_waits_for_an_assignment_at_once() -> None:
+    run = judged(held(), day(9), left(day(-2)))["assignment"][-1]
+    assert (run.started_at, run.owed_by, run.state) == (day(0), DESK, ClockState.MISSED)
+    assert judged(held(), day(9), left(day(-2)))["decision"][0].owed_by == DESK
+    assert judged(held(), day(9), left(day(-2), back_at=day(3)))["assignment"][-1].started_at == day(0)
+
+
+def test_another_unit_or_a_departure_that_was_over_or_another_person_is_no_matter() -> None:
     for gone, person in (
         (left(day(2), "homicide"), DETECTIVE.id),
-        (left(day(-2)), DETECTIVE.id),
+        (left(day(-2), back_at=day(-1)), DETECTIVE.id),
         (left(day(2)), "det.99"),
     ):
         assert len(judged(held(), day(9), gone, person=person)["assignment"]) == 1

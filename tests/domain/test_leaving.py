@@ -147,3 +147,12 @@ def test_who_comes_back_to_the_unit_is_back() -> None:
         (9, PersonJoined(DETECTIVE.id, "metro-pd", Role.INVESTIGATOR, "burglary")),
     )
     assert [one.back_at for one in elsewhere[DETECTIVE.id]] == [None]
+
+
+def test_a_unit_of_the_same_name_in_another_agency_is_no_return() -> None:
+    other = AgencyRegistered("other-pd", AgencyKind.LAW_ENFORCEMENT)
+    there = PersonJoined(DETECTIVE.id, "other-pd", Role.INVESTIGATOR, "child-crimes")
+    for joined, unit in ((JOINED, "child-crimes"), (PersonJoined(DETECTIVE.id, "metro-pd", Role.INVESTIGATOR), None)):
+        gone = registry((0, other), (0, joined), (5, PersonLeft(DETECTIVE.id)), (6, there))
+        assert [(one.unit, one.agency, one.back_at) for one in gone[DETECTIVE.id]] == [(unit, "metro-pd", None)]
+        assert len(found_of(held(), gone, day(99))) == 1

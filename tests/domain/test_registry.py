@@ -52,9 +52,9 @@ class Register:
     def person(self, name: str = "det.01") -> Person:
         return registry_of(self.case).people[name]
 
-    def left(self, unit: str = "child-crimes", assigned: float = 0) -> datetime | None:
-        """When the detective has left a case of this unit that was assigned to them on some day."""
-        return registry_of(self.case).left("det.01", unit, HAPPENED + assigned * DAY)
+    def left(self, unit: str = "child-crimes", agency: str = "metro-pd") -> datetime | None:
+        """When the detective has left a case of this unit that they hold."""
+        return registry_of(self.case).left("det.01", agency, unit)
 
 
 def test_who_works_has_left_nothing() -> None:
@@ -66,7 +66,6 @@ def test_who_works_has_left_nothing() -> None:
 def test_who_leaves_the_agency_leaves_all_that_they_hold() -> None:
     register = Register().tell(5, PersonLeft("det.01"))
     assert register.left() == HAPPENED + 5 * DAY
-    assert register.left(assigned=6) is None  # somebody has assigned it to them although they had left
 
 
 def test_who_moves_to_another_unit_leaves_what_they_hold_in_the_old_one() -> None:
@@ -99,8 +98,17 @@ def test_who_comes_back_into_another_unit_has_left_the_old_one() -> None:
     assert (register.left("child-crimes"), register.left("homicide")) == (HAPPENED + 5 * DAY, None)
 
 
+def test_a_unit_of_the_same_name_in_another_agency_is_another_unit() -> None:
+    other = AgencyRegistered("other-pd", AgencyKind.LAW_ENFORCEMENT)
+    joined = PersonJoined("det.01", "other-pd", Role.INVESTIGATOR, "child-crimes")
+    register = Register().tell(4, other).tell(5, PersonLeft("det.01")).tell(30, joined)
+    assert (register.left(), register.left(agency="other-pd")) == (HAPPENED + 5 * DAY, None)
+    register.tell(40, PersonLeft("det.01"))
+    assert (register.left(), register.left(agency="other-pd")) == (HAPPENED + 5 * DAY, HAPPENED + 40 * DAY)
+
+
 def test_of_somebody_who_is_not_registered_nobody_knows_that_they_left() -> None:
-    assert registry_of(Register().case).left("det.99", "child-crimes", HAPPENED) is None
+    assert registry_of(Register().case).left("det.99", "metro-pd", "child-crimes") is None
 
 
 def test_the_registry_is_no_case() -> None:
@@ -126,7 +134,7 @@ def test_a_registry_that_was_put_aside_is_the_same_when_it_is_read_back() -> Non
     again = load_case(REGISTRY, dump_case(case))
     assert again.facts == case.facts and again.facts.registry is not None
     assert again.facts.registry.agencies == {"metro-pd": AgencyKind.LAW_ENFORCEMENT}
-    assert again.facts.registry.left("det.01", "child-crimes", HAPPENED) == HAPPENED + 5 * DAY
+    assert again.facts.registry.left("det.01", "metro-pd", "child-crimes") == HAPPENED + 5 * DAY
 
 
 def test_every_adopted_policy_stays_with_its_whole_text_and_who_adopted_it() -> None:
