@@ -1,17 +1,24 @@
 """Work that is not done: cases that lie untouched, victims whom nobody speaks with."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import itemgetter
+from typing import Final
 
+from casetrail.domain.business_time import LAST, Span
+from casetrail.domain.detectors.closing import REOPENED
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.settings import Setting, days, hours
+from casetrail.domain.detectors.settings import Setting, Settings, days, hours
 from casetrail.domain.happenings import Happening
 from casetrail.domain.policy import Condition
+from casetrail.domain.status import Status
 
-BEGINS_ANEW = frozenset({Happening.ASSIGNED, Happening.CLOSURE_REFUSED})
-AGAIN = frozenset({Happening.VICTIM_CONTACT, Happening.CONTACT_ATTEMPTED, Happening.CLOSURE_REQUESTED})
+AGAIN: Final = frozenset({Happening.VICTIM_CONTACT, Happening.CONTACT_ATTEMPTED})
+WAITING: Final = frozenset({Happening.RELEASED, Happening.CLOSURE_REQUESTED, *REOPENED})
+"""Where none of these happened, a holder never waits for others."""
 
 
 @detector(
@@ -21,13 +28,14 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
     """A case that has a holder who does nothing.
 
     Rule: somebody holds the open case, and within the limit since the holder's last investigative act (or since the case
-    was assigned, or its closure refused) the holder has not acted. A contact, an attempt at one and an investigative step
-    are acts; notes, reviews and reassignments are none: a new holder has what the old one left of the limit. The time
-    during which the case is suspended does not count, up to the review date.
+    was assigned) the holder has not acted. A contact, an attempt at one and an investigative step are acts; notes, reviews,
+    reassignments and requests to close the case are none: a new holder has what the old one left of the limit, also where
+    the case was let go or merged in between. The time does not count during which the case is suspended, up to the review
+    date, nor while a supervisor decides on its closure, nor while nobody holds it.
 
-    Evidence: the last act, or the assignment; with what was entered since, if that is older.
+    Evidence: the last act, or the assignment; with what was entered since, if that is older, or the assignment since.
 
-    Settled by: an act of the holder, a request to close the case, its release, or its end.
+    Settled by: an act of the holder, its release, or its end.
 
     May be wrong: where somebody else than the holder works the case, or where a case rests for good reason and was not
     suspended.
@@ -35,27 +43,80 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
     Found in: Kansas City, where many cases lay idle for months and 50 for more than a year.
     """
     last: Step | None = None
+    pauses: list[Span] | None = None
     for place, step in enumerate(history.steps):
-        is_act = step.is_act and step.is_act_of_holder
-        if not is_act and _is_settled(step):
+        if not step.is_open and step.status is not Status.MERGED:
             last = None
-        elif is_act or not BEGINS_ANEW.isdisjoint(step.what):
-            if step.holder is None:
-                continue
-            last = step if last is None or step.at >= last.at or not step.is_act else last
-            standard = settings(last.at)
-            since = max(standard.due("limit", last.at, history.conditions, history.rests), step.known_at)
-            settled = history.until(place, _is_settled)
-            says = "its holder has done nothing in it for too long"
-            rests_on = [last] if last is step else [step, last]  # an act that was entered late is older than the last
-            yield of_case(history, standard, since, rests_on, says, settled, now)
+        if not step.is_open or step.holder is None:
+            continue
+        if step.is_act and step.is_act_of_holder:
+            last = step if last is None or step.at >= last.at else last
+        elif Happening.ASSIGNED in step.what:
+            last = last or step
+        else:
+            continue
+        if pauses is None:
+            pauses = _joined([*history.rests, *_waits(history, _waits_for_others)])
+        standard = settings(last.at)
+        since = max(_due(standard, "limit", last.at, history, pauses), step.known_at)
+        settled = history.until(place, _is_settled)
+        says = "its holder has done nothing in it for too long"
+        rests_on = [last] if last is step else [step, last]  # an act that was entered late is older than the last
+        yield of_case(history, standard, since, rests_on, says, settled, now)
 
 
 def _is_settled(step: Step) -> bool:
     """Whether after a step the holder owes no act, or has just done one."""
-    if step.holder is None or not step.is_open or Happening.CLOSURE_REQUESTED in step.what:
-        return True
-    return step.is_act and step.is_act_of_holder
+    return step.holder is None or not step.is_open or (step.is_act and step.is_act_of_holder)
+
+
+def _waits_for_others(step: Step) -> bool:
+    """Whether after a step nobody holds the case, or its holder waits for a decision on its closure."""
+    return step.holder is None or not step.is_open or step.status is Status.CLOSURE_REQUESTED
+
+
+def _waits_for_closure(step: Step) -> bool:
+    return step.status is Status.CLOSURE_REQUESTED
+
+
+def _waits(history: History, waits: Callable[[Step], bool]) -> Iterator[Span]:
+    """When others were waited for: from the recording on, up to when the log says that it was over, or without an end.
+
+    Entering an assignment late gains no time: it ends the wait when it happened.
+    """
+    if not history.has(WAITING):
+        return
+    since: datetime | None = None
+    for step in history.steps:
+        if waits(step):
+            since = since or step.known_at
+        elif since is not None:
+            until = step.at if Happening.ASSIGNED in step.what else step.known_at
+            if until > since:
+                yield since, until
+            since = None
+    if since is not None and since < LAST:
+        yield since, LAST
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order, those joined that overlap."""
+    found: list[Span] = []
+    for begins, ends in sorted(spans):
+        if found and begins <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], ends)
+        else:
+            found.append((begins, ends))
+    return found
+
+
+def _due(standard: Settings, limit: str, start: datetime, history: History, pauses: Sequence[Span]) -> datetime:
+    """When a limit is over, not counting ``pauses``: most of them lie beyond it."""
+    due = standard.due(limit, start, history.conditions)
+    first = bisect_right(pauses, start, key=itemgetter(1))
+    if first < len(pauses) and pauses[first][0] < due:
+        due = standard.due(limit, start, history.conditions, pauses[first:])
+    return due
 
 
 @detector(
@@ -108,11 +169,12 @@ def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Itera
     """A victim who was contacted once and never again.
 
     Rule: there was one contact with the victim, and within the limit after it neither another nor an attempt at one,
-    while the case is open. The time during which it is suspended does not count, up to the review date.
+    while the case is open. The time does not count during which it is suspended, up to the review date, nor while a
+    supervisor decides on its closure: a closure that is refused settles nothing.
 
     Evidence: the contact.
 
-    Settled by: another contact, an attempt, a request to close the case, or its end.
+    Settled by: another contact, an attempt, or the end of the case.
 
     May be wrong: where a partner, such as a victim advocate, keeps in touch as the team agreed.
 
@@ -120,7 +182,40 @@ def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Itera
     """
     for place, step in history.which(Happening.VICTIM_CONTACT):
         standard = settings(step.at)
-        since = standard.due("limit", step.at, history.conditions, history.rests)
+        pauses = _joined([*history.rests, *_waits(history, _waits_for_closure)])
+        since = _due(standard, "limit", step.at, history, pauses)
         settled = history.until(place, lambda later: not AGAIN.isdisjoint(later.what) or not later.is_open)
         yield of_case(history, standard, since, [step], "the victim was contacted once and never again", settled, now)
         return
+
+
+@detector(
+    Setting("most", 3, "how many attempts in a row may fail", least=1, most=1000),
+    Setting("limit", days(30), "for how long they may, from the first one on"),
+    needs=[Happening.CONTACT_ATTEMPTED],
+)
+def never_reached(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A victim whom somebody tries to reach again and again, and whom nobody reaches.
+
+    Rule: more attempts in a row have failed than the setting allows, and the time since the first of them is over.
+
+    Evidence: the attempts, as many as are too many.
+
+    Settled by: a contact with the victim, or the end of the case.
+
+    May be wrong: where a family has moved away. Then others may know where: a school, a clinic, protective services.
+
+    Found in: practice: a letter now and then is no work, and keeps every time limit.
+    """
+    chain: list[Step] = []
+    for place, step in history.which(Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, *REOPENED):
+        if Happening.CONTACT_ATTEMPTED not in step.what:
+            chain = []
+            continue
+        chain.append(step)
+        standard = settings(chain[0].at)
+        if len(chain) == standard.number("most") + 1:
+            since = max(standard.due("limit", min(one.at for one in chain), history.conditions), step.known_at)
+            settled = history.until(place, lambda later: _is_contact(later) or not later.is_open)
+            says = f"{len(chain)} attempts to reach the victim failed, one after the other"
+            yield of_case(history, standard, since, chain[:], says, settled, now)

@@ -3,8 +3,9 @@
 import pytest
 
 from casetrail.domain.actions import Actor, Body
-from casetrail.domain.assignment import Assigned, Reassigned
-from casetrail.domain.codes import ReferralReason, Service
+from casetrail.domain.assignment import Assigned, Reassigned, Released
+from casetrail.domain.codes import HandoverReason, MergeReason, ReferralReason, Service
+from casetrail.domain.linking import Merged
 from casetrail.domain.referral import (
     ReferralAccepted,
     ReferralCompleted,
@@ -20,6 +21,7 @@ from tests.domain.clock_stories import (
     POLICE_AS_PARTNER,
     PROTECTIVE,
     REFUSED,
+    REOPENED,
     RESUMED,
     REVIEW,
     STEP,
@@ -32,6 +34,9 @@ from tests.domain.clock_stories import (
     suspended,
 )
 from tests.domain.detecting import found, numbers, only, seen, with_settings
+
+LET_GO = Released(HandoverReason.LEAVE)
+
 
 # --- untouched ---
 
@@ -82,9 +87,46 @@ def test_an_act_that_is_entered_late_settles_what_was_seen_and_gains_no_time() -
     assert (second.since, second.is_open) == (day(20), True)
 
 
-def test_a_refused_closure_begins_the_limit_anew() -> None:
-    story = held().tell(day(5), ASKED, DETECTIVE).tell(day(8), REFUSED)
-    assert numbers(seen(story, "untouched", day(22))) == [6]
+def test_a_closure_that_is_refused_gives_no_time_but_that_of_the_decision() -> None:
+    story = held().tell(day(5), ASKED, DETECTIVE)
+    assert found(story, "untouched", day(300)) == [], "it is for the supervisor to decide"
+    assert numbers(seen(story.tell(day(8), REFUSED), "untouched", day(17))) == [3]
+    worked = held().tell(day(4), STEP, DETECTIVE).tell(day(5), ASKED, DETECTIVE).tell(day(8), REFUSED)
+    assert found(worked.tell(day(20), STEP, DETECTIVE), "untouched", day(30)) == []
+
+
+def test_asking_for_the_closure_and_being_refused_in_a_circle_is_seen_and_settles_nothing() -> None:
+    story = held().tell(day(0), CONTACT, DETECTIVE)
+    for number in range(12):
+        story.tell(day(13 + 18 * number), ASKED, DETECTIVE).tell(day(18 + 18 * number), REFUSED)
+    assert numbers(seen(story, "untouched", day(19))) == [5]
+    assert only(approved(story, day(230)), "untouched", day(300)).settled_at == day(230)
+    assert only(story, "contact_lost", day(300)).since == day(60), "45 days, and three times five for decisions"
+
+
+@pytest.mark.parametrize("next_holder", [DETECTIVE.id, OTHER_DETECTIVE.id])
+def test_letting_a_case_go_and_taking_it_again_gains_no_time(next_holder: str) -> None:
+    story = held()
+    for number in range(1, 9):
+        story.tell(day(10 * number), LET_GO).tell(day(10 * number + 1), Assigned(next_holder))
+    first, *_ = found(story, "untouched", day(90))
+    assert (first.since, numbers(first)) == (day(15), [6, 3])
+    assert found(held().tell(day(10), LET_GO), "untouched", day(90)) == [], "nobody holds it"
+
+
+def test_what_was_untouched_is_so_as_soon_as_somebody_holds_it_again_also_after_a_merger() -> None:
+    let_go = held().tell(day(20), LET_GO).tell(day(25), Assigned(DETECTIVE.id))
+    merged = held().tell(day(20), Merged("C-2", MergeReason.SAME_INCIDENT)).tell(day(24), REOPENED)
+    for story in (let_go, merged.tell(day(25), Assigned(DETECTIVE.id))):
+        first, second = found(story, "untouched", day(90))
+        assert (first.since, first.settled_at, second.since, second.is_open) == (day(14), day(20), day(25), True)
+    closed = approved(held(), day(10)).tell(day(24), REOPENED).tell(day(25), Assigned(DETECTIVE.id))
+    seen(closed, "untouched", day(39))
+
+
+def test_a_request_that_is_decided_while_the_case_rests_counts_once() -> None:
+    story = held().tell(day(5), suspended(day(15))).tell(day(7), ASKED, DETECTIVE).tell(day(18), REFUSED)
+    seen(story, "untouched", day(27))
 
 
 def test_a_limit_of_ones_own_is_on_the_calendar_of_the_clock() -> None:
@@ -135,6 +177,28 @@ def test_a_victim_who_was_met_once_and_never_again_is_seen_after_45_days() -> No
 def test_another_contact_an_attempt_or_the_end_of_the_work_leaves_nothing_to_be_found(body: Body) -> None:
     story = held().tell(day(2), CONTACT, DETECTIVE).tell(day(46), body, DETECTIVE)
     assert found(story, "contact_lost", day(300)) == []
+
+
+def attempts(*days: float) -> Story:
+    story = held().tell(day(0), CONTACT, DETECTIVE)
+    for one in days:
+        story.tell(day(one), ATTEMPT, DETECTIVE)
+    return story
+
+
+def test_attempts_without_end_are_seen_at_the_fourth_after_a_month() -> None:
+    story = attempts(*range(13, 240, 13))
+    one = only(story, "never_reached", day(300))
+    assert (one.since, numbers(one), one.is_open) == (day(52), [6, 7, 8, 9], True)
+    assert only(story.tell(day(250), CONTACT), "never_reached", day(300)).settled_at == day(250)
+    seen(attempts(1, 2, 3, 4), "never_reached", day(31))
+
+
+def test_who_is_reached_after_some_attempts_is_no_finding() -> None:
+    assert found(attempts(1, 2, 3, 4).tell(day(9), CONTACT, DETECTIVE), "never_reached", day(90)) == []
+    assert found(attempts(1, 20, 40).tell(day(50), CONTACT).tell(day(60), ATTEMPT), "never_reached", day(90)) == []
+    policy = with_settings("[detectors.never_reached]\nmost = 4")
+    assert found(attempts(1, 2, 3, 4), "never_reached", day(90), policy) == []
 
 
 # --- partners ---
