@@ -1,9 +1,9 @@
 """Codes that a policy has withdrawn."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from casetrail.domain.actions import Body
@@ -37,12 +37,14 @@ def forbidden_code(history: History, settings: SettingsAt, now: datetime) -> Ite
     Evidence: the fact.
 
     Settled by: undoing it, where the code says how a case rests or ended: resuming the case or suspending it for another
-    reason, refusing the closure, reopening the case. Nothing settles the use of any other code.
+    reason, refusing the closure, reopening the case. Suspending it again with a withdrawn code is another finding, and
+    settles none. Nothing settles the use of any other code.
 
     May be wrong: where a withdrawn code was entered late for a time when it was still allowed.
 
     Found in: Houston, where the code was ordered stopped in 2021 and used until 2024.
     """
+    settled: dict[frozenset[Happening], tuple[Step | None, int]] = {}
     for place, step in enumerate(history.steps):
         standard = settings(step.known_at)
         kind: Any = type(step.action.body)
@@ -50,10 +52,17 @@ def forbidden_code(history: History, settings: SettingsAt, now: datetime) -> Ite
             continue
         used = _used(step, standard.policy.withdrawn)
         if used:
-            undone = {what for vocabulary, _ in used for what in UNDONE_BY.get(vocabulary, ())}
-            settled = history.until(place, lambda later: not undone.isdisjoint(later.what))  # noqa: B023  (called at once)
+            undone = frozenset(what for vocabulary, _ in used for what in UNDONE_BY.get(vocabulary, ()))
+            if settled.get(undone, (None, 0))[1] <= place:
+                by = history.until(place, partial(_undoes, undone, settings))
+                settled[undone] = by, history.place_of(by)
             says = f"used the withdrawn code {', '.join(code for _, code in used)}"
-            yield of_case(history, standard, step.known_at, [step], says, settled, now)
+            yield of_case(history, standard, step.known_at, [step], says, settled[undone][0], now)
+
+
+def _undoes(undone: Set[Happening], settings: SettingsAt, later: Step) -> bool:
+    """Whether a later step undoes the use of a code, and does not use a withdrawn one itself."""
+    return not undone.isdisjoint(later.what) and not _used(later, settings(later.known_at).policy.withdrawn)
 
 
 def _used(step: Step, withdrawn: Sequence[Withdrawn]) -> list[tuple[str, str]]:

@@ -215,6 +215,15 @@ def test_a_withdrawn_code_is_seen_when_it_is_used() -> None:
     assert only(held().tell(day(1), NO_PEOPLE).tell(day(3), RESUMED), "forbidden_code", day(9)).settled_at == day(3)
 
 
+def test_renewing_with_a_withdrawn_code_settles_nothing_and_is_another_finding() -> None:
+    story = held().tell(day(1), NO_PEOPLE).tell(day(19), Suspended(SuspensionReason.LACK_OF_PERSONNEL, day(40)))
+    first, second = found(story, "forbidden_code", day(99))
+    assert (first.since, second.since, first.is_open, second.is_open) == (day(1), day(19), True, True)
+    for body in (suspended(day(45)), RESUMED):
+        settled = held().tell(day(1), NO_PEOPLE).tell(day(19), body)
+        assert only(settled, "forbidden_code", day(99)).settled_at == day(19)
+
+
 def test_other_codes_and_withdrawn_ones_before_their_day_are_no_finding() -> None:
     assert found(held().tell(day(1), suspended(day(20))), "forbidden_code", day(2)) == []
     from casetrail.domain.policy_file import parse_policy
