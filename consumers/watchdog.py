@@ -17,6 +17,7 @@ from uuid import UUID, uuid5
 from casetrail.consumers.submitting import submit
 from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
+from casetrail.domain.business_time import LAST
 from casetrail.domain.case import Case
 from casetrail.domain.deciding import CLOCK_TOLERANCE, IN_THE_FUTURE, NO_SUCH_CASE
 from casetrail.domain.escalation import (
@@ -115,7 +116,9 @@ class Watchdog:
     def step(self, timeout: float) -> int:
         """Read what has come, waiting up to ``timeout`` seconds for it, and look at what is due; how much that was."""
         is_due = not self._is_catching_up and bool(self._store.due(self._now(), 1))
-        records = self._reader.poll(0.0 if is_due else timeout, BATCH)
+        records: Sequence[Record] = ()
+        if self._is_catching_up or not self._played:  # it ends, however much is recorded meanwhile
+            records = self._reader.poll(0.0 if is_due else timeout, BATCH)
         self._take(records)
         for partition in self._positions:
             self._positions[partition] = self._reader.position(partition)
@@ -165,7 +168,8 @@ class Watchdog:
     def watch(self, case_id: str, now: datetime) -> Watch:
         """A case, watched until now."""
         known = self._known()
-        watch = Watch(case_id, known.policies, known.departures, known.overseers, self._patience)
+        horizon = now if self._played else LAST
+        watch = Watch(case_id, known.policies, known.departures, known.overseers, self._patience, horizon)
         for value in self._store.events(case_id):
             watch.follow(decode_event(value).recorded())
         watch.until(now)

@@ -12,7 +12,7 @@ from typing import Final
 
 from casetrail.domain.actions import Unaccepted
 from casetrail.domain.answering import FindingAnswered
-from casetrail.domain.business_time import FIRST, Span
+from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Recorded
 from casetrail.domain.clock_runs import Run, Runs, fold
 from casetrail.domain.clocks import Clock, Deadline, Told, conditions_of, judged_run, told
@@ -96,14 +96,17 @@ class Watch:
 
     def __init__(
         self, case_id: str, policies: InForce, departures: Departures = NOBODY_LEFT, overseers: Sequence[Overseer] = (),
-        patience: timedelta = PATIENCE,
+        patience: timedelta = PATIENCE, horizon: datetime = LAST,
     ) -> None:  # fmt: skip
-        """``departures`` and ``overseers``: what the registry knows of people who left, and of who has oversight."""
+        """``departures`` and ``overseers``: what the registry knows of people who left, and of who has oversight.
+
+        ``horizon``: nothing that comes later is seen; what was recorded later counts as known just before it.
+        """
         self.alarms: dict[Deadline, Alarm] = {}
         self.runs = Runs(case_id, policies)
         """The case with its clocks, as followed so far."""
         self._policies, self._departures, self._overseers = policies, departures, overseers
-        self._patience = patience
+        self._patience, self._horizon = patience, horizon
         self._events: list[Recorded] = []
         self._at = self._known_at = FIRST
         self._owed: dict[Name, _Owed] = {}
@@ -113,15 +116,18 @@ class Watch:
         known_at = event.timestamp
         if event.action is not None and event.action.imported is not None:  # the old system knew it
             known_at = min(known_at, event.action.occurred_at)
+        if known_at > self._horizon:
+            known_at = self._horizon - self._patience
         self._known_at = known_at = max(known_at, self._known_at)
         self._pass(known_at)
         self._events.append(event)
         anew = isinstance(event.body, FactCorrected) and event.body.happened_at is not None
         anew = anew or bool(self._leavings())
+        if not anew:
+            self.runs.follow(event)
+            anew = bool(self._leavings())  # the case was given to somebody who has left before, or had
         if anew:
             self._fold(known_at)
-        else:
-            self.runs.follow(event)
         if anew or not isinstance(event.body, CHANGE_NOTHING):
             self._look(known_at, event.originator_version)
         self._note(event)

@@ -170,6 +170,21 @@ def test_played_time_records_who_would_have_been_told_of_what_is_done_since(worl
     assert of_clock(world) == [DeadlineMissed, Level.HOLDER, Level.SUPERVISOR]
 
 
+def test_played_time_ends_at_its_moment_whenever_all_was_recorded(world: World) -> None:
+    world.report(2)
+    world.tell(day(50), CONTACT, DETECTIVE, "C-2")
+    world.clock.now = day(60)
+    world.tell(day(0), report(), INTAKE, "C-3")  # it is entered only now
+    for until in (2.5, 40):
+        watchdog = world.watchdog(f"until {until}", played=True, ahead=timedelta(days=until - 60))
+        settle(watchdog)
+        watchdog.close()
+        said = [one for one in world.events() if isinstance(one.body, DeadlineMissed | Escalated)]
+        assert {one.case_id for one in said} == {"C-1", "C-2", "C-3"}
+        assert all(one.occurred_at is not None and one.occurred_at <= day(until) for one in said)
+    assert of_clock(world) == WHOLE
+
+
 def test_looking_every_hour_or_once_in_the_end_records_the_same(tmp_path: Path) -> None:
     worlds = []
     for name, step in (("often", timedelta(hours=3)), ("once", timedelta(days=400))):

@@ -52,10 +52,21 @@ class World:
         for number in range(1, count + 1):
             self.tell(self.clock.now, report(), INTAKE, f"C-{number}")
 
-    def watchdog(self, file: str = "watchdog", *, played: bool = False, since: datetime = HAPPENED) -> Watchdog:
-        """A watchdog; another with another file is another one."""
+    def watchdog(
+        self,
+        file: str = "watchdog",
+        *,
+        played: bool = False,
+        since: datetime = HAPPENED,
+        ahead: timedelta | None = None,
+    ) -> Watchdog:
+        """A watchdog; another with another file is another one. ``ahead``: how far its clock is, where it is its own."""
         store = WatchStore(self.folder / file, self.log.name)
-        return Watchdog(self.log, store, WATCHDOG, lambda: self.clock.now + self.ahead, played=played, since=since)
+
+        def now() -> datetime:
+            return self.clock.now + (self.ahead if ahead is None else ahead)
+
+        return Watchdog(self.log, store, WATCHDOG, now, played=played, since=since)
 
     def go_on(self, watchdog: Watchdog, until: datetime, step: timedelta = timedelta(hours=6)) -> None:
         """Let time pass, with a watchdog that looks every few hours."""

@@ -175,6 +175,13 @@ def test_a_departure_starts_a_clock_once_the_registry_says_so() -> None:
     assert (alarm.seen_at, alarm.clock.started_at, alarm.clock.started_by) == (day(4), day(1), None)
 
 
+def test_a_case_that_is_given_to_somebody_who_had_left_is_held_by_nobody_at_once() -> None:
+    left: Departures = {DETECTIVE.id: [Departure("child-crimes", day(-9), day(-9), 7, bytes(32))]}
+    watch = watched(screened().tell(day(0.5), Assigned(DETECTIVE.id)).events, day(9), left)
+    alarm = next(one for one in watch.alarms.values() if one.clock.name == "assignment" and one.is_owed)
+    assert (alarm.clock.started_at, alarm.told[0].who) == (day(0.5), ("child-crimes/intake",))
+
+
 @pytest.mark.parametrize("back_at", [None, day(3), day(0.8)])
 def test_whoever_has_left_is_not_told(back_at: datetime | None) -> None:
     left: Departures = {DETECTIVE.id: [Departure("child-crimes", day(0.5), day(0.5), 7, bytes(32), back_at)]}
@@ -195,7 +202,8 @@ def test_another_limit_by_a_correction_is_another_deadline() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_watch_ends_with_the_clocks_that_anybody_computes(seed: int) -> None:
     left: Departures = {DETECTIVE.id: [Departure("child-crimes", day(-100), day(-99), 7, bytes(32), day(-80))]}
-    for departures in (NOBODY_LEFT, left):
+    gone: Departures = {DETECTIVE.id: [Departure("child-crimes", day(-100), day(-99), 7, bytes(32))]}
+    for departures in (NOBODY_LEFT, left, gone):
         for case_id, events in random_events(seed, count=200).items():
             now = events[-1].timestamp + 30 * 24 * HOUR
             watch = Watch(case_id, POLICIES, departures)
