@@ -1,20 +1,24 @@
 """Cases that ended without the work that must come before."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from casetrail.domain.closure import ClosureRequested
-from casetrail.domain.codes import Disposition, ScreeningReason
+from casetrail.domain.actions import Body
+from casetrail.domain.closure import ClosureRequested, Reopened
+from casetrail.domain.codes import ContactMethod, Disposition, ReopeningReason, ScreeningReason, SealedName, TokenKind
 from casetrail.domain.codes import Step as Kind
+from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.settings import Setting
+from casetrail.domain.detectors.settings import Laxer, Setting, Settings
 from casetrail.domain.happenings import Happening
-from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.intake import ReportReceived, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition
 
 REOPENED: Final = (Happening.REOPENED, Happening.REOPENED_UNSCREENED)
@@ -30,58 +34,108 @@ class Needed(StrEnum):
     SUSPECT_INTERVIEW = "suspect_interview"  # where a suspect was identified
 
 
+ANEW: Final = (ReopeningReason.NEW_INFORMATION, ReopeningReason.NEW_REPORT, ReopeningReason.AUDIT,
+               ReopeningReason.PARTNER_CONCERN, ReopeningReason.COURT_ORDER)  # fmt: skip
+
+
 @detector(
     Setting("needs", tuple(Needed), "what must come before a closure", codes=Needed),
-    Setting("not_for", (Disposition.TRANSFERRED,), "dispositions that need nothing of it", codes=Disposition),
+    Setting("not_for", (Disposition.TRANSFERRED,), "dispositions that need nothing of it", codes=Disposition,
+            laxer=Laxer.MORE),
+    Setting("unspoken", (ContactMethod.LETTER,), "contacts by which alone nobody has spoken with the victim",
+            codes=ContactMethod),
+    Setting("unworked", (Kind.CORRESPONDENCE,), "steps by which alone nothing is investigated", codes=Kind),
+    Setting("anew", ANEW, "after a reopening for such a reason only the work since then counts", codes=ReopeningReason),
     needs=[Happening.CLOSED],
-)
+)  # fmt: skip
 def closed_without_work(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A case that was closed without the work that must come before.
 
-    Rule: a closure was approved, and by then there was no contact with the victim, or no investigative step at all, or a
-    suspect was identified and neither interviewed nor arrested. What is entered only after the closure does not count.
+    Rule: a closure was approved, and by then there was no contact with the victim (a letter alone is none), or no
+    investigative step (correspondence alone is none), or a suspect was known and neither interviewed nor arrested: one who
+    was identified, or whom the report or a correction names. In a case that was reopened for something new, contacts and
+    steps count since then. What is entered only after the closure does not count.
 
     Evidence: the approval, and the request that it approved.
 
     Settled by: reopening the case.
 
     May be wrong: where the victim could not be found in spite of all attempts, or a suspect has died; and in histories that
-    were imported from a system that kept no contacts or steps.
+    were imported from a system that kept no contacts or steps. A case that was transferred needs none of it, and is
+    judged by led_nowhere.
 
     Found in: Kansas City, where cases were closed without ever interviewing a named suspect.
     """
-    for place, step in history.which(Happening.CLOSED):
-        before = history.steps[:place]
-        lacking = list(_lacks(before))
-        if not lacking:
-            continue
-        asked = [one for one in before if isinstance(one.body, ClosureRequested)][-1:]
-        ends = {one.body.disposition for one in asked if isinstance(one.body, ClosureRequested)}
-        standard = settings(step.known_at)
-        if ends & standard.codes("not_for"):
-            continue
-        lacks = [one for one in lacking if one in standard.codes("needs")]
-        if lacks:
-            says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacks)}"
+    done, asked = _Done(set(), set()), list[Step]()
+    for place, step in enumerate(history.steps):
+        body = step.body
+        if isinstance(body, ClosureRequested):
+            asked = [step]
+        elif isinstance(body, Reopened) and body.reason in settings(step.known_at).codes("anew"):
+            done.begin_anew()
+        elif Happening.CLOSED not in step.what:
+            done.take(body)
+        elif (lacking := done.lacks(settings(step.known_at))) and not _is_exempt(asked, settings(step.known_at)):
+            says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
             settled = history.until(place, lambda later: later.is_any(*REOPENED))
-            yield of_case(history, standard, step.known_at, [step, *asked], says, settled, now)
+            yield of_case(history, settings(step.known_at), step.known_at, [step, *asked], says, settled, now)
+
+
+@dataclass
+class _Done:
+    """What was done in a case: how the victim was contacted, which steps were taken, and whether a suspect was named."""
+
+    methods: set[ContactMethod]
+    kinds: set[Kind]
+    names_suspect: bool = False
+
+    def take(self, body: Body) -> None:
+        """Take in what was recorded next."""
+        if isinstance(body, VictimContactMade):
+            self.methods.add(body.method)
+        elif isinstance(body, InvestigativeStepTaken):
+            self.kinds.add(body.step)
+        elif isinstance(body, ReportReceived):
+            self.names_suspect |= _names_suspect(body) or any(one.kind is TokenKind.SUSPECT for one in body.tokens)
+        elif isinstance(body, FactCorrected):
+            self.names_suspect |= _names_suspect(body)
+
+    def begin_anew(self) -> None:
+        """Contacts and steps are needed again; a suspect is heard once."""
+        self.names_suspect = self._has_suspect and MET.isdisjoint(self.kinds)
+        self.methods, self.kinds = set(), set()
+
+    def lacks(self, standard: Settings) -> list[Needed]:
+        """What a policy wants before a closure, and was not done."""
+        lacking = []
+        if self.methods <= standard.codes("unspoken"):
+            lacking.append(Needed.VICTIM_CONTACT)
+        if self.kinds <= standard.codes("unworked"):
+            lacking.append(Needed.INVESTIGATIVE_STEP)
+        if self._has_suspect and MET.isdisjoint(self.kinds):
+            lacking.append(Needed.SUSPECT_INTERVIEW)
+        return [one for one in lacking if one in standard.codes("needs")]
+
+    @property
+    def _has_suspect(self) -> bool:
+        return self.names_suspect or Kind.SUSPECT_IDENTIFIED in self.kinds
+
+
+def _names_suspect(body: ReportReceived | FactCorrected) -> bool:
+    return any(field.name is SealedName.SUSPECT_NAME for field in body.sealed)
+
+
+def _is_exempt(asked: Sequence[Step], standard: Settings) -> bool:
+    """Whether a case ends in a way that needs no work."""
+    return any(
+        one.body.disposition in standard.codes("not_for") for one in asked if isinstance(one.body, ClosureRequested)
+    )
 
 
 def request_before(history: History, place: int) -> Step | None:
     """The last request to close a case before the step at a place."""
     earlier = (history.steps[number] for number in range(place - 1, -1, -1))
     return next((one for one in earlier if isinstance(one.body, ClosureRequested)), None)
-
-
-def _lacks(before: Sequence[Step]) -> Iterator[Needed]:
-    bodies = [one.action.body for one in before]
-    kinds = {body.step for body in bodies if isinstance(body, InvestigativeStepTaken)}
-    if not any(Happening.VICTIM_CONTACT in one.what for one in before):
-        yield Needed.VICTIM_CONTACT
-    if not kinds:
-        yield Needed.INVESTIGATIVE_STEP
-    if Kind.SUSPECT_IDENTIFIED in kinds and MET.isdisjoint(kinds):
-        yield Needed.SUSPECT_INTERVIEW
 
 
 @detector(

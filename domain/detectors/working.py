@@ -7,6 +7,8 @@ from operator import itemgetter
 from typing import Final
 
 from casetrail.domain.business_time import LAST, Span
+from casetrail.domain.codes import ContactMethod
+from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors.closing import REOPENED
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
@@ -123,13 +125,15 @@ def _due(standard: Settings, limit: str, start: datetime, history: History, paus
     Setting("limit", days(14), "within what time the victim is contacted", clock="victim_contact"),
     Setting("limit_in_danger", hours(24), "the same where the report says that a child is in danger", "RSMo 210.145",
             clock="danger_contact"),
+    Setting("unspoken", (ContactMethod.LETTER,), "contacts by which nobody has spoken with the victim",
+            codes=ContactMethod),
 )  # fmt: skip
 def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """An assigned case whose victim was never contacted.
 
     Rule: the case has been assigned, and within the limit since the report nobody has spoken with the victim. Attempts do
-    not count. The time of a first suspension does not count either, up to its review date; that of later ones and of
-    renewals does, and that of none where a child is in danger.
+    not count, and neither do letters. The time of a first suspension does not count either, up to its review date; that of
+    later ones and of renewals does, and where a child is in danger that of any.
 
     Evidence: the first assignment, and the report.
 
@@ -142,7 +146,7 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
     report: Step | None = None
     watched_until = 0
     for place, step in enumerate(history.steps):
-        if _is_contact(step):
+        if _has_spoken(step, settings):
             return
         report = step if Happening.REPORT_RECEIVED in step.what else report
         if report is not None and place >= watched_until and Happening.ASSIGNED in step.what:
@@ -151,10 +155,16 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
                 since = history.since_receipt(standard, "limit_in_danger")
             else:
                 since = history.since_receipt(standard, "limit", history.rests[:1])
-            settled = history.until(place, lambda later: _is_contact(later) or not later.is_open)
+            settled = history.until(place, lambda later: _has_spoken(later, settings) or not later.is_open)
             watched_until = history.place_of(settled)
             says = "assigned, and nobody has spoken with the victim"
             yield of_case(history, standard, since, [step, report], says, settled, now)
+
+
+def _has_spoken(step: Step, settings: SettingsAt) -> bool:
+    """Whether somebody has spoken with the victim."""
+    body = step.action.body
+    return isinstance(body, VictimContactMade) and body.method not in settings(step.at).codes("unspoken")
 
 
 def _is_contact(step: Step) -> bool:

@@ -1,15 +1,30 @@
 """Cases that end without work, rest for ever, use withdrawn codes, or whose work is entered long afterwards."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from casetrail.domain.actions import Body
-from casetrail.domain.closure import ClosureApproved, ClosureRequested
-from casetrail.domain.codes import Disposition, ScreeningReason, SuspensionReason
+from casetrail.domain.assignment import Assigned
+from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
+from casetrail.domain.codes import (
+    ContactMethod,
+    CorrectionReason,
+    Disposition,
+    ReopeningReason,
+    ScreeningReason,
+    SealedName,
+    SuspensionReason,
+    TokenKind,
+)
 from casetrail.domain.codes import Step as Kind
+from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.linking import FactCorrected
+from casetrail.domain.sealed import SealedField, Token
 from casetrail.domain.suspension import Suspended
 from tests.actions import DETECTIVE, INTAKE, REGISTRAR, SERGEANT
 from tests.domain.clock_histories import Story, day
@@ -77,6 +92,64 @@ def test_a_case_that_another_agency_has_taken_is_no_finding_and_reopening_settle
 def test_what_an_agency_asks_of_a_closure_is_a_setting() -> None:
     policy = with_settings('[detectors.closed_without_work]\nneeds = ["investigative_step"]')
     assert found(approved(took(held(), Kind.SCENE_VISITED), day(5)), "closed_without_work", day(6), policy) == []
+
+
+NAMED = SealedField(SealedName.SUSPECT_NAME, bytes(32), bytes(12), b"sealed")
+LETTER = VictimContactMade(ContactMethod.LETTER)
+
+
+@pytest.mark.parametrize("named", [{"sealed": (NAMED,)}, {"tokens": (Token(TokenKind.SUSPECT, bytes(32)),)}])
+def test_a_suspect_whom_the_report_names_must_have_been_interviewed(named: dict[str, Any]) -> None:
+    story = took(held(**named).tell(day(1), CONTACT, DETECTIVE), Kind.SCENE_VISITED)
+    assert only(approved(story, day(5)), "closed_without_work", day(6)).says == "closed without suspect interview"
+    heard = took(held(**named).tell(day(1), CONTACT, DETECTIVE), Kind.SUSPECT_INTERVIEWED)
+    assert found(approved(heard, day(5)), "closed_without_work", day(6)) == []
+
+
+def test_a_suspect_whom_a_correction_names_counts_too_and_a_child_does_not() -> None:
+    for name, count in ((SealedName.SUSPECT_NAME, 1), (SealedName.CHILD_NAME, 0)):
+        correction = FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=(replace(NAMED, name=name),))
+        story = took(contacted().tell(day(2), correction, INTAKE), Kind.SCENE_VISITED)
+        assert len(found(approved(story, day(5)), "closed_without_work", day(6))) == count
+
+
+def test_a_letter_is_no_contact_by_itself_and_correspondence_no_step() -> None:
+    story = took(held().tell(day(1), LETTER, DETECTIVE), Kind.CORRESPONDENCE)
+    one = only(approved(story, day(5)), "closed_without_work", day(6))
+    assert one.says == "closed without victim contact and without investigative step"
+    both = took(contacted().tell(day(1), LETTER, DETECTIVE), Kind.CORRESPONDENCE, Kind.SCENE_VISITED)
+    assert found(approved(both, day(5)), "closed_without_work", day(6)) == []
+    policy = with_settings("[detectors.closed_without_work]\nunspoken = []\nunworked = []")
+    written = took(held().tell(day(1), LETTER, DETECTIVE), Kind.CORRESPONDENCE)
+    assert found(approved(written, day(5)), "closed_without_work", day(6), policy) == []
+
+
+def reopened(reason: ReopeningReason) -> Story:
+    """A case that was worked, closed, and reopened for a reason."""
+    story = took(contacted(), Kind.SUSPECT_IDENTIFIED, Kind.SUSPECT_INTERVIEWED)
+    story = approved(story, day(5)).tell(day(30), Reopened(reason))
+    return story.tell(day(30), Assigned(DETECTIVE.id))
+
+
+def test_what_is_reopened_for_something_new_is_not_closed_on_the_old_work() -> None:
+    one = only(approved(reopened(ReopeningReason.NEW_REPORT), day(31)), "closed_without_work", day(40))
+    assert one.says == "closed without victim contact and without investigative step"
+    for reason in (ReopeningReason.CLOSED_IN_ERROR, ReopeningReason.MERGED_IN_ERROR):
+        assert found(approved(reopened(reason), day(31)), "closed_without_work", day(40)) == []
+
+
+def test_a_suspect_is_heard_once_and_a_new_one_anew() -> None:
+    again = reopened(ReopeningReason.NEW_INFORMATION).tell(day(31), CONTACT, DETECTIVE)
+    worked = again.tell(day(31), InvestigativeStepTaken(Kind.EVIDENCE_ANALYSED), DETECTIVE)
+    assert found(approved(worked, day(32)), "closed_without_work", day(40)) == []
+    other = reopened(ReopeningReason.NEW_INFORMATION).tell(day(31), CONTACT, DETECTIVE)
+    other.tell(day(31), InvestigativeStepTaken(Kind.SUSPECT_IDENTIFIED), DETECTIVE)
+    assert only(approved(other, day(32)), "closed_without_work", day(40)).says == "closed without suspect interview"
+    unheard = took(contacted(), Kind.SUSPECT_IDENTIFIED)
+    unheard = approved(unheard, day(5)).tell(day(30), REOPENED).tell(day(30), Assigned(DETECTIVE.id))
+    unheard.tell(day(31), CONTACT, DETECTIVE).tell(day(31), STEP, DETECTIVE)
+    _, second = found(approved(unheard, day(32)), "closed_without_work", day(40))
+    assert second.says == "closed without suspect interview"
 
 
 # --- screened out ---

@@ -4,7 +4,8 @@ import pytest
 
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Assigned, Reassigned, Released
-from casetrail.domain.codes import HandoverReason, MergeReason, ReferralReason, Service
+from casetrail.domain.codes import ContactMethod, HandoverReason, MergeReason, ReferralReason, Service
+from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.linking import Merged
 from casetrail.domain.referral import (
     ReferralAccepted,
@@ -144,6 +145,14 @@ def test_a_victim_who_is_never_contacted_is_seen_after_14_days() -> None:
 
 def test_a_child_in_danger_must_be_seen_within_24_hours() -> None:
     seen(held(immediate_danger=True), "no_contact", day(1))
+
+
+def test_who_is_written_a_letter_is_not_spoken_with() -> None:
+    letter = VictimContactMade(ContactMethod.LETTER)
+    seen(held(immediate_danger=True).tell(day(0.1), letter, DETECTIVE), "no_contact", day(1))
+    assert found(held().tell(day(1), VictimContactMade(ContactMethod.PHONE)), "no_contact", day(90)) == []
+    policy = with_settings("[detectors.no_contact]\nunspoken = []")
+    assert found(held().tell(day(1), letter), "no_contact", day(90), policy) == []
 
 
 def test_one_suspension_puts_the_contact_off_and_no_other_and_none_where_a_child_is_in_danger() -> None:
