@@ -83,6 +83,13 @@ TRACE: Final = Table(
     "trace", (*columns("case_id"), *columns("known_at", type="BIGINT"), *columns("trace")), ("case_id",)
 )
 """What is needed of each report to recognise the next one about the same people."""
+MERGER: Final = Table(
+    "merger",
+    columns("case_id", "merged_into"),
+    ("case_id", "merged_into"),
+    (("merger_into", "merged_into, case_id", ""),),
+)
+"""Which case was ever merged into which."""
 ANSWERED: Final = Table(
     "answered",
     (
@@ -127,6 +134,7 @@ JUDGEMENT_TABLES: Final[Sequence[Table]] = (
     COUNTED,
     TOKEN,
     TRACE,
+    MERGER,
     ANSWERED,
     BEATING,
     UNREAD,
@@ -134,6 +142,6 @@ JUDGEMENT_TABLES: Final[Sequence[Table]] = (
     JUDGED,
     JUDGED_FORM,
 )
-JUDGEMENT_BULK: Final[Sequence[Table]] = (CLOCK, FINDING, COUNTED, TOKEN, TRACE, ANSWERED, OWING)
-OF_CASES: Final[Sequence[Table]] = (CLOCK, OWING, COUNTED, TOKEN, TRACE, ANSWERED)
+JUDGEMENT_BULK: Final[Sequence[Table]] = (CLOCK, FINDING, COUNTED, TOKEN, TRACE, MERGER, ANSWERED, OWING)
+OF_CASES: Final[Sequence[Table]] = (CLOCK, OWING, COUNTED, TOKEN, TRACE, MERGER, ANSWERED)
 """Those whose rows belong to one case each, by ``case_id``; its findings belong to it by their subject."""

@@ -30,7 +30,7 @@ from casetrail.projections.judgement_tables import (
     TRACE,
     UNREAD,
 )
-from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, hashed, is_judged, latest_moment
+from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, ends_in, hashed, is_judged, latest_moment
 from casetrail.projections.judging_many import ManyJudge
 from casetrail.projections.judging_registry import RegistryChange
 from casetrail.projections.registry import REGISTRY_KEY, Hashed, Registry, registry_of
@@ -84,6 +84,8 @@ class Judged(NamedTuple):
     before: set[Row]
     after: set[Row]
     traced: Sequence[str]
+    ended: set[str]
+    """Those that have ended, or are there or open again."""
 
 
 class Judgements:
@@ -269,8 +271,10 @@ class Judgements:
     def _judged(self, case_ids: Sequence[str]) -> Judged:
         made = [self._cases.rows(case_id, events) for case_id, events in stored_histories(self.database, case_ids)]
         counted = {row for one in made for row in one.counted}
-        traces = self._stored(TRACE, case_ids) ^ {row for one in made for row in one.traces}
-        return Judged(case_ids, made, self._stored(COUNTED, case_ids), counted, sorted({row[0] for row in traces}))
+        before, after = self._stored(TRACE, case_ids), {row for one in made for row in one.traces}
+        traced = sorted({row[0] for row in before ^ after})
+        ended = {one for one, _ in set(map(ends_in, before - after)) ^ set(map(ends_in, after - before))}
+        return Judged(case_ids, made, self._stored(COUNTED, case_ids), counted, traced, ended)
 
     def _stored(self, table: Table, case_ids: Sequence[str]) -> set[Row]:
         found: set[Row] = set()
@@ -292,14 +296,15 @@ class Judgements:
             self.database.run_many(table.upsert() if table is FINDING else table.insert(), rows)
         self._stale.note(stale | self._changed(judged))
         self._stale.forget_cases(judged.case_ids)
-        self._many.reports(judged.traced)
+        self._many.reports(judged.traced, judged.ended)
 
     def _remove(self, case_ids: Sequence[str]) -> None:
         some = marks(case_ids)
         for table in OF_CASES:
             self.database.run(f"DELETE FROM {table.name} WHERE case_id IN ({some})", case_ids)  # noqa: S608
         self.database.run(
-            f"DELETE FROM finding WHERE subject IN ({some}) AND about = 'case' AND detector <> 'reported_again'",  # noqa: S608
+            f"DELETE FROM finding WHERE subject IN ({some}) AND about = 'case' "  # noqa: S608
+            "AND detector NOT IN ('reported_again', 'merged_away')",
             case_ids,
         )
 

@@ -22,7 +22,7 @@ from casetrail.domain.detectors.finding import Evidence, Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
-from casetrail.domain.detectors.traces import Idle, Link, Trace
+from casetrail.domain.detectors.traces import End, Idle, Link, Trace
 from casetrail.domain.policy import Step
 from casetrail.domain.reserved import MACHINES
 from casetrail.domain.values import EPOCH, is_id
@@ -45,6 +45,7 @@ class CaseRows(NamedTuple):
     counted: list[Row]
     tokens: list[Row]
     traces: list[Row]
+    mergers: list[Row]
     answered: list[Row]
     owing: list[Row]
     case: Case
@@ -53,7 +54,16 @@ class CaseRows(NamedTuple):
     @property
     def by_table(self) -> tuple[list[Row], ...]:
         """The rows of each table, in the order of ``JUDGEMENT_BULK``."""
-        return self.clocks, self.findings, self.counted, self.tokens, self.traces, self.answered, self.owing
+        return (
+            self.clocks,
+            self.findings,
+            self.counted,
+            self.tokens,
+            self.traces,
+            self.mergers,
+            self.answered,
+            self.owing,
+        )
 
 
 class CaseJudge:
@@ -76,6 +86,7 @@ class CaseJudge:
             [counted_row(case_id, agency, one) for one in counted(history, self.judge.late(agency))],
             [] if trace is None else [(token_of(*token), micros(trace.known_at), case_id) for token in trace.tokens],
             [] if trace is None else [trace_row(trace)],
+            [] if trace is None else merger_rows(trace),
             answered_rows(history),
             owing_rows(history.case, clocks),
             history.case,
@@ -232,13 +243,17 @@ def trace_row(trace: Trace) -> Row:
         for one in trace.idle
     ]
     links = [(one.other, micros(one.known_at), _plain(one.event)) for one in trace.links]
-    plain = (*trace[:4], trace.partners, tokens, report, micros(trace.known_at), idle, links)
+    ends = [
+        (micros(one.since), micros(one.until), one.into, _plain(one.event), _plain(one.until_event))
+        for one in trace.ends
+    ]
+    plain = (*trace[:4], trace.partners, tokens, report, micros(trace.known_at), idle, links, ends)
     return trace.case_id, micros(trace.known_at), json.dumps(plain)
 
 
 def load_trace(text: str) -> Trace:
     """The trace that ``trace_row`` made a text of."""
-    case_id, agency, unit, holder, partners, tokens, report, known_at, idle, links = json.loads(text)
+    case_id, agency, unit, holder, partners, tokens, report, known_at, idle, links, ends = json.loads(text)
     return Trace(
         case_id,
         agency,
@@ -253,7 +268,22 @@ def load_trace(text: str) -> Trace:
             for since, until, ended, after, by in idle
         ),
         tuple(Link(other, _moment(at), _evidence(event)) for other, at, event in links),
+        tuple(
+            End(_moment(since), None if until is None else _moment(until), into, _evidence(event), _maybe(by))
+            for since, until, into, event, by in ends
+        ),
     )
+
+
+def ends_in(row: Row) -> tuple[str, str]:
+    """The case of a trace's row, and from when to when it had ended, as a text."""
+    case_id, _, text = row
+    return case_id, json.dumps(json.loads(text)[-1])
+
+
+def merger_rows(trace: Trace) -> list[Row]:
+    """Into which cases a case was ever merged."""
+    return [(trace.case_id, into) for into in sorted({end.into for end in trace.ends if end.into is not None})]
 
 
 def _plain(event: Evidence | None) -> tuple[str, int, str] | None:

@@ -11,6 +11,7 @@ from casetrail.domain.detectors.counting import Person
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Beating, Machines
+from casetrail.domain.detectors.merging import FARTHEST, away, merged_away
 from casetrail.domain.detectors.repeating import LATEST, again, reported_again
 from casetrail.domain.detectors.survey import end_of_month, months_before
 from casetrail.domain.detectors.traces import Trace
@@ -27,6 +28,7 @@ OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name, 
 HAS_OTHERS: Final = (
     "EXISTS (SELECT 1 FROM token AS other WHERE other.token = one.token AND other.case_id <> one.case_id)"
 )
+EVER_MERGED: Final = "SELECT DISTINCT case_id FROM merger ORDER BY case_id"
 BEFORE: Final = """
 SELECT case_id FROM token WHERE token = ? AND (known_at, case_id) < (?, ?) ORDER BY known_at DESC, case_id DESC LIMIT ?
 """
@@ -129,12 +131,16 @@ class ManyJudge:
 
     # --- who is reported again ---
 
-    def reports(self, case_ids: Collection[str]) -> None:
-        """Judge anew whether these cases were reported again, and whether they report others again."""
+    def reports(self, case_ids: Collection[str], ended: Collection[str] = ()) -> None:
+        """Judge anew whether these cases were reported again or merged away, and whether they report others again.
+
+        ``ended``: cases that have ended, or are there or open again: so are those judged that were merged into them.
+        """
         for some in in_parts(sorted(case_ids)):
             shared = self._shared(some)
             before = {other for one in shared for other in self._beside(one, BEFORE)}
             self._reported_again(sorted({*some, *before}))
+        self._merged_away(sorted(self._ever_merged(case_ids) | self._merged_into(ended)))
 
     def _reported_again(self, case_ids: Sequence[str]) -> None:
         """Judge anew whether these cases were reported again."""
@@ -180,6 +186,48 @@ class ManyJudge:
             found.update({case_id: load_trace(text) for case_id, text in rows})
         return found
 
+    # --- who is merged away ---
+
+    def _ever_merged(self, case_ids: Collection[str], column: str = "case_id") -> set[str]:
+        """Those of some cases that were ever merged; by the column ``merged_into``, those that were merged into them."""
+        found: set[str] = set()
+        for some in in_parts(sorted(case_ids)):
+            rows = self._database.rows(f"SELECT case_id FROM merger WHERE {column} IN ({marks(some)})", some)  # noqa: S608
+            found |= {case_id for (case_id,) in rows}
+        return found
+
+    def _merged_into(self, case_ids: Collection[str]) -> set[str]:
+        """The cases that were ever merged into some, or on into them."""
+        found: set[str] = set()
+        new = set(case_ids)
+        for _ in range(FARTHEST):
+            new = self._ever_merged(new, "merged_into") - found
+            if not new:
+                break
+            found |= new
+        return found
+
+    def _merged_away(self, case_ids: Sequence[str]) -> None:
+        """Judge anew whether these cases, which were ever merged, go on nowhere."""
+        traces: dict[str, Trace | None] = {}
+
+        def of(case_id: str) -> Trace | None:
+            if case_id not in traces:
+                traces[case_id] = self._traces([case_id]).get(case_id)
+            return traces[case_id]
+
+        for some in in_parts(case_ids):
+            self._database.run(
+                f"DELETE FROM finding WHERE subject IN ({marks(some)}) AND detector = ?",  # noqa: S608
+                (*some, merged_away.name),
+            )
+            traces.update(self._traces(some))
+            for case_id in some:
+                if (trace := traces.get(case_id)) is not None:
+                    settings = self.judge.settings(trace.agency, merged_away.name)
+                    found = [one for one in away(trace, of, settings, END) if one is not None and not one.settings.off]
+                    self._write([finding_row(one, trace.agency) for one in found])
+
     # --- machines ---
 
     def machines(self, new: Iterable[Beating]) -> None:
@@ -213,6 +261,7 @@ class ManyJudge:
                 self._write(self.of_month(agency, month))
         for some in self._sharing():
             self._reported_again(some)
+        self._merged_away([case_id for (case_id,) in self._database.rows(EVER_MERGED)])
 
     def _sharing(self) -> Iterator[list[str]]:
         """The cases that share a token with another, some at a time."""

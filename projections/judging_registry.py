@@ -9,7 +9,7 @@ from casetrail.domain.detectors.survey import month_of
 from casetrail.domain.leaving import Departures
 from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database
-from casetrail.projections.judging_many import ManyJudge
+from casetrail.projections.judging_many import EVER_MERGED, ManyJudge
 from casetrail.projections.registry import Registry
 from casetrail.projections.rows import MICROSECOND, micros
 from casetrail.projections.stale import CASE, MONTH, PERSON, REPORT, Stale
@@ -43,6 +43,7 @@ class RegistryChange:
             found |= {Stale(PERSON, agency, *one) for one in self._many.persons_of(agency, days(day))}
             found |= {Stale(MONTH, agency, "", one) for one in self._many.months_since(agency, month_of(day))}
             rows = self._database.rows("SELECT case_id FROM trace WHERE known_at >= ?", (micros(since),))
+            rows += self._database.rows(EVER_MERGED)
             found |= {Stale(REPORT, "", "", case_id) for (case_id,) in rows}
         return found | {Stale(CASE, "", "", case_id) for case_id in cases}
 

@@ -21,6 +21,7 @@ from casetrail.domain.case import Recorded
 from casetrail.domain.codes import AgencyKind, FindingAnswer, MachineKind, Role, TokenKind
 from casetrail.domain.heartbeat import Heartbeat, machine_key
 from casetrail.domain.intake import ReportReceived
+from casetrail.domain.linking import Merged
 from casetrail.domain.registry import (
     REGISTRY,
     AgencyRegistered,
@@ -116,6 +117,10 @@ class JudgedLog:
         chance = self._chance
         at = self.now - (told_at - action.occurred_at)
         action = replace(action, occurred_at=at)
+        if isinstance(action.body, Merged):  # into one of the others, or into none
+            into = f"case-{action.action_id[0] % 10}"
+            if into != action.case_id:
+                action = replace(action, body=replace(action.body, into=into))
         if isinstance(action.body, ReportReceived):
             kinds = chance.sample(list(TokenKind), 2)
             tokens = [Token(kind, sha256(bytes([chance.randrange(4)])).digest()) for kind in kinds]

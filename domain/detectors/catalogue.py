@@ -14,6 +14,7 @@ from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Machines, silent_machine
+from casetrail.domain.detectors.merging import merged_again, merged_away
 from casetrail.domain.detectors.partnering import ignored_alarm, interview_missed, partner_waiting
 from casetrail.domain.detectors.passing_on import led_nowhere, screened_out_again
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
@@ -49,12 +50,14 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     screened_out_unasked,
     screened_out_again,
     led_nowhere,
+    merged_again,
     entered_late,
 )
 """Those that judge one case by itself."""
 
 OF_MANY: Final[tuple[SurveyDetector, ...]] = (
     reported_again,
+    merged_away,
     overloaded,
     too_many_new,
     bulk_handover,

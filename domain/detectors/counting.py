@@ -12,12 +12,14 @@ from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.escalation import EscalationAnswered
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.linking import Merged
 from casetrail.domain.suspension import Suspended
 
 ENDING: Final[Mapping[type[Body], tuple[str, str]]] = {
     ClosureRequested: ("Disposition", "disposition"),
     Suspended: ("SuspensionReason", "reason"),
     ScreenedOut: ("ScreeningReason", "reason"),
+    Merged: ("MergeReason", "reason"),
 }
 """What lets work end or rest: the vocabulary of the code, and the field that has it."""
 ANSWERS: Final[frozenset[type[Body]]] = frozenset({EscalationAnswered, FindingAnswered})

@@ -1,4 +1,4 @@
-"""What is needed of a case to see that it is reported again: the tokens of its report, and when it lay idle."""
+"""What is needed of a case to see that it is reported again, or merged away: its tokens, and when it lay idle or had ended."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,6 +15,7 @@ from casetrail.domain.intake import ReportReceived
 from casetrail.domain.linking import Linked, Merged
 from casetrail.domain.status import Status
 
+ENDED = frozenset({Status.CLOSED, Status.SCREENED_OUT, Status.MERGED})
 BEGINS = frozenset({Happening.REPORT_RECEIVED, Happening.REOPENED, Happening.REOPENED_UNSCREENED})
 
 
@@ -36,8 +37,18 @@ class Link(NamedTuple):
     event: Evidence
 
 
+class End(NamedTuple):
+    """From when to when a case had ended: closed, screened out, or merged ``into`` another; by which event, and until which."""
+
+    since: datetime
+    until: datetime | None
+    into: str | None
+    event: Evidence
+    until_event: Evidence | None
+
+
 class Trace(NamedTuple):
-    """What is needed of a case."""
+    """What is needed of a case. ``ends``: in their order, none overlaps another."""
 
     case_id: str
     agency: str
@@ -49,10 +60,16 @@ class Trace(NamedTuple):
     known_at: datetime
     idle: tuple[Idle, ...]
     links: tuple[Link, ...]
+    ends: tuple[End, ...]
+
+    @property
+    def mergers(self) -> list[End]:
+        """The ends by which the case was merged into another."""
+        return [end for end in self.ends if end.into is not None]
 
 
 class Traces(Protocol):
-    """Keeps the traces of many cases: only what shares a token with another is wanted back."""
+    """Keeps the traces of many cases: of most none is wanted back."""
 
     def add(self, trace: Trace) -> None:
         """Keep a trace."""
@@ -60,20 +77,32 @@ class Traces(Protocol):
     def sharing(self) -> Iterable[Trace]:
         """The traces that share a token with another, by when their reports were recorded."""
 
+    def merged(self) -> Iterable[Trace]:
+        """The traces of cases that were ever merged into another, in the same order."""
+
+    def of(self, case_id: str) -> Trace | None:
+        """The trace of a case; None where no report of it was received."""
+
 
 class TracesInMemory:
     """Keeps traces in memory: a few hundred bytes for each case."""
 
     def __init__(self) -> None:
-        self._traces: list[Trace] = []
+        self._traces: dict[str, Trace] = {}
 
     def add(self, trace: Trace) -> None:
-        self._traces.append(trace)
+        self._traces[trace.case_id] = trace
 
     def sharing(self) -> Iterable[Trace]:
-        counts = Counter(token for trace in self._traces for token in trace.tokens)
-        some = [trace for trace in self._traces if any(counts[token] > 1 for token in trace.tokens)]
+        counts = Counter(token for trace in self._traces.values() for token in trace.tokens)
+        some = [trace for trace in self._traces.values() if any(counts[token] > 1 for token in trace.tokens)]
         return sorted(some, key=in_order)
+
+    def merged(self) -> Iterable[Trace]:
+        return sorted((trace for trace in self._traces.values() if trace.mergers), key=in_order)
+
+    def of(self, case_id: str) -> Trace | None:
+        return self._traces.get(case_id)
 
 
 def in_order(trace: Trace) -> tuple[datetime, str]:
@@ -82,9 +111,9 @@ def in_order(trace: Trace) -> tuple[datetime, str]:
 
 
 def trace_of(history: History, settings: SettingsAt) -> Trace | None:
-    """The trace of a case; None where its report names nobody who could be recognised."""
+    """The trace of a case; None where no report of it was received."""
     report = next((step for _, step in history.which(Happening.REPORT_RECEIVED)), None)
-    if report is None or not isinstance(report.body, ReportReceived) or not report.body.tokens:
+    if report is None or not isinstance(report.body, ReportReceived):
         return None
     facts = history.case.facts
     return Trace(
@@ -96,8 +125,9 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
         tuple(dict.fromkeys((token.kind, token.value) for token in report.body.tokens)),
         _event(history, report),
         report.known_at,
-        tuple(_idle(history, settings)),
+        tuple(_idle(history, settings)) if report.body.tokens else (),
         tuple(_links(history)),
+        tuple(_ends(history)),
     )
 
 
@@ -128,6 +158,24 @@ def _between(history: History, settings: SettingsAt, last: Step, following: Step
     if until is None or since < until:
         event = None if following is None else _event(history, following)
         yield Idle(since, until, not last.is_open, _event(history, last), event)
+
+
+def _ends(history: History) -> Iterator[End]:
+    ended: Step | None = None
+    for step in history.steps:
+        if ended is not None and step.status is not ended.status:
+            yield _end(history, ended, step)
+            ended = None
+        if ended is None and step.status in ENDED:
+            ended = step
+    if ended is not None:
+        yield _end(history, ended, None)
+
+
+def _end(history: History, ended: Step, following: Step | None) -> End:
+    into = ended.body.into if isinstance(ended.body, Merged) else None
+    until = None if following is None else following.known_at
+    return End(ended.known_at, until, into, _event(history, ended), following and _event(history, following))
 
 
 def _links(history: History) -> Iterator[Link]:

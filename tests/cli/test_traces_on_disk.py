@@ -10,7 +10,7 @@ from casetrail.cli import traces_on_disk
 from casetrail.cli.traces_on_disk import TracesOnDisk
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.finding import Evidence
-from casetrail.domain.detectors.traces import Idle, Link, Trace, Traces, TracesInMemory
+from casetrail.domain.detectors.traces import End, Idle, Link, Trace, Traces, TracesInMemory
 from tests.domain.clock_histories import day
 
 
@@ -30,6 +30,7 @@ def random_trace(chance: Random, number: int) -> Trace:
         known_at,
         idle,
         (Link("C-1", known_at, event),),
+        (End(known_at, None, "C-1" if number % 3 else None, event, None),),
     )
 
 
@@ -47,5 +48,9 @@ def test_only_traces_that_share_a_token_come_back_in_the_order_of_their_reports(
                 one.add(trace)
         found = list(disk.sharing())
         assert found == list(memory.sharing()) == list(disk.sharing())
+        merged = list(disk.merged())
+        assert merged == list(memory.merged()) and all(one.mergers for one in merged)
+        for case_id in ("C-0", "C-29", "C-999"):
+            assert disk.of(case_id) == memory.of(case_id)
     assert all(any(set(one.tokens) & set(other.tokens) for other in found if other is not one) for one in found)
     assert len(found) <= count and (count < 400 or len(found) > 300)

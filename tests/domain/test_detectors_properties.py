@@ -124,4 +124,5 @@ def test_random_histories_reach_every_detector() -> None:
         "rested_long",
         "extended_again",
         "answered_again",
+        "merged_again",
     }

@@ -1,0 +1,168 @@
+"""Mergers: reports that go on nowhere, because the case into which they were merged does not go on."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import About, Evidence, Finding, of_case
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.settings import Setting, hours
+from casetrail.domain.detectors.survey import Survey
+from casetrail.domain.detectors.traces import End, Trace
+from casetrail.domain.status import Status
+
+FARTHEST: Final = 20
+"""A report that was merged on more often than so is found by nobody."""
+
+Of = Callable[[str], Trace | None]
+"""Gives the trace of a case; None where no report of it was received."""
+
+
+class Stand(NamedTuple):
+    """Where a merged report stands at a moment, and until when that stays so.
+
+    ``says``: why it goes on nowhere; empty where it does. ``evidence``: by what. ``then``: what ends that, if it is known.
+    """
+
+    says: str
+    evidence: tuple[Evidence, ...] = ()
+    until: datetime | None = None
+    then: Evidence | None = None
+
+
+@detector(
+    Setting("limit", hours(72), "within what time the other case must go on", "RSMo 210.145", clock="screening"),
+)
+def merged_away(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report that was merged into a case that does not go on.
+
+    Rule: a case was merged into one of which the log has no report, or that had been closed or screened out before, or the
+    mergers lead back to the case itself, or on through more than twenty cases; and within the time in which a report must
+    be screened no case at their end was open. Where the other case was open, and ended later, its own end is judged.
+
+    Evidence: the merger by which it came so, the merger of the case itself, and the end of the other case, if it has one.
+
+    Settled by: reopening the case, or the other one; or that a report of the other one is received.
+
+    May be wrong: where a report tells only what was known, and decided, before: then link the two, and screen it out.
+
+    Found in: Arizona, where children were reported again and what had been decided before was let stand.
+    """
+    for trace in survey.traces.merged():
+        if trace.agency == survey.agency:
+            yield from away(trace, survey.traces.of, settings, now)
+
+
+def away(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """All that is found of the mergers of one case."""
+    for merger in trace.mergers:
+        begun: tuple[datetime, Stand] | None = None
+        moment: datetime | None = merger.since
+        then: Evidence | None = None
+        while moment is not None and (merger.until is None or moment < merger.until):
+            stand = _stand(trace, merger, of, moment)
+            if stand.says and begun is None:
+                begun = moment, stand
+            elif begun is not None and not stand.says:
+                yield _finding(trace, begun, moment, then, settings, now)
+                begun = None
+            moment, then = stand.until, stand.then
+        if begun is not None:
+            yield _finding(trace, begun, merger.until, merger.until_event, settings, now)
+
+
+def _stand(merged: Trace, merger: End, of: Of, moment: datetime) -> Stand:
+    """Where a report stands at a moment that was merged, following the mergers from case to case."""
+    path = {merged.case_id}
+    last, end = merger, merger  # the merger that came last, and the one that is followed
+    changes: list[tuple[datetime, Evidence | None]] = []
+    while True:
+        into = end.into or ""
+        trace = of(into)
+        if trace is None or trace.known_at > moment:
+            if trace is not None:
+                changes.append((trace.known_at, trace.report))
+            return _until(f"merged into {into}, of which the log has no report", (last, merger), None, changes)
+        if into in path or len(path) > FARTHEST:
+            return _until("merged in a circle" if into in path else "merged on and on", (last, merger), None, changes)
+        path.add(into)
+        place = bisect_right(trace.ends, moment, key=lambda one: one.since)
+        found = trace.ends[place - 1] if place else None
+        if found is not None and found.until is not None:
+            found = found if moment < found.until else None
+        if found is not None and found.until is not None:
+            changes.append((found.until, found.until_event))
+        if found is None or found.into is None:
+            changes += [(one.since, one.event) for one in trace.ends[place:] if one.into is not None][:1]
+            if found is None or found.since > last.since:
+                return _until("", (), None, changes)
+            return _until(f"merged into {into}, which had ended", (last, merger), found, changes)
+        last = found if found.since > last.since else last
+        end = found
+
+
+def _until(
+    says: str, mergers: tuple[End, ...], ended: End | None, changes: list[tuple[datetime, Evidence | None]]
+) -> Stand:
+    evidence = [end.event for end in (*mergers, ended) if end is not None]
+    until, then = min(changes, key=lambda one: one[0], default=(None, None))
+    return Stand(says, tuple(dict.fromkeys(evidence)), until, then)
+
+
+def _finding(
+    trace: Trace, begun: tuple[datetime, Stand], at: datetime | None, by: Evidence | None, settings: SettingsAt, now: datetime
+) -> Finding | None:  # fmt: skip
+    """The finding of a report that went on nowhere from a moment ``at`` another, by an event; None where it was soon over."""
+    started, stand = begun
+    standard = settings(started)
+    since = standard.due("limit", started)
+    if now <= since or (at is not None and at <= since):
+        return None
+    is_settled = at is not None and at <= now
+    return Finding(
+        standard.detector,
+        About.CASE,
+        trace.case_id,
+        since,
+        stand.evidence,
+        stand.says,
+        trace.holder,
+        trace.unit,
+        standard,
+        trace.partners,
+        settled_at=at if is_settled else None,
+        settled_by=by if is_settled else None,
+    )
+
+
+@detector(
+    Setting("most", 1, "how often a merger may be undone", least=0, most=100),
+)
+def merged_again(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A case that is merged and reopened, and merged again.
+
+    Rule: a case was merged into another, reopened, and merged again, more often than the setting allows.
+
+    Evidence: the mergers.
+
+    Settled by: the closure of the case.
+
+    May be wrong: where several reports of one family are sorted out. Then one of them stays open.
+
+    Found in: practice.
+    """
+    if "Merged" not in history.case.kinds:
+        return
+    mergers: list[Step] = []
+    before = Status.UNREPORTED
+    for place, step in enumerate(history.steps):
+        if step.status is Status.MERGED and before is not Status.MERGED:
+            mergers.append(step)
+            standard = settings(mergers[0].at)
+            if len(mergers) == standard.number("most") + 2:
+                settled = history.until(place, lambda later: later.status is Status.CLOSED)
+                says = f"merged {len(mergers)} times, and reopened in between"
+                yield of_case(history, standard, step.known_at, mergers, says, settled, now)
+        before = step.status

@@ -1,0 +1,164 @@
+"""Reports that are merged into a case that does not go on; and mergers that are undone again and again."""
+
+from datetime import timedelta
+
+import pytest
+
+from casetrail.domain.case import Recorded
+from casetrail.domain.closure import ClosureApproved
+from casetrail.domain.codes import MergeReason
+from casetrail.domain.detectors.merging import FARTHEST
+from casetrail.domain.linking import Merged
+from tests.actions import DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, report
+from tests.domain.clock_histories import day
+from tests.domain.clock_stories import ASKED, CONTACT, IN, MERGED, OUT, REOPENED, STEP, held
+from tests.domain.detecting import SECOND, found, numbers, only, with_settings
+from tests.domain.populations import Doing
+from tests.domain.surveying import found as found_in
+from tests.domain.surveying import told
+
+DETECTOR = "merged_away"
+
+
+def reported(at: float) -> Doing:
+    return day(at), INTAKE, report(immediate_danger=True)
+
+
+def into(case_id: str, at: float) -> Doing:
+    return day(at), SERGEANT, Merged(case_id, MergeReason.DUPLICATE_REPORT)
+
+
+def out(at: float) -> Doing:
+    return day(at), INTAKE, OUT
+
+
+def closed(at: float) -> list[Doing]:
+    return [(day(at - 3), INTAKE, IN), (day(at - 1), SERGEANT, ASKED), (day(at), OTHER_SERGEANT, ClosureApproved())]
+
+
+def reopened(at: float) -> Doing:
+    return day(at), SERGEANT, REOPENED
+
+
+def evidence(one: object) -> list[str]:
+    return [f"{event.case_id}#{event.number}" for event in one.evidence]  # type: ignore[attr-defined]
+
+
+# --- merged into a case that does not go on ---
+
+
+def test_a_report_that_is_merged_into_a_case_that_is_not_there_is_seen_when_it_must_have_been_screened() -> None:
+    cases = [told("A", reported(0), into("NO-SUCH", 1))]
+    assert found_in(cases, DETECTOR, day(4)) == []
+    (one,) = found_in(cases, DETECTOR, day(4) + SECOND)
+    assert (one.subject, one.since, one.is_open, evidence(one)) == ("A", day(4), True, ["A#2"])
+    assert one.says == "merged into NO-SUCH, of which the log has no report"
+
+
+@pytest.mark.parametrize("end", [[out(10)], closed(10)], ids=["screened out", "closed"])
+def test_a_report_that_is_merged_into_a_case_that_had_ended_is_seen(end: list[Doing]) -> None:
+    cases = [told("OLD", reported(0), *end), told("NEW", reported(20), into("OLD", 20.1))]
+    (one,) = found_in(cases, DETECTOR, day(99))
+    assert (one.subject, one.since, one.says) == ("NEW", day(23.1), "merged into OLD, which had ended")
+    assert evidence(one) == ["NEW#2", f"OLD#{1 + len(end)}"]
+
+
+def test_reports_that_are_merged_in_a_circle_are_all_seen() -> None:
+    cases = [
+        told("A", reported(0), into("B", 1)),
+        told("B", reported(0), into("C", 2)),
+        told("C", reported(0), into("A", 3)),
+    ]
+    found_all = found_in(cases, DETECTOR, day(99))
+    assert {one.subject: (one.since, evidence(one)) for one in found_all} == {
+        "A": (day(6), ["C#2", "A#2"]), "B": (day(6), ["C#2", "B#2"]), "C": (day(6), ["C#2"]),
+    }  # fmt: skip
+    assert {one.says for one in found_all} == {"merged in a circle"}
+    assert len({one.id for one in found_all}) == 3
+
+
+def test_the_case_at_the_end_of_the_mergers_counts() -> None:
+    ended = told("Z", reported(0), out(1))
+    cases = [ended, told("B", reported(2), into("Z", 9)), told("A", reported(2), into("B", 3))]
+    assert {one.subject: evidence(one) for one in found_in(cases, DETECTOR, day(99))} == {
+        "A": ["B#2", "A#2", "Z#2"], "B": ["B#2", "Z#2"],
+    }  # fmt: skip
+    goes_on = told("Z", reported(0), out(1), reopened(5))
+    assert found_in([goes_on, *cases[1:]], DETECTOR, day(99)) == []
+
+
+def test_mergers_that_lead_on_and_on_lead_nowhere() -> None:
+    cases = [told(f"C{n:03}", reported(0), into(f"C{n + 1:03}", 200 - n)) for n in range(FARTHEST + 5)]
+    cases.append(told(f"C{FARTHEST + 5:03}", reported(0)))
+    assert {one.subject for one in found_in(cases, DETECTOR, day(999))} == {f"C{n:03}" for n in range(5)}
+
+
+def test_a_merger_into_a_case_that_goes_on_is_no_finding_also_when_that_is_closed_later() -> None:
+    goes_on = told("B", reported(0), (day(1), DETECTIVE, CONTACT), (day(2), DETECTIVE, STEP))
+    assert found_in([goes_on, told("A", reported(1), into("B", 2))], DETECTOR, day(99)) == []
+    later = told("B", reported(0), *closed(10))
+    assert found_in([later, told("A", reported(1), into("B", 2))], DETECTOR, day(99)) == []
+    again = told(
+        "B",
+        reported(0),
+        *closed(10),
+        reopened(11),
+        (day(20), SERGEANT, ASKED),
+        (day(21), OTHER_SERGEANT, ClosureApproved()),
+    )
+    assert found_in([again, told("A", reported(1), into("B", 2))], DETECTOR, day(99)) == []
+
+
+def test_a_case_that_is_reopened_in_time_for_the_new_report_is_no_finding() -> None:
+    old = told("OLD", reported(0), out(1), reopened(22))
+    assert found_in([old, told("NEW", reported(20), into("OLD", 20.1))], DETECTOR, day(99)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "by"),
+    [
+        ([reported(0), out(1), reopened(40)], [], "OLD#3"),
+        ([reported(0), out(1)], [reopened(40)], "NEW#3"),
+        ([reported(40)], [], "OLD#1"),
+    ],
+    ids=["the other is reopened", "it is reopened itself", "the other is reported"],
+)
+def test_what_lets_the_report_go_on_settles_it(old: list[Doing], new: list[Doing], by: str) -> None:
+    cases = [told("NEW", reported(20), into("OLD", 21), *new), told("OLD", *old)]
+    (one,) = found_in(cases, DETECTOR, day(99))
+    assert (one.since, one.settled_at) == (day(24), day(40))
+    assert one.settled_by is not None and f"{one.settled_by.case_id}#{one.settled_by.number}" == by
+    (before,) = found_in(cases, DETECTOR, day(39))
+    assert before.is_open and before.id == one.id
+
+
+def test_how_long_it_may_take_is_what_screening_takes_and_a_setting() -> None:
+    cases = [told("A", reported(0), into("NO-SUCH", 1))]
+    soon = with_settings('[detectors.merged_away]\nlimit = "1 hours"'.replace("1 hours", "1 hour"))
+    assert found_in(cases, DETECTOR, day(2), soon)[0].since == day(1) + timedelta(hours=1)
+
+
+def test_a_merger_counts_among_the_ways_in_which_work_ends() -> None:
+    from casetrail.domain.detectors.counting import What, counted
+    from tests.domain.detecting import history_of
+
+    events: list[Recorded] = told("A", reported(0), into("B", 1))
+    groups = [one.group for one in counted(history_of(events, "A"), lambda _: timedelta(days=7))]
+    assert [(one.what, one.person.id, one.key) for one in groups] == [
+        (What.ENDED, SERGEANT.id, "MergeReason:duplicate_report")
+    ]
+
+
+# --- merged again and again ---
+
+
+def test_a_case_that_is_merged_and_reopened_and_merged_again_is_seen() -> None:
+    story = held().tell(day(1), MERGED).tell(day(2), REOPENED).tell(day(3), MERGED).tell(day(4), REOPENED)
+    assert numbers(only(story.tell(day(5), MERGED), "merged_again", day(6))) == [5, 7, 9]
+    story.tell(day(6), REOPENED).tell(day(7), ASKED).tell(day(7), ClosureApproved(), OTHER_SERGEANT)
+    assert only(story, "merged_again", day(8)).settled_at == day(7)
+
+
+def test_a_merger_that_was_an_error_is_no_finding() -> None:
+    story = held().tell(day(1), MERGED).tell(day(2), REOPENED).tell(day(3), MERGED)
+    assert found(story, "merged_again", day(99)) == []
