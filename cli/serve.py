@@ -121,7 +121,7 @@ def serve(
             return
         wanted = ["recorder", "projector", "watchdog"] if what == "all" else [what]
         wanted += [name for name, has in (("notary", key), ("outbox", watching.recipients)) if what == "all" and has]
-        health = Health(runs.lags)
+        health = Health(runs.lags, runs.gauges)
         try:
             server = HealthServer(health, health_address, health_port)
         except OSError as error:

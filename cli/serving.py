@@ -152,6 +152,15 @@ class Consumers:
             return {}
         return found
 
+    def gauges(self) -> dict[tuple[str, str], float]:
+        """What else of the consumers is measured: whether what the outbox has to send arrives."""
+        if self._outbox is None:
+            return {}
+        return {
+            ("casetrail_waiting", "outbox"): self._outbox.waiting,
+            ("casetrail_unreached_seconds", "outbox"): self._outbox.unreached.total_seconds(),
+        }
+
     def _readers(self) -> dict[str, Mapping[int, int]]:
         """How far each of those has come that read the events."""
         found: dict[str, Mapping[int, int]] = {}

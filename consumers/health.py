@@ -16,11 +16,15 @@ Lags = Callable[[], Mapping[tuple[str, int], int]]
 """For each consumer and partition: how many offsets lie between it and the end of what it reads."""
 
 
+Gauges = Callable[[], Mapping[tuple[str, str], float]]
+"""What else is measured, by its name in Prometheus and the consumer."""
+
+
 class Health:
     """What the consumers of this process have done, and when."""
 
-    def __init__(self, lags: Lags | None = None) -> None:
-        self._lags = lags
+    def __init__(self, lags: Lags | None = None, gauges: Gauges | None = None) -> None:
+        self._lags, self._gauges = lags, gauges
         self._lock = threading.Lock()
         self._done: dict[str, int] = {}
         self._stepped: dict[str, float] = {}
@@ -28,12 +32,15 @@ class Health:
         self._troubles: dict[tuple[str, str], int] = {}
         self._notes: dict[str, str] = {}
 
-    def stepped(self, name: str, done: int) -> None:
-        """A consumer made a step."""
+    def stepped(self, name: str, done: int, trouble: str | None = None) -> None:
+        """A consumer made a step. ``trouble``: a code where that does not help what it is there for."""
         with self._lock:
             self._done[name] = self._done.get(name, 0) + done
             self._stepped[name] = time.monotonic()
-            self._trouble.pop(name, None)
+            before = self._trouble.pop(name, None)
+            if trouble is not None:
+                self._trouble[name] = trouble
+                self._troubles[name, trouble] = self._troubles.get((name, trouble), 0) + (before != trouble)
 
     def troubled(self, name: str, code: str) -> None:
         """A consumer met something that passes by itself."""
@@ -97,6 +104,8 @@ class Health:
                 f'casetrail_lag{{consumer="{name}",partition="{partition}"}} {lag}'
                 for (name, partition), lag in sorted(self._lags().items())
             ]
+        for (gauge, name), value in sorted(self._gauges().items()) if self._gauges is not None else ():
+            lines += [f"# TYPE {gauge} gauge", f'{gauge}{{consumer="{name}"}} {value:g}']
         return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from casetrail.consumers.health import Health
 from casetrail.eventlog.errors import LogUnreachable, WriterFenced
@@ -32,6 +32,14 @@ class Consumer(Protocol):
         """Give everything back."""
 
 
+@runtime_checkable
+class Ailing(Protocol):
+    """A consumer that makes its steps, and can be in trouble all the same."""
+
+    def trouble(self) -> str | None:
+        """A code for what lacks; None where nothing does."""
+
+
 def run(name: str, make: Callable[[], Consumer], stop: threading.Event, health: Health) -> None:
     """Run consumers made by ``make`` until ``stop`` is set. Errors that do not pass by themselves come out."""
     pause = FIRST_PAUSE
@@ -41,7 +49,7 @@ def run(name: str, make: Callable[[], Consumer], stop: threading.Event, health: 
             consumer = make()
             while not stop.is_set():
                 done = consumer.step(STEP_TIMEOUT)
-                health.stepped(name, done)
+                health.stepped(name, done, consumer.trouble() if isinstance(consumer, Ailing) else None)
                 pause = FIRST_PAUSE
         except PASSING as error:
             LOG.warning("%s: %s; beginning anew in %.1f s", name, error, pause)

@@ -1,7 +1,7 @@
 """Notifications: what is said to whoever is told of a missed deadline. No name and no narrative is in it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -27,6 +27,12 @@ class Notification:
     by_default: bool
     subject: str
     body: str
+
+    def by_default_or_not(self, by_default: bool) -> "Notification":
+        """The same, where it is another address that is the default one, or is it no longer."""
+        event = json.loads(self.body)
+        event["data"]["no_address"] = by_default
+        return replace(self, by_default=by_default, body=_as_text(event))
 
     @property
     def data(self) -> dict[str, Any]:
@@ -60,4 +66,8 @@ def notification(event: Event, body: Escalated, to: str, by_default: bool) -> No
         "data": data,
     }
     subject = f"casetrail: {body.clock} missed in case {event.case_id} ({body.level.value})"
-    return Notification(made, to, by_default, subject, json.dumps(cloud_event, separators=(",", ":")))
+    return Notification(made, to, by_default, subject, _as_text(cloud_event))
+
+
+def _as_text(cloud_event: dict[str, Any]) -> str:
+    return json.dumps(cloud_event, separators=(",", ":"))

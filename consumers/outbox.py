@@ -31,6 +31,9 @@ AT_ONCE: Final = 64
 ADDRESSES_AT_ONCE: Final = 8
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=1)
+UNREACHED: Final = timedelta(minutes=15)
+"""An address that has not been reached for this long is trouble: somebody who is told in the log does not hear of it."""
+TROUBLE: Final = "notifications-do-not-arrive"
 
 Sent = tuple[Waiting, NotSent | None]
 
@@ -53,6 +56,7 @@ class Outbox:
                 store.begin(dict.fromkeys(ends, 0) if since else ends, since or EPOCH)
                 LOG.info("a new outbox: it sends what is recorded from %s on", since or "now")
             self._since = store.since() or EPOCH
+            self._redirect()
             known = store.positions()
             self._positions = {partition: known.get(partition, 0) for partition in range(log.partitions)}
             self._reader = log.reader(Topic.EVENTS, self._positions)
@@ -60,6 +64,11 @@ class Outbox:
             store.close()  # the next outbox must be able to open it
             raise
         self._pool = ThreadPoolExecutor(ADDRESSES_AT_ONCE, "outbox")
+        self.waiting = 0
+        """How many notifications wait, after the last step."""
+        self.unreached = timedelta(0)
+        """For how long an address has not been reached, the one that has not been for longest."""
+        self._look()
 
     @property
     def positions(self) -> dict[int, int]:
@@ -73,7 +82,27 @@ class Outbox:
         if records:
             self._positions = {partition: self._reader.position(partition) for partition in self._positions}
             self._store.take([one for record in records for one in self._messages(record)], self._positions)
-        return len(records) + self._send()
+        done = len(records) + self._send()
+        self._look()
+        return done
+
+    def trouble(self) -> str | None:
+        """A code where notifications have not arrived for long."""
+        return TROUBLE if self.unreached > UNREACHED else None
+
+    def _look(self) -> None:
+        since = self._store.unreached_since()
+        self.waiting = self._store.waiting_now()
+        self.unreached = timedelta(0) if since is None else max(timedelta(0), self._now() - since)
+
+    def _redirect(self) -> None:
+        """Send what waits for an address that the file of recipients has no longer to where it says now."""
+        for one in self._store.elsewhere(self._recipients.transports):
+            made = _notification(one.content)
+            transports, by_default = self._recipients.of(made.to)
+            content = _content(made.by_default_or_not(by_default))
+            self._store.redirect(one, [(transport.address, content) for transport in transports], self._now())
+            LOG.info("a notification goes to where %s is reached now", made.to)
 
     def _messages(self, record: Record) -> list[tuple[str, str, str]]:
         event = decode_event(record.value)
@@ -134,7 +163,8 @@ class Outbox:
         pause = min(LONGEST_PAUSE, self._first_pause * 2 ** min(one.attempts, 20))
         pause *= 0.75 + random.random() / 2  # noqa: S311  (spreads attempts, decides nothing)
         LOG.warning("a notification has not arrived: %s; tried again in %.0f s", failure, pause.total_seconds())
-        self._store.put_off(one, self._now() + pause, str(failure))
+        now = self._now()
+        self._store.put_off(one, now, now + pause, str(failure))
 
     def close(self) -> None:
         """Stop. What waits is sent by the next one."""

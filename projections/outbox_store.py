@@ -1,5 +1,6 @@
 """What an outbox has to send, in one local SQLite file: position in the log and messages change in one transaction."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS message (id TEXT, address TEXT, content TEXT NOT NULL, attempts INTEGER NOT NULL, "
     "next_at INTEGER NOT NULL, sent_at INTEGER, trouble TEXT, PRIMARY KEY (id, address))",
     "CREATE INDEX IF NOT EXISTS message_waiting ON message (next_at) WHERE sent_at IS NULL",
+    "CREATE TABLE IF NOT EXISTS unreached (address TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID",
 )
 
 
@@ -97,10 +99,12 @@ class OutboxStore:
                 "UPDATE message SET sent_at = ?, attempts = attempts + 1, trouble = NULL WHERE id = ? AND address = ?",
                 (micros(now), one.id, one.address),
             )
+            database.execute("DELETE FROM unreached WHERE address = ?", (one.address,))
 
-    def put_off(self, one: Waiting, until: datetime, trouble: str) -> None:
+    def put_off(self, one: Waiting, now: datetime, until: datetime, trouble: str) -> None:
         """It has not arrived: everything for this address waits until then."""
         with self._file.transaction() as database:
+            database.execute("INSERT OR IGNORE INTO unreached VALUES (?, ?)", (one.address, micros(now)))
             database.execute(
                 "UPDATE message SET attempts = attempts + 1, trouble = ? WHERE id = ? AND address = ?",
                 (trouble, one.id, one.address),
@@ -108,6 +112,35 @@ class OutboxStore:
             database.execute(
                 "UPDATE message SET next_at = ? WHERE address = ? AND sent_at IS NULL", (micros(until), one.address)
             )
+
+    def elsewhere(self, addresses: Iterable[str]) -> list[Waiting]:
+        """What waits to be sent to other addresses than these."""
+        rows = self._file.rows(
+            "SELECT id, address, content, attempts FROM message WHERE sent_at IS NULL AND address NOT IN "
+            "(SELECT value FROM json_each(?)) ORDER BY rowid",
+            (json.dumps(list(addresses)),),
+        )
+        return [Waiting(*row) for row in rows]
+
+    def redirect(self, one: Waiting, messages: Iterable[tuple[str, str]], now: datetime) -> None:
+        """Send a message (address, content) to these instead."""
+        with self._file.transaction() as database:
+            database.executemany(
+                "INSERT OR IGNORE INTO message VALUES (?, ?, ?, 0, ?, NULL, NULL)",
+                [(one.id, address, content, micros(now)) for address, content in messages],
+            )
+            database.execute("DELETE FROM message WHERE id = ? AND address = ?", (one.id, one.address))
+            database.execute("DELETE FROM unreached WHERE address = ?", (one.address,))
+
+    def unreached_since(self) -> datetime | None:
+        """Since when the address is not reached that has not been for longest, of those for which something waits."""
+        ((since,),) = self._file.rows("SELECT min(since) FROM unreached")
+        return at_micros(since)
+
+    def waiting_now(self) -> int:
+        """How many messages wait."""
+        ((waiting,),) = self._file.rows("SELECT count(*) FROM message WHERE sent_at IS NULL")
+        return int(waiting)
 
     def counts(self) -> tuple[int, int]:
         """How many messages were sent, and how many wait."""

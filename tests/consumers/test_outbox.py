@@ -12,6 +12,7 @@ from email import message_from_bytes
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook
 
-from casetrail.consumers.outbox import LONGEST_PAUSE, Outbox
+from casetrail.consumers import loop
+from casetrail.consumers.health import Health
+from casetrail.consumers.outbox import LONGEST_PAUSE, TROUBLE, UNREACHED, Outbox
 from casetrail.consumers.outbox_webhook import WebhookTransport
 from casetrail.consumers.recipients import RecipientsInvalid, load_recipients
 from casetrail.domain.codes import SealedName
@@ -256,6 +259,72 @@ def test_a_dead_address_holds_up_no_other_and_is_left_alone_for_a_while(world: W
     run(one)
     one.close()
     assert len(hook.got) == 10
+
+
+def test_notifications_that_do_not_arrive_are_trouble_until_they_do(world: World, hook: Hook) -> None:
+    escalate(world, day(4.1), cases=3)
+    lines = (*to_hook(world, hook), '"child-crimes/supervisor" = { file = "sergeants.ndjson" }')
+    hook.answers = [503] * 99
+    one = outbox(world, *lines)
+    assert one.trouble() is None
+    run(one)
+    begun = world.clock.now
+    assert (one.waiting, one.unreached, one.trouble()) == (9, timedelta(0), None), "it is tried again soon"
+    while world.clock.now - begun <= UNREACHED:
+        world.clock.now += SECOND
+        one.step(0.0)
+    assert one.trouble() == TROUBLE
+    one.close()
+    again = outbox(world, *lines)
+    assert again.trouble() == TROUBLE, "a new start is no news"
+    hook.answers = []
+    world.clock.now += LONGEST_PAUSE
+    run(again)
+    assert (again.waiting, again.unreached, again.trouble()) == (0, timedelta(0), None)
+    again.close()
+
+
+def test_what_waits_for_an_address_that_was_wrong_goes_to_the_right_one(world: World, hook: Hook) -> None:
+    escalate(world, day(4.1), cases=3)
+    hook.answers = [503] * 99
+    one = outbox(world, *to_hook(world, hook))
+    run(one)
+    one.close()
+    world.clock.now += 2 * UNREACHED
+    right = outbox(world, *TO_FILE, '"child-crimes/supervisor" = { file = "sergeants.ndjson" }')
+    run(right)
+    assert (right.waiting, right.trouble()) == (0, None)
+    right.close()
+    told = lines_in(world.folder / "told.ndjson"), lines_in(world.folder / "sergeants.ndjson")
+    assert [len(lines) for lines in told] == [9, 6]
+    assert [{line["data"]["no_address"] for line in lines} for lines in told] == [{True}, {False}]
+
+
+def test_an_outbox_that_reaches_nobody_is_seen_from_outside_and_gives_no_sign_of_life(world: World, hook: Hook) -> None:
+    escalate(world, day(4.1))
+    hook.answers = [503] * 9999
+    first = outbox(world, *to_hook(world, hook))
+    run(first)
+    first.close()
+    world.clock.now += 2 * UNREACHED
+    made, stop = list[Outbox](), threading.Event()
+    health = Health(gauges=lambda: {("casetrail_waiting", "outbox"): made[0].waiting})
+
+    def make() -> Outbox:
+        made.append(outbox(world, *to_hook(world, hook)))
+        return made[0]
+
+    thread = threading.Thread(target=loop.run, args=("outbox", make, stop, health))
+    thread.start()
+    until = monotonic() + 60
+    while health.report()[0] or not health.report()[1]["consumers"]:
+        assert monotonic() < until
+        sleep(0.02)
+    assert health.working() == []
+    assert f'casetrail_trouble_total{{consumer="outbox",code="{TROUBLE}"}} 1' in health.metrics()
+    assert 'casetrail_waiting{consumer="outbox"} 5' in health.metrics()
+    stop.set()
+    thread.join()
 
 
 def test_an_outbox_that_is_stopped_in_between_loses_nothing(world: World, hook: Hook) -> None:
