@@ -1,7 +1,7 @@
 """``casetrail audit reconcile``."""
 
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,11 +12,14 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, opened_keyring, opened_log, pass_config
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
+from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.port import Topic
 
 if TYPE_CHECKING:
     from casetrail.audit.reconciliation.ledger import Persons, TokensOf
+    from casetrail.audit.reconciliation.persons import Opens
     from casetrail.domain.sealed import Token
+    from casetrail.privacy.keyring import Keyring
 
 IN_TABLE: Final = ("verdict", "line", "report_number", "case_id", "matched_by", "differences", "late_hours", "reason",
                    "evidence")  # fmt: skip
@@ -44,12 +47,13 @@ def reconcile(config: Config, ledger: Path, mapping: Path, form: str) -> None:
         if not file.is_file():
             raise Failure(f"there is no file {file}", exits.NOT_FOUND)
     opened = Ledger(ledger, read_settings(mapping))
-    tokens_of = tokens_with(config) if opened.mapping.persons else None
-    with opened_log(config) as log:
+    with ExitStack() as stack:
+        keyring = stack.enter_context(_keyring(config)) if opened.mapping.persons else None
+        tokens_of, opens = (None, None) if keyring is None else (tokens_with(keyring), opened_with(keyring))
+        log = stack.enter_context(opened_log(config))
         total = _lines(ledger) + sum(log.end_offsets(Topic.EVENTS).values())
         with progress_bar("reading ledger and log", total) as progress:
-            found = reconciled(log, opened, tokens_of, progress)
-    with closing(found):
+            found = stack.enter_context(closing(reconciled(log, opened, tokens_of, progress, opens=opens)))
         if form == "table":
             emit(map(_in_table, found.rows()), IN_TABLE, form, "ledger and log")
         else:
@@ -62,16 +66,36 @@ def reconcile(config: Config, ledger: Path, mapping: Path, form: str) -> None:
         click.get_current_context().exit(exits.FAULTS)
 
 
-def tokens_with(config: Config) -> "TokensOf":
-    """Makes the tokens of persons with the log's token key. A new keyring would recognise nobody: there must be one."""
+def _keyring(config: Config) -> "AbstractContextManager[Keyring]":
+    """The keyring. A new one would recognise nobody: there must be one."""
     if not _has_keyring(config.keyring_url()):
         raise Failure(
             "the mapping has [tokens], but there is no keyring: name the one with which the reports were submitted",
             exits.NOT_FOUND,
         )
-    with closing(opened_keyring(config)) as keyring:
-        key = keyring.token_key()
+    return closing(opened_keyring(config))
+
+
+def tokens_with(keyring: "Keyring") -> "TokensOf":
+    """Makes the tokens of persons with the log's token key."""
+    key = keyring.token_key()
     return lambda persons: tuple(_tokens(key, persons))
+
+
+def opened_with(keyring: "Keyring") -> "Opens":
+    """Tells whether what was sealed in a case was sealed under this keyring's key of the case."""
+    from casetrail.privacy.errors import KeyDestroyed, KeyMissing, NotSealable, SealBroken
+    from casetrail.privacy.sealing import unseal
+
+    def opens(case_id: str, action_id: bytes, fields: Sequence[SealedField]) -> bool:
+        try:
+            for one in fields:
+                unseal(keyring.case_key(case_id), case_id, action_id, one)
+        except (KeyDestroyed, KeyMissing, NotSealable, SealBroken):
+            return False
+        return bool(fields)
+
+    return opens
 
 
 def _has_keyring(url: str) -> bool:

@@ -18,7 +18,7 @@ from casetrail.audit.reconciliation.mapping import (
     offences_of,
 )
 from casetrail.audit.reconciliation.text_files import Rows, encoding_of, named_columns, repeated
-from casetrail.domain.codes import Offence
+from casetrail.domain.codes import Offence, TokenKind
 from casetrail.domain.sealed import Token
 from casetrail.domain.values import is_id
 
@@ -49,7 +49,8 @@ class LedgerLine(NamedTuple):
     """A line of a ledger, without names. ``problem``: why it cannot be read; then only what is there can be relied on.
 
     ``since`` and ``until`` are the moment of the report (UTC), apart where the ledger says the day only. ``offences``:
-    any of these would be right; empty where the ledger says nothing of it.
+    any of these would be right; empty where the ledger says nothing of it. ``dated``: of which persons it gives name and date
+    of birth, so that ``tokens`` has every token that they can have.
     """
 
     line: int
@@ -60,6 +61,7 @@ class LedgerLine(NamedTuple):
     until: datetime | None = None
     offences: frozenset[Offence] = frozenset()
     tokens: tuple[Token, ...] = ()
+    dated: frozenset[TokenKind] = frozenset()
 
 
 class Ledger:
@@ -189,7 +191,10 @@ def _category(mapping: LedgerMapping, row: Mapping[str, str]) -> dict[str, Any]:
 def _tokens(mapping: LedgerMapping, row: Mapping[str, str], tokens_of: TokensOf | None) -> dict[str, Any]:
     if tokens_of is None or not mapping.persons:
         return {}
-    return {"tokens": tuple(tokens_of(_persons(mapping, row)))}
+    persons = _persons(mapping, row)
+    dated = [TokenKind.CHILD] if persons.child and persons.child_born else []
+    dated += [TokenKind.SUSPECT] if persons.suspect and persons.suspect_born else []
+    return {"tokens": tuple(tokens_of(persons)), "dated": frozenset(dated)}
 
 
 def _moment(mapping: LedgerMapping, row: Mapping[str, str]) -> dict[str, Any]:

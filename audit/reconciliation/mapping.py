@@ -127,6 +127,8 @@ class LedgerMapping:
     """A mapping that has been read and understood, for a ledger with certain columns."""
 
     zone: ZoneInfo | None
+    unknown: frozenset[str]
+    """What people write where they know no name, in lower case."""
     time_formats: tuple[str, ...]
     date_formats: tuple[str, ...]
     report_number: Template | None
@@ -170,6 +172,7 @@ def mapping_for(settings: Mapping[str, Any], columns: Collection[str]) -> Ledger
         raise BadMapping("the mapping needs 'report_number' or [tokens]: by what are reports recognised?")
     return LedgerMapping(
         zone=zone,
+        unknown=unknown,
         time_formats=_forms(settings, "time_formats", ()),
         date_formats=_forms(settings, "date_formats", ("%Y-%m-%d",)),
         report_number=number,

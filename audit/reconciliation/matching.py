@@ -29,19 +29,19 @@ ROWS: Final = 5000
 TABLES: Final = """
 CREATE TABLE line (
     line INTEGER PRIMARY KEY, row_hash BLOB, problem TEXT NOT NULL, report_number TEXT NOT NULL,
-    since INTEGER, until INTEGER, offences TEXT NOT NULL,
+    since INTEGER, until INTEGER, offences TEXT NOT NULL, children BLOB NOT NULL, suspects BLOB NOT NULL,
     has_child INTEGER NOT NULL, common INTEGER NOT NULL DEFAULT 0, settled TEXT);
 CREATE TABLE report (
     report INTEGER PRIMARY KEY, state TEXT NOT NULL, kind TEXT NOT NULL, case_id TEXT NOT NULL, number INTEGER,
     partition INTEGER NOT NULL, offset INTEGER NOT NULL, hash BLOB NOT NULL, recorded_at INTEGER NOT NULL, received_at INTEGER NOT NULL,
     report_number TEXT NOT NULL, offences TEXT NOT NULL, agency TEXT NOT NULL, unit TEXT NOT NULL, channel TEXT NOT NULL,
     reported_in TEXT NOT NULL, in_scope INTEGER NOT NULL,
-    has_child INTEGER NOT NULL, goes_on INTEGER NOT NULL DEFAULT 0, common INTEGER NOT NULL DEFAULT 0,
+    has_child INTEGER NOT NULL, children BLOB NOT NULL, suspects BLOB NOT NULL, goes_on INTEGER NOT NULL DEFAULT 0, common INTEGER NOT NULL DEFAULT 0,
     taken INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE later (
     kind TEXT NOT NULL, case_id TEXT NOT NULL, number INTEGER NOT NULL, partition INTEGER NOT NULL,
     offset INTEGER NOT NULL, hash BLOB NOT NULL, recorded_at INTEGER NOT NULL,
-    corrects INTEGER, offences TEXT, happened_at INTEGER, merged_into TEXT);
+    corrects INTEGER, offences TEXT, happened_at INTEGER, merged_into TEXT, renamed TEXT);
 CREATE TABLE line_mark (kind TEXT NOT NULL, value BLOB NOT NULL, line INTEGER NOT NULL);
 CREATE TABLE report_mark (kind TEXT NOT NULL, value BLOB NOT NULL, report INTEGER NOT NULL);
 CREATE TABLE common (kind TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, value));
@@ -97,6 +97,9 @@ class Report(NamedTuple):
     reported_in: str
     in_scope: bool
     has_child: bool
+    children: bytes
+    """The values of its tokens of children, one behind the other; ``suspects`` likewise."""
+    suspects: bytes
     goes_on: bool = False
     """Whether later events say something of it."""
 
@@ -120,6 +123,8 @@ class Later(NamedTuple):
     offences: str | None = None
     happened_at: int | None = None
     merged_into: str | None = None
+    renamed: str | None = None
+    """Whose name or date of birth it corrects: ``child``, ``suspect``, or both with a space between."""
 
     @property
     def place(self) -> Place:
@@ -165,6 +170,9 @@ class Workspace:
     def __init__(self, most_alike: int = MOST_ALIKE) -> None:
         self.database = sqlite3.connect("", isolation_level=None)  # a private file, which SQLite removes by itself
         self._most_alike = most_alike
+        self._nobody: frozenset[tuple[str, bytes]] = frozenset()
+        self.our_agencies: frozenset[str] = frozenset()
+        """Those in whose reports a token of the ledger stands, so that their tokens were made with the same key."""
         for setting in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-65536", "temp_store=FILE"):
             self.database.execute(f"PRAGMA {setting}")
         self.database.executescript(TABLES)
@@ -174,6 +182,10 @@ class Workspace:
         self.database.close()
 
     # --- in ---
+
+    def set_nobody(self, tokens: Iterable[Token]) -> None:
+        """Tokens of place-holders, such as UNKNOWN: they tell nobody from anybody."""
+        self._nobody = frozenset((token.kind.value, token.value) for token in tokens)
 
     def add_lines(self, lines: Iterator[LedgerLine]) -> None:
         """Take in lines of the ledger."""
@@ -206,6 +218,7 @@ class Workspace:
         self.database.executescript(INDEXES)
         self._correct()
         self._set_common_apart()
+        self._find_our_agencies()
         for one in passes(near, span):
             self._pass(one, f"r.state = '{ACCEPTED}'")
         for one in (Pass(NUMBER, None, None), Pass("child", near, None)):
@@ -250,6 +263,13 @@ class Workspace:
                 f"UPDATE {name} SET common = 0 WHERE common "  # noqa: S608
                 f"AND {name} IN (SELECT {name} FROM {name}_mark WHERE kind <> '{NUMBER}')"
             )
+
+    def _find_our_agencies(self) -> None:
+        query = (
+            "SELECT DISTINCT r.reported_in FROM line_mark lm CROSS JOIN report_mark rm ON rm.kind = lm.kind "
+            "AND rm.value = lm.value CROSS JOIN report r ON r.report = rm.report WHERE lm.kind <> ?"
+        )
+        self.our_agencies = frozenset(agency for (agency,) in self.database.execute(query, (NUMBER,)))
 
     def _pass(self, one: Pass, state: str) -> None:
         conditions = ["lm.kind = :kind", "l.settled IS NULL", "NOT r.taken", state]
@@ -299,6 +319,19 @@ class Workspace:
         query = f"SELECT {columns} FROM report r {which} ORDER BY r.partition, r.offset, r.report"  # noqa: S608
         return map(Report._make, self.database.execute(query, values))
 
+    def tells(self, kind: TokenKind, value: bytes) -> bool:
+        """Whether a token tells somebody from others: it is of no place-holder, and not on too many lines or reports."""
+        if (kind.value, value) in self._nobody:
+            return False
+        common = "SELECT 1 FROM common WHERE kind = ? AND value = ?"
+        if self.database.execute(common, (kind.value, value)).fetchone() is not None:
+            return False
+        for name in ("line", "report"):
+            some = f"SELECT 1 FROM {name}_mark WHERE kind = ? AND value = ? LIMIT 1 OFFSET ?"  # noqa: S608
+            if self.database.execute(some, (kind.value, value, self._most_alike)).fetchone() is not None:
+                return False
+        return True
+
     def later_of(self, case_id: str) -> list[Later]:
         """The later events of a case that count, in their order."""
         query = f"SELECT {', '.join(Later._fields)} FROM later WHERE case_id = ? ORDER BY number"  # noqa: S608
@@ -319,8 +352,14 @@ def _line_row(line: LedgerLine) -> tuple[Any, ...]:
     return (
         line.line, line.row_hash, line.problem, line.report_number, line.since and micros(line.since),
         line.until and micros(line.until), " ".join(sorted(line.offences)),
+        *(values_of(kind, line.tokens if kind in line.dated else ()) for kind in (TokenKind.CHILD, TokenKind.SUSPECT)),
         any(token.kind is TokenKind.CHILD for token in line.tokens), 0, None,
     )  # fmt: skip
+
+
+def values_of(kind: TokenKind, tokens: Iterable[Token]) -> bytes:
+    """The values of the tokens of a kind, each once, one behind the other."""
+    return b"".join(dict.fromkeys(token.value for token in tokens if token.kind is kind))
 
 
 def _marks(number: str, tokens: Iterable[Token]) -> list[tuple[str, bytes]]:

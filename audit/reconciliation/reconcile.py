@@ -9,16 +9,19 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from casetrail.audit.reconciliation.ledger import Ledger, LedgerLine, TokensOf
+from casetrail.audit.reconciliation.ledger import Ledger, LedgerLine, Persons, TokensOf
 from casetrail.audit.reconciliation.mapping import LedgerMapping
 from casetrail.audit.reconciliation.matching import ACCEPTED, MOST_ALIKE, Later, Place, Report, Workspace, micros
+from casetrail.audit.reconciliation.persons import Opens, Others
 from casetrail.audit.reconciliation.reported import Reported
+from casetrail.domain.codes import TokenKind
 from casetrail.domain.values import EPOCH, iso
 from casetrail.eventlog.port import Log
 
 MICROSECOND: Final = timedelta(microseconds=1)
 HOUR: Final = 3600 * 10**6
 TOO_ALIKE: Final = "too many lines or reports have in common what this could be recognised by"
+OTHERS: Final = "another name or date of birth"
 NO_PERIOD: Final = (
     "the ledger has no line with a time, and the mapping names no period: what else the log has was not asked"
 )
@@ -45,14 +48,27 @@ class Verdict(StrEnum):
 
 
 class Reconciliation:
-    """The comparison, once both sides have been read. ``counts`` is complete when ``rows`` has been read to its end."""
+    """The comparison, once both sides have been read. ``counts`` and ``notes`` are complete when ``rows`` has been read to its end.
 
-    def __init__(self, workspace: Workspace, mapping: LedgerMapping, notes: list[str]) -> None:
-        self._workspace, self._mapping = workspace, mapping
+    The log must stay open until then.
+    """
+
+    def __init__(self, workspace: Workspace, mapping: LedgerMapping, others: Others, notes: list[str]) -> None:
+        self._workspace, self._mapping, self._others = workspace, mapping, others
         self._since, self._until = self._period()
-        self.notes = notes if self._since <= self._until else [*notes, NO_PERIOD]
-        """What makes the comparison itself doubtful: a log that was damaged, a ledger of no period."""
+        self._notes = notes if self._since <= self._until else [*notes, NO_PERIOD]
         self.counts: Counter[Verdict] = Counter()
+
+    @property
+    def notes(self) -> list[str]:
+        """What makes the comparison itself doubtful: a log that was damaged, a ledger of no period, a keyring of others."""
+        if not self._others.undecided:
+            return self._notes
+        return [
+            *self._notes,
+            f"on {self._others.undecided} line(s) that have a report's number nobody can tell whether the persons are the same: "
+            "none of their tokens fits, and nothing shows that this keyring is the one with which the reports were submitted",
+        ]
 
     @property
     def is_clean(self) -> bool:
@@ -66,12 +82,13 @@ class Reconciliation:
     def rows(self) -> Iterator[Row]:
         """One row a line of the ledger, in its order; then one a report that only the log has, in the log's order."""
         self.counts.clear()
+        self._others.undecided = 0
         for row in self._rows():
             self.counts[row["verdict"]] += 1
             yield EMPTY | row
 
     def _rows(self) -> Iterator[Row]:
-        columns = "line, row_hash, problem, report_number, since, until, offences, common, settled"
+        columns = "line, row_hash, problem, report_number, since, until, offences, children, suspects, common, settled"
         for line in self._workspace.database.execute(f"SELECT {columns} FROM line ORDER BY line"):  # noqa: S608
             yield self._line(*line)
         for report, common in self._workspace.left_over(self._since, self._until):
@@ -89,7 +106,7 @@ class Reconciliation:
 
     def _line(
         self, line: int, row_hash: bytes | None, problem: str, number: str, since: int | None, until: int | None,
-        offences: str, common: int, settled: str | None,
+        offences: str, children: bytes, suspects: bytes, common: int, settled: str | None,
     ) -> Row:  # fmt: skip
         row: Row = {
             "line": line,
@@ -110,14 +127,19 @@ class Reconciliation:
             row |= {"candidates": sorted({report.case_id for report in found}), "other_lines": others}
             return row | {"verdict": Verdict.AMBIGUOUS, "matched_by": settled}
         assert since is not None and until is not None  # else there would be a problem
-        return row | {"matched_by": settled} | self._compared(found, number, since, until, offences)
+        later = [one for report in found for one in self._later_of(report) if one.corrects == report.number]
+        named = {TokenKind.CHILD: children, TokenKind.SUSPECT: suspects}
+        persons = [_difference(kind, f"this {kind}", OTHERS) for kind in self._others.among(named, found, later)]
+        return row | {"matched_by": settled} | self._compared(found, number, since, until, offences, persons)
 
-    def _compared(self, found: list[Report], number: str, since: int, until: int, offences: str) -> Row:
+    def _compared(
+        self, found: list[Report], number: str, since: int, until: int, offences: str, persons: list[Row]
+    ) -> Row:
         """The verdict on a line that is one report (or several that have become one case)."""
         report = min(found, key=lambda one: (self._root(one)[0] != one.case_id, one.recorded_at))
         recorded_at = min(one.recorded_at for one in found)
         late = _apart(recorded_at, since, until)
-        differences = [*self._differences(report, number, since, until, offences)]
+        differences = [*persons, *self._differences(report, number, since, until, offences)]
         is_late = late * MICROSECOND > self._mapping.late_after
         verdict = Verdict.DIFFERENT if differences else Verdict.LATE if is_late else Verdict.MATCHED
         if is_late:
@@ -187,21 +209,26 @@ def reconcile(
     tokens_of: TokensOf | None = None,
     progress: Callable[[int], None] | None = None,
     most_alike: int = MOST_ALIKE,
+    opens: Opens | None = None,
 ) -> Reconciliation:
-    """Compare a ledger with a log, as both stand now. Whoever gets the result closes it.
+    """Compare a ledger with a log, as both stand now. Whoever gets the result closes it, before the log.
 
     ``tokens_of`` makes the tokens of the persons that a line names; without it lines are matched by report number
-    alone. ``progress`` is told of lines and events as they are read. Raises ``LedgerUnreadable``, ``LogUnreachable``.
+    alone. ``opens`` says whether what a report sealed opens with the same keyring. ``progress`` is told of lines and events
+    as they are read. Raises ``LedgerUnreadable``, ``LogUnreachable``.
     """
     workspace = Workspace(most_alike)
     try:
+        if tokens_of is not None:
+            nobody = [Persons(child=one, suspect=one, address=one) for one in ledger.mapping.unknown]
+            workspace.set_nobody(token for one in nobody for token in tokens_of(one))
         workspace.add_lines(_told(ledger.lines(tokens_of), progress))
         reported = Reported(log, ledger.mapping.scope)
         for batch in reported.batches(progress):
             workspace.add_reports(batch.reports)
             workspace.add_later(batch.later)
         workspace.match(ledger.mapping.date_tolerance, ledger.mapping.token_span)
-        return Reconciliation(workspace, ledger.mapping, [*_notes(reported)])
+        return Reconciliation(workspace, ledger.mapping, Others(workspace, log, opens), [*_notes(reported)])
     except BaseException:
         workspace.close()
         raise

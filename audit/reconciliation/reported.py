@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from casetrail.audit.reconciliation.mapping import Scope
-from casetrail.audit.reconciliation.matching import ACCEPTED, Later, Place, Report, micros
+from casetrail.audit.reconciliation.matching import ACCEPTED, Later, Place, Report, micros, values_of
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
 from casetrail.domain.closure import Reopened
-from casetrail.domain.codes import TokenKind
+from casetrail.domain.codes import SealedName, TokenKind
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.kinds import EVENT_KINDS
 from casetrail.domain.linking import FactCorrected, Merged
@@ -30,6 +30,11 @@ SENT_TWICE: Final = "duplicate-action"  # the very same submission was accepted 
 WANTED: Final = frozenset({ActionRejected, SubmissionUnreadable, ReportReceived, FactCorrected, Merged, Reopened})
 SKIPPED: Final = frozenset(number for number, kind in enumerate(EVENT_KINDS) if kind not in WANTED)
 """Branches of the event's union that say nothing of reports."""
+NAMES: Final = {
+    TokenKind.CHILD: frozenset({SealedName.CHILD_NAME, SealedName.CHILD_BIRTH_DATE}),
+    TokenKind.SUSPECT: frozenset({SealedName.SUSPECT_NAME, SealedName.SUSPECT_BIRTH_DATE}),
+}
+"""Of what a token is made. A correction of it is sealed, and comes without a new token."""
 
 
 class Batch(NamedTuple):
@@ -131,6 +136,7 @@ class Reported:
             self._count, state, *place, received_at, body.report_number,
             _codes(body.offences), body.agency, body.unit, body.channel.value, reported_in, in_scope,
             any(token.kind is TokenKind.CHILD for token in body.tokens),
+            values_of(TokenKind.CHILD, body.tokens), values_of(TokenKind.SUSPECT, body.tokens),
         )  # fmt: skip
         batch.reports.append((report, body.tokens))
 
@@ -193,7 +199,9 @@ def _later(record: Record, event: Event, body: FactCorrected | Merged | Reopened
     if isinstance(body, FactCorrected):
         offences = _codes(body.offences) if body.offences else None
         happened_at = None if body.happened_at is None else micros(body.happened_at)
-        return Later(*place, body.corrects, offences, happened_at)
+        names = {one.name for one in body.sealed}
+        renamed = " ".join(kind.value for kind, sealed in NAMES.items() if sealed & names)
+        return Later(*place, body.corrects, offences, happened_at, None, renamed or None)
     return Later(*place, merged_into=body.into if isinstance(body, Merged) else None)
 
 

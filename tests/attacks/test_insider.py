@@ -2,7 +2,9 @@
 
 import json
 import time
-from typing import Any
+from contextlib import closing
+from datetime import date
+from typing import Any, Final
 
 import pytest
 
@@ -17,6 +19,8 @@ from casetrail.eventlog.codec import Event, encode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import encode_notarized
 from casetrail.eventlog.port import Appended, Entry, Record, Topic
+from casetrail.privacy.opening import open_keyring
+from casetrail.privacy.tokens import child_token
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.proofs.logtree import TreeContradicted
@@ -24,6 +28,8 @@ from casetrail.proofs.note import Note, format_note
 from tests.actions import HAPPENED, INTAKE, SERGEANT, action, life, report
 from tests.attacks.scene import POLICY, VICTIM, Scene, at, lives
 from tests.consumers.notarial import KEY, ORIGIN, SELDOM, publish
+
+CALLS: Final = 'late_after_hours = inf\nreport_number = "{number}"\nreported_at = "{called}"\n'
 
 
 def put(scene: Scene, beside: Record, value: bytes, topic: Topic = Topic.EVENTS) -> Appended:
@@ -205,10 +211,34 @@ def test_a_report_that_never_reaches_the_log_is_missed_by_a_partners_list(embedd
     ]
 
 
+def test_another_child_under_a_partners_number_is_shown_by_the_partners_list(embedded: Scene) -> None:
+    keyring = f"sqlite:{embedded.folder / 'keys'}"
+    with closing(open_keyring(keyring)) as opened:
+        key = opened.token_key()
+    children = {"H-7": ("Ben Invented", date(2014, 1, 1)), "H-8": ("Cleo Invented", date(2012, 2, 14))}
+    for number, child in children.items():
+        embedded.go_on(action(report(report_number=number, tokens=(child_token(key, *child),)), INTAKE, f"C-{number}"))
+    assert embedded.faults() == {}
+    assert embedded.convicted() == set()
+    lines = [
+        f"H-7,{HAPPENED.isoformat()},Ada Invented,2015-05-09",
+        f"H-8,{HAPPENED.isoformat()},Cleo Invented,2012-02-14",
+    ]
+    ledger = embedded.file("calls.csv", "\n".join(["number,called,child,born", *lines, ""]))
+    tokens = '[tokens]\nchild = "{child}"\nchild_born = "{born}"\n'
+    mapping = embedded.file("calls.toml", CALLS + tokens)
+    words = ("--keyring", keyring, "audit", "reconcile", str(ledger), "--mapping", str(mapping))
+    rows = [row for row in embedded.rows(*words, code=exits.FAULTS) if row["line"] is not None]
+    assert [(row["verdict"], [one["code"] for one in row["differences"]]) for row in rows] == [
+        ("different", ["child"]),
+        ("matched", []),
+    ]
+
+
 def of_ledger(scene: Scene, *numbers: str) -> list[dict[str, Any]]:
     """What ``audit reconcile`` says of the lines of a partner's list of reports."""
     lines = ["number,called", *(f"{number},{HAPPENED.isoformat()}" for number in numbers), ""]
     ledger = scene.file("calls.csv", "\n".join(lines))
-    mapping = scene.file("calls.toml", 'late_after_hours = inf\nreport_number = "{number}"\nreported_at = "{called}"\n')
+    mapping = scene.file("calls.toml", CALLS)
     rows = scene.rows("audit", "reconcile", str(ledger), "--mapping", str(mapping), code=exits.FAULTS)
     return [row for row in rows if row["line"] is not None]

@@ -1,14 +1,19 @@
 """Where a ledger has numbers of its own, a report is recognised by whom it concerns, and nobody is taken for another."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from casetrail.audit.reconciliation.matching import MOST_ALIKE
 from casetrail.cli import exits
-from casetrail.domain.codes import MergeReason
-from casetrail.domain.linking import Merged
+from casetrail.domain.codes import CorrectionReason, MergeReason, SealedName
+from casetrail.domain.linking import FactCorrected, Merged
+from casetrail.domain.sealed import SealedField, Token
+from casetrail.privacy.tokens import child_token
+from tests.actions import INTAKE
 from tests.audit.reconciling import CLINIC, DAY, HOTLINE, HOUR, MONDAY, Book, codes, verdicts
 from tests.cli.shell import INTAKE as INTAKE_DESK
 from tests.cli.shell import REPORT
@@ -230,3 +235,132 @@ def test_tokens_made_with_another_key_recognise_nobody(book: Book) -> None:
     where, how = book.files(HEAD + ADA, CLINIC)
     words = ("--keyring", f"sqlite:{other.log}.keys", "audit", "reconcile", where, "--mapping", how)
     assert "missing 1" in book.run(*words, code=exits.FAULTS).stderr
+
+
+# --- the number fits, and the child? ---
+
+NUMBERED_HEAD: Final = "number,seen,child,born,suspect,suspect_born\n"
+PERSONS: Final = NUMBERED.replace('address = "{address}"', 'suspect_born = "{suspect_born}"')
+DATED_ADA: Final = "03/02/2026 03:00,Ada Invented,05/09/2015,,\n"
+OTHER: Final = "another name or date of birth"
+
+
+def report_of_ben(book: Book, *more: Token, **changes: Any) -> None:
+    """The log has another child under the number of the line that names Ada; elsewhere it knows the key of the ledger."""
+    book.received("C-1", number="R-1", tokens=[book.child("Ben Invented", "2014-01-01"), *more], **changes)
+    book.received("C-9", number="R-9", tokens=[book.child("Cleo Invented", "2012-02-14")])
+
+
+CLEO: Final = "R-9,03/02/2026 03:00,Cleo Invented,02/14/2012,,\n"
+
+
+def test_another_child_under_the_lines_number_is_a_difference(book: Book) -> None:
+    report_of_ben(book)
+    first, second = book.reconcile(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS)
+    assert (first["verdict"], first["case_id"], first["matched_by"]) == ("different", "C-1", "report_number")
+    assert codes(first) == {"child": ("this child", OTHER)}
+    assert second["verdict"] == "matched"
+
+
+def test_the_difference_says_no_name_and_no_token(book: Book) -> None:
+    report_of_ben(book)
+    where, how = book.files(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS)
+    tokens = [
+        book.child(name, born).value for name, born in (("Ada Invented", "2015-05-09"), ("Ben Invented", "2014-01-01"))
+    ]
+    for form in ("table", "json", "csv", "ndjson"):
+        done = book.run("audit", "reconcile", where, "--mapping", how, "--format", form, code=exits.FAULTS)
+        assert OTHER in done.output.replace("\n", " ") or form == "table"
+        assert not [text for text in ("Invented", "invented", *(one.hex() for one in tokens)) if text in done.output]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [("Ada Invented", "2015-05-09")],
+        [("Ada Invented", None)],
+        [("Ben Invented", "2014-01-01"), ("Ada Invented", "2015-05-09")],
+        [],
+    ],
+    ids=["the same", "the same without a date of birth", "one of several", "withheld"],
+)
+def test_a_child_that_the_report_names_too_or_that_it_does_not_name_is_no_difference(
+    book: Book, names: list[tuple[str, str | None]]
+) -> None:
+    book.received("C-1", number="R-1", tokens=[book.child(*one) for one in names])
+    book.received("C-9", number="R-9", tokens=[book.child("Cleo Invented", "2012-02-14")])
+    book.reconcile(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS, code=exits.OK)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "03/02/2026 03:00,,,,\n",
+        "03/02/2026 03:00,UNKNOWN,05/09/2015,,\n",
+        "03/02/2026 03:00,Ben Invented,,,\n",
+        "03/02/2026 03:00,Ada Invented,,,\n",
+    ],
+    ids=["no child", "a place-holder", "the same without a date of birth", "another without a date of birth"],
+)
+def test_a_line_that_does_not_give_name_and_date_of_birth_accuses_nobody(book: Book, line: str) -> None:
+    report_of_ben(book)
+    book.reconcile(f"{NUMBERED_HEAD}R-1,{line}{CLEO}", PERSONS, code=exits.OK)
+
+
+@pytest.mark.parametrize("name", ["UNKNOWN", "n/a", "Unk"])
+def test_a_place_holder_in_the_log_is_no_other_child(book: Book, name: str) -> None:
+    book.received("C-1", number="R-1", tokens=[book.child(name)])
+    book.received("C-9", number="R-9", tokens=[book.child("Cleo Invented", "2012-02-14")])
+    book.reconcile(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS, code=exits.OK)
+
+
+def test_what_too_many_reports_have_in_common_is_no_other_child(book: Book) -> None:
+    doe = book.child("Jane Doe")
+    for number in range(MOST_ALIKE + 1):
+        book.received(f"D-{number}", MONDAY - 90 * DAY, number=f"D-{number}", tokens=[doe])
+    book.received("C-1", number="R-1", tokens=[doe])
+    book.received("C-9", number="R-9", tokens=[book.child("Cleo Invented", "2012-02-14")])
+    book.reconcile(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS, code=exits.OK)
+
+
+def test_tokens_of_another_key_are_not_compared_and_that_is_said(book: Book) -> None:
+    report_of_ben(book)
+    (book.folder / "other").mkdir()
+    other = Book(book.folder / "other")
+    where, how = book.files(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS)
+    words = ("--keyring", f"sqlite:{other.log}.keys", "audit", "reconcile", where, "--mapping", how, "--format", "json")
+    done = book.run(*words, code=exits.FAULTS)
+    assert [row["verdict"] for row in json.loads(done.stdout)] == ["matched", "matched"]
+    assert "on 2 line(s) that have a report's number nobody can tell" in done.stderr
+
+
+def test_an_agency_that_submits_with_a_keyring_of_its_own_is_not_accused(book: Book) -> None:
+    clinic = replace(INTAKE, agency="clinic")
+    book.received("C-1", number="R-1", tokens=[child_token(bytes(32), "Ada Invented")], actor=clinic)
+    book.received("C-9", number="R-9", tokens=[book.child("Cleo Invented", "2012-02-14")])
+    rows = book.reconcile(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS)
+    assert [row["verdict"] for row in rows] == ["matched", "matched"]
+
+
+def test_a_report_whose_sealed_texts_open_with_this_keyring_is_compared_even_if_it_is_the_only_one(book: Book) -> None:
+    book.run(*INTAKE_DESK, "report", "C-1", *REPORT, "--child-name", "Ben Invented", "--child-born", "2014-01-01",
+             "--seal", "narrative=it was said", "--report-number", "R-1", "--at", "2026-03-02T09:00Z")  # fmt: skip
+    row = one(book.reconcile(f"{NUMBERED_HEAD}R-1,{DATED_ADA}", PERSONS, more="late_after_hours = inf\n"))
+    assert codes(row) == {"child": ("this child", OTHER)}
+
+
+def test_a_childs_name_that_was_corrected_is_not_compared_with_the_token_from_before(book: Book) -> None:
+    report_of_ben(book)
+    field = SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed")
+    book.act("C-1", FactCorrected(1, CorrectionReason.ENTERED_WRONG, sealed=(field,)))
+    book.reconcile(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS, code=exits.OK)
+
+
+def test_another_suspect_is_a_difference_too(book: Book) -> None:
+    ada, sam = book.child("Ada Invented", "2015-05-09"), book.suspect("Sam Invented")
+    book.received("C-1", number="R-1", tokens=[ada, sam])
+    line = "R-1,03/02/2026 03:00,Ada Invented,05/09/2015,{}\n"
+    row = one(book.reconcile(NUMBERED_HEAD + line.format("Tom Invented,01/01/1980"), PERSONS))
+    assert codes(row) == {"suspect": ("this suspect", OTHER)}
+    for same in ("Sam Invented,01/01/1980", "Tom Invented,", ",", "unknown,01/01/1980"):
+        book.reconcile(NUMBERED_HEAD + line.format(same), PERSONS, code=exits.OK)
