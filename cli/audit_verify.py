@@ -31,6 +31,8 @@ ROWS: Final = ("row", "checked", "count", *FAULTS, "meaning")
 @click.command("verify")
 @click.option("--state", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Keep in this folder what was verified, and begin the next time where this run ends.")  # fmt: skip
+@click.option("--reread", is_flag=True,
+              help="With --state: read everything again all the same, and compare it with what was verified before.")  # fmt: skip
 @click.option("--promised", metavar="SECONDS", type=click.FloatRange(0, 10**9), default=3600.0, show_default=True,
               help="How long a submission may wait for its outcome, its event for a checkpoint, and that for its witnesses.")  # fmt: skip
 @click.option("--from", "published", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
@@ -40,7 +42,13 @@ ROWS: Final = ("row", "checked", "count", *FAULTS, "meaning")
 @pass_config
 @guarded
 def verify(
-    config: Config, state: Path | None, promised: float, published: Path | None, hashes_only: bool, form: str
+    config: Config,
+    state: Path | None,
+    reread: bool,
+    promised: float,
+    published: Path | None,
+    hashes_only: bool,
+    form: str,
 ) -> None:
     """Verify the whole log, trusting nobody: exit code 0 only if all holds, else 8.
 
@@ -50,10 +58,13 @@ def verify(
 
     The policy (--policy, before the command) says whose keys are believed. Without one, signatures are not checked. With
     --state, later runs begin at the last checkpoint that was verified, and a log whose earlier part was replaced is
-    recognised. Give it a folder of its own; it is your evidence of what the log has shown you.
+    recognised. Give it a folder of its own; it is your evidence of what the log has shown you. What was altered or deleted under
+    that checkpoint since, only a run with --reread finds: it reads all of it again.
     """
     if published is not None and state is not None:
         raise click.UsageError("--state is about a log; it does not go with --from")
+    if reread and state is None:
+        raise click.UsageError("--reread goes with --state: without it everything is read anyway")
     if hashes_only and published is None:
         raise click.UsageError("--hashes-only is about a published log; it goes with --from")
     if published is not None:
@@ -63,12 +74,13 @@ def verify(
     from casetrail.audit.verification.verify import verify as verified
     from casetrail.eventlog.port import Topic
 
-    asked = Asked(now(), timedelta(seconds=promised), loaded_policy(config), state)
+    asked = Asked(now(), timedelta(seconds=promised), loaded_policy(config), state, reread)
     with opened_log(config) as log:
         total = sum(log.end_offsets(Topic.EVENTS).values())
     with progress_bar("verifying", total) as progress:
         report = verified(config.log_url(), config.kafka, asked, progress)
     about = {"log": report.log, "partitions": report.partitions, "since": _checkpoint(report.since),
+             "not_read_again": report.not_read_again,
              "up_to": _checkpoint(report.up_to), "witnessed_up_to": _checkpoint(report.witnessed_up_to),
              "longest_checkpoint_wait": _wait(report.checkpoint_wait),
              "longest_quorum_wait": _wait(report.quorum_wait)}  # fmt: skip
@@ -151,10 +163,14 @@ def _meanings(faults: "Faults") -> list[dict[str, Any]]:
 def _summary(about: Mapping[str, Any], report: "Report | PublishedReport") -> list[str]:
     """What it comes to, for whoever reads the terminal."""
     lines = list(report.remarks)
-    if about.get("since"):
+    since, unread = about.get("since"), about.get("not_read_again")
+    if since and unread:
         lines.append(
-            f"what stands under the checkpoint of {about['since']['size']} leaves was verified by an earlier run"
+            f"what stands under the checkpoint of {since['size']} leaves was verified by an earlier run, and not read again: "
+            "whether it has been altered since, --reread tells"
         )
+    elif since:
+        lines.append(f"all was read again, also what an earlier run had verified, up to {since['size']} leaves")
     hidden = report.faults.counts.total() - len(report.faults.listed)
     if hidden > 0:
         lines.append(f"{hidden} faults are counted, but not listed")
@@ -162,5 +178,9 @@ def _summary(about: Mapping[str, Any], report: "Report | PublishedReport") -> li
     if about.get("witnessed_up_to"):
         up_to += f", witnessed up to {about['witnessed_up_to']['size']}"
     counts = ", ".join(f"{count} {kind}" for kind, count in _counts(report.faults).items())
-    lines.append(f"{'all holds' if report.holds else 'NOT ALL HOLDS'}; {up_to}" + (f"; {counts}" if counts else ""))
+    lines.append(
+        f"{'all holds' if report.holds else 'NOT ALL HOLDS'}; {up_to}"
+        + (f"; {counts}" if counts else "")
+        + (f"; {unread} leaves were not read again" if unread else "")
+    )
     return lines

@@ -129,6 +129,12 @@ class EmbeddedLog:
         with reading():
             return {partition: self._end(topic, partition)[0] for partition in range(self.topic_partitions(topic))}
 
+    def count(self, topic: Topic, partition: int, start: int, end: int) -> int:
+        """How many records stand at the offsets from ``start`` up to, and without, ``end``: as many as offsets, if none was deleted."""
+        query = "SELECT count(*) FROM record WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ?"
+        with reading():
+            return int(self.database.execute(query, (topic, partition, start, end)).fetchone()[0])
+
     def last(self, topic: Topic, partition: int) -> Record | None:
         return self._one(topic, partition, "ORDER BY offset DESC LIMIT 1")
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verification.copy import Copy, Known
+from casetrail.audit.verification.familiar import Familiar
 from casetrail.audit.verification.feed import TOLERATED, Feed
 from casetrail.audit.verification.partition import Extent
 from casetrail.audit.verification.signatures import Signatures, Times
@@ -67,19 +68,20 @@ class Checkpoints:
     """Reads the checkpoints of a log once, in order."""
 
     def __init__(self, feed: Feed, end: int, extents: Mapping[int, Extent], included: Mapping[int, int],
-                 signatures: Signatures, known: Callable[[], Copy], faults: Faults) -> None:  # fmt: skip
+                 signatures: Signatures, known: Callable[[], Copy], seen: Copy | None, faults: Faults) -> None:  # fmt: skip
         """``included``: up to which offset of each partition an earlier run has found events under checkpoints.
 
-        ``known``: gives what is known already, of an earlier run too.
+        ``known``: gives what is known already; of an earlier run too, unless all is read again. ``seen``: what the earlier run
+        knew, where all is read again.
         """
         self._feed, self._end, self._extents, self._signatures = feed, end, extents, signatures
         self._known, self._faults = known, faults
+        self._familiar = Familiar(known if seen is None else lambda: seen, faults)
         self._resumed = known().newest
         self._number = -1 if self._resumed is None else self._resumed.number
         self.again = self._resumed is not None and signatures.policy is not None and not known().is_of_policy
         """Whether signatures are checked that an earlier run has seen, by another policy."""
         self.witnessed = -1 if self.again else known().witnessed
-        self._familiar = 0
         self.began_at = {partition: included.get(partition, 0) for partition in extents}
         self.at = dict(self.began_at)
         self._claimed = dict(self.at)
@@ -104,7 +106,7 @@ class Checkpoints:
                 self._forget()
         self._feed.finish(self._end)
         self._feed.tell_ahead()
-        self._check_familiar()
+        self._familiar.end()
         if group.checkpoints or group.cosigned:
             yield self._ended(group)
 
@@ -124,36 +126,20 @@ class Checkpoints:
     def _take(self, record: Record, group: Group) -> None:
         value = record.value or b""
         record_hash = leaf_hash(value)
-        resumed = self._resumed is not None and record.offset <= self._resumed.offset
-        if resumed and self._known().holds_record(record.offset, record_hash):
-            self._familiar += 1
+        if self._familiar.passes(record, record_hash) and self._resumed is not None:
             if self.again:
-                self._published_again(record, record_hash)
+                self._take_again(record, record_hash)
             return
         try:
             stored = decode_notarized(record.value)
         except Unreadable as error:
-            self._fault(Kind.CHECKPOINT_REPLACED if resumed else Kind.CHECKPOINT_UNREADABLE, record, error.code)
+            self._fault(Kind.CHECKPOINT_UNREADABLE, record, error.code)
             return
         self.schemas.add(value[:PREFIX])
         if isinstance(stored, CheckpointPublished):
-            if resumed:
-                self._fault(Kind.CHECKPOINT_REPLACED, record, "another checkpoint stood here")
-            else:
-                self._published(record, record_hash, stored, group)
-        elif not resumed:
+            self._published(record, record_hash, stored, group)
+        else:
             self._cosigned(record, stored, group)
-        elif not self._known().holds_cosignature(stored.checkpoint, stored.lines):
-            self._fault(Kind.CHECKPOINT_REPLACED, record, "this cosignature did not stand here")
-        elif self.again and (known := self._known().known(stored.checkpoint)) is not None:
-            self._check_lines(record, known, stored.lines)
-
-    def _check_familiar(self) -> None:
-        """Whether all checkpoints that an earlier run has seen are still there."""
-        if self._resumed is not None and self._familiar <= self._resumed.number:
-            missing = self._resumed.number + 1 - self._familiar
-            place = Topic.CHECKPOINTS, 0, self._resumed.offset
-            self._faults.add(Fault(Kind.CHECKPOINT_REPLACED, f"{missing} checkpoints of then are not there", *place))
 
     def _published(self, record: Record, record_hash: bytes, stored: CheckpointPublished, group: Group) -> None:
         try:
@@ -185,10 +171,20 @@ class Checkpoints:
             self.counts["signatures of checkpoints"] += 1
         return times
 
-    def _published_again(self, record: Record, record_hash: bytes) -> None:
-        """Check by this run's policy who has signed a checkpoint that an earlier run has taken in, and who had cosigned it."""
-        known = self._known().known(record_hash)
-        assert known is not None  # the record is there, and so is what was made of it
+    def _take_again(self, record: Record, record_hash: bytes) -> None:
+        """Check the signatures in a record that an earlier run has taken in, by this run's policy."""
+        if (known := self._known().known(record_hash)) is not None:
+            self._published_again(record, record_hash, known)
+            return
+        try:
+            stored = decode_notarized(record.value)
+        except Unreadable:
+            return  # it is not what the earlier run has seen, and that is told
+        if isinstance(stored, CheckpointCosigned) and (known := self._known().known(stored.checkpoint)) is not None:
+            self._check_lines(record, known, stored.lines)
+
+    def _published_again(self, record: Record, record_hash: bytes, known: Known) -> None:
+        """Check who has signed a checkpoint that an earlier run has taken in, and who had cosigned it."""
         note = parse_note(known.note)
         times = self._check_signature(record, note, parse_checkpoint(note.text))
         lines = self._known().lines_of(record_hash)

@@ -149,6 +149,10 @@ class Copy:
         query = "SELECT 1 FROM cosignature WHERE record_hash = ? AND lines = ?"
         return self._database.execute(query, (checkpoint, lines)).fetchone() is not None
 
+    def cosignatures(self) -> Iterator[tuple[bytes, bytes]]:
+        """All cosignatures that were seen: the hash of the checkpoint's record, and the lines."""
+        yield from self._database.execute("SELECT record_hash, lines FROM cosignature")
+
     def known(self, checkpoint: bytes) -> Known | None:
         """The checkpoint whose record has this hash."""
         query = "SELECT number, appended_at, note FROM checkpoint WHERE record_hash = ?"

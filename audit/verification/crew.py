@@ -32,6 +32,10 @@ class Crew:
             arguments = (log_url, options, source.promises)
             self._pool = ProcessPoolExecutor(processes, get_context("spawn"), begin, arguments)
 
+    def hush(self) -> None:
+        """Tell no progress any more: what is done from now on was done before."""
+        self._progress = None
+
     def give(self, job: Job) -> Task:
         """Have a job done."""
         if self._pool is None:

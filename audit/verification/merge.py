@@ -13,7 +13,8 @@ from casetrail.audit.verification.feed import NEVER, Promises, of_future
 from casetrail.audit.verification.partition import Checked, Seen
 from casetrail.audit.verification.plan import Batch
 from casetrail.audit.verification.waits import Waits
-from casetrail.eventlog.port import Topic
+from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.port import Record, Topic
 
 
 class Agreement(NamedTuple):
@@ -169,6 +170,10 @@ class Merge:
             yield Kind.ROOT_DIFFERS, f"root {stated.said.root.hex()} stated, {made.root.hex()} found"
         if before.map_root and not now.map_root:
             yield Kind.MAP_DIFFERS, f"map root {stated.map_root.hex()} stated, {made.map_root.hex()} found"
+
+    def see_last(self, topic: Topic, record: Record) -> None:
+        """Remember the last record of a topic that no job reads."""
+        self._seen[topic, record.partition] = Seen(record.offset, leaf_hash(record.value or b""))
 
     def keep(self, witnessed: int) -> None:
         """Keep what was seen last for the next run, unless the log contradicts itself. ``witnessed`` as of ``Checkpoints``."""

@@ -6,6 +6,7 @@ they found, with what the checkpoints state of it. Memory does not grow with the
 
 import os
 import tempfile
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from casetrail.audit.verification.settings import carried_schemas, check_setting
 from casetrail.audit.verification.signatures import Signatures, digest_of, naming_a_log
 from casetrail.audit.verification.waits import Wait
 from casetrail.domain.values import EPOCH, MILLISECOND, at_millis, iso
+from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log, parse_address
 from casetrail.eventlog.port import Log, Topic
@@ -65,7 +67,8 @@ FEW: Final = 20_000
 class Report:
     """What a verification came to. ``checked``: how much of each thing was. ``remarks``: what could not be checked, and why.
 
-    ``since``: the checkpoint that an earlier run had come to; what it covers was not read again. ``up_to``: the newest one.
+    ``since``: the checkpoint that an earlier run had come to. ``not_read_again``: the number of leaves under it, where they were
+    not. ``up_to``: the newest one.
     ``witnessed_up_to``: the newest one that the policy's quorum has cosigned; None also where the policy asks for no witness.
     ``checkpoint_wait``, ``quorum_wait``: how long a submission has waited at most for a checkpoint over its event, and for one
     that the quorum had cosigned, of those that this run has read and that wait no more.
@@ -78,6 +81,7 @@ class Report:
     checked: Counter[str]
     faults: Faults
     remarks: list[str] = field(default_factory=list)
+    not_read_again: int = 0
     witnessed_up_to: Sealed | None = None
     checkpoint_wait: Wait | None = None
     quorum_wait: Wait | None = None
@@ -93,13 +97,34 @@ class Asked(NamedTuple):
 
     ``now``, aware, is the present moment: what has a later time in the log is not believed.
 
-    ``state``: a folder that is kept for the next run. ``policy``: whose signatures are believed.
+    ``state``: a folder that is kept for the next run. ``reread``: all is read again, and compared with what that folder has of
+    earlier runs; otherwise what they have verified is not read again. ``policy``: whose signatures are believed.
     """
 
     now: datetime
     promised: timedelta = timedelta(hours=1)
     policy: Policy | None = None
     state: Path | None = None
+    reread: bool = False
+
+
+class Ends(NamedTuple):
+    """Up to where a log is verified."""
+
+    checkpoints: int
+    events: Mapping[int, int]
+    actions: Mapping[int, int]
+
+    @classmethod
+    def of(cls, log: Log) -> "Ends":
+        """As it stands now, asked in this order: a checkpoint is about events that are there already, and an event about an action."""
+        checkpoints = log.end_offsets(Topic.CHECKPOINTS)[0]
+        events = log.end_offsets(Topic.EVENTS)
+        return cls(checkpoints, events, log.end_offsets(Topic.ACTIONS))
+
+    def by_topic(self) -> Mapping[Topic, Mapping[int, int]]:
+        """Of each partition of the topics."""
+        return {Topic.CHECKPOINTS: {0: self.checkpoints}, Topic.EVENTS: self.events, Topic.ACTIONS: self.actions}
 
 
 def verify(
@@ -121,9 +146,12 @@ def verify(
     with ExitStack() as stack:
         log = stack.enter_context(open_log(log_url, settings))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
-        copy = Copy(asked.state or directory / "copy", log.name, asked.state is not None, digest_of(asked.policy))
-        stack.callback(copy.close)
-        run = Run(log, promises, asked, copy, directory)
+        digest = digest_of(asked.policy)
+        kept = Copy(asked.state or directory / "copy", log.name, asked.state is not None, digest)
+        stack.callback(kept.close)
+        rereads = asked.reread and kept.newest is not None
+        copy = Copy(directory / "copy", log.name, kept=False, policy=digest) if rereads else kept
+        run = Run(log, promises, asked, copy, directory, seen=kept if rereads else None)
         stack.callback(run.close)
         if progress is not None:
             progress(run.verified)
@@ -131,30 +159,36 @@ def verify(
             processes = min(2, os.cpu_count() or 1)
         several = processes if run.total >= FEW else 1
         crew = stack.enter_context(Crew(several, Source(log, promises), log_url, settings, progress))
-        return run.run(crew)
+        report = run.run(crew)
+        if rereads and not report.faults.contradicts:
+            crew.hush()
+            then = Run(log, promises, asked, kept, directory, ends=run.ends)  # the new part once more, to be kept
+            stack.callback(then.close)
+            if (found := then.run(crew).faults).contradicts:  # it was altered between the two
+                report.faults.take(found)
+        return report
 
 
 class Run:
     """One verification, from how the log stands when it is made."""
 
-    def __init__(self, log: Log, promises: Promises, asked: Asked, copy: Copy, directory: Path) -> None:
+    def __init__(self, log: Log, promises: Promises, asked: Asked, copy: Copy, directory: Path,
+                 seen: Copy | None = None, ends: Ends | None = None) -> None:  # fmt: skip
+        """Begins where ``copy`` ends. ``seen``: what is compared with what is read. ``ends``: where not all is to be read."""
         self._log, self._promises, self._asked, self._directory = log, promises, asked, directory
         self.faults = Faults()
-        self._since = copy.newest
+        self._seen, self._since, self._resumes = seen or copy, (seen or copy).newest, seen is None
         self._starts = {topic: log.start_offsets(topic) for topic in Topic}
-        # in this order: a checkpoint is about events that are there already, and an event about an action
-        self._checkpoints_end = log.end_offsets(Topic.CHECKPOINTS)[0]
-        self._ends = {Topic.EVENTS: log.end_offsets(Topic.EVENTS)}
-        self._ends[Topic.ACTIONS] = log.end_offsets(Topic.ACTIONS)
+        self.ends = ends or Ends.of(log)
         self._extents = {partition: self._extent(partition) for partition in range(log.partitions)}
         self._included = copy.file.included()
         cut = {one.partition for one in self._extents.values() if one.events[0] > self._included.get(one.partition, 0)}
         self._merge = Merge(copy, frozenset(cut), promises, directory / "fork", self.faults)
 
     def _extent(self, partition: int) -> Extent:
-        ranges = [(self._starts[topic][partition], self._ends[topic][partition]) for topic in self._ends]
-        events, actions = ranges
-        return Extent(partition, actions, events)
+        starts, ends = self._starts, self.ends
+        actions = starts[Topic.ACTIONS][partition], ends.actions[partition]
+        return Extent(partition, actions, (starts[Topic.EVENTS][partition], ends.events[partition]))
 
     @property
     def total(self) -> int:
@@ -181,15 +215,21 @@ class Run:
         start = self._starts[Topic.SCHEMAS][0]
         schemas, carried = carried_schemas(log, start, self._promises, faults)
         self._check_seen()
+        self._check_count()
         copy = merge.copy
         signatures = Signatures(self._asked.policy, None if copy.newest is None else copy.newest.note)
-        start = self._starts[Topic.CHECKPOINTS][0]
-        end = self._checkpoints_end
+        start, end = self._starts[Topic.CHECKPOINTS][0], self.ends.checkpoints
+        seen = None if self._resumes else self._seen
         with Feed(log, Topic.CHECKPOINTS, 0, start, end, self._promises, faults) as feed:
-            checkpoints = Checkpoints(feed, end, self._extents, self._included, signatures, lambda: merge.copy, faults)
+            checkpoints = Checkpoints(
+                feed, end, self._extents, self._included, signatures, lambda: merge.copy, seen, faults
+            )
             turns = {partition: at.turn for partition, at in copy.places().items()}
             plan = Plan(checkpoints, self._extents, turns, self._directory)
             merge.all(plan.batches(), crew)
+            if feed.last is not None:
+                merge.see_last(Topic.CHECKPOINTS, feed.last)
+        self._check_cosignatures_of_then()
         self._check_schemas(carried, merge.schemas | checkpoints.schemas)
         self._check_promises(checkpoints)
         merge.keep(checkpoints.witnessed)
@@ -198,6 +238,7 @@ class Run:
         found["records"] = schemas + feed.count + found["events"] + found["actions"]
         counts = Counter({name: found[name] for name in CHECKED})
         report = Report(log.name, log.partitions, self._since, merge.copy.newest, counts, faults)
+        report.not_read_again = self._since.size if self._resumes and self._since is not None else 0
         if signatures.ask_for_witnesses:
             report.witnessed_up_to = merge.copy.file.numbered(checkpoints.witnessed)
         report.checkpoint_wait, report.quorum_wait = merge.waits.checkpoint, merge.waits.quorum
@@ -220,14 +261,34 @@ class Run:
 
     def _check_seen(self) -> None:
         """Whether what an earlier run saw last is still there."""
-        for topic, partition, seen in self._merge.copy.last_seen():
+        ends = self.ends.by_topic()
+        for topic, partition, seen in self._seen.last_seen():
             place = topic, partition, seen.offset
-            if partition >= self._log.partitions or seen.offset >= self._ends[topic][partition]:
+            if seen.offset >= ends[topic].get(partition, 0):
                 self.faults.add(Fault(Kind.END_WENT_BACK, "a record that was there is behind the end", *place))
             elif seen.offset >= self._starts[topic][partition]:
                 record = self._log.read_one(topic, partition, seen.offset)
                 if record is None or leaf_hash(record.value or b"") != seen.hash:
                     self.faults.add(Fault(Kind.RECORD_REPLACED, "the record has another hash", *place))
+
+    def _check_count(self) -> None:
+        """Whether no record is missing in what is not read again: an embedded log can count them."""
+        if not isinstance(self._log, EmbeddedLog) or not self._resumes:
+            return
+        turns = {partition: at.turn for partition, at in self._merge.copy.places().items()}
+        for topic, read in ((Topic.ACTIONS, turns), (Topic.EVENTS, self._included)):
+            for partition, behind in read.items():
+                start, end = self._starts[topic].get(partition, 0), self.ends.by_topic()[topic].get(partition, 0)
+                if fault := _uncounted(self._log, topic, partition, range(max(0, start), min(behind, end))):
+                    self.faults.add(fault)
+
+    def _check_cosignatures_of_then(self) -> None:
+        """Where all was read again: whether all cosignatures that an earlier run has seen are still there."""
+        if not self._resumes:
+            copy = self._merge.copy
+            if missing := sum(not copy.holds_cosignature(*one) for one in self._seen.cosignatures()):
+                found = f"{missing} cosignatures of then are not there"
+                self.faults.add(Fault(Kind.CHECKPOINT_REPLACED, found, Topic.CHECKPOINTS, 0))
 
     def _check_schemas(self, carried: set[int], used: set[bytes]) -> None:
         for one in sorted(used):
@@ -251,6 +312,20 @@ class Run:
         for kind, topic, since, count in waiting:
             if since is not None and since < latest:
                 self.faults.add(Fault(kind, f"{count} waiting, since {_told(since)}", topic))
+
+
+def _uncounted(log: EmbeddedLog, topic: Topic, partition: int, offsets: range) -> Fault | None:
+    """The fault that not all of these offsets have a record."""
+
+    def lacks_one(offset: int) -> bool:
+        return log.count(topic, partition, offsets.start, offset + 1) < offset + 1 - offsets.start
+
+    missing = len(offsets) - log.count(topic, partition, offsets.start, offsets.stop)
+    if missing <= 0:
+        return None
+    first = offsets[bisect_left(offsets, True, key=lacks_one)]
+    found = f"{missing} of the records before offset {offsets.stop} are not there, the first of them at offset {first}"
+    return Fault(Kind.RECORD_DELETED, found, topic, partition, first)
 
 
 def _millis(moment: datetime) -> int:

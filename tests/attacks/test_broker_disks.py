@@ -48,6 +48,7 @@ def strike(broker: Broker, scenes: Mapping[str, Scene]) -> None:
     record = {name: scene.events()[1][0] for name, scene in scenes.items()}
     checkpoint = scenes["checkpoint"].records(Topic.CHECKPOINTS)[0]
     later = scenes["clock"].of("C-07")[0]
+    assert scenes["byte"].faults("--state", str(scenes["byte"].folder / "state")) == {}
     for scene in scenes.values():
         scene.close()
     broker.stop()
@@ -82,6 +83,17 @@ def test_a_changed_byte_in_a_segment_file_is_named_with_its_place(struck: Mappin
     assert at(found["content-differs"]) == [("events", 0, record.offset)]
     assert scene.convicted() == {("altered", VICTIM)}
     assert "was altered" in scene.receipt("prove", scene.of()[1], code=exits.FAULTS).stderr
+
+
+def test_a_changed_byte_under_a_verified_checkpoint_only_a_run_that_rereads_finds(struck: Mapping[str, Scene]) -> None:
+    scene = struck["byte"]
+    words = "--state", str(scene.folder / "state")
+    record = scene.events()[1][0]
+    assert scene.faults(*words) == {}
+    assert "leaves were not read again" in scene.run("audit", "verify", *words).stderr
+    found = scene.faults(*words, "--reread")
+    assert set(found) == {"content-differs", "chain-broken", "root-differs"}
+    assert at(found["content-differs"]) == [("events", 0, record.offset)]
 
 
 def test_a_changed_byte_whose_checksum_was_left_as_it_was_is_said_to_be_damage(struck: Mapping[str, Scene]) -> None:

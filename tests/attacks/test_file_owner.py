@@ -155,6 +155,24 @@ def test_the_last_submission_deleted_before_it_is_recorded_is_missed_by_its_rece
     assert "holds nothing at" in embedded.receipt("check", only, "--online", code=exits.FAULTS).stderr
 
 
+def test_what_is_altered_under_a_verified_checkpoint_only_a_run_that_rereads_finds(embedded: Scene) -> None:
+    state = str(embedded.folder / "state")
+    assert embedded.faults("--state", state) == {}
+    record = second_event(embedded)
+    where = "WHERE topic = 'events' AND partition = ? AND offset = ?"
+    change(embedded, f"UPDATE record SET value = ? {where}", altered(record), record.partition, record.offset)
+    assert embedded.faults("--state", state) == {}
+    assert "leaves were not read again" in embedded.run("audit", "verify", "--state", state).stderr
+    found = embedded.faults("--state", state, "--reread")
+    assert set(found) == {"content-differs", "chain-broken", "root-differs"}
+    assert at(found["content-differs"]) == [("events", record.partition, record.offset)]
+    delete(embedded, Topic.EVENTS, record)
+    found = embedded.faults("--state", state)  # an embedded log counts them
+    assert {code: at(some) for code, some in found.items()} == {
+        "record-deleted": [("events", record.partition, record.offset)]
+    }
+
+
 def test_a_time_that_is_put_ahead_makes_nothing_that_waits_young(embedded: Scene) -> None:
     """What nobody has recorded, and checkpoints that no witness has seen: as if they were still to come."""
     (waiting,) = embedded.submit(life(VICTIM)[3])

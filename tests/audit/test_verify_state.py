@@ -140,3 +140,99 @@ def test_policies_that_believe_the_same_are_the_same() -> None:
     digests = [[digest_of(parse_policy((some + end).encode())) for end in ends] for some in (text, other)]
     assert digests[0] == digests[1]
     assert len({b"", digest_of(None), *digests[0]}) == 4
+
+
+# --- what was verified is read again ---
+
+
+def alter(story: Story, offset: int = 40) -> None:
+    story.change("value = CAST(value || x'00' AS BLOB)", "events", offset)
+
+
+def test_what_was_altered_after_it_was_verified_only_a_run_that_rereads_finds(story: Story, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    verified = story.report(state=state)
+    alter(story)
+    report = story.report(state=state)
+    assert report.holds  # nothing of it was read
+    assert report.up_to is not None
+    assert (report.not_read_again, report.checked["events"]) == (report.up_to.size, 0)
+    for _ in range(2):  # and it is not forgotten
+        again = story.report(state=state, reread=True)
+        assert again.faults.in_order() == story.report().faults.in_order()
+        assert Kind.ROOT_DIFFERS in again.faults.counts
+        assert (again.not_read_again, again.since) == (0, verified.up_to)
+
+
+def test_a_run_that_rereads_recognises_a_log_that_was_made_anew(tmp_path: Path) -> None:
+    story, state = told(tmp_path), tmp_path / "state"
+    story.report(state=state)
+    (tmp_path / "other").mkdir()
+    other = told(tmp_path / "other", seed=8)
+    assert other.kinds() == set()
+    assert {Kind.CHECKPOINT_REPLACED, Kind.RECORD_REPLACED} <= other.kinds(state=state, reread=True)
+    story.delete("events", 200, 240)
+    assert {Kind.END_WENT_BACK, Kind.TAIL_CUT} <= story.kinds(state=state, reread=True)
+
+
+def test_a_run_that_rereads_brings_the_state_on(story: Story, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    first = story.report(state=state, reread=True)
+    assert first.holds
+    assert first.since is None
+    story.go_on(30).go_on(10, publishes=False)
+    report = story.report(state=state, reread=True)
+    assert report.holds
+    assert report.since == first.up_to
+    assert report.checked == story.report().checked
+    later = story.report(state=state)
+    assert later.since == report.up_to
+    assert later.checked["events"] == 10
+    alter(story, 284)  # the last one, which no checkpoint covers, and which has been seen
+    assert Kind.RECORD_REPLACED in story.kinds(state=state, reread=True)
+
+
+def test_a_run_that_rereads_takes_nothing_into_the_state_from_a_log_that_contradicts_itself(
+    story: Story, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    first = story.report(state=state)
+    story.go_on(20)
+    alter(story)
+    assert not story.report(state=state, reread=True).holds
+    assert story.report(state=state).since == first.up_to
+
+
+def test_a_run_that_rereads_checks_by_its_own_policy(story: Story, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    story.report(None, state=state)
+    assert story.kinds(policy=policy("none", OTHER_KEY), state=state, reread=True) == {Kind.SIGNATURE_INVALID}
+    assert story.report(policy("both"), state=state, reread=True, promised=NOW).holds
+    report = story.report(policy("both"), state=state, promised=NOW)
+    assert report.holds
+    assert (report.checked["signatures of checkpoints"], report.remarks) == (0, [])
+
+
+def test_of_what_is_not_read_again_an_embedded_log_counts_the_records(tmp_path: Path) -> None:
+    story, state = told(tmp_path), tmp_path / "state"
+    assert story.report(state=state).holds
+    for topic, start, end in (("events", 70, 72), ("actions", 100, 101)):
+        story.delete(topic, start, end)
+        (fault,) = [one for one in story.faults(Kind.RECORD_DELETED, state=state) if one.topic == topic]
+        assert (fault.partition, fault.offset) == (0, start)
+        assert (
+            fault.found
+            == f"{end - start} of the records before offset 240 are not there, the first of them at offset {start}"
+        )
+
+
+def test_cosignatures_that_were_seen_are_missed(story: Story, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    assert story.report(state=state).holds
+    (clinics,) = [one.value for one in records(story.log, Topic.CHECKPOINTS) if one.offset == 4]
+    story.change("value = ?", "checkpoints", 5, clinics)  # the court's, which stands there, is gone
+    assert story.kinds(state=state) == set()
+    (fault,) = story.faults(Kind.CHECKPOINT_REPLACED, state=state, reread=True)
+    assert fault.found == "1 cosignatures of then are not there"
+    story.delete("checkpoints", 8, 9)
+    assert story.kinds(state=state) == {Kind.END_WENT_BACK}

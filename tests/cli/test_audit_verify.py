@@ -62,7 +62,7 @@ def test_a_log_that_holds_is_told_with_counts_and_exit_code_0(notarised: Shell) 
 def test_json_is_one_object_with_all_that_a_machine_asks_for(notarised: Shell) -> None:
     found = verified(notarised)
     assert list(found) == [
-        "log", "partitions", "since", "up_to", "witnessed_up_to", "longest_checkpoint_wait", "longest_quorum_wait", "holds",
+        "log", "partitions", "since", "not_read_again", "up_to", "witnessed_up_to", "longest_checkpoint_wait", "longest_quorum_wait", "holds",
         "checked", "counts", "faults", "remarks",
     ]  # fmt: skip
     assert found["holds"] is True
@@ -135,11 +135,26 @@ def test_a_state_lets_the_next_run_begin_where_one_ended(notarised: Shell, tmp_p
     with open_log(f"sqlite:{notarised.log}") as log:
         fill(log, ["C-4"], steps=2)
     again = verified(notarised, "--state", "mine")
-    assert again["since"]["size"] == 15
+    assert again["since"]["size"] == again["not_read_again"] == 15
     assert again["checked"]["events"] == 5
     assert again["checked"]["events_under_no_checkpoint"] == 5
     late = verified(notarised, "--state", "mine", "--promised", "0", code=exits.FAULTS)
     assert list(late["counts"]) == ["notary-silent"]
+
+
+def test_what_was_not_read_again_is_said_and_reread_reads_it(notarised: Shell) -> None:
+    words = ("--policy", "policy", "audit", "verify", "--state", "mine")
+    assert "read again" not in notarised.run(*words).stderr
+    done = notarised.run(*words)
+    assert "whether it has been altered since, --reread tells" in done.stderr
+    assert done.stderr.splitlines()[-1] == "all holds; up to the checkpoint of 15 leaves; 15 leaves were not read again"
+    done = notarised.run(*words, "--reread")
+    assert "all was read again" in done.stderr
+    assert done.stderr.splitlines()[-1] == "all holds; up to the checkpoint of 15 leaves"
+    found = verified(notarised, "--state", "mine", "--reread")
+    assert (found["since"]["size"], found["not_read_again"], found["checked"]["events"]) == (15, 0, 15)
+    done = notarised.run("audit", "verify", "--reread", code=exits.USAGE)
+    assert "--reread goes with --state" in done.stderr
 
 
 def test_a_folder_that_is_no_state_is_named(notarised: Shell, tmp_path: Path) -> None:
