@@ -45,7 +45,8 @@ def reconcile(config: Config, ledger: Path, mapping: Path, form: str) -> None:
 
     for file in (ledger, mapping):
         if not file.is_file():
-            raise Failure(f"there is no file {file}", exits.NOT_FOUND)
+            what = "is a folder" if file.is_dir() else "is no plain file"
+            raise Failure(f"{file} {what}" if file.exists() else f"there is no file {file}", exits.NOT_FOUND)
     opened = Ledger(ledger, read_settings(mapping))
     with ExitStack() as stack:
         keyring = stack.enter_context(_keyring(config)) if opened.mapping.persons else None

@@ -7,7 +7,7 @@ A TOML file; docs/reconciling.md describes it. A template is a text with places:
 import math
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -86,6 +86,13 @@ class Template:
     def column(self) -> str:
         """The first column that it names, for messages."""
         return self._places[0][0]
+
+    def codes(self) -> Iterator[tuple[str, str, str]]:
+        """What the code tables give here: table, code of the ledger, ours. Nothing where a text stands beside the places."""
+        if not PLACE.sub("", self._text).strip(" ,"):
+            for table in dict.fromkeys(table for _, table in self._places if table is not None and table != TO_ID):
+                for old, ours in self._tables[table].items():
+                    yield table, old, ours
 
     def fill(self, row: Mapping[str, str]) -> str:
         """The text for a row; empty when every place is.
@@ -168,6 +175,8 @@ def mapping_for(settings: Mapping[str, Any], columns: Collection[str]) -> Ledger
     _known(persons, PERSONS, "[tokens]")
     if reported_at is None:
         raise BadMapping("the mapping has no 'reported_at': which column says when each report was made?")
+    category = template(settings, "category")
+    _check_codes(category, number)
     if number is None and not persons.keys() & {"child", "suspect", "address"}:
         raise BadMapping("the mapping needs 'report_number' or [tokens]: by what are reports recognised?")
     return LedgerMapping(
@@ -177,7 +186,7 @@ def mapping_for(settings: Mapping[str, Any], columns: Collection[str]) -> Ledger
         date_formats=_forms(settings, "date_formats", ("%Y-%m-%d",)),
         report_number=number,
         reported_at=reported_at,
-        category=template(settings, "category"),
+        category=category,
         persons={name: made for name in persons if (made := template(persons, name)) is not None},
         scope=_scope(_of(settings, "scope", dict, {}), zone),
         late_after=_span(settings, "late_after_hours", LATE_AFTER_HOURS, timedelta(hours=1)),
@@ -248,6 +257,20 @@ def _table(name: str, table: Any) -> dict[str, str]:
     if not isinstance(table, dict):
         raise BadMapping(f"'codes.{name}' must be a table")
     return {old: ",".join(_texts(table, old, ())) for old in table}
+
+
+def _check_codes(category: Template | None, number: Template | None) -> None:
+    """Whether the code tables give what a category, or a report number, can be."""
+    for table, old, ours in category.codes() if category is not None else ():
+        try:
+            offences_of(ours, "")
+        except CellRefused as refused:
+            raise BadMapping(f"'codes.{table}' has '{ours}' for '{old}': that {refused}") from refused
+    for table, old, ours in number.codes() if number is not None else ():
+        if ours and not is_id(ours):
+            raise BadMapping(
+                f"'codes.{table}' has '{ours}' for '{old}', which is no report number: 1 to 64 letters, digits and . _ : @ + -"
+            )
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

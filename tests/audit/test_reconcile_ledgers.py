@@ -265,8 +265,34 @@ def test_a_mapping_that_is_not_understood_is_refused_before_any_line(book: Book,
 
 
 def test_a_category_that_is_none_is_named_with_its_column(book: Book) -> None:
-    (row,) = book.reconcile(LEDGER, HOTLINE.replace('"rape"', '"murder"'))
+    (row,) = book.reconcile(LEDGER.replace("RAPE", "murder"), PLAIN + 'category = "{category}"\n')
     assert row["reason"].startswith("category: gives neither a NIBRS code nor one of: rape")
+
+
+@pytest.mark.parametrize("ledger", [LEDGER, HEAD], ids=["used", "not used"])
+@pytest.mark.parametrize("wrong", ['"murder"', '"rape,murder"', '["11A", "99Z"]'])
+def test_a_category_that_is_none_in_a_code_table_is_refused_before_any_line(
+    book: Book, ledger: str, wrong: str
+) -> None:
+    said = refused(book, ledger, HOTLINE.replace('"rape"', wrong))
+    assert "'codes.nibrs' has" in said
+    assert "for 'RAPE': that gives neither a NIBRS code nor one of: rape" in said
+    combined = HOTLINE.replace("{category|nibrs}", "{number|nibrs}, {category|nibrs}")
+    assert "for 'RAPE'" in refused(book, ledger, combined.replace('"rape"', wrong))
+
+
+def test_a_code_table_may_give_no_category_and_half_of_one(book: Book) -> None:
+    book.reconcile(LEDGER, HOTLINE.replace('"rape"', '""'), code=exits.OK)
+    halves = (
+        HOTLINE.replace('"{category|nibrs}"', '"1{category|nibrs}"').replace('"rape"', '"1A"').replace('"abuse"', '"x"')
+    )
+    book.reconcile(LEDGER, halves, code=exits.OK)
+
+
+def test_a_code_table_of_report_numbers_gives_report_numbers(book: Book) -> None:
+    mapping = 'report_number = "{number|numbers}"\nreported_at = "{called}"\n[codes.numbers]\n"*" = "no number"\n'
+    assert "which is no report number" in refused(book, LEDGER, mapping)
+    book.reconcile(LEDGER, mapping.replace("no number", "R-1"), code=exits.OK)
 
 
 def test_an_empty_ledger_is_refused(book: Book) -> None:
@@ -276,9 +302,13 @@ def test_an_empty_ledger_is_refused(book: Book) -> None:
 
 def test_files_that_are_not_there_are_named(book: Book) -> None:
     where, how = book.files(LEDGER, HOTLINE)
-    for words in (("nowhere.csv", how), (where, "nowhere.toml"), (str(book.folder), how)):
+    folder, none = str(book.folder), "there is no file"
+    for words, says in (
+        (("nowhere.csv", how), f"{none} nowhere.csv"), ((where, "nowhere.toml"), f"{none} nowhere.toml"),
+        ((folder, how), f"{folder} is a folder"), ((where, folder), f"{folder} is a folder"),
+    ):  # fmt: skip
         done = book.run("audit", "reconcile", words[0], "--mapping", words[1], code=exits.NOT_FOUND)
-        assert "there is no file" in done.stderr
+        assert says in " ".join(done.stderr.split())
 
 
 def test_a_mapping_in_another_encoding_is_refused_without_quoting_it(book: Book) -> None:
