@@ -146,6 +146,8 @@ class Signatures:
             yield UNWITNESSED
         elif not witnessed:
             yield f"no checkpoint has the cosignatures that the policy asks for: {ALONE}"
+        if self.policy is not None and len({one.key.name for one in self.policy.logs}) > 1:
+            yield f"the policy names several logs, and the checkpoints here are those of {self._origin}: see that this is the log"
 
 
 def _own(note: Note) -> frozenset[tuple[str, bytes]]:

@@ -78,16 +78,16 @@ def stored(log: Log, offset: int) -> CheckpointPublished:
     return found
 
 
-def by_evil(log: Log, tmp_path: Path) -> int:
-    """A checkpoint that follows from the log, signed with another key; its offset."""
+def by_evil(log: Log, tmp_path: Path, key: SignerKey = EVIL) -> int:
+    """A checkpoint that follows from the log, signed with another key, in its own name; its offset."""
     fill(log, ["C-3"])
     honest = notary(log, tmp_path / "n")
     honest.tree.pending.read_to(log.end_offsets(Topic.EVENTS))
     draft = honest.tree.draft()
     assert draft is not None
-    text = Checkpoint(ORIGIN, draft.size, draft.root).text()
+    text = Checkpoint(key.name, draft.size, draft.root).text()
     honest.close()
-    note = format_note(Note(text, (EVIL.sign_note(text),)))
+    note = format_note(Note(text, (key.sign_note(text),)))
     return put(log, encode_notarized(CheckpointPublished(note, draft.ranges, draft.map_root)))
 
 
@@ -138,6 +138,21 @@ def test_the_key_of_another_log_of_the_policy_does_not_sign_for_this_one(log: Lo
     with pytest.raises(TreeContradicted, match="is not one of this log's checkpoints"):
         notary(log, tmp_path / "m", OTHER, both)
     assert published(log, tmp_path / "m", KEY, both)
+
+
+@pytest.mark.parametrize("policy", [None, policy_of(OTHER, KEY)], ids=["no policy", "policy of both"])
+def test_a_tree_does_not_go_on_with_the_checkpoints_of_another_log_of_the_policy(
+    log: Log, tmp_path: Path, policy: Policy | None
+) -> None:
+    """They follow from the events, and are signed as they must be: for another log."""
+    followed(log, tmp_path / "seen", policy)
+    offset = by_evil(log, tmp_path, OTHER)
+    for folder in ("seen", "anew"):
+        with pytest.raises(TreeContradicted, match=f"it speaks for {OTHER.name}, those before it for {ORIGIN}"):
+            followed(log, tmp_path / folder, policy)
+    size = published(log, tmp_path / "n", KEY, policy, past=offset)
+    for folder in ("seen", "anew"):
+        assert followed(log, tmp_path / folder, policy) == size
 
 
 def test_a_new_key_goes_on_from_the_old_one_where_the_policy_names_both(log: Log, tmp_path: Path) -> None:
