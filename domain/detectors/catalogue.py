@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from casetrail.domain.detectors.answering import answered_again, same_answer
+from casetrail.domain.detectors.arriving import imported_when_live, report_refused
 from casetrail.domain.detectors.closing import closed_without_work, screened_out_unasked
 from casetrail.domain.detectors.codes_used import forbidden_code
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
@@ -14,6 +15,7 @@ from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Machines, silent_machine
+from casetrail.domain.detectors.outsiders import decided_elsewhere
 from casetrail.domain.detectors.merging import merged_again, merged_away
 from casetrail.domain.detectors.partnering import ignored_alarm, interview_missed, partner_waiting
 from casetrail.domain.detectors.passing_on import led_nowhere, screened_out_again
@@ -27,6 +29,8 @@ MachineDetector = Detector[Callable[[Machines, SettingsAt, datetime], Iterator[F
 SurveyDetector = Detector[Callable[[Survey, SettingsAt, datetime], Iterator[Finding | None]]]
 
 OF_CASES: Final[tuple[CaseDetector, ...]] = (
+    report_refused,
+    imported_when_live,
     never_screened,
     never_begun,
     never_assigned,
@@ -52,6 +56,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     led_nowhere,
     merged_again,
     entered_late,
+    decided_elsewhere,
 )
 """Those that judge one case by itself."""
 

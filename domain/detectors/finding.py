@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.domain.clocks import Told as Told  # findings are told like missed clocks
 from casetrail.domain.clocks import partners
@@ -15,6 +15,8 @@ from casetrail.domain.detectors.settings import Settings
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
 from casetrail.domain.policy import Level
 from casetrail.domain.registry import Overseer, overseeing
+
+DESKS: Final = frozenset({Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER})
 
 
 class Evidence(NamedTuple):
@@ -85,6 +87,8 @@ class Finding:
 
     def _who(self, level: Level, oversight: tuple[str, ...]) -> tuple[str, ...]:
         if self.about is About.MACHINE and level is not Level.OVERSIGHT:  # it is no unit's
+            return ()
+        if not self.unit and level in DESKS:  # a report that was refused has reached none
             return ()
         match level:
             case Level.HOLDER:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from casetrail.domain.actions import Action, Body
+from casetrail.domain.actions import Action, ActionRejected, Body
 from casetrail.domain.alarms import Alarm
 from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.clock_runs import Runs, received_at
 from casetrail.domain.clocks import conditions_of
+from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.domain.detectors.settings import Settings
 from casetrail.domain.happenings import Change, Happening, bring_on
 from casetrail.domain.intake import ReportReceived
@@ -25,6 +26,7 @@ from casetrail.domain.suspension import Suspended
 
 ALONE: Final = {what: frozenset({what}) for what in Happening}
 TELL_OF_RECEIPT: Final = frozenset({ReportReceived, FactCorrected})
+REPORT: Final = ReportReceived.__name__
 WORK: Final = frozenset({Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP})
 """Investigative acts. Notes, reviews and reassignments are none."""
 
@@ -81,6 +83,8 @@ class History:
         """When the report was received, as it was first said and as it was corrected; each with since when that is known."""
         self.conditions: frozenset[Condition] = frozenset()
         """The kinds of case that this one is, by the report as it was first recorded."""
+        self.refused: list[Step] = []
+        """The reports that were refused under its id, other than for having been answered already."""
         self.alarms: Sequence[Alarm] = ()
         """The deadlines that passed, if whoever judges has watched the case."""
         self._known_at = FIRST
@@ -93,6 +97,8 @@ class History:
         case, action = self.case, event.action
         change = bring_on(case, event, self._is_open)
         if action is None or change is None:
+            if action is not None and _is_lost_report(event.body):
+                self._refuse(event, action, leaf)
             return None
         known_at = event.timestamp if action.imported is None else action.occurred_at
         if known_at < self._known_at:
@@ -116,6 +122,15 @@ class History:
         if self.rests or kind is Suspended:
             self._rest(step)
         return change
+
+    def _refuse(self, event: Recorded, action: Action, leaf: bytes) -> None:
+        holder, status = self.case.facts.holder, self.case.status
+        self.refused.append(
+            Step(
+                event.originator_version, leaf, action.occurred_at, event.timestamp, frozenset(), action, status,
+                holder, holder, self._is_open, False,
+            )
+        )  # fmt: skip
 
     def _receive(self, step: Step) -> None:
         body = step.action.body
@@ -187,3 +202,8 @@ class History:
     def place_of(self, step: Step | None) -> int:
         """The place of a step in ``steps``; beyond the last one for None."""
         return len(self.steps) if step is None else self.steps.index(step)
+
+
+def _is_lost_report(body: Body) -> bool:
+    """Whether a report was refused that has not been answered before."""
+    return isinstance(body, ActionRejected) and body.kind == REPORT and body.code != DUPLICATE_ACTION.code

@@ -36,7 +36,8 @@ def without_settlement(one: Finding) -> tuple[object, ...]:
 
 def check(events: list[Recorded], now: datetime) -> None:
     """What is true of every finding."""
-    known = {step.number: step.known_at for step in history_of(events, events[0].originator_id).steps}
+    history = history_of(events, events[0].originator_id)
+    known = {step.number: step.known_at for step in (*history.steps, *history.refused)}
     for one in findings(events, now).values():
         assert one.evidence and one.says and one.settings.escalation.steps
         assert all(known[evidence.number] <= one.since for evidence in one.evidence)
@@ -125,4 +126,5 @@ def test_random_histories_reach_every_detector() -> None:
         "extended_again",
         "answered_again",
         "merged_again",
+        "imported_when_live",
     }

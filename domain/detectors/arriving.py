@@ -1,0 +1,82 @@
+"""How a report came into the log: refused, or imported when the log was live."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import Finding, of_case
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.settings import Setting, days, hours
+from casetrail.domain.happenings import Happening
+from casetrail.domain.status import Status
+from casetrail.domain.values import EPOCH
+
+
+@detector(
+    Setting("limit", hours(24), "within what time a report that was refused is accepted after all"),
+)
+def report_refused(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report that was refused, and that nobody sees anywhere else.
+
+    Rule: a report was refused (its time lay in the future, its case id was another's already), and within the limit no
+    report was accepted under its case id. Where the id was taken, it is a finding too, unless whoever submitted it had
+    reported the case itself: then it was the same report once more.
+
+    Evidence: the refused submission.
+
+    Settled by: a report that is accepted under this case id, whatever else the agency that was refused records in
+    this case, or a supervisor's review of it.
+
+    May be wrong: where the submitter mended the report and gave it another case id. Nobody else can see that they did.
+
+    Found in: intake systems that answer a caller with an error, and keep nothing.
+    """
+    for refused in history.refused:
+        facts, agency = history.case.facts, refused.action.actor.agency
+        if refused.status is not Status.UNREPORTED and facts.reported_in == agency:
+            continue
+        standard = settings(refused.known_at)
+        since = standard.due("limit", refused.known_at)
+        settled = next((step for step in history.steps if _sees_to(step, refused)), None)
+        found = of_case(history, standard, since, [refused], "a report was refused, and accepted nowhere", settled, now)
+        yield found and replace(found, partners=tuple(sorted({*found.partners, agency})))
+
+
+def _sees_to(step: Step, refused: Step) -> bool:
+    if step.known_at < refused.known_at:
+        return False
+    is_own = step.action.actor.agency == refused.action.actor.agency
+    return is_own or step.is_any(Happening.REPORT_RECEIVED, Happening.REVIEWED)
+
+
+@detector(
+    Setting("grace", days(30), "how long after its first policy was in force an agency may still import what is old"),
+    needs=[Happening.REPORT_RECEIVED],
+)
+def imported_when_live(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report that was imported, as if from an old system, when its agency had been working with the log for long.
+
+    Rule: the report was imported although the agency had had a policy in force for longer than the days of grace. What is
+    imported is judged by the times that the import states, so a history can be invented as a whole.
+
+    Evidence: the imported report.
+
+    Settled by: a supervisor's review that was not imported.
+
+    May be wrong: where another unit with an old system of its own joins later.
+
+    Found in: nowhere yet: it is the way around every clock that an insider has.
+    """
+    for place, step in history.which(Happening.REPORT_RECEIVED):
+        recorded_at = history.events[step.number - 1].timestamp
+        standard = settings(recorded_at)
+        usual = settings(EPOCH).policy  # in force before the agency adopted one of its own
+        if step.action.imported is None or settings(recorded_at - standard.span("grace")).policy is usual:
+            continue
+        settled = history.until(place, _is_live_review)
+        yield of_case(history, standard, recorded_at, [step], "imported when the log was live", settled, now)
+
+
+def _is_live_review(step: Step) -> bool:
+    return step.action.imported is None and step.is_any(Happening.REVIEWED)
