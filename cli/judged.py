@@ -42,7 +42,7 @@ def opened_dues(config: Config) -> "Iterator[Database]":
     """
     from casetrail.projections.database import has_judgements
 
-    with opened_views(config, judged=not _are_left_out(config)) as database:
+    with opened_views(config, judged=not are_left_out(config)) as database:
         if has_judgements(database):
             _say_unread(database)
         else:
@@ -50,7 +50,7 @@ def opened_dues(config: Config) -> "Iterator[Database]":
         yield database
 
 
-def _are_left_out(config: Config) -> bool:
+def are_left_out(config: Config) -> bool:
     """Whether there are views without judgements. Where there are none yet, they will be made with them."""
     from casetrail.projections.database import has_judgements, open_database
     from casetrail.projections.errors import ViewMissing

@@ -16,11 +16,19 @@ from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Recorded
 from casetrail.domain.clock_runs import Run, Runs, fold
 from casetrail.domain.clocks import Clock, Deadline, Told, conditions_of, judged_run, told
-from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered, answers_for, level_of
+from casetrail.domain.escalation import (
+    DeadlineMissed,
+    Escalated,
+    EscalationAnswered,
+    answers_for,
+    is_answer,
+    level_of,
+    owing_level,
+)
 from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
-from casetrail.domain.policy import Condition, InForce, Level, Owes, Step
+from casetrail.domain.policy import Condition, InForce, Level, Step
 from casetrail.domain.registry import Overseer, overseeing
 
 PATIENCE: Final = timedelta(minutes=10)
@@ -28,8 +36,6 @@ PATIENCE: Final = timedelta(minutes=10)
 MICROSECOND: Final = timedelta(microseconds=1)
 CHANGE_NOTHING: Final = (Unaccepted, DeadlineMissed, Escalated, EscalationAnswered, FindingAnswered, NoteAdded)
 """After these the same is owed as before."""
-OWING: Final = {Owes.SUPERVISOR: Level.SUPERVISOR, Owes.COMMANDER: Level.COMMANDER}
-"""At which level those stand who owe something; all others as the holder does."""
 
 
 @dataclass
@@ -67,8 +73,7 @@ class Alarm:
         """Note an answer, which is one of those who owe it, or ends it for those above them."""
         if not answers_for(self.answered, level):
             self.answered = level
-        owing = OWING.get(self.clock.rule.owed_by, Level.HOLDER)
-        if self.answered_at is None and (level is Level.COMMANDER or not answers_for(owing, level)):
+        if self.answered_at is None and is_answer(level, owing_level(self.clock.owed_by)):
             self.answered_at, self.answered_by = at, by
 
 

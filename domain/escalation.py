@@ -40,6 +40,7 @@ MICROSECOND: Final = timedelta(microseconds=1)
 RANKS: Final = {level: rank for rank, level in enumerate(Level)}
 ANSWERING: Final = {Role.SUPERVISOR: Level.SUPERVISOR, Role.COMMANDER: Level.COMMANDER}
 """At which level somebody in a role answers; everybody else, and whoever holds the case, as the one who owes it."""
+DESKS: Final = {Desk.SUPERVISOR: Level.SUPERVISOR, Desk.COMMANDER: Level.COMMANDER}
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,20 @@ class EscalationAnswered(Body):
             deadline.answered = level
 
 
+def owing_level(owed_by: str) -> Level:
+    """At which level those stand who owe something (``Clock.owed_by``): a desk at its own, all others as the holder does."""
+    desk = Recipient.of(owed_by).desk
+    return Level.HOLDER if desk is None else DESKS.get(desk, Level.HOLDER)
+
+
 def level_of(case: Case, actor: Actor) -> Level:
     """At which level somebody answers: whoever holds the case does so as its holder, in whatever role."""
     return Level.HOLDER if actor.id == case.facts.holder else ANSWERING.get(actor.role, Level.HOLDER)
+
+
+def is_answer(answered: Level | None, owing: Level) -> bool:
+    """Whether somebody above those who owe it has answered; a commander answers for all, having nobody above in the unit."""
+    return answered is Level.COMMANDER or (answered is not None and not answers_for(owing, answered))
 
 
 def answers_for(answered: Level | None, level: Level) -> bool:

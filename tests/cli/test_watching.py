@@ -69,6 +69,32 @@ def test_open_escalations_are_listed_until_they_are_answered(shell: Shell) -> No
     assert shell.rows("escalations", "--unit", "elsewhere") == []
 
 
+def test_who_owes_it_now_is_said_as_overdue_says_it(shell: Shell) -> None:
+    escalated(shell)
+    shell.run(*SERGEANT, "act", "screened-in", "C-1", "--reason", "alleges_crime", "--at", "2025-05-02T09:00:00Z")
+    shell.run(*SERGEANT, "act", "assigned", "C-1", "--holder", "det.01", "--at", "2025-05-02T10:00:00Z")
+    now = ("--now", "2999-01-01T00:00:00Z")
+    overdue = {(row["clock"], row["due_at"]): row["owed_by"] for row in shell.rows("overdue", *now)}
+    found = shell.rows("escalations", *now, code=exits.FAULTS)
+    owed = {(row["clock"], row["due_at"]): row["owed_by"] for row in found}
+    assert owed.items() <= overdue.items() and "det.01" in owed.values()
+    anew = shell.rows("escalations", "--all", "--as-of", now[1], code=exits.FAULTS)
+    assert anew == shell.rows("escalations", "--all", *now, code=exits.FAULTS), "of views, and of all events"
+    assert "no longer owed" in {row["state"] for row in anew}
+
+
+def test_the_answer_of_those_who_owe_it_is_shown_and_leaves_it_open(shell: Shell) -> None:
+    escalated(shell)
+    (first, *_) = shell.rows("escalations", "--now", LATER, code=exits.FAULTS)
+    answer = ("act", "escalation-answered", "C-1", "--clock", first["clock"], "--due-at", first["due_at"], "--answer")
+    shell.run(*DETECTIVE, *answer, "nothing_owed")
+    (said, *_) = shell.rows("escalations", "--now", LATER, code=exits.FAULTS)
+    assert (said["clock"], said["state"], said["answer"]) == (first["clock"], "open", "nothing_owed")
+    shell.run(*SERGEANT, *answer, "resources_asked_for")
+    answered = [row for row in shell.rows("escalations", "--all", code=exits.FAULTS) if row["state"] == "answered"]
+    assert [(row["clock"], row["answer"]) for row in answered] == [(first["clock"], "resources_asked_for")]
+
+
 def test_the_outbox_tells_what_stands_in_the_log(shell: Shell) -> None:
     (shell.folder / "who.toml").write_text('[addresses]\n"*" = { file = "told.ndjson" }\n')
     escalated(shell)
