@@ -19,6 +19,8 @@ from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.tree import root_of
 from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile
 
+BEGUN: Final = 1
+"""The file's ``user_version`` once something has been kept in it: from then on it is never without a checkpoint."""
 CACHE_KB: Final = 65_536
 CHANGES: Final = 20_000
 """So many changed cases are collected before the map takes them in."""
@@ -103,7 +105,10 @@ class Copy:
         if self.hashes.size > size:
             self.hashes.truncate(size)
         if newest is not None and (self.hashes.size < size or root_of(size, self.hashes.hash_at) != newest.root):
-            raise CopyUnusable(f"the tree in {self.directory} is damaged: delete the folder, and all is verified anew")
+            raise CopyUnusable(
+                f"the tree in {self.directory} is damaged, so it is no evidence any more of what the log has shown you: put back a copy "
+                "of the folder; or move it away, and all is verified anew"
+            )
 
     def _begin(self) -> None:
         self.newest = self.file.newest()
@@ -261,6 +266,7 @@ class Copy:
         self._database.execute("DELETE FROM verified")
         if self.newest is not None:
             self._database.execute("INSERT INTO verified VALUES (?, ?)", (self.newest.number, witnessed))
+            self._database.execute(f"PRAGMA user_version = {BEGUN}")
         self._database.execute("DELETE FROM verified_policy")
         self._database.execute("INSERT INTO verified_policy VALUES (?)", (self._policy,))
 

@@ -20,6 +20,7 @@ from casetrail.audit.verification.checkpoints import Checkpoints
 from casetrail.audit.verification.copy import Copy, earlier
 from casetrail.audit.verification.crew import Crew, Progress
 from casetrail.audit.verification.feed import EMBEDDED, KAFKA, Feed, Promises
+from casetrail.audit.verification.folder import check_folder
 from casetrail.audit.verification.merge import Merge
 from casetrail.audit.verification.partition import Extent, Source
 from casetrail.audit.verification.plan import Plan
@@ -58,6 +59,9 @@ CHECKED: Final = (
 
 AGAIN: Final = (
     "the run before had another policy, or none: the signatures of all checkpoints that it had seen were checked again"
+)
+NOTHING_KEPT: Final = (
+    "the state holds nothing of an earlier run: a history that was replaced or cut off before now is not recognised"
 )
 FEW: Final = 20_000
 """Events that are checked in this process: starting others would take longer."""
@@ -146,6 +150,8 @@ def verify(
     with ExitStack() as stack:
         log = stack.enter_context(open_log(log_url, settings))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
+        if asked.state is not None:
+            check_folder(asked.state)
         digest = digest_of(asked.policy)
         kept = Copy(asked.state or directory / "copy", log.name, asked.state is not None, digest)
         stack.callback(kept.close)
@@ -160,6 +166,8 @@ def verify(
         several = processes if run.total >= FEW else 1
         crew = stack.enter_context(Crew(several, Source(log, promises), log_url, settings, progress))
         report = run.run(crew)
+        if asked.state is not None and report.since is None:
+            report.remarks.insert(0, NOTHING_KEPT)
         if rereads and not report.faults.contradicts:
             crew.hush()
             then = Run(log, promises, asked, kept, directory, ends=run.ends)  # the new part once more, to be kept

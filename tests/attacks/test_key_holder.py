@@ -1,6 +1,7 @@
 """Whoever holds the log's key: the operator who shows different people different things, or a thief."""
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -256,3 +257,15 @@ def test_a_state_that_was_made_with_another_policy_vouches_for_no_key_and_no_wit
     found = scene.faults("--state", state, "--promised", "0")
     assert set(found) == {"quorum-missing"}  # one of the two has not seen the last one
     assert found["quorum-missing"][0]["found"].startswith("1 waiting")
+
+
+def test_an_auditors_state_that_was_emptied_is_said_to_be_gone_and_not_begun_anew(embedded: Scene) -> None:
+    """So that a history that is exchanged afterwards would find nobody who remembers the other."""
+    state = embedded.folder / "state"
+    words = "audit", "verify", "--state", str(state)
+    assert "the state holds nothing of an earlier run" in embedded.run(*words).stderr
+    (state / "tree.db").write_bytes(b"")
+    assert "the evidence of what the log has shown you is gone" in embedded.run(*words, code=exits.FAILED).stderr
+    assert (state / "tree.db").stat().st_size == 0
+    shutil.rmtree(state)  # who takes all of it away is told on by a remark alone
+    assert "the state holds nothing of an earlier run" in embedded.run(*words).stderr

@@ -1,6 +1,8 @@
 """What an auditor has kept of earlier runs: it is believed no further than it was checked, and it can be checked again."""
 
+import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Final
 import pytest
 
 from casetrail.audit.faults import Kind
+from casetrail.audit.verification.copy import Copy, CopyUnusable
 from casetrail.audit.verification.signatures import digest_of
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
 from casetrail.eventlog.hashing import leaf_hash
@@ -17,8 +20,9 @@ from casetrail.eventlog.port import Entry, Topic
 from casetrail.proofs.keys import Algorithm, SignerKey, create_key
 from casetrail.proofs.note import parse_note
 from casetrail.proofs.policy import Policy, parse_policy
+from casetrail.proofs.treefile import TreeBusy
 from tests.audit.verifying import POLICY, Story, told
-from tests.consumers.notarial import KEY, ORIGIN, records
+from tests.consumers.notarial import KEY, ORIGIN, notary_of, records
 
 CLINIC: Final = create_key("clinic.example/witness", Algorithm.ED25519_COSIGNATURE)
 COURT: Final = create_key("court.example/witness", Algorithm.ED25519_COSIGNATURE)
@@ -236,3 +240,119 @@ def test_cosignatures_that_were_seen_are_missed(story: Story, tmp_path: Path) ->
     assert fault.found == "1 cosignatures of then are not there"
     story.delete("checkpoints", 8, 9)
     assert story.kinds(state=state) == {Kind.END_WENT_BACK}
+
+
+# --- the folder ---
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, but for those that readers of a log share."""
+    found = [one for one in sorted(folder.rglob("*")) if one.is_file() and not one.name.endswith(".db-shm")]
+    return {str(one.relative_to(folder)): one.read_bytes() for one in found}
+
+
+def refused(story: Story, state: Path) -> str:
+    """Why a folder is refused as state; nothing is written there."""
+    before = files(state)
+    with pytest.raises(CopyUnusable) as caught:
+        story.report(state=state)
+    assert files(state) == before
+    return str(caught.value)
+
+
+def sql(state: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(state / "tree.db", isolation_level=None)) as database:
+        for statement in statements:
+            database.execute(statement)
+
+
+def empty_file(state: Path) -> None:
+    (state / "tree.db").write_bytes(b"")
+
+
+def no_file(state: Path) -> None:
+    (state / "tree.db").unlink()
+
+
+def no_rows(state: Path) -> None:
+    sql(state, *(f"DELETE FROM {name}" for name in ("checkpoint", "verified", "verified_last", "verified_place")))
+
+
+def no_tables(state: Path) -> None:
+    with closing(sqlite3.connect(state / "tree.db", isolation_level=None)) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for name in names:
+            database.execute(f"DROP TABLE {name}")
+
+
+def no_database(state: Path) -> None:
+    (state / "tree.db").write_bytes(b"SQLite format 3\0" + b"?" * 8000)
+
+
+@pytest.mark.parametrize("attack", [empty_file, no_file, no_rows, no_tables, no_database])
+def test_a_state_that_was_emptied_is_not_silently_begun_anew(
+    story: Story, tmp_path: Path, attack: Callable[[Path], None]
+) -> None:
+    state = tmp_path / "state"
+    story.report(state=state)
+    attack(state)
+    for _ in range(2):
+        said = refused(story, state)
+        assert "the evidence of what the log has shown you is gone" in said
+        assert "replaced or cut off until now will not be recognised" in said
+
+
+def test_a_folder_that_is_no_state_is_refused_and_nothing_is_written_there(story: Story, tmp_path: Path) -> None:
+    assert "other files" in refused(story, story.path.parent)  # the log's own
+    assert "made by something else" in refused(story, tmp_path / "notary")
+    for name in ("checkpoint", "tile/0/000"):
+        path = tmp_path / "www" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"?")
+    assert "other files" in refused(story, tmp_path / "www")
+    shutil.copytree(tmp_path / "notary", tmp_path / "www", dirs_exist_ok=True)
+    assert "made by something else" in refused(story, tmp_path / "www")
+
+
+def test_a_notarys_folder_that_is_in_use_is_left_alone(story: Story, tmp_path: Path) -> None:
+    with notary_of(story.log, tmp_path / "notary"), pytest.raises((TreeBusy, CopyUnusable)):
+        story.report(state=tmp_path / "notary")
+    sql(tmp_path / "notary", "SELECT 1 FROM tree")
+    with closing(sqlite3.connect(tmp_path / "notary" / "tree.db")) as database:
+        assert not database.execute("SELECT 1 FROM sqlite_master WHERE name LIKE 'verified%'").fetchall()
+
+
+def test_a_state_is_begun_in_a_folder_that_is_empty_and_it_is_said(story: Story, tmp_path: Path) -> None:
+    state = tmp_path / "disk"
+    (state / "lost+found").mkdir(parents=True)
+    (state / ".hidden").write_text("?")
+    assert "the state holds nothing of an earlier run" in story.report(state=state).remarks[0]
+    (state / "notes.txt").write_text("the auditor's own")
+    report = story.report(state=state)
+    assert report.holds
+    assert "nothing of an earlier run" not in "".join(report.remarks)
+
+
+def test_a_first_run_that_was_broken_off_is_no_evidence_that_is_gone(story: Story, tmp_path: Path) -> None:
+    copy = Copy(tmp_path / "state", story.log.name, kept=True)
+    copy.hashes.append(bytes(32 * 600))
+    copy.hashes.sync()
+    copy.close()
+    report = story.report(state=tmp_path / "state")
+    assert report.holds
+    assert "the state holds nothing of an earlier run" in report.remarks[0]
+    assert story.report(state=tmp_path / "state").since == report.up_to
+
+
+def test_a_state_whose_machine_stopped_is_taken_up(story: Story, tmp_path: Path) -> None:
+    state, taken = tmp_path / "state", tmp_path / "taken"
+    story.report(state=state)
+    story.go_on(20)
+    copy = Copy(state, story.log.name, kept=True)  # in use, so that what is kept stands in the journal
+    copy.commit_seen({}, -1)
+    shutil.copytree(state, taken)
+    copy.close()
+    assert (taken / "tree.db-wal").stat().st_size > 0
+    report = story.report(state=taken)
+    assert report.holds
+    assert report.not_read_again > 0

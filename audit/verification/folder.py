@@ -1,0 +1,72 @@
+"""The folder in which an auditor keeps what was verified: looked at before anything is written there.
+
+Only a folder that such a run has made, or an empty one, is used. What cannot be told from a new one later is told now: that
+there was evidence, and that it is gone.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from casetrail.audit.verification.copy import BEGUN, CopyUnusable
+from casetrail.proofs.treefile import TreeDamaged, tree_errors
+
+TREE: Final = "tree.db"
+OWN: Final = frozenset({TREE, f"{TREE}-wal", f"{TREE}-shm", f"{TREE}-journal", "hashes"})
+NOBODYS: Final = "lost+found"
+"""A disk of the folder's own has it."""
+
+
+def check_folder(directory: Path) -> None:
+    """Whether a folder is the state of an earlier run, or one can be begun in it; it is not altered.
+
+    Raises ``CopyUnusable``, ``TreeBusy``, ``TreeUnreachable``.
+    """
+    with tree_errors(directory):
+        names = {one.name for one in directory.iterdir()} if directory.exists() else set()
+        names = {one for one in names if not one.startswith(".") and one != NOBODYS}
+        written = TREE in names and (directory / TREE).stat().st_size > 0
+    if written:
+        _check_tree(directory)
+    elif names & OWN:
+        raise _gone(directory, f"its {TREE} is {'empty' if TREE in names else 'not there'}")
+    elif names:
+        raise _is_none(directory, f"it holds other files, such as {min(names)}")
+
+
+def _check_tree(directory: Path) -> None:
+    try:
+        with tree_errors(directory), closing(_opened(directory)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not tables:
+                raise _gone(directory, f"its {TREE} has no tables")
+            if not {"tree", "checkpoint", "verified"} <= tables:
+                raise _is_none(directory, f"its {TREE} was made by something else, such as a notary, or for proofs")
+            (begun,) = database.execute("PRAGMA user_version").fetchone()
+            if begun == BEGUN and not database.execute("SELECT 1 FROM checkpoint LIMIT 1").fetchone():
+                raise _gone(directory, f"its {TREE} holds no checkpoint any more")
+    except TreeDamaged as error:
+        raise _gone(directory, f"its {TREE} is damaged ({error.__cause__})") from error
+
+
+def _opened(directory: Path) -> sqlite3.Connection:
+    """The file, to be read only. Where no journal is beside it, none is made."""
+    journal = directory / f"{TREE}-wal"
+    how = "mode=ro" if journal.exists() and journal.stat().st_size else "immutable=1"
+    return sqlite3.connect(f"file:{quote(str((directory / TREE).absolute()))}?{how}", uri=True, timeout=2.0)
+
+
+def _gone(directory: Path, found: str) -> CopyUnusable:
+    return CopyUnusable(
+        f"{directory} has kept what was verified before, and {found}: the evidence of what the log has shown you is gone. A history "
+        "that was replaced or cut off until now will not be recognised by it. Find out who could write there, and put back a copy "
+        "of the folder; or move it away, and the next run begins another"
+    )
+
+
+def _is_none(directory: Path, found: str) -> CopyUnusable:
+    return CopyUnusable(
+        f"{directory} is not the state of 'casetrail audit verify': {found}. Nothing was written there; give it a folder of its own"
+    )
