@@ -7,7 +7,7 @@ from datetime import datetime
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.settings import Setting, days, hours
+from casetrail.domain.detectors.settings import Setting, Settings, days, hours
 from casetrail.domain.happenings import Happening
 from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH
@@ -15,13 +15,16 @@ from casetrail.domain.values import EPOCH
 
 @detector(
     Setting("limit", hours(24), "within what time a report that was refused is accepted after all"),
+    Setting(
+        "same", hours(1), "how near to the case's own report one by the same agency is taken for the same once more"
+    ),
 )
 def report_refused(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report that was refused, and that nobody sees anywhere else.
 
     Rule: a report was refused (its time lay in the future, its case id was another's already), and within the limit no
-    report was accepted under its case id. Where the id was taken, it is a finding too, unless whoever submitted it had
-    reported the case itself: then it was the same report once more.
+    report was accepted under its case id. Where the id was taken, it is a finding too, unless the same agency had
+    reported the case at nearly the same time: then it was the same report once more.
 
     Evidence: the refused submission.
 
@@ -34,13 +37,19 @@ def report_refused(history: History, settings: SettingsAt, now: datetime) -> Ite
     """
     for refused in history.refused:
         facts, agency = history.case.facts, refused.action.actor.agency
-        if refused.status is not Status.UNREPORTED and facts.reported_in == agency:
-            continue
         standard = settings(refused.known_at)
+        if facts.reported_in == agency and _is_same(history, refused, standard):
+            continue
         since = standard.due("limit", refused.known_at)
         settled = next((step for step in history.steps if _sees_to(step, refused)), None)
         found = of_case(history, standard, since, [refused], "a report was refused, and accepted nowhere", settled, now)
         yield found and replace(found, partners=tuple(sorted({*found.partners, agency})))
+
+
+def _is_same(history: History, refused: Step, standard: Settings) -> bool:
+    """Whether the case had been reported already, at nearly the time that the refused report states."""
+    had_report = refused.status is not Status.UNREPORTED and history.receipts
+    return bool(had_report) and abs(refused.at - history.receipts[0][0]) <= standard.span("same")
 
 
 def _sees_to(step: Step, refused: Step) -> bool:

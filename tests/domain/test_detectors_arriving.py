@@ -45,7 +45,8 @@ def test_whoever_takes_the_id_that_another_will_give_drops_no_report() -> None:
 
 
 def test_the_same_report_once_more_is_none() -> None:
-    assert found(refused(received(), day(1), actor=INTAKE), "report_refused", day(99)) == []
+    assert found(refused(received(), day(0.01), actor=INTAKE), "report_refused", day(99)) == []
+    assert len(found(refused(received(), day(1), actor=INTAKE), "report_refused", day(99))) == 1, "it is another report"
     assert found(refused(received(), day(1), "duplicate-action"), "report_refused", day(99)) == []
     other = received().record(action(IN, HOTLINE), ActionRejected("ScreenedIn", "role-may-not"))
     assert found(other, "report_refused", day(99)) == []
