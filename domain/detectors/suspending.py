@@ -121,8 +121,8 @@ def _rest(history: History, place: int) -> timedelta:
 
 
 @detector(
-    Setting("most", 2, "how often a decision may be extended", "RSMo 210.183: 45 days, with good cause 90", least=0,
-            most=100),
+    Setting("most", 3, "how often a decision may be extended", "practice: half a year; RSMo 210.183: 45 days, with good "
+            "cause 90", least=0, most=100),
     needs=[Happening.EXTENDED],
 )  # fmt: skip
 def extended_again(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:

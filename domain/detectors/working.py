@@ -25,6 +25,7 @@ WAITING: Final = frozenset({Happening.RELEASED, Happening.CLOSURE_REQUESTED, *RE
 
 @detector(
     Setting("limit", days(14), "how long a holder may do nothing in a case", clock="progress"),
+    Setting("grace", days(7), "how long a holder has at least after a first request to close the case is refused"),
 )
 def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A case that has a holder who does nothing.
@@ -37,7 +38,7 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
 
     Evidence: the last act, or the assignment; with what was entered since, if that is older, or the assignment since.
 
-    Settled by: an act of the holder, its release, or its end.
+    Settled by: an act of the holder, or the end of the case. That it is let go settles nothing.
 
     May be wrong: where somebody else than the holder works the case, or where a case rests for good reason and was not
     suspended.
@@ -45,22 +46,26 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
     Found in: Kansas City, where many cases lay idle for months and 50 for more than a year.
     """
     last: Step | None = None
+    begins = True  # whether what was found before has been settled, or is none of this holder's
     pauses: list[Span] | None = None
     for place, step in enumerate(history.steps):
-        if not step.is_open and step.status is not Status.MERGED:
-            last = None
+        if not step.is_open:
+            last, begins = last if step.status is Status.MERGED else None, True
         if not step.is_open or step.holder is None:
             continue
         if step.is_act and step.is_act_of_holder:
             last = step if last is None or step.at >= last.at else last
-        elif Happening.ASSIGNED in step.what:
+        elif begins and Happening.ASSIGNED in step.what:
             last = last or step
         else:
             continue
-        if pauses is None:
-            pauses = _joined([*history.rests, *_waits(history, _waits_for_others)])
+        begins = False
+        pauses = _joined([*history.rests, *_waits(history, _waits_for_others)]) if pauses is None else pauses
         standard = settings(last.at)
         since = max(_due(standard, "limit", last.at, history, pauses), step.known_at)
+        refused = history.until(place, _is_refused_or_settled)
+        if refused is not None and Happening.CLOSURE_REFUSED in refused.what and refused.known_at < since:
+            since = max(since, refused.known_at + standard.span("grace"))
         settled = history.until(place, _is_settled)
         says = "its holder has done nothing in it for too long"
         rests_on = [last] if last is step else [step, last]  # an act that was entered late is older than the last
@@ -68,13 +73,17 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
 
 
 def _is_settled(step: Step) -> bool:
-    """Whether after a step the holder owes no act, or has just done one."""
-    return step.holder is None or not step.is_open or (step.is_act and step.is_act_of_holder)
+    """Whether after a step nobody owes an act, or the holder has just done one."""
+    return not step.is_open or (step.is_act and step.is_act_of_holder)
+
+
+def _is_refused_or_settled(step: Step) -> bool:
+    return Happening.CLOSURE_REFUSED in step.what or _is_settled(step)
 
 
 def _waits_for_others(step: Step) -> bool:
     """Whether after a step nobody holds the case, or its holder waits for a decision on its closure."""
-    return step.holder is None or not step.is_open or step.status is Status.CLOSURE_REQUESTED
+    return step.holder is None or step.status is Status.CLOSURE_REQUESTED
 
 
 def _waits_for_closure(step: Step) -> bool:
@@ -82,20 +91,18 @@ def _waits_for_closure(step: Step) -> bool:
 
 
 def _waits(history: History, waits: Callable[[Step], bool]) -> Iterator[Span]:
-    """When others were waited for: from the recording on, up to when the log says that it was over, or without an end.
-
-    Entering an assignment late gains no time: it ends the wait when it happened.
-    """
+    """When others than a holder were waited for, once there was one: from recording to recording, or without an end."""
     if not history.has(WAITING):
         return
     since: datetime | None = None
+    is_held = False
     for step in history.steps:
-        if waits(step):
+        goes_on = step.is_open or step.status is Status.MERGED
+        is_held = goes_on and (is_held or step.holder is not None)
+        if is_held and waits(step):
             since = since or step.known_at
         elif since is not None:
-            until = step.at if Happening.ASSIGNED in step.what else step.known_at
-            if until > since:
-                yield since, until
+            yield since, step.known_at
             since = None
     if since is not None and since < LAST:
         yield since, LAST

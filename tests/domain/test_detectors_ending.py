@@ -260,19 +260,23 @@ def test_how_long_a_case_may_rest_is_a_setting_and_a_second_time_is_another_find
 # --- extensions ---
 
 
-def test_a_decision_that_is_extended_a_third_time_is_seen() -> None:
+def test_a_decision_that_is_extended_a_fourth_time_is_seen() -> None:
     story = held()
-    for number in range(2):
+    for number in range(3):
         story.tell(day(40 + 44 * number), extended(day(84 + 44 * number)))
     assert found(story, "extended_again", day(400)) == []
-    story.tell(day(128), extended(day(170))).tell(day(165), extended(day(200)))
+    story.tell(day(172), extended(day(210))).tell(day(205), extended(day(240)))
     one = only(story, "extended_again", day(400))
-    assert (one.since, numbers(one), one.is_open) == (day(128), [5, 6, 7], True)
+    assert (one.since, numbers(one), one.is_open) == (day(172), [5, 6, 7, 8], True)
     assert only(approved(story, day(300)), "extended_again", day(400)).settled_at == day(300)
+    policy = with_settings("[detectors.extended_again]\nmost = 1")
+    assert only(story, "extended_again", day(400), policy).since == day(84)
 
 
 def test_a_reopened_case_may_be_extended_again() -> None:
-    story = held().tell(day(1), extended(day(9))).tell(day(2), extended(day(9)))
+    story = held()
+    for number in range(3):
+        story.tell(day(number), extended(day(9)))
     story = approved(story, day(3)).tell(day(4), REOPENED).tell(day(5), extended(day(20)))
     assert found(story, "extended_again", day(400)) == []
 

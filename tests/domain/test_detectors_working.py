@@ -14,7 +14,7 @@ from casetrail.domain.referral import (
     ReferralMade,
 )
 from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_DETECTIVE, SERGEANT
-from tests.domain.clock_histories import Story, day
+from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import (
     ASKED,
     ATTEMPT,
@@ -96,32 +96,39 @@ def test_a_closure_that_is_refused_gives_no_time_but_that_of_the_decision() -> N
     assert found(worked.tell(day(20), STEP, DETECTIVE), "untouched", day(30)) == []
 
 
+def test_after_a_first_refusal_a_holder_has_a_week() -> None:
+    story = held().tell(day(13), ASKED, DETECTIVE).tell(day(18), REFUSED)
+    assert found(story.tell(day(24), STEP, DETECTIVE), "untouched", day(30)) == []
+    late = held().tell(day(20), ASKED, DETECTIVE).tell(day(22), REFUSED)
+    assert only(late, "untouched", day(30)).since == day(14), "it was seen before the closure was asked for"
+
+
 def test_asking_for_the_closure_and_being_refused_in_a_circle_is_seen_and_settles_nothing() -> None:
     story = held().tell(day(0), CONTACT, DETECTIVE)
     for number in range(12):
         story.tell(day(13 + 18 * number), ASKED, DETECTIVE).tell(day(18 + 18 * number), REFUSED)
-    assert numbers(seen(story, "untouched", day(19))) == [5]
+    assert numbers(seen(story, "untouched", day(25))) == [5]
     assert only(approved(story, day(230)), "untouched", day(300)).settled_at == day(230)
     assert only(story, "contact_lost", day(300)).since == day(60), "45 days, and three times five for decisions"
 
 
 @pytest.mark.parametrize("next_holder", [DETECTIVE.id, OTHER_DETECTIVE.id])
-def test_letting_a_case_go_and_taking_it_again_gains_no_time(next_holder: str) -> None:
+def test_letting_a_case_go_and_taking_it_again_gains_no_time_and_settles_nothing(next_holder: str) -> None:
     story = held()
     for number in range(1, 9):
         story.tell(day(10 * number), LET_GO).tell(day(10 * number + 1), Assigned(next_holder))
-    first, *_ = found(story, "untouched", day(90))
-    assert (first.since, numbers(first)) == (day(15), [6, 3])
+    one = only(story, "untouched", day(90))
+    assert (one.since, numbers(one), one.is_open) == (day(15), [3], True)
+    by_next = Actor(next_holder, DETECTIVE.agency, DETECTIVE.role)
+    assert only(story.tell(day(85), STEP, by_next), "untouched", day(90)).settled_at == day(85)
     assert found(held().tell(day(10), LET_GO), "untouched", day(90)) == [], "nobody holds it"
 
 
-def test_what_was_untouched_is_so_as_soon_as_somebody_holds_it_again_also_after_a_merger() -> None:
-    let_go = held().tell(day(20), LET_GO).tell(day(25), Assigned(DETECTIVE.id))
+def test_what_was_untouched_before_a_merger_is_so_as_soon_as_somebody_holds_it_again() -> None:
     merged = held().tell(day(20), Merged("C-2", MergeReason.SAME_INCIDENT)).tell(day(24), REOPENED)
-    for story in (let_go, merged.tell(day(25), Assigned(DETECTIVE.id))):
-        first, second = found(story, "untouched", day(90))
-        assert (first.since, first.settled_at, second.since, second.is_open) == (day(14), day(20), day(25), True)
-    closed = approved(held(), day(10)).tell(day(24), REOPENED).tell(day(25), Assigned(DETECTIVE.id))
+    first, second = found(merged.tell(day(25), Assigned(DETECTIVE.id)), "untouched", day(90))
+    assert (first.since, first.settled_at, second.since, second.is_open) == (day(14), day(20), day(25), True)
+    closed = approved(held(), day(10)).tell(day(24), REOPENED).tell(day(25), Assigned(DETECTIVE.id), late=DAY)
     seen(closed, "untouched", day(39))
 
 
