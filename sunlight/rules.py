@@ -34,6 +34,12 @@ class Rules:
     off: Sequence[str] = ()
     unread: int = 0
 
+    @property
+    def weaker(self) -> Sequence[str]:
+        """What is weakened, without the detectors that are ``off``."""
+        off = {f"detectors.{name}.off" for name in self.off}
+        return [key for key in self.weakened if key not in off]
+
 
 def rules(database: Database, now: datetime) -> list[Rules]:
     """Every policy that was adopted by ``now``, in order; the first of each agency is compared with the usual one."""
