@@ -150,7 +150,9 @@ def due(config: Config, within: int | None, form: str, **given: Any) -> None:
 @pass_config
 @guarded
 def overdue(config: Config, form: str, **given: Any) -> None:
-    """List what is overdue, who owes it, and who is to be told by now: the longest overdue first.
+    """List what is overdue, who owes it, and who is to have been told by now: the longest overdue first.
+
+    Levels at which there is nobody to tell, or for which somebody had answered by then, are left out.
 
     It follows from the events, the policy and the time, whether or not anybody watches.
     """
@@ -158,12 +160,21 @@ def overdue(config: Config, form: str, **given: Any) -> None:
     if rows is not None:
         _emit(config, rows, given, OVERDUE, form, "overdue")
         return
+    from casetrail.domain.clocks import told_by_now
+    from casetrail.domain.codes import Level
+    from casetrail.domain.registry import overseeing
+
     question, wanted = _taken(config, given)
 
     def row(clock: "Clock", runs: "Runs") -> Row | None:
         if not clock.is_overdue:
             return None
-        told = [level for level, at in clock.tells() if at <= question.at]
+        tells = ((step.level, clock.due_at + step.after.length(None)) for step in told_by_now(runs, clock))
+        told = [
+            level
+            for level, at in tells
+            if at <= question.at and (level is not Level.OVERSIGHT or overseeing(question.overseers, at))
+        ]
         return {**_row(clock, runs), "overdue_hours": (question.at - clock.due_at) // HOUR, "told": told}
 
     _emit(config, _listed(config, question, wanted, row), given, OVERDUE, form, "overdue")

@@ -15,6 +15,7 @@ from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Recorded
 from casetrail.domain.clock_runs import Run, Runs, fold
+from casetrail.domain.clocks import PATIENCE as PATIENCE
 from casetrail.domain.clocks import Clock, Deadline, Told, conditions_of, judged_run, told
 from casetrail.domain.escalation import (
     DeadlineMissed,
@@ -31,8 +32,6 @@ from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition, InForce, Level, Step
 from casetrail.domain.registry import Overseer, overseeing
 
-PATIENCE: Final = timedelta(minutes=10)
-"""Whoever does something in time has this long to enter it, before it is taken for missed."""
 MICROSECOND: Final = timedelta(microseconds=1)
 CHANGE_NOTHING: Final = (Unaccepted, DeadlineMissed, Escalated, EscalationAnswered, FindingAnswered, NoteAdded)
 """After these the same is owed as before."""

@@ -16,6 +16,8 @@ from casetrail.domain.actions import Action, Body
 from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
+from casetrail.domain.codes import Level
+from casetrail.domain.escalation import EscalationAnswered, level_of
 from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Change, Happened, Happening, bring_on
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
@@ -29,6 +31,7 @@ ACTS: Final = frozenset(
 )
 """What may be done at any time, and follows from nothing."""
 CORRECTING: Final = frozenset({ReportReceived, FactCorrected})
+NOTED: Final = CORRECTING | {EscalationAnswered}
 HANDING_OVER: Final = frozenset({Assigned, Reassigned})
 STATING: Final = frozenset({Suspended, DecisionExtended})
 """Kinds of body, looked up by their type: it is done for every event."""
@@ -101,6 +104,8 @@ class Runs:
         self.offences: tuple[OffenceAlleged, ...] = ()
         self.suspended: list[Span] = []
         self.holder_left = False
+        self.answers: dict[tuple[str, str | None, datetime], list[tuple[Level, datetime]]] = {}
+        """What was answered for each missed deadline (clock, subject, due time): at which level, and when that was recorded."""
         self._policies = policies
         self._departures = departures
         self._noted: set[tuple[str, datetime, Happening]] = set()
@@ -138,8 +143,8 @@ class Runs:
             return
         case, body, before, found = self.case, event.body, change.before, change.found
         kind = type(body)
-        if kind in CORRECTING and isinstance(body, ReportReceived | FactCorrected) and body.offences:
-            self.offences = body.offences
+        if kind in NOTED:
+            self._note_body(event, action)
         if before.holder != case.facts.holder or kind in HANDING_OVER:
             self.holder_left = False
         number = event.originator_version
@@ -157,6 +162,15 @@ class Runs:
             self._start(one, others, at, number, _stated(body) if kind in STATING else None)
         if self.suspended or kind is Suspended:
             self._suspend(event, action, at)
+
+    def _note_body(self, event: Recorded, action: Action) -> None:
+        """Note the offences that are alleged now, or an answer for a missed deadline."""
+        body = event.body
+        if isinstance(body, ReportReceived | FactCorrected):
+            self.offences = body.offences or self.offences
+        elif isinstance(body, EscalationAnswered):
+            answer = level_of(self.case, action.actor), event.timestamp
+            self.answers.setdefault((body.clock, body.subject, body.due_at), []).append(answer)
 
     def leave(self, until: datetime) -> None:
         """Note what the registry says of the holder up to a moment: gone from the unit, or back in it."""

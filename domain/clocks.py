@@ -4,8 +4,8 @@ Anybody who has the events, the policies and a moment gets the same clocks; so s
 nothing. A clock is judged by the policy that was in force when it started.
 """
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -13,13 +13,16 @@ from casetrail.domain.business_time import due_after
 from casetrail.domain.case import Facts, Recorded
 from casetrail.domain.clock_runs import Run, Runs, fold
 from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
+from casetrail.domain.escalation import answers_for
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
-from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Limit, Owes
+from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Limit, Owes, Step
 
 EDUCATIONAL_NEGLECT: Final = ("167.031", "167.061")
 """Statutes on compulsory attendance (RSMo): a report of 90F that names no other is one of educational neglect."""
+PATIENCE: Final = timedelta(minutes=10)
+"""Whoever does something in time has this long to enter it, before it is taken for missed."""
 SERIOUS: Final = SEXUAL_OFFENCES | {Offence.AGGRAVATED_ASSAULT}
 
 
@@ -192,6 +195,26 @@ def told(
             return partners(facts)
         case Level.OVERSIGHT:
             return oversight
+
+
+def told_by_now(runs: Runs, clock: Clock) -> Sequence[Step]:
+    """The steps at which somebody is told, if it is missed: not where there is nobody, nor after an answer that ends it.
+
+    Whether anybody has oversight is the registry's to say: that step is always among them.
+    """
+    steps = clock.rule.escalation.steps
+    answers = runs.answers.get(clock.deadline, ())
+    if not answers and partners(runs.case.facts):
+        return steps
+    return tuple(
+        step
+        for step in steps
+        if (step.level is not Level.PARTNERS or partners(runs.case.facts))
+        and not any(
+            answers_for(level, step.level) and at < clock.due_at + step.after.length(None) + PATIENCE
+            for level, at in answers
+        )
+    )
 
 
 def partners(facts: Facts) -> tuple[str, ...]:

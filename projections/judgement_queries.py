@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from casetrail.domain.codes import Level
+from casetrail.domain.registry import REGISTRY, AgencyRegistered, Overseer, overseeing, overseers
+from casetrail.eventlog.codec import decode_event
 from casetrail.projections.database import Database, in_parts, marks
 from casetrail.projections.queries import MICROSECOND, Answer, at_micros, micros
 from casetrail.projections.tables import application_name
@@ -72,13 +75,27 @@ def due(database: Database, now: datetime, wanted: Wanted) -> Answer:
 
 
 def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
-    """What is owed and overdue, the longest overdue first; ``told``: who is to be told by now."""
-    found = []
+    """What is owed and overdue, the longest overdue first; ``told``: the levels that are to have been told by now."""
+    found, oversight = [], _overseers(database)
     for row in _clocks(database, now, wanted, [("due_at < ?", micros(now))]):
         late = micros(now) - row[0]
-        told = [level for level, after in json.loads(row[-1]) if after <= late]
+        due_at = at_micros(row[0])
+        told = [
+            level
+            for level, after in json.loads(row[-1])
+            if after <= late and (level != Level.OVERSIGHT or overseeing(oversight, due_at + after * MICROSECOND))
+        ]
         found.append({**_owed(row), "overdue_hours": late // HOUR, "told": told})
     return found
+
+
+def _overseers(database: Database) -> tuple[Overseer, ...]:
+    """Who has oversight, by the registry."""
+    rows = database.rows(
+        "SELECT event FROM timeline WHERE case_id = ? AND kind = ? ORDER BY number",
+        (REGISTRY, AgencyRegistered.__name__),
+    )
+    return overseers(decode_event(bytes(event)).recorded() for (event,) in rows)
 
 
 def _clocks(

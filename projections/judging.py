@@ -15,7 +15,7 @@ from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.business_time import LAST
 from casetrail.domain.case import Case
 from casetrail.domain.clock_runs import Runs
-from casetrail.domain.clocks import Clock, ClockState, judged
+from casetrail.domain.clocks import Clock, ClockState, judged, told_by_now
 from casetrail.domain.codes import MachineKind, TokenKind
 from casetrail.domain.detectors.counting import Counted, counted
 from casetrail.domain.detectors.finding import Evidence, Finding
@@ -101,7 +101,7 @@ def clock_row(runs: Runs, clock: Clock, number: int) -> Row:
     if ended_at is not None:
         ended = (ended_at - EPOCH) // MICROSECOND
     else:
-        steps = steps_text(rule.escalation.steps)
+        steps = steps_text(tuple(told_by_now(runs, clock)))
         if rule.pausable and runs.suspended:
             paused_from, paused_until = map(micros, runs.suspended[-1])
     return (

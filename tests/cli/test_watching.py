@@ -83,6 +83,28 @@ def test_who_owes_it_now_is_said_as_overdue_says_it(shell: Shell) -> None:
     assert "no longer owed" in {row["state"] for row in anew}
 
 
+def test_overdue_names_only_levels_that_are_told(shell: Shell) -> None:
+    shell.report("C-1", "--at", OLD)
+
+    def told(case_id: str = "C-1", *words: str) -> list[str]:
+        views, log = (shell.rows("overdue", "--clock", "screening", *words, *more) for more in ((), ("--from-log",)))
+        (by_views,), (by_log,) = ([row["told"] for row in rows if row["case_id"] == case_id] for rows in (views, log))
+        assert by_views == by_log
+        return [str(one) for one in by_views]
+
+    ahead = ("--now", "2999-01-01T00:00:00Z")
+    in_unit = ["holder", "supervisor", "commander"]
+    assert told() == in_unit, "there are no partners, and nobody has oversight"
+    registered = ("--agency", "inspectorate", "--agency-kind", "oversight")
+    shell.run(*SERGEANT, "act", "agency-registered", "registry", *registered)
+    assert told() == in_unit, "when that was to be told, nobody had it"
+    shell.report("C-2")
+    assert told("C-2", *ahead) == [*in_unit, "oversight"]
+    clinic = ("--service", "victim_advocacy", "--to-agency", "advocates")
+    shell.run(*DETECTIVE, "act", "referral-made", "C-1", "--referral", "r-1", *clinic)
+    assert told() == [*in_unit, "partners"]
+
+
 def test_the_answer_of_those_who_owe_it_is_shown_and_leaves_it_open(shell: Shell) -> None:
     escalated(shell)
     (first, *_) = shell.rows("escalations", "--now", LATER, code=exits.FAULTS)

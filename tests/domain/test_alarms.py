@@ -9,7 +9,7 @@ from casetrail.domain.actions import Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.case import Recorded
-from casetrail.domain.clocks import clocks, judged
+from casetrail.domain.clocks import clocks, judged, told_by_now
 from casetrail.domain.codes import (
     AgencyKind,
     ContactMethod,
@@ -19,6 +19,7 @@ from casetrail.domain.codes import (
     Level,
     Offence,
     Role,
+    Service,
 )
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors.finding import Finding
@@ -27,6 +28,7 @@ from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.leaving import NOBODY_LEFT, Departure, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import InForce
+from casetrail.domain.referral import ReferralMade
 from casetrail.domain.registry import AgencyRegistered, Overseer, overseers
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, REGISTRAR, SERGEANT, action
 from tests.domain.clock_histories import HOUR, Story, day, random_events
@@ -111,6 +113,19 @@ def test_an_answer_ends_the_ladder_up_to_the_level_of_who_answers(actor: Actor, 
     alarm = alarm_of(answered(actor), "first_response", day(99), OVER)
     assert [one.level for one in alarm.told] == told
     assert (alarm.is_owed, alarm.recorded_by) == (True, [2]), "and what is owed is owed still"
+
+
+@pytest.mark.parametrize("actor", [INTAKE, DETECTIVE, SERGEANT, COMMANDER])
+@pytest.mark.parametrize("with_partners", [False, True])
+def test_whoever_reckons_who_is_told_without_watching_comes_to_the_same(actor: Actor, with_partners: bool) -> None:
+    story = received()
+    if with_partners:
+        story.tell(day(0.1), ReferralMade("ref-1", Service.VICTIM_ADVOCACY, "advocates"), DETECTIVE)
+    answered(actor, story)
+    watch = watched(story.events, day(99), over=(OVER,))
+    (alarm,) = [alarm for alarm in watch.alarms.values() if alarm.clock.name == "first_response"]
+    (clock,) = [clock for clock in judged(watch.runs, day(99)) if clock.name == "first_response"]
+    assert [step.level for step in told_by_now(watch.runs, clock)] == [one.level for one in alarm.told]
 
 
 def test_whoever_holds_a_case_answers_as_its_holder_whatever_the_role() -> None:
