@@ -4,8 +4,10 @@ A detector judges what the log held at each moment. What is entered late settles
 was entered, nobody could have seen it. Limits count from when things happened, so entering late gains no time.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, ActionRejected, Body
@@ -29,6 +31,7 @@ TELL_OF_RECEIPT: Final = frozenset({ReportReceived, FactCorrected})
 REPORT: Final = ReportReceived.__name__
 WORK: Final = frozenset({Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP})
 """Investigative acts. Notes, reviews and reassignments are none."""
+_number: Final = attrgetter("number")
 
 
 class Step(NamedTuple):
@@ -189,7 +192,10 @@ class History:
 
     def step(self, number: int | None) -> Step | None:
         """The fact that is event ``number``; None where that is none."""
-        return next((step for step in self.steps if step.number == number), None)
+        if number is None:
+            return None
+        place = bisect_left(self.steps, number, key=_number)
+        return self.steps[place] if place < len(self.steps) and self.steps[place].number == number else None
 
     def until(self, place: int, settles: Callable[[Step], bool]) -> Step | None:
         """The first step after that at ``place`` which settles something; None where none does."""
@@ -201,7 +207,7 @@ class History:
 
     def place_of(self, step: Step | None) -> int:
         """The place of a step in ``steps``; beyond the last one for None."""
-        return len(self.steps) if step is None else self.steps.index(step)
+        return len(self.steps) if step is None else bisect_left(self.steps, step.number, key=_number)
 
 
 def _is_lost_report(body: Body) -> bool:

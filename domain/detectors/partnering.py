@@ -125,10 +125,11 @@ def ignored_alarm(history: History, settings: SettingsAt, now: datetime) -> Iter
 
     Found in: Arizona, where tables that showed the neglect were published twice a year, and nobody read them.
     """
+    answers = _answers(history)
     for place, step in history.which(Happening.CONCERN_RAISED):
         standard = settings(step.at)
         since = standard.due("limit", step.at, history.conditions)
-        settled = history.until(place, lambda later: _answers(step, later))  # noqa: B023  (called at once)
+        settled = next((later for at, later in answers.get(_concern(step), ()) if at > place), None)
         yield of_case(history, standard, since, [step], "a concern was raised and not answered", settled, now)
     for alarm in history.alarms:
         if alarm.clock.subject not in history.case.facts.concerns:  # a concern is an alarm itself
@@ -180,10 +181,15 @@ def is_quiet(history: History, runs: Runs, patience: timedelta, now: datetime) -
     return True
 
 
-def _answers(raised: Step, later: Step) -> bool:
-    concern, answer = raised.body, later.body
-    return (
-        isinstance(concern, ConcernRaised)
-        and isinstance(answer, ConcernAnswered | ConcernClosed)
-        and concern.concern == answer.concern
-    )
+def _answers(history: History) -> dict[str, list[tuple[int, Step]]]:
+    """By concern, how it was answered or closed, and at which places."""
+    found: dict[str, list[tuple[int, Step]]] = {}
+    for place, step in history.which(Happening.CONCERN_ANSWERED, Happening.CONCERN_CLOSED):
+        found.setdefault(_concern(step), []).append((place, step))
+    return found
+
+
+def _concern(step: Step) -> str:
+    body = step.body
+    assert isinstance(body, ConcernRaised | ConcernAnswered | ConcernClosed)  # only these happen so
+    return body.concern
