@@ -19,6 +19,7 @@ from casetrail.consumers.heart import EVERY, Heart, Host, host_name
 from casetrail.consumers.loop import Consumer, run
 from casetrail.consumers.notary import Cadence
 from casetrail.consumers.recipients import load_recipients
+from casetrail.domain.values import iso
 from casetrail.proofs.keys import load_key
 from casetrail.proofs.logtree import NOWHERE
 
@@ -122,6 +123,8 @@ def serve(
         wanted = ["recorder", "projector", "watchdog"] if what == "all" else [what]
         wanted += [name for name, has in (("notary", key), ("outbox", watching.recipients)) if what == "all" and has]
         health = Health(runs.lags, runs.gauges)
+        if watching.since is not None:
+            health.noted("since", f"what was missed, or recorded, before {iso(watching.since)} is left alone")
         try:
             server = HealthServer(health, health_address, health_port)
         except OSError as error:
@@ -146,10 +149,13 @@ def _watching(config: Config, what: str, given: dict[str, Any], state: Path | No
     played = moment(config, given["moment_text"], "--now") if given["moment_text"] else None
     if played is not None and played > now():
         raise click.UsageError("--now lies ahead: what is recorded has happened")
+    since = moment(config, given["since"], "--since") if given["since"] else None
+    if since is not None and since > now():
+        raise click.UsageError("--since lies ahead: until then nothing would be recorded, and nobody told")
     return Watching(
         Host(given["machine"] or host_name(), config.agency or "casetrail"),
         played,
-        moment(config, given["since"], "--since") if given["since"] else None,
+        since,
         state,
         None if given["recipients"] is None else load_recipients(given["recipients"]),
     )

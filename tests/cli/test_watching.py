@@ -5,6 +5,8 @@ import signal
 import time
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from casetrail.cli import exits
 from casetrail.domain.heartbeat import Heartbeat
@@ -40,6 +42,9 @@ def test_years_are_played_in_one_go_and_again_without_doubling(shell: Shell) -> 
 def test_what_lies_ahead_cannot_be_recorded(shell: Shell) -> None:
     said = shell.run(*WATCH, "2999-01-01T00:00:00Z", code=exits.USAGE).stderr
     assert "lies ahead" in said
+    for what in ("watchdog", "all"):
+        said = shell.run("serve", what, "--since", "2999-01-01T00:00:00Z", code=exits.USAGE).stderr
+        assert "nobody told" in said
     assert "watchdog alone" in shell.run("serve", "all", "--now", LATER, code=exits.USAGE).stderr
     assert "--recipients" in shell.run("serve", "outbox", code=exits.USAGE).stderr
 
@@ -147,6 +152,23 @@ def wait_for(found: Any, count: int) -> None:
     while len(found()) < count:
         assert time.monotonic() < until, f"{len(found())} of {count} have come"
         time.sleep(0.02)
+
+
+def test_from_when_on_a_watchdog_records_is_said_by_its_health(shell: Shell) -> None:
+    serving = shell.start("serve", "watchdog", "--health-port", "0", "--heartbeat", "0", "--since", OLD)
+    try:
+        while "health at" not in (said := line(serving.stderr)):
+            pass
+        try:
+            answer = urlopen(said.split("health at ")[1].strip(), timeout=30)
+        except HTTPError as error:  # it has made no step yet
+            answer = error
+        with answer:
+            notes = json.loads(answer.read())["notes"]
+        assert notes == {"since": f"what was missed, or recorded, before {OLD} is left alone"}
+    finally:
+        serving.kill()
+        serving.communicate()
 
 
 def test_served_machines_give_heartbeats_that_make_no_case(shell: Shell) -> None:
