@@ -10,7 +10,7 @@ acknowledgement that is said to be older than its assignment stops the clock at 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.assignment import Assigned, Reassigned
@@ -93,6 +93,15 @@ class Run:
         return self.rule.service is None or one.service is None or self.rule.service is one.service
 
 
+class Alleged(NamedTuple):
+    """What is alleged, by the report or by a correction of it: event ``number``, ``since`` when it was recorded (UTC)."""
+
+    offences: tuple[OffenceAlleged, ...]
+    immediate_danger: bool
+    since: datetime
+    number: int
+
+
 class Runs:
     """The runs of a case's clocks, folded event by event; with the case, and the spans in which it was suspended."""
 
@@ -102,6 +111,8 @@ class Runs:
         """``case``: one that somebody else brings on, and tells ``take`` of what that changed."""
         self.case = Case.unreported(case_id) if case is None else case
         self.offences: tuple[OffenceAlleged, ...] = ()
+        self.alleged: list[Alleged] = []
+        """What was alleged at first, and as it was corrected."""
         self.suspended: list[Span] = []
         self.holder_left = False
         self.answers: dict[tuple[str, str | None, datetime], list[tuple[Level, datetime]]] = {}
@@ -144,7 +155,7 @@ class Runs:
         case, body, before, found = self.case, event.body, change.before, change.found
         kind = type(body)
         if kind in NOTED:
-            self._note_body(event, action)
+            self._note_body(event, action, at)
         if before.holder != case.facts.holder or kind in HANDING_OVER:
             self.holder_left = False
         number = event.originator_version
@@ -163,14 +174,20 @@ class Runs:
         if self.suspended or kind is Suspended:
             self._suspend(event, action, at)
 
-    def _note_body(self, event: Recorded, action: Action) -> None:
+    def _note_body(self, event: Recorded, action: Action, at: datetime) -> None:
         """Note the offences that are alleged now, or an answer for a missed deadline."""
         body = event.body
         if isinstance(body, ReportReceived | FactCorrected):
             self.offences = body.offences or self.offences
+            self._allege(event, action, at)
         elif isinstance(body, EscalationAnswered):
             answer = level_of(self.case, action.actor), event.timestamp
             self.answers.setdefault((body.clock, body.subject, body.due_at), []).append(answer)
+
+    def _allege(self, event: Recorded, action: Action, at: datetime) -> None:
+        danger, since = self.case.facts.immediate_danger, event.timestamp if action.imported is None else at
+        if not self.alleged or self.alleged[-1][:2] != (self.offences, danger):
+            self.alleged.append(Alleged(self.offences, danger, since, event.originator_version))
 
     def leave(self, until: datetime) -> None:
         """Note what the registry says of the holder up to a moment: gone from the unit, or back in it."""

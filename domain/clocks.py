@@ -1,12 +1,16 @@
 """The clocks of a case: what is owed, since when and by when, and how it went. Computed from the events, never declared.
 
 Anybody who has the events, the policies and a moment gets the same clocks; so stopping the machines that watch them hides
-nothing. A clock is judged by the policy that was in force when it started.
+nothing. A clock is judged by the policy that was in force when it started. What is corrected counts from the beginning where
+it makes more to be owed, and from when it is recorded where it makes less: what had been missed by then stays missed.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from casetrail.domain.business_time import due_after
@@ -113,11 +117,69 @@ def clocks(
 def judged(runs: Runs, now: datetime) -> list[Clock]:
     """The same of a case that is folded already."""
     fitting = conditions_of(runs.case.facts.immediate_danger, runs.offences)
-    found = [
-        judged_run(runs, run, fitting, now) for run in runs.all() if run.rule.where is None or run.rule.where in fitting
-    ]
+    before = _kinds_before(runs)
+    found = []
+    for run in runs.all():
+        rule = run.rule
+        if before and (rule.where is not None or rule.instead):
+            found += _as_it_was_known(runs, run, before, fitting, now)
+        elif rule.where is None or rule.where in fitting:
+            found.append(judged_run(runs, run, fitting, now))
     found.sort(key=_in_order)
     return found
+
+
+class _Kind(NamedTuple):
+    """The kinds of case that one was taken for, until event ``number`` corrected that (UTC)."""
+
+    fitting: frozenset[Condition]
+    until: datetime
+    number: int
+
+
+def _kinds_before(runs: Runs) -> list[_Kind]:
+    """What a case was taken for before it was corrected."""
+    found = []
+    for before, after in pairwise(runs.alleged):
+        fitting = conditions_of(before.immediate_danger, before.offences)
+        if fitting != conditions_of(after.immediate_danger, after.offences):
+            found.append(_Kind(fitting, after.since, after.number))
+    return found
+
+
+def _as_it_was_known(
+    runs: Runs, run: Run, before: Sequence[_Kind], fitting: frozenset[Condition], now: datetime
+) -> list[Clock]:
+    """A run in a corrected case, as it is judged now; with what had been missed of it by what the case was taken for."""
+    whole = judged_run(runs, run, fitting, now) if limit_of(run.rule, fitting) is not None else None
+    cut: list[Clock] = []
+    for kind in before[bisect_right(before, run.started_at, key=lambda one: one.until) :]:
+        over = run.ended_at is not None and run.ended_at <= kind.until
+        if limit_of(run.rule, kind.fitting) is not None:
+            ended = run if over else _ended_by(runs, run, kind)
+            was = judged_run(runs, ended, kind.fitting, now)
+            if over and (whole is None or was.due_at < whole.due_at):
+                whole = was
+            elif not over and all(was.due_at != one.due_at for one in cut):
+                cut.append(was)
+        if over:
+            break
+    missed = [one for one in cut if one.state is ClockState.MISSED and (whole is None or one.due_at < whole.due_at)]
+    return [*missed, *([] if whole is None else [whole])] or cut[-1:]
+
+
+def _ended_by(runs: Runs, run: Run, kind: _Kind) -> Run:
+    """A run that a correction ended."""
+    ended = replace(run)
+    ended.end(kind.until, kind.number, False, runs.case.facts.holder)
+    return ended
+
+
+def limit_of(rule: ClockRule, fitting: frozenset[Condition]) -> Limit | None:
+    """The limit of a clock in a case of these kinds; None where it is not for such cases."""
+    if rule.where is not None and rule.where not in fitting:
+        return None
+    return next((limit for condition, limit in rule.instead if condition in fitting), rule.limit)
 
 
 def _in_order(one: Clock) -> tuple[datetime, datetime, str, str]:

@@ -6,11 +6,9 @@ from casetrail.domain.actions import ActionRejected, Actor
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned
 from casetrail.domain.clocks import told
 from casetrail.domain.closure import ClosureApproved
-from casetrail.domain.codes import (
-    ConcernKind,
-    Role,
-)
+from casetrail.domain.codes import ConcernKind, CorrectionReason, Role
 from casetrail.domain.concern import ConcernRaised
+from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Level
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, report
 from tests.domain.clock_histories import DAY, Story, day
@@ -20,19 +18,24 @@ from tests.domain.clock_stories import (
     DESK,
     FONDLING,
     IN,
+    LAPSED,
     LEADER,
     MET,
     MET_LATE,
     MISSED,
+    OUT,
     PAUSED,
     PROSECUTOR,
+    REOPENED,
     RESUMED,
     RUNNING,
     SIMPLE,
     STEP,
     TRUANCY,
     WORKLOAD,
+    approved,
     held,
+    received,
     referred,
     runs_of,
     screened,
@@ -132,19 +135,65 @@ def test_an_acknowledgement_is_of_the_last_assignment_only() -> None:
 
 
 def test_a_correction_counts_from_the_beginning() -> None:
-    from casetrail.domain.codes import CorrectionReason
-    from casetrail.domain.linking import FactCorrected
-
     def corrected(**changes: Any) -> Story:
         body = FactCorrected(1, CorrectionReason.ENTERED_WRONG, **changes)
         return held(offences=SIMPLE).tell(day(3), body, INTAKE)
 
     assert corrected(immediate_danger=True).only("danger_contact", day(3)).state is MISSED
     assert corrected(offences=FONDLING).only("decision", day(3)).due_at == day(120)
-    assert corrected(offences=TRUANCY).only("first_response", day(2)).due_at == day(3)
+    missed, longer = corrected(offences=TRUANCY).runs("first_response", day(3))
+    assert (missed.due_at, missed.ended_at, longer.due_at, longer.is_owed) == (day(1), day(3), day(3), True)
     earlier = corrected(happened_at=day(-40)).only("decision", day(3))
     assert (earlier.started_at, earlier.due_at) == (day(-40), day(5))
     assert corrected(happened_at=day(2)).only("decision", day(3)).started_at == HAPPENED
+
+
+def wrong(**changes: Any) -> FactCorrected:
+    return FactCorrected(1, CorrectionReason.ENTERED_WRONG, **changes)
+
+
+def test_a_deadline_that_was_missed_is_not_corrected_away() -> None:
+    story = held(immediate_danger=True).tell(day(4), wrong(immediate_danger=False))
+    missed = story.only("danger_contact", day(99))
+    assert (missed.state, missed.due_at, missed.ended_at, missed.ended_by) == (MISSED, day(1), day(4), 5)
+    assert not missed.is_owed, "since the correction nobody owes it"
+    story.tell(day(6), CONTACT, DETECTIVE)
+    assert story.only("danger_contact", day(99)) == missed
+    story.tell(day(9), wrong(immediate_danger=True))
+    assert runs_of(story.runs("danger_contact", day(99))) == [(day(0), day(6), MET_LATE)]
+
+
+def test_what_was_done_stays_done_whatever_is_corrected_later() -> None:
+    for at, state in ((0.5, MET), (2, MET_LATE)):
+        story = held(immediate_danger=True).tell(day(at), CONTACT, DETECTIVE)
+        found = story.tell(day(4), wrong(immediate_danger=False)).only("danger_contact", day(99))
+        assert (found.state, found.ended_at) == (state, day(at))
+
+
+def test_what_is_corrected_in_time_is_owed_no_longer() -> None:
+    story = held(immediate_danger=True).tell(day(0.5), wrong(immediate_danger=False))
+    assert runs_of(story.runs("danger_contact", day(99))) == [(day(0), day(0.5), LAPSED)]
+    entered_late = held(immediate_danger=True).tell(day(0.5), wrong(immediate_danger=False), late=4 * DAY)
+    assert entered_late.only("danger_contact", day(99)).ended_at == day(4.5), "nobody corrects in the past"
+    again = held(immediate_danger=True)
+    for number in range(1, 9):
+        again.tell(day(number / 10), wrong(immediate_danger=number % 2 == 0))
+    assert again.only("danger_contact", day(99)).state is MISSED
+
+
+def test_a_longer_limit_by_correction_undoes_no_missed_deadline() -> None:
+    for at, expected in ((50, [(day(0), day(50), MISSED), (day(0), None, RUNNING)]), (40, [(day(0), None, RUNNING)])):
+        story = held(offences=SIMPLE).tell(day(at), wrong(offences=FONDLING))
+        assert runs_of(story.runs("decision", day(99))) == expected
+        assert [one.due_at for one in story.runs("decision", day(99)) if one.is_owed] == [day(120)]
+    late = approved(held(offences=SIMPLE), day(50)).tell(day(60), wrong(offences=FONDLING))
+    assert runs_of(late.runs("decision", day(99))) == [(day(0), day(50), MET_LATE)]
+
+
+def test_what_is_no_longer_alleged_when_it_is_reopened_is_not_owed() -> None:
+    story = received(immediate_danger=True).tell(day(0.2), OUT, INTAKE).tell(day(0.3), wrong(immediate_danger=False))
+    story.tell(day(5), REOPENED)
+    assert runs_of(story.runs("danger_contact", day(99))) == [(day(0), day(0.2), LAPSED)]
 
 
 def test_what_was_refused_stops_no_clock() -> None:

@@ -1,0 +1,150 @@
+"""Corrections by which less is owed than before."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from casetrail.domain.business_time import due_after
+from casetrail.domain.clocks import conditions_of, limit_of
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import Finding, of_case
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.settings import Setting, hours
+from casetrail.domain.happenings import Happening
+from casetrail.domain.intake import OffenceAlleged, ReportReceived
+from casetrail.domain.linking import FactCorrected
+from casetrail.domain.policy import ClockRule, Condition, Policy
+
+LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSED)
+OF_REFERRALS: Final = frozenset(
+    {Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED}
+)
+
+
+class Correction(NamedTuple):
+    """A correction of what is alleged: the kinds of case that it was taken for, and is; at which place in the history.
+
+    ``latest``: of every happening (of a referral: with its service), when it happened last before.
+    """
+
+    place: int
+    step: Step
+    before: frozenset[Condition]
+    after: frozenset[Condition]
+    latest: dict[str, tuple[int, datetime]]
+
+
+@detector(
+    Setting("grace", hours(1), "how soon after the report was recorded what was mistyped may be corrected"),
+)
+def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A correction by which less is owed than before.
+
+    Rule: what the report alleges was corrected, and a clock of the policy that waited for something is no longer for this
+    case; or has a longer limit, without another clock being for it now; and the deadline had been missed by then, or the
+    correction came later than the time of grace after the report was recorded. A clock that has been stopped waits for
+    nothing: whoever has seen the child may know better.
+
+    Evidence: the correction, and the report.
+
+    Settled by: what the clocks waited for; correcting it back; or a review or a closure by somebody else than who
+    corrected it.
+
+    May be wrong: where somebody learns from a partner that it was otherwise. Then let somebody else look at it, too.
+
+    Found in: practice: a child who is not said to be in danger need not be seen in a day.
+    """
+    if "FactCorrected" not in history.case.kinds:
+        return
+    corrections = list(_corrections(history))
+    for number, one in enumerate(corrections):
+        standard = settings(one.step.known_at)
+        report = next(step for step in history.steps if Happening.REPORT_RECEIVED in step.what)
+        lowered = list(_lowered(one, standard.policy))
+        missed = [rule for rule in lowered if _was_missed(history, one, rule)]
+        if not lowered or not (missed or one.step.known_at > report.known_at + standard.span("grace")):
+            continue
+        settled = _settled(history, one, lowered, corrections[number + 1 :])
+        names = " and ".join(rule.name for rule in lowered)
+        says = f"corrected so that less is owed: {names}{', which had been missed' if missed else ''}"
+        yield of_case(history, standard, one.step.known_at, [one.step, report], says, settled, now)
+
+
+def _corrections(history: History) -> Iterator[Correction]:
+    offences: Sequence[OffenceAlleged] = ()
+    danger = False
+    latest: dict[str, tuple[int, datetime]] = {}
+    for place, step in enumerate(history.steps):
+        body = step.body
+        if isinstance(body, ReportReceived):
+            offences, danger = body.offences, body.immediate_danger
+        elif isinstance(body, FactCorrected) and (body.offences or body.immediate_danger is not None):
+            before = conditions_of(danger, offences)
+            offences = body.offences or offences
+            danger = danger if body.immediate_danger is None else body.immediate_danger
+            after = conditions_of(danger, offences)
+            if step.is_open and before != after:
+                yield Correction(place, step, before, after, dict(latest))
+        for what in step.what:
+            latest[_named(history, step, what)] = place, step.at
+
+
+def _named(history: History, step: Step, what: Happening) -> str:
+    """A happening, of a referral with its service."""
+    if what not in OF_REFERRALS:
+        return what
+    body: Any = step.body
+    return f"{what}:{history.case.facts.referrals[body.referral].service}"
+
+
+def _lowered(one: Correction, policy: Policy) -> Iterator[ClockRule]:
+    """The clocks for which something was owed, and is no longer, or not as soon."""
+    limits = [(rule, limit_of(rule, one.before), limit_of(rule, one.after)) for rule in policy.clocks]
+    gained = any(before is None and after is not None for _, before, after in limits)
+    for rule, before, after in limits:
+        if before is None or not _is_owed(one, rule):
+            continue
+        if after is None or (not gained and rule.lengths[after] > rule.lengths[before]):
+            yield rule
+
+
+def _is_owed(one: Correction, rule: ClockRule) -> bool:
+    started = max((one.latest[what][0] for what in rule.start if what in one.latest), default=-1)
+    return started > max((one.latest[what][0] for what in _stops(rule) if what in one.latest), default=-1)
+
+
+def _stops(rule: ClockRule) -> list[str]:
+    """What stops a clock, as ``_named`` names it."""
+    return [f"{what}:{rule.service}" if what in OF_REFERRALS else what for what in rule.stop]
+
+
+def _was_missed(history: History, one: Correction, rule: ClockRule) -> bool:
+    limit = limit_of(rule, one.before)
+    started = max((one.latest[what] for what in rule.start if what in one.latest), default=None)
+    if limit is None or started is None:
+        return False
+    rests = history.rests if rule.pausable else ()
+    return due_after(started[1], rule.lengths[limit], rule.calendar, rests) < one.step.known_at
+
+
+def _settled(
+    history: History, one: Correction, lowered: Sequence[ClockRule], later: Sequence[Correction]
+) -> Step | None:  # fmt: skip
+    """What settles it first."""
+    back = next((other.place for other in later if all(_owes_again(one, other, rule) for rule in lowered)), None)
+    wanted = [set(_stops(rule)) for rule in lowered]
+    who = one.step.action.actor.id
+    for place in range(one.place + 1, len(history.steps)):
+        step = history.steps[place]
+        if place == back or (step.is_any(*LOOKED_AT) and step.action.actor.id != who):
+            return step
+        done = {_named(history, step, what) for what in step.what}
+        wanted = [stops for stops in wanted if stops.isdisjoint(done)]
+        if not wanted:
+            return step
+    return None
+
+
+def _owes_again(one: Correction, other: Correction, rule: ClockRule) -> bool:
+    before, after = limit_of(rule, one.before), limit_of(rule, other.after)
+    return before is not None and after is not None and rule.lengths[after] <= rule.lengths[before]

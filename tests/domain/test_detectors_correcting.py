@@ -1,0 +1,93 @@
+"""Corrections by which less is owed than before."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from casetrail.domain.codes import CorrectionReason, Service
+from casetrail.domain.linking import FactCorrected
+from casetrail.domain.referral import ReferralAccepted, ReferralMade
+from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT
+from tests.domain.clock_histories import HOUR, Story, day
+from tests.domain.clock_stories import CONTACT, FONDLING, REVIEW, SIMPLE, STEP, TRUANCY, approved, held, received
+from tests.domain.detecting import found, numbers, only, seen, with_settings
+
+DETECTOR = "owed_less"
+
+
+def wrong(**changes: Any) -> FactCorrected:
+    return FactCorrected(1, CorrectionReason.ENTERED_WRONG, **changes)
+
+
+CALM = wrong(immediate_danger=False)
+DANGER = wrong(immediate_danger=True)
+
+
+def in_danger() -> Story:
+    return held(immediate_danger=True)
+
+
+def test_a_danger_that_is_corrected_away_after_the_deadline_is_seen_at_once() -> None:
+    one = seen(in_danger().tell(day(4), CALM), DETECTOR, day(4))
+    assert (numbers(one), one.says) == (
+        [5, 1], "corrected so that less is owed: danger_contact, which had been missed",
+    )  # fmt: skip
+
+
+def test_so_is_one_that_is_corrected_away_just_before() -> None:
+    one = only(in_danger().tell(day(0.9), CALM), DETECTOR, day(9))
+    assert (one.since, one.says) == (day(0.9), "corrected so that less is owed: danger_contact")
+
+
+def test_what_was_mistyped_is_corrected_soon_and_a_setting_says_how_soon() -> None:
+    mistyped = received(immediate_danger=True).tell(day(0) + HOUR, CALM, INTAKE)
+    assert found(mistyped, DETECTOR, day(9)) == []
+    strict = with_settings('[detectors.owed_less]\ngrace = "0 hours"')
+    assert len(found(mistyped, DETECTOR, day(9), strict)) == 1
+    assert len(found(received(immediate_danger=True).tell(day(0) + 2 * HOUR, CALM, INTAKE), DETECTOR, day(9))) == 1
+
+
+def test_entering_the_correction_late_makes_it_no_sooner() -> None:
+    late = in_danger().tell(day(0) + HOUR, CALM, late=timedelta(days=3))
+    assert only(late, DETECTOR, day(9)).since == day(3) + HOUR
+
+
+def test_who_has_seen_the_child_may_know_better() -> None:
+    assert found(in_danger().tell(day(0.5), CONTACT, DETECTIVE).tell(day(4), CALM), DETECTOR, day(9)) == []
+    assert len(found(in_danger().tell(day(0.5), STEP, DETECTIVE).tell(day(4), CALM), DETECTOR, day(9))) == 1
+
+
+def test_a_correction_by_which_more_or_as_much_is_owed_is_no_finding() -> None:
+    for body in (DANGER, wrong(offences=FONDLING), wrong(happened_at=day(-3))):
+        assert found(held(offences=SIMPLE).tell(day(4), body), DETECTOR, day(9)) == []
+    assert found(approved(in_danger(), day(2)).tell(day(4), CALM), DETECTOR, day(9)) == [], "nothing is owed any more"
+
+
+def test_an_offence_by_which_no_interview_is_owed_any_longer_is_seen_unless_one_was_offered() -> None:
+    less = held(offences=FONDLING).tell(day(1), wrong(offences=SIMPLE))
+    assert only(less, DETECTOR, day(9)).says == "corrected so that less is owed: forensic_interview"
+    for service, findings in ((Service.FORENSIC_INTERVIEW, 0), (Service.MENTAL_HEALTH, 1)):
+        story = held(offences=FONDLING).tell(day(0.5), ReferralMade("r1", service, CLINIC.agency), DETECTIVE)
+        story.tell(day(0.6), ReferralAccepted("r1"), CLINIC).tell(day(1), wrong(offences=SIMPLE))
+        assert len(found(story, DETECTOR, day(9))) == findings
+
+
+def test_a_longer_limit_is_seen() -> None:
+    one = only(held(offences=SIMPLE).tell(day(0.5), wrong(offences=TRUANCY)), DETECTOR, day(9))
+    assert one.says == "corrected so that less is owed: first_response"
+
+
+@pytest.mark.parametrize(
+    ("body", "actor"),
+    [(CONTACT, DETECTIVE), (DANGER, INTAKE), (REVIEW, OTHER_SERGEANT)],
+    ids=["the child is seen", "it is corrected back", "somebody else looks at it"],
+)
+def test_what_settles_it(body: Any, actor: Any) -> None:
+    story = in_danger().tell(day(4), CALM, SERGEANT).tell(day(7), body, actor)
+    assert only(story, DETECTOR, day(9)).settled_at == day(7)
+
+
+def test_who_corrected_it_does_not_settle_it_by_looking_at_it() -> None:
+    story = in_danger().tell(day(4), CALM, SERGEANT).tell(day(7), REVIEW, SERGEANT)
+    assert only(story, DETECTOR, day(9)).is_open
