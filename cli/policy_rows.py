@@ -26,6 +26,7 @@ def _clock(rule: "ClockRule") -> Row:
         "service": rule.service,
         "acute": rule.acute,
         "pausable": rule.pausable,
+        "pauses_once": rule.pauses_once,
         "stated_date": rule.stated_date,
         "owed_by": rule.owed_by,
         "escalation": rule.escalation.name,
@@ -78,7 +79,7 @@ def _detectors(found: "Policy") -> list[Row]:
 PARTS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], list[Row]]]]] = {
     "clocks": (
         ("clock", "start", "stop", "void", "limit", "instead", "calendar", "where", "service", "acute", "pausable",
-         "stated_date", "owed_by", "escalation", "source"),
+         "pauses_once", "stated_date", "owed_by", "escalation", "source"),
         _clocks,
     ),
     "escalations": (("escalation", "tells", "after", "source"), _escalations),

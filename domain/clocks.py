@@ -189,7 +189,7 @@ def _in_order(one: Clock) -> tuple[datetime, datetime, str, str]:
 def judged_run(runs: Runs, run: Run, fitting: frozenset[Condition], now: datetime) -> Clock:
     """One run, judged, in a case that is of the kinds ``fitting``."""
     rule = run.rule
-    pauses = runs.suspended if rule.pausable else ()
+    pauses = rule.pauses(run.started_at, runs.suspended)
     limit = rule.limit
     if rule.instead:
         limit = next((limit for condition, limit in rule.instead if condition in fitting), limit)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
+from casetrail.domain.business_time import Span
 from casetrail.domain.calendars import Calendar
 from casetrail.domain.codes import Level as Level  # it is recorded, and known from here to all who judge
 from casetrail.domain.codes import Service
@@ -86,7 +87,8 @@ class ClockRule:
 
     A clock that a referral or a concern starts runs for each of them. Any other ends with the case, if not before.
     ``where``: only in such cases. ``instead``: the limit in some kinds of cases, the first that fits. ``calendar``: None
-    is the wall clock. ``pausable``: it rests while the case is suspended, up to the review date. ``stated_date``: what is
+    is the wall clock. ``pausable``: it rests while the case is suspended, up to the review date; ``pauses_once``: only
+    during the first suspension, not while that is renewed, nor during later ones. ``stated_date``: what is
     due is due on the date that the starting event names, if that is earlier. ``service`` and ``acute``: only referrals
     for this service, only acute ones. ``source`` says where the limit comes from.
     """
@@ -106,6 +108,15 @@ class ClockRule:
     stated_date: bool = False
     service: Service | None = None
     acute: bool = False
+    pauses_once: bool = False
+
+    def pauses(self, started_at: datetime, suspended: Sequence[Span]) -> Sequence[Span]:
+        """During which of the spans in which a case was suspended it rests, once it has started."""
+        if not self.pausable or not suspended:
+            return ()
+        if not self.pauses_once:
+            return suspended
+        return [one for one in suspended if one[1] > started_at][:1]
 
     @cached_property
     def lengths(self) -> Mapping[Limit, timedelta]:

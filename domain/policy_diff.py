@@ -158,6 +158,7 @@ def _clock(key: str, old: ClockRule, new: ClockRule) -> Iterator[Difference]:
     yield from _plain(f"{key}.service", old.service or "", new.service or "", Change.CHANGED)
     yield from _judged(f"{key}.acute", old.acute, new.acute, new.acute, _yes_or_no)
     yield from _judged(f"{key}.pausable", old.pausable, new.pausable, new.pausable, _yes_or_no)
+    yield from _judged(f"{key}.pauses_once", old.pauses_once, new.pauses_once, old.pauses_once, _yes_or_no)
     yield from _judged(f"{key}.stated_date", old.stated_date, new.stated_date, old.stated_date, _yes_or_no)
     yield from _plain(f"{key}.owed_by", old.owed_by, new.owed_by, Change.CHANGED)
     yield from _plain(f"{key}.escalation", old.escalation.name, new.escalation.name, Change.CHANGED)

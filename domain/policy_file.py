@@ -46,8 +46,8 @@ VOCABULARIES: Final = {
 KEYS: Final = ("name", "time_zone", "calendars", "escalations", "clocks", "workload", "withdrawn", "detectors")
 CALENDAR_KEYS: Final = ("weekdays", "opens", "closes", "holidays", "saturday_to_friday", "sunday_to_monday")
 CLOCK_KEYS: Final = (
-    "start", "stop", "void", "limit", "instead", "where", "calendar", "pausable", "stated_date", "service", "acute",
-    "owed_by", "escalation", "source",
+    "start", "stop", "void", "limit", "instead", "where", "calendar", "pausable", "pauses_once", "stated_date",
+    "service", "acute", "owed_by", "escalation", "source",
 )  # fmt: skip
 
 
@@ -208,6 +208,7 @@ def _clock(
         calendar = table.named("calendar", calendars, "calendars")
     table.values.pop("calendar", None)
     pausable, stated_date = table.flag("pausable"), table.flag("stated_date")
+    pauses_once = table.flag("pauses_once")
     service, acute = table.one_of("service", Service, needed=False), table.flag("acute")
     owed_by = table.one_of("owed_by", Owes)
     escalation = table.named("escalation", escalations, "escalations")
@@ -217,7 +218,7 @@ def _clock(
         return None
     made = ClockRule(
         name, start, stop, limit, owed_by, escalation, source, void, instead, where, calendar, pausable, stated_date,
-        service, acute,
+        service, acute, pauses_once,
     )  # fmt: skip
     _check_clock(made, table)
     return made
@@ -242,6 +243,8 @@ def _check_clock(rule: ClockRule, table: Table) -> None:
         table.note("void", f"has what stops the clock, too: {', '.join(sorted(both))}", "remove it from one of the two")
     if rule.acute and ABOUT_A_REFERRAL.isdisjoint(rule.start):
         table.note("acute", "fits only a clock that a referral starts", "remove it")
+    if rule.pauses_once and not rule.pausable:
+        table.note("pauses_once", "fits only a clock that is pausable", "remove it, or write pausable = true")
     if rule.owed_by is Owes.PARTNER and ABOUT_A_REFERRAL.isdisjoint(rule.start):
         table.note(
             "owed_by", "is 'partner', but no referral starts this clock", f"write {nearest('', list(Owes)[:-1])}"

@@ -102,8 +102,8 @@ def clock_row(runs: Runs, clock: Clock, number: int) -> Row:
         ended = (ended_at - EPOCH) // MICROSECOND
     else:
         steps = steps_text(tuple(told_by_now(runs, clock)))
-        if rule.pausable and runs.suspended:
-            paused_from, paused_until = map(micros, runs.suspended[-1])
+        if pauses := rule.pauses(started_at, runs.suspended):
+            paused_from, paused_until = map(micros, pauses[-1])
     return (
         case_id, number, rule.name, subject, facts.agency, facts.unit, owed_by, (started_at - EPOCH) // MICROSECOND,
         started_by, (due_at - EPOCH) // MICROSECOND, ended, ended_by, int(state in MET), paused_from, paused_until, steps,

@@ -72,6 +72,20 @@ def test_a_renewed_suspension_is_reviewed_anew() -> None:
     assert story.only("progress", day(24)).due_at == day(29)
 
 
+def test_the_contact_with_a_victim_is_put_off_by_one_suspension_and_by_none_that_is_renewed_or_comes_later() -> None:
+    story = held().tell(day(10), suspended(day(20)))
+    assert (story.only("victim_contact", day(12)).due_at, story.only("victim_contact", day(12)).state) == (
+        day(24),
+        PAUSED,
+    )
+    story.tell(day(19), suspended(day(40))).tell(day(30), RESUMED).tell(day(30), suspended(day(50)))
+    found = story.only("victim_contact", day(22))
+    assert (found.due_at, found.state) == (day(23), RUNNING)
+    assert story.only("victim_contact", day(23.1)).state is MISSED
+    anew = approved(story, day(41)).tell(day(60), REOPENED).tell(day(61), suspended(day(71)))
+    assert anew.runs("victim_contact", day(62))[-1].due_at == day(84)
+
+
 def test_what_was_missed_is_not_paused_away() -> None:
     assert held().tell(day(15), suspended(day(30))).only("progress", day(16)).state is MISSED
 

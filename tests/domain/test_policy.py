@@ -71,6 +71,11 @@ def test_a_clock_says_all_that_it_needs() -> None:
     ]  # fmt: skip
 
 
+def test_the_contact_with_a_victim_is_put_off_once_at_most() -> None:
+    for name in ("generic", "missouri"):
+        assert [rule.name for rule in preset(name).clocks if rule.pauses_once] == ["victim_contact"]
+
+
 def test_what_the_law_limits_is_never_paused() -> None:
     assert not any(rule.pausable for rule in preset().clocks if "RSMo" in rule.source)
 
@@ -137,6 +142,7 @@ WRONG: list[Any] = [
     pytest.param(within(ASSIGNMENT, '"practice"', '" "'), f"{ASSIGNMENT}.source", "is empty", "practice", id="no source"),
     pytest.param(within(ASSIGNMENT, "limit", "limt"), f"{ASSIGNMENT}.limt", "is not a key", "write limit", id="unknown key"),
     pytest.param(within(ASSIGNMENT, "calendar =", "pausable = 1\ncalendar ="), f"{ASSIGNMENT}.pausable", "is 1", "true or false", id="flag"),
+    pytest.param(within(ASSIGNMENT, "calendar =", "pauses_once = true\ncalendar ="), f"{ASSIGNMENT}.pauses_once", "fits only", "pausable = true", id="pause of what never pauses"),
     pytest.param(within("clocks.decision", "120 days", "x"), "clocks.decision.instead[0].limit", "'x'", "24 hours", id="instead"),
     pytest.param(within("clocks.acknowledgement", '"acknowledged"', '"released"'), "clocks.acknowledgement.void", "released", "remove", id="stop and void"),
     pytest.param(within("clocks.referral_answer", '"referral_made"', '"referral_made", "assigned"'), "clocks.referral_answer.start", "mixes", "two clocks", id="mixed"),

@@ -49,6 +49,7 @@ def test_a_name_and_a_source_make_no_difference() -> None:
         (within("clocks.danger_contact", 'where = "immediate_danger"\n', ""), "clocks.danger_contact.where", TIGHTENED),
         (within("clocks.danger_contact", "immediate_danger", "sexual_abuse"), "clocks.danger_contact.where", CHANGED),
         (within("clocks.progress", "pausable = true\n", ""), "clocks.progress.pausable", TIGHTENED),
+        (within("clocks.victim_contact", "pauses_once = true\n", ""), "clocks.victim_contact.pauses_once", WEAKENED),
         (within("clocks.medical_evaluation", "acute = true\n", ""), "clocks.medical_evaluation.acute", TIGHTENED),
         (within("clocks.medical_evaluation", "medical_evaluation", "victim_advocacy"), "clocks.medical_evaluation.service", CHANGED),
         (within("clocks.suspension_review", "stated_date = true\n", ""), "clocks.suspension_review.stated_date", WEAKENED),
