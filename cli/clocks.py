@@ -100,7 +100,7 @@ def asked(
     from casetrail.cli.case_histories import hashed_history_in_log
     from casetrail.domain.leaving import departures
     from casetrail.domain.policy import InForce
-    from casetrail.domain.registry import REGISTRY, overseers
+    from casetrail.domain.registry import REGISTRY, agencies, overseers
     from casetrail.domain.values import EPOCH
 
     until = moment(config, until_text, "--as-of") if until_text else None
@@ -111,9 +111,9 @@ def asked(
             at = moment_shown(config, database, moment_text)
     else:
         at = moment(config, moment_text, "--now") if moment_text else now()
-    given = None if judge_by is None else InForce([(EPOCH, read_policy(judge_by))])
     registry = (read or hashed_history_in_log)(config, REGISTRY, until)
     events = [event for event, _ in registry]
+    given = None if judge_by is None else InForce([(EPOCH, read_policy(judge_by))], agencies(events))
     policies = given or adopted(events, config.agency)
     return Asked(until, at, policies, departures(registry), overseers(events))
 

@@ -50,9 +50,11 @@ def adopted(registry: "Iterable[Recorded]", agency: str | None) -> "Adopted":
     Where it is None, that is the agency that has adopted one first. The default preset is in force until then.
     """
     from casetrail.domain.policy import Adopted
+    from casetrail.domain.registry import agencies
 
-    found = [(one.actor.agency, one.since, policy) for one, policy in readable(registry)]
-    return Adopted(read_policy(DEFAULT), found, agency or next((one for one, _, _ in found), None))
+    events = list(registry)
+    found = [(one.actor.agency, one.since, policy) for one, policy in readable(events)]
+    return Adopted(read_policy(DEFAULT), found, agency or next((one for one, _, _ in found), None), agencies(events))
 
 
 def readable(registry: "Iterable[Recorded]") -> "Iterator[tuple[Adoption, Policy]]":

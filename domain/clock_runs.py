@@ -16,7 +16,7 @@ from casetrail.domain.actions import Action, Body
 from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
-from casetrail.domain.codes import Level
+from casetrail.domain.codes import AgencyKind, Level
 from casetrail.domain.escalation import EscalationAnswered, level_of
 from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Change, Happened, Happening, bring_on
@@ -219,17 +219,33 @@ class Runs:
 
     def _stop(self, one: Happened, at: datetime, number: int | None, holder: str | None) -> None:
         what = one.what
+        by_partner = one.partner is None or self._is_of_a_partner(one)
         stopped = [
             key
             for key, run in self._running.items()
-            if what in run.rule.stop and run.stops(one) and run.may_be_stopped(what, at)
+            if what in run.rule.stop
+            and run.stops(one)
+            and run.may_be_stopped(what, at)
+            and (by_partner or run.subject is not None)
         ]
         for key in stopped:
             self._end(key, at, number, True, holder)
         if at < self._last_end:
             for run in self._ended[:]:
-                if (run.rule.name, run.subject) not in stopped and run.stops(one) and run.lasted(at):
+                counts = by_partner or run.subject is not None
+                if counts and (run.rule.name, run.subject) not in stopped and run.stops(one) and run.lasted(at):
                     self._enter_late(run, one.what, at, number)
+
+    def _is_of_a_partner(self, one: Happened) -> bool:
+        """Whether what became of a referral counts for the case: by another agency, of those that the registry knows.
+
+        Where it knows none, each is taken at its word. Only a prosecutor charges.
+        """
+        known = self._policies.agencies
+        if one.partner == self.case.facts.agency or not known:
+            return one.partner != self.case.facts.agency
+        kind = known.get(one.partner or "")
+        return kind is not None and (one.what is not Happening.CHARGED or kind is AgencyKind.PROSECUTION)
 
     def _enter_late(self, run: Run, what: Happening, at: datetime, number: int | None) -> None:
         """Let a run that has ended be stopped earlier, by what was entered only now; what goes on from there is a new run."""

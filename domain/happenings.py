@@ -66,12 +66,16 @@ class Happening(StrEnum):
 
 
 class Happened(NamedTuple):
-    """A happening. ``subject`` is the id of the referral or concern that it is about, if it is about one."""
+    """A happening. ``subject`` is the id of the referral or concern that it is about, if it is about one.
+
+    ``partner``: the agency that was asked, where it is about a referral.
+    """
 
     what: Happening
     subject: str | None = None
     service: Service | None = None
     acute: bool = False
+    partner: str | None = None
 
 
 class Before(NamedTuple):
@@ -163,9 +167,9 @@ def _of_referral(what: Happening, subject: str, case: Case) -> Iterator[Happened
     referral = case.facts.referrals[subject]
     if what is Happening.REFERRAL_MADE and referral.to_agency == case.facts.agency:
         what = Happening.ASSISTANCE_ASKED
-    yield Happened(what, subject, referral.service, referral.acute)
+    yield Happened(what, subject, referral.service, referral.acute, referral.to_agency)
     if what is Happening.REFERRAL_COMPLETED and referral.service is Service.PROSECUTOR:
-        yield Happened(Happening.CHARGED)
+        yield Happened(Happening.CHARGED, partner=referral.to_agency)
 
 
 def _by_change(before: Before, body: Body, case: Case, is_open: bool) -> list[Happened]:

@@ -14,11 +14,12 @@ from typing import Any, Final, NamedTuple
 
 from casetrail.domain.business_time import Span
 from casetrail.domain.calendars import Calendar
+from casetrail.domain.codes import AgencyKind, Service
 from casetrail.domain.codes import Level as Level  # it is recorded, and known from here to all who judge
-from casetrail.domain.codes import Service
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Happening
 from casetrail.domain.values import EPOCH
 
+NO_AGENCIES: Final[Mapping[str, AgencyKind]] = {}
 ONE: Final = {"minutes": timedelta(minutes=1), "hours": timedelta(hours=1), "days": timedelta(days=1)}
 
 
@@ -187,8 +188,14 @@ class Policy:
 class InForce:
     """Which policy was in force when. The first one is taken to have been in force before, too."""
 
-    def __init__(self, policies: Iterable[tuple[datetime, Policy]]) -> None:
-        """``policies``: each with the moment (UTC) from which it is in force; of two from the same, the later one counts."""
+    def __init__(
+        self, policies: Iterable[tuple[datetime, Policy]], agencies: Mapping[str, AgencyKind] = NO_AGENCIES
+    ) -> None:
+        """``policies``: each with the moment (UTC) from which it is in force; of two from the same, the later one counts.
+
+        ``agencies``: those that the registry knows, whose answers to referrals count.
+        """
+        self.agencies = agencies
         ordered = sorted(policies, key=lambda one: one[0])
         if not ordered:
             raise ValueError("there is no policy to judge by")
@@ -222,14 +229,17 @@ class Adopted(InForce):
     By itself it is what ``agency`` is held to.
     """
 
-    def __init__(self, default: Policy, adopted: Iterable[tuple[str, datetime, Policy]], agency: str | None) -> None:
+    def __init__(
+        self, default: Policy, adopted: Iterable[tuple[str, datetime, Policy]], agency: str | None,
+        agencies: Mapping[str, AgencyKind] = NO_AGENCIES,
+    ) -> None:  # fmt: skip
         """``adopted``: by which agency, from when on (UTC), and what; in the order in which it was adopted."""
         by_agency: dict[str, list[tuple[datetime, Policy]]] = {}
         for one, since, policy in adopted:
             by_agency.setdefault(one, [(EPOCH, default)]).append((since, policy))
         self._default = InForce([(EPOCH, default)])
         self._agencies = {one: InForce(some) for one, some in by_agency.items()}
-        super().__init__(by_agency.get(agency or "", [(EPOCH, default)]))
+        super().__init__(by_agency.get(agency or "", [(EPOCH, default)]), agencies)
 
     def of(self, agency: str) -> InForce:
         return self._agencies.get(agency, self._default)

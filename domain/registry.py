@@ -184,6 +184,12 @@ def overseers(history: Iterable[Recorded]) -> tuple[Overseer, ...]:
     )
 
 
+def agencies(history: Iterable[Recorded]) -> dict[str, AgencyKind]:
+    """The agencies that take part, by the registry's events."""
+    bodies = [event.body for event in history if isinstance(event.body, AgencyRegistered)]
+    return {body.agency: body.agency_kind for body in bodies}
+
+
 def overseeing(known: Iterable[Overseer], at: datetime) -> tuple[str, ...]:
     """The agencies that had oversight at a moment."""
     return tuple(one.agency for one in known if one.since <= at)

@@ -8,7 +8,7 @@ from casetrail.domain.detectors.partnering import ignored_alarm
 from casetrail.domain.detectors.survey import month_of
 from casetrail.domain.leaving import Departures
 from casetrail.domain.values import EPOCH
-from casetrail.projections.database import Database
+from casetrail.projections.database import Database, in_parts, marks
 from casetrail.projections.judging_many import EVER_MERGED, ManyJudge
 from casetrail.projections.registry import Registry
 from casetrail.projections.rows import MICROSECOND, micros
@@ -37,6 +37,7 @@ class RegistryChange:
         cases: set[str] = set()
         for person, since in changed_departures(self._before.departures, self._now.departures).items():
             cases |= self._held_since(person, since)
+        cases |= self._referred_to(changed_agencies(self._before, self._now))
         for agency, since in self.policies.items():
             cases |= self._by_policy(agency, since)
             day = since.date().replace(day=1)
@@ -46,6 +47,17 @@ class RegistryChange:
             rows += self._database.rows(EVER_MERGED)
             found |= {Stale(REPORT, "", "", case_id) for (case_id,) in rows}
         return found | {Stale(CASE, "", "", case_id) for case_id in cases}
+
+    def _referred_to(self, agencies: set[str]) -> set[str]:
+        """The cases in which one of these agencies was asked for something."""
+        found: set[str] = set()
+        for some in in_parts(sorted(agencies)):
+            statement = f"SELECT DISTINCT case_id FROM referral WHERE to_agency IN ({marks(some)})"  # noqa: S608
+            rows = self._database.rows(statement, some)
+            found |= {case_id for (case_id,) in rows}
+        if agencies and not self._before.policies.agencies:  # until then each was taken at its word
+            found |= {case_id for (case_id,) in self._database.rows("SELECT DISTINCT case_id FROM referral")}
+        return found
 
     def _by_policy(self, agency: str, since: datetime) -> set[str]:
         """The cases that a policy of an agency may judge otherwise from a moment on."""
@@ -105,6 +117,11 @@ def changed_departures(before: Departures, after: Departures) -> dict[str, datet
         if changed:
             found[person] = min(one.at for one in changed)
     return found
+
+
+def changed_agencies(before: Registry, after: Registry) -> set[str]:
+    """The agencies of which the registry says something else."""
+    return {agency for agency, _ in before.policies.agencies.items() ^ after.policies.agencies.items()}
 
 
 def changed_policies(before: Registry, after: Registry) -> dict[str, datetime]:

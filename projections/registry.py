@@ -10,7 +10,7 @@ from casetrail.domain.detectors.judging import check_settings
 from casetrail.domain.leaving import Departures, departures
 from casetrail.domain.policy import Adopted, Policy
 from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
-from casetrail.domain.registry import REGISTRY, Adoption, Overseer, adoptions, overseers
+from casetrail.domain.registry import REGISTRY, Adoption, Overseer, adoptions, agencies, overseers
 
 DEFAULT: Final = "generic"
 REGISTRY_KEY: Final = REGISTRY.encode()
@@ -39,7 +39,8 @@ def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry
     listed = [(one, policy) for one, policy in everything if isinstance(policy, Policy)]
     unread = [(one.number, len(wrong.problems)) for one, wrong in everything if isinstance(wrong, PolicyFileInvalid)]
     found = [(one.actor.agency, one.since, policy) for one, policy in listed]
-    policies = Adopted(default_policy(), found, agency or next((one for one, _, _ in found), None))
+    known = agencies([event for event, _ in events])
+    policies = Adopted(default_policy(), found, agency or next((one for one, _, _ in found), None), known)
     return Registry(policies, departures(events), listed, overseers([event for event, _ in events]), unread)
 
 

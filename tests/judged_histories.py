@@ -138,7 +138,7 @@ class JudgedLog:
         adopted = PolicyAdopted(at + timedelta(days=chance.choice((0, 0, 5, 40))), chance.choice(policies()))
         person, unit = chance.choice(PEOPLE), chance.choice((*UNITS, None))
         bodies: tuple[tuple[Body, Actor], ...] = (
-            (AgencyRegistered(chance.choice(AGENCIES), AgencyKind.LAW_ENFORCEMENT), REGISTRAR),
+            (AgencyRegistered(chance.choice((*AGENCIES, "clinic")), AgencyKind.LAW_ENFORCEMENT), REGISTRAR),
             (PersonJoined(person, chance.choice(AGENCIES), Role.INVESTIGATOR, unit), REGISTRAR),
             (PersonMoved(person, Role.INVESTIGATOR, unit), REGISTRAR),
             (PersonLeft(person), REGISTRAR),

@@ -6,11 +6,12 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from casetrail.domain.actions import Body
+from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
-from casetrail.domain.clocks import ClockState
+from casetrail.domain.clocks import ClockState, clocks
 from casetrail.domain.closure import ClosureApproved
 from casetrail.domain.codes import (
+    AgencyKind,
     ConcernAnswer,
     ConcernKind,
     HandoverReason,
@@ -22,6 +23,7 @@ from casetrail.domain.codes import (
 from casetrail.domain.concern import ConcernAnswered, ConcernRaised
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.investigation import NoteAdded
+from casetrail.domain.policy import InForce
 from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralMade
 from casetrail.domain.sealed import SealedField
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, SERGEANT
@@ -63,6 +65,7 @@ from tests.domain.clock_stories import (
     screened,
     suspended,
 )
+from tests.domain.policies import preset
 
 
 class Row(NamedTuple):
@@ -130,8 +133,6 @@ def test_a_clock_of_the_table_is_stopped_in_time_or_late(row: Row, after: timede
 
 
 def test_each_clock_of_the_policy_is_in_the_table_or_repeats() -> None:
-    from tests.domain.policies import preset
-
     assert {rule.name for rule in preset().clocks} == {row.clock for row in TABLE} | {"supervisor_review", "progress"}
 
 
@@ -289,6 +290,45 @@ def test_every_referral_and_every_concern_has_its_own_clock() -> None:
     story.tell(day(1.5), ReferralAccepted("r1"), CLINIC)
     found = {one.subject: (one.state, one.owed_by) for one in story.runs("referral_answer", day(2))}
     assert found == {"r1": (MET, CLINIC.agency), "r2": (RUNNING, "counsel")}
+
+
+# --- who answers a referral ---
+
+AGENCIES: Final = {
+    "metro-pd": AgencyKind.LAW_ENFORCEMENT,
+    CLINIC.agency: AgencyKind.MEDICAL,
+    PROSECUTOR.agency: AgencyKind.PROSECUTION,
+}
+
+
+def stopped(name: str, service: Service, by: Actor, body: Body, *agencies: str) -> bool:
+    """Whether an answer to a referral stops a clock of the case, where the registry knows these agencies."""
+    story = held(offences=FONDLING).tell(day(1), ReferralMade("r1", service, by.agency), DETECTIVE)
+    story.tell(day(2), body, by)
+    known = {agency: AGENCIES[agency] for agency in agencies}
+    found = clocks("C-1", story.events, InForce([(HAPPENED, preset())], known), day(3))
+    return all(one.state is MET for one in found if one.name == name)
+
+
+def test_a_units_answer_to_itself_stops_no_clock_of_the_case() -> None:
+    declined, completed = ReferralDeclined("r1", ReferralReason.NOT_NEEDED), ReferralCompleted("r1")
+    for agencies in ((), AGENCIES):
+        assert not stopped("forensic_interview", Service.FORENSIC_INTERVIEW, POLICE_AS_PARTNER, declined, *agencies)
+        assert not stopped("decision", Service.PROSECUTOR, POLICE_AS_PARTNER, completed, *agencies)
+        assert stopped("forensic_interview", Service.FORENSIC_INTERVIEW, CLINIC, declined, *agencies)
+        assert stopped("decision", Service.PROSECUTOR, PROSECUTOR, completed, *agencies)
+
+
+def test_an_agency_that_the_registry_does_not_know_is_taken_at_its_word_only_where_it_knows_none() -> None:
+    accepted = ReferralAccepted("r1")
+    assert stopped("forensic_interview", Service.FORENSIC_INTERVIEW, CLINIC, accepted)
+    assert not stopped("forensic_interview", Service.FORENSIC_INTERVIEW, CLINIC, accepted, "metro-pd")
+    assert not stopped("decision", Service.PROSECUTOR, CLINIC, ReferralCompleted("r1"), *AGENCIES)
+
+
+def test_the_unit_answers_for_the_assistance_that_it_was_asked_for() -> None:
+    story = assistance_asked().tell(day(0.5), ReferralAccepted("r1"), POLICE_AS_PARTNER)
+    assert story.only("assistance_answer", day(9)).state is MET
 
 
 def test_only_an_acute_medical_evaluation_has_a_clock() -> None:
