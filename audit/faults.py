@@ -19,6 +19,7 @@ class Kind(StrEnum):
     HISTORY_CUT = "history-cut"
     RECORD_DELETED = "record-deleted"
     RECORD_MISPLACED = "record-misplaced"
+    RECORD_GARBLED = "record-garbled"
     TIME_WENT_BACK = "time-went-back"
     EVENT_UNREADABLE = "event-unreadable"
     SCHEMA_MISSING = "schema-missing"
@@ -72,6 +73,8 @@ FAULTS: Final[dict[Kind, str]] = {
     Kind.RECORD_DELETED: "Records are missing between others. This log leaves no offset out, so they were deleted.",
     Kind.RECORD_MISPLACED: "A record stands at a place that no log gives out: somebody put it there past this program, where "
     "hardly anybody reads it.",
+    Kind.RECORD_GARBLED: "The record's append time is none, or its headers are none: it was altered past the log, or the log's "
+    "clock was wrong by ages. The rest of it is checked all the same.",
     Kind.TIME_WENT_BACK: "The record has an earlier append time than one before it: the log's clock was set back, or the "
     "time was altered afterwards.",
     Kind.EVENT_UNREADABLE: "The record cannot be read as an event: no recorder wrote it, or it was altered afterwards.",

@@ -15,6 +15,9 @@ ID_LETTERS: Final = 64
 ID_PATTERN: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:@+-]{{0,{ID_LETTERS - 1}}}")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
+LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""The last append time that is reckoned with: behind it there is room for every term that begins then."""
+LATEST_MILLIS: Final = (LATEST - EPOCH) // MILLISECOND
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,24 @@ def is_id(text: str) -> bool:
     return ID_PATTERN.fullmatch(text) is not None
 
 
+def is_append_time(millis: int) -> bool:
+    """Whether a log can have stamped a record with this time, milliseconds since 1970. Brokers store any 64 bits."""
+    return 0 <= millis <= LATEST_MILLIS
+
+
+def append_time(millis: int) -> int:
+    """The append time that is reckoned with: in the place of what is none stands the nearest that is one.
+
+    So a record that was stamped wrongly, or altered, is answered and judged all the same.
+    """
+    if is_append_time(millis):
+        return millis
+    return 0 if millis < 0 else LATEST_MILLIS
+
+
 def at_millis(millis: int) -> datetime:
-    """The moment ``millis`` milliseconds after 1970-01-01T00:00:00Z, aware and in UTC."""
-    return EPOCH + millis * MILLISECOND
+    """The moment ``millis`` milliseconds after 1970-01-01T00:00:00Z, aware and in UTC; see ``append_time``."""
+    return EPOCH + append_time(millis) * MILLISECOND
 
 
 def iso(moment: datetime) -> str:

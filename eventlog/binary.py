@@ -7,6 +7,8 @@ nullable unions is what a general writer spends most of its time on. A test hold
 from functools import lru_cache
 from typing import Final
 
+from casetrail.domain.values import is_append_time
+
 
 class NotAvro(ValueError):
     """The bytes end too early, or are not what the schema says."""
@@ -100,19 +102,29 @@ def _read_longer(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_millis(data: bytes, at: int) -> tuple[int, int]:
-    """The same, sooner where it has six bytes: milliseconds since 1970 have, from 2004 to 2039."""
+    """An append time at position ``at``, and the position after it. Raises ``NotAvro``, also for what is no such time.
+
+    Sooner where it has six bytes: milliseconds since 1970 have, from 2004 to 2039.
+    """
     try:
         a, b, c, d, e, f = data[at : at + 6]
     except ValueError:
-        return read_long(data, at)
-    if f > 0x7F or not a & b & c & d & e & 0x80:
-        return read_long(data, at)
+        return _read_other_millis(data, at)
+    if f > 0x7F or a & 1 or not a & b & c & d & e & 0x80:  # an odd number is negative
+        return _read_other_millis(data, at)
     number = (a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35)) - MARKS_OF_SIX
-    return (number >> 1) ^ -(number & 1), at + 6
+    return number >> 1, at + 6
+
+
+def _read_other_millis(data: bytes, at: int) -> tuple[int, int]:
+    number, at = read_long(data, at)
+    if not is_append_time(number):
+        raise NotAvro("no log appends at such a time")
+    return number, at
 
 
 def read_micros(data: bytes, at: int) -> tuple[int, int]:
-    """The same, sooner where it has eight bytes: microseconds since 1970 have, from 1979 to 3111."""
+    """The same as ``read_long``, sooner where it has eight bytes: microseconds since 1970 have, from 1979 to 3111."""
     try:
         a, b, c, d, e, f, g, h = data[at : at + 8]
     except ValueError:

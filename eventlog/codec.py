@@ -19,7 +19,7 @@ from casetrail.domain.codes import Role
 from casetrail.domain.kinds import KIND_BY_NAME
 from casetrail.domain.rules import Refused
 from casetrail.domain.shapes import body_from_plain, from_plain
-from casetrail.domain.values import EPOCH
+from casetrail.domain.values import EPOCH, LATEST
 from casetrail.eventlog.binary import (
     NULL,
     PRESENT,
@@ -302,6 +302,8 @@ def _older_event(value: bytes, schema_id: int) -> Event:
         plain["body"] = from_plain(KIND_BY_NAME[name.rpartition(".")[2]], fields)
     except Refused as refused:
         raise Unreadable("not-decodable") from refused
+    if not EPOCH <= plain["recorded_at"] <= LATEST:
+        raise Unreadable("not-decodable")
     return Event(**plain)
 
 

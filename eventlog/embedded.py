@@ -12,24 +12,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from casetrail.domain.values import is_append_time
 from casetrail.eventlog.embedded_file import (
     COLUMNS,
+    MOST_OFFSET,
+    MOST_PARTITIONS,
     Connection,
     connect,
     describe_file,
     make_file,
+    misplaced,
     pack_headers,
     reading,
-    to_record,
+    to_records,
     transaction,
     weaknesses_of,
 )
 from casetrail.eventlog.embedded_group import EmbeddedGroup, lock_path
 from casetrail.eventlog.entries import places
-from casetrail.eventlog.errors import OffsetGone, WriterFenced
-from casetrail.eventlog.port import Appended, Entry, Group, Reader, Record, Topic, Weakness, Writer
+from casetrail.eventlog.errors import LogDamaged, OffsetGone, WriterFenced
+from casetrail.eventlog.port import Appended, Entry, Flaw, Group, Reader, Record, Topic, Weakness, Writer
 
 TAIL_INTERVAL: Final = 0.005
+DAMAGED: Final = (
+    "nothing can be appended: the end of the log was altered past this program, 'casetrail log check' and 'casetrail audit "
+    "verify' say where"
+)
 
 Clock = Callable[[], int]
 """Milliseconds since 1970, UTC."""
@@ -55,8 +63,8 @@ class EmbeddedLog:
     @classmethod
     def create(cls, path: Path | str, name: str, partitions: int = 1, clock: Clock = wall_clock) -> Self:
         """Make a new log. Raises ``LogExists`` where the file is there already, ``LogUnreachable``, ``ValueError``."""
-        if partitions < 1:
-            raise ValueError(f"a log has at least one partition, not {partitions}")
+        if not 1 <= partitions <= MOST_PARTITIONS:
+            raise ValueError(f"a log has 1 to {MOST_PARTITIONS} partitions, not {partitions}")
         make_file(Path(path), name, partitions)
         return cls(Path(path), name, partitions, clock)
 
@@ -98,30 +106,42 @@ class EmbeddedLog:
             ends[partition] = offset + 1, at
             rows.append((topic, partition, offset, at, entry.key, entry.value, pack_headers(entry.headers)))
             appended.append(Appended(partition, offset, at))
-        self.database.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        try:
+            self.database.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        except sqlite3.IntegrityError as error:  # the guards let in only what follows on what is there
+            raise LogDamaged(f"{topic.value}: {DAMAGED} ({error})") from error
         return appended
 
     def _begin(self, topic: Topic, partition: int) -> tuple[int, int]:
         """The offset of the next record, and the time before which it cannot be: an event is never before its action."""
         offset, at = self._end(topic, partition)
-        return (offset, max(at, self._end(Topic.ACTIONS, partition)[1])) if topic is Topic.EVENTS else (offset, at)
+        if offset > MOST_OFFSET:
+            raise LogDamaged(
+                f"{topic.value}, partition {partition}: {DAMAGED} (a record stands at offset {offset - 1})"
+            )
+        asked = self._end(Topic.ACTIONS, partition)[1] if topic is Topic.EVENTS else 0
+        return offset, max(at, asked if is_append_time(asked) else 0)
 
     def _end(self, topic: Topic, partition: int) -> tuple[int, int]:
-        """The offset after the last record, and the time of that record."""
+        """The offset after the last record, and the time of that record: 0 for none."""
         row = self.database.execute(
-            "SELECT offset + 1, appended_at FROM record WHERE topic = ? AND partition = ? ORDER BY offset DESC LIMIT 1",
-            (topic, partition),
+            "SELECT offset, appended_at FROM record WHERE topic = ? AND partition = ? AND offset BETWEEN 0 AND ? "
+            "AND typeof(offset) = 'integer' ORDER BY offset DESC LIMIT 1",
+            (topic, partition, MOST_OFFSET),
         ).fetchone()
-        return row or (0, 0)
+        return (0, 0) if row is None else (row[0] + 1, row[1] if isinstance(row[1], int) else 0)
 
     def reader(self, topic: Topic, start: Mapping[int, int]) -> Reader:
         return EmbeddedReader(self, topic, start)
 
     def start_offsets(self, topic: Topic) -> dict[int, int]:
-        query = "SELECT min(offset) FROM record WHERE topic = ? AND partition = ?"
+        query = (
+            "SELECT offset FROM record WHERE topic = ? AND partition = ? AND offset <= ? AND typeof(offset) = 'integer' "
+            "ORDER BY offset LIMIT 1"
+        )
         with reading():
             return {
-                partition: self.database.execute(query, (topic, partition)).fetchone()[0] or 0
+                partition: (self.database.execute(query, (topic, partition, MOST_OFFSET)).fetchone() or (0,))[0]
                 for partition in range(self.topic_partitions(topic))
             }
 
@@ -136,7 +156,8 @@ class EmbeddedLog:
             return int(self.database.execute(query, (topic, partition, start, end)).fetchone()[0])
 
     def last(self, topic: Topic, partition: int) -> Record | None:
-        return self._one(topic, partition, "ORDER BY offset DESC LIMIT 1")
+        which = "AND offset BETWEEN 0 AND ? AND typeof(offset) = 'integer' ORDER BY offset DESC LIMIT 1"
+        return self._one(topic, partition, which, MOST_OFFSET)
 
     def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
         return self._one(topic, partition, "AND offset = ?", offset)
@@ -144,8 +165,8 @@ class EmbeddedLog:
     def _one(self, topic: Topic, partition: int, which: str, *values: int) -> Record | None:
         query = f"SELECT {COLUMNS} FROM record WHERE topic = ? AND partition = ? {which}"  # noqa: S608
         with reading():
-            row = self.database.execute(query, (topic, partition, *values)).fetchone()
-        return None if row is None else to_record(row)
+            rows = self.database.execute(query, (topic, partition, *values)).fetchall()
+        return next(iter(to_records(rows)[0]), None)
 
     def writer(self, partition: int, topic: Topic = Topic.EVENTS) -> Writer:
         return EmbeddedWriter(self, topic, partition)
@@ -159,7 +180,9 @@ class EmbeddedLog:
         return EmbeddedGroup(self, lock_path(self.path, group), on_assigned, on_revoked)
 
     def weaknesses(self) -> list[Weakness]:
-        found = weaknesses_of(self.database)
+        found = weaknesses_of(self.database) + misplaced(
+            self.database, {one: self.topic_partitions(one) for one in Topic}
+        )
         for topic in Topic:
             for partition, start in self.start_offsets(topic).items():
                 if start != 0:
@@ -191,18 +214,21 @@ class EmbeddedReader:
         self._log, self._topic = log, topic
         self._positions = dict(start)
         self._checked = False
+        self.flaws: list[Flaw] = []
 
     def poll(self, timeout: float, max_records: int = 5000) -> list[Record]:
         until = time.monotonic() + timeout
+        self.flaws = []
         with reading():
             while True:
                 if not self._checked:
                     self._check_start()
                 version = self._version()
                 found = self._read(max_records)
-                while not found and self._version() == version and time.monotonic() < until:
+                met = found or self.flaws
+                while not met and self._version() == version and time.monotonic() < until:
                     time.sleep(min(TAIL_INTERVAL, max(0.0, until - time.monotonic())))
-                if found or time.monotonic() >= until:
+                if met or time.monotonic() >= until:
                     return found
 
     def _version(self) -> int:
@@ -228,17 +254,20 @@ class EmbeddedReader:
     def _read(self, max_records: int) -> list[Record]:
         found: list[Record] = []
         query = (
-            f"SELECT {COLUMNS} FROM record WHERE topic = ? AND partition = ? AND offset >= ? "  # noqa: S608
+            f"SELECT {COLUMNS} FROM record WHERE topic = ? AND partition = ? AND offset BETWEEN ? AND ? "  # noqa: S608
             "ORDER BY offset LIMIT ?"
         )
         for partition, position in self._positions.items():
             room = max_records - len(found)
             if room <= 0:
                 break
-            rows = self._log.database.execute(query, (self._topic, partition, position, room)).fetchall()
+            place = self._topic, partition, position, MOST_OFFSET, room
+            rows = self._log.database.execute(query, place).fetchall()
             if rows:
-                found += [to_record(row) for row in rows]
-                self._positions[partition] = found[-1].offset + 1
+                records, flaws = to_records(rows)
+                found += records
+                self.flaws += flaws
+                self._positions[partition] = int(rows[-1][1]) + 1  # the last one's may be no whole number
         if len(self._positions) > 1 and found:  # take turns: no partition waits for another to end
             first = found[0].partition
             self._positions[first] = self._positions.pop(first)

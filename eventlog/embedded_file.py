@@ -2,17 +2,26 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 from casetrail.eventlog.errors import LogExists, LogMissing, LogUnreachable
-from casetrail.eventlog.port import Record, Weakness, record_of
+from casetrail.eventlog.port import NO_TIME, Flaw, Record, Topic, Weakness, record_of
 from casetrail.eventlog.transaction import committing
 
 FORMAT: Final = "casetrail-log-2"
 BUSY_TIMEOUT: Final = 30.0
+MOST_OFFSET: Final = 2**62
+"""No log comes so far. What stands beyond was put there past this program, and is not read."""
+MOST_NAMED: Final = 100
+SHOWN: Final = 20
+"""So many letters of what somebody has put in the place of a topic or a partition are shown."""
+MOST_PARTITIONS: Final = 10_000
+LENGTH: Final = 4
+"""Bytes that say how long a header's name or value is."""
 
 TABLES: Final = (
     "CREATE TABLE log (name TEXT NOT NULL, partitions INTEGER NOT NULL, format TEXT NOT NULL)",
@@ -108,6 +117,8 @@ def describe_file(path: Path) -> tuple[str, int]:
     name, partitions, form = row
     if form != FORMAT:
         raise LogMissing(f"{path} has the form {form}, this version of casetrail reads {FORMAT}")
+    if not isinstance(name, str) or not isinstance(partitions, int) or not 1 <= partitions <= MOST_PARTITIONS:
+        raise LogMissing(f"{path} says of itself what no log does: its name or number of partitions was altered")
     return name, partitions
 
 
@@ -173,10 +184,90 @@ def weaknesses_of(database: sqlite3.Connection) -> list[Weakness]:
     return found
 
 
-def to_record(row: tuple[int, int, int, bytes | None, bytes | None, bytes | None]) -> Record:
-    """A row of ``COLUMNS`` as a record."""
-    partition, offset, appended_at, key, value, headers = row
-    return record_of((partition, offset, appended_at, key, value, unpack_headers(headers) if headers else ()))
+OFFSET: Final = itemgetter(1)
+TIME: Final = itemgetter(2)
+
+MISPLACED: Final = "records out of place"
+PLACES: Final = """
+WITH RECURSIVE place (topic, partition) AS (
+    SELECT * FROM (SELECT topic, partition FROM record ORDER BY topic, partition LIMIT 1)
+    UNION ALL
+    SELECT (SELECT topic FROM record WHERE (topic, partition) > (place.topic, place.partition) ORDER BY topic, partition LIMIT 1),
+        (SELECT partition FROM record WHERE (topic, partition) > (place.topic, place.partition) ORDER BY topic, partition LIMIT 1)
+    FROM place WHERE place.topic IS NOT NULL
+)
+SELECT CAST(topic AS BLOB), CAST(partition AS BLOB), typeof(topic) = 'text' AND typeof(partition) = 'integer' FROM place
+WHERE topic IS NOT NULL LIMIT ?
+"""
+"""Each topic with each of its partitions: looked up, not read. What is no text or number comes as bytes."""
+
+
+def misplaced(database: sqlite3.Connection, partitions: Mapping[Topic, int]) -> list[Weakness]:
+    """The places in the file where there are records that no reader is ever shown. ``partitions``: how many each topic has."""
+    known = {
+        (topic.value.encode(), str(number).encode()) for topic, count in partitions.items() for number in range(count)
+    }
+    with reading():
+        found = database.execute(PLACES, (len(known) + MOST_NAMED,)).fetchall()
+        strange = [row[:2] for row in found if not row[2] or row[:2] not in known]
+        beyond = [
+            (topic, number)
+            for topic, count in partitions.items()
+            for number in range(count)
+            if database.execute(
+                "SELECT 1 FROM record WHERE topic = ? AND partition = ? AND offset > ? LIMIT 1",
+                (topic, number, MOST_OFFSET),
+            ).fetchone()
+        ]
+    meaning = "somebody has put records there past this program, where nobody reads them"
+    made = [
+        Weakness("all", MISPLACED, f"topic {_shown(topic)}, partition {_shown(number)}", "none", meaning)
+        for topic, number in strange[:MOST_NAMED]
+    ]
+    return made + [
+        Weakness(topic.value, MISPLACED, f"partition {number}, at what is no offset", "none", meaning)
+        for topic, number in beyond
+    ]
+
+
+def _shown(name: bytes) -> str:
+    """A name that anybody can have chosen, as far as it can do no harm."""
+    return ascii(name[:SHOWN].decode(errors="replace"))
+
+
+Row = tuple[int, float, object, bytes | None, bytes | None, bytes | None]
+"""A row of ``COLUMNS``, whatever somebody has put there: the partition was asked for."""
+
+
+def to_records(rows: Sequence[Row]) -> tuple[list[Record], Sequence[Flaw]]:
+    """Rows of ``COLUMNS`` as records, and what in them no log gives out."""
+    made = record_of
+    try:
+        if type(sum(map(OFFSET, rows)) + sum(map(TIME, rows))) is int:
+            return [
+                made((partition, offset, appended_at, key, value, unpack_headers(headers) if headers else ()))
+                for partition, offset, appended_at, key, value, headers in rows
+            ], ()
+    except (TypeError, ValueError):
+        pass
+    return _mended(rows)
+
+
+def _mended(rows: Iterable[Row]) -> tuple[list[Record], list[Flaw]]:
+    """The same where somebody has put something else than whole numbers and headers there: row by row."""
+    records, flaws = [], []
+    for partition, offset, appended_at, key, value, packed in rows:
+        if type(offset) is not int:
+            flaws.append(Flaw(partition, offset, "a record stands at an offset that is no whole number"))
+            continue
+        at = appended_at if type(appended_at) is int else NO_TIME
+        headers: tuple[tuple[str, bytes], ...] = ()
+        try:
+            headers = unpack_headers(packed)
+        except ValueError:
+            flaws.append(Flaw(partition, offset, "its headers cannot be read"))
+        records.append(Record(partition, offset, at, key, value, headers))
+    return records, flaws
 
 
 def pack_headers(headers: tuple[tuple[str, bytes], ...]) -> bytes | None:
@@ -187,11 +278,13 @@ def pack_headers(headers: tuple[tuple[str, bytes], ...]) -> bytes | None:
     return b"".join(len(part).to_bytes(4) + part for part in parts)
 
 
-def unpack_headers(packed: bytes) -> tuple[tuple[str, bytes], ...]:
-    """What ``pack_headers`` packed."""
+def unpack_headers(packed: bytes | None) -> tuple[tuple[str, bytes], ...]:
+    """What ``pack_headers`` packed. Raises ``ValueError`` for what it never packs."""
     parts, at = [], 0
-    while at < len(packed):
-        length = int.from_bytes(packed[at : at + 4])
-        parts.append(packed[at + 4 : at + 4 + length])
-        at += 4 + length
-    return tuple((parts[i].decode(), parts[i + 1]) for i in range(0, len(parts), 2))
+    while packed and at < len(packed):
+        start = at + LENGTH
+        at = start + int.from_bytes(packed[at:start])
+        parts.append(packed[start:at])
+    if packed and at != len(packed):
+        raise ValueError("the headers are cut off")
+    return tuple((name.decode(), value) for name, value in zip(parts[::2], parts[1::2], strict=True))

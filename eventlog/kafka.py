@@ -17,7 +17,7 @@ from casetrail.eventlog.kafka_group import KafkaGroup
 from casetrail.eventlog.kafka_lookup import Lookups, known_partitions, last_between
 from casetrail.eventlog.kafka_records import read_fast
 from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
-from casetrail.eventlog.port import Appended, Entry, Group, Reader, Record, Topic, Weakness, Writer
+from casetrail.eventlog.port import Appended, Entry, Flaw, Group, Reader, Record, Topic, Weakness, Writer
 
 __all__ = ["KafkaLog", "create_topics"]
 
@@ -191,6 +191,9 @@ class KafkaReader:
     The client is asked seldom, for many records at once: being asked costs it as much as a hundred records. And it is asked
     before all of them are given out, so that the next ones come while those are looked at.
     """
+
+    flaws: Final[Sequence[Flaw]] = ()
+    """What the brokers hold that is no record fails its checksum."""
 
     def __init__(self, log: KafkaLog, topic: Topic, start: Mapping[int, int]) -> None:
         self._log, self._name = log, topic_name(log.name, topic)

@@ -4,7 +4,7 @@ librdkafka passes over transaction markers without a word, and its own position 
 some, only the event 'end of partition' says how far the client has read; so each reader asks for these events.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import methodcaller
 from time import monotonic
 from typing import Any, Final, Self
@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from casetrail.eventlog.errors import LogError, OffsetGone
 from casetrail.eventlog.kafka_fast_client import LASTING, PASSING, consumer_options, fast_translated
-from casetrail.eventlog.port import Record, record_of
+from casetrail.eventlog.port import Flaw, Record, record_of
 
 headers_of: Final = methodcaller("headers")
 """Asks a message for its headers. Never ask it directly: where a header's name is not in UTF-8 the client gives back a
@@ -126,6 +126,8 @@ def _kept(headers: Any) -> tuple[tuple[str, bytes], ...]:
 
 class FastReader:
     """A cursor over partitions of one topic. See ``port.Reader``."""
+
+    flaws: Final[Sequence[Flaw]] = ()
 
     def __init__(self, bootstrap: str, options: Mapping[str, Any], topic: str, start: Mapping[int, int]) -> None:
         self._cursor = Cursor(bootstrap, options, topic, "")

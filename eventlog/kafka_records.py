@@ -145,8 +145,13 @@ def _records(batch: Any, data: bytes, partition: int) -> tuple[list[Record], int
         headers, at = _headers(data, at) if data[at] else ((), at + 1)
         if at != end:
             raise CorruptRecordError(f"a record at offset {base + offset} has not the length that it says")
-        found.append(made((partition, base + offset, newest if fixed else first + delta, key, value, headers)))
+        found.append(made((partition, base + offset, newest if fixed else _time(first, delta), key, value, headers)))
     return found, at
+
+
+def _time(first: int, delta: int) -> int:
+    """The time of a record that its sender has stamped: 64 bits, beyond whose end numbers go on at the beginning."""
+    return (first + delta + 2**63) % 2**64 - 2**63
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from casetrail.eventlog.port import Record
 
 KEPT_KEY_BYTES: Final = 1024
 NO_ACTION_ID: Final = bytes(16)
+ALTERED: Final = "the history was altered or is incomplete; run 'casetrail audit replay' on a trusted copy"
 
 _moment = lru_cache(1024)(at_millis)  # the log stamps many records with the same time
 
@@ -127,7 +128,7 @@ def _decided(
 def follow(history: History, record: Record) -> Event:
     """Bring ``history`` on by a stored event of its case, and return it.
 
-    Raises ``ChainBroken`` where number or hash do not fit what came before, ``Unreadable`` where it is no event.
+    Raises ``ChainBroken`` where number or hash do not fit what came before, or it is no event.
     """
     case = history.case
     event = follows(case.id, case.version, history.last_hash, record)
@@ -139,12 +140,13 @@ def follow(history: History, record: Record) -> Event:
 def follows(case_id: str, number: int, last_hash: bytes, record: Record) -> Event:
     """The stored event that follows event ``number`` of a case, whose leaf hash that is; nothing is folded.
 
-    Raises ``ChainBroken`` where it does not follow, ``Unreadable`` where it is no event.
+    Raises ``ChainBroken`` where it does not follow, or is no event.
     """
-    event = decode_event(record.value)
+    place = f"partition {record.partition}, offset {record.offset}"
+    try:
+        event = decode_event(record.value)
+    except Unreadable as error:
+        raise ChainBroken(f"the record at {place} of the events is no event ({error}): {ALTERED}") from error
     if event.number != number + 1 or event.previous_hash != last_hash or event.case_id != case_id:
-        raise ChainBroken(
-            f"event at partition {record.partition}, offset {record.offset} does not follow event {number} of "
-            f"case {case_id}: the history was altered or is incomplete; run 'casetrail replay' on a trusted copy"
-        )
+        raise ChainBroken(f"event at {place} does not follow event {number} of case {case_id}: {ALTERED}")
     return event

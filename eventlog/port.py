@@ -42,7 +42,10 @@ class Appended(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record as the log holds it. ``appended_at`` is the log's append time in milliseconds since 1970, UTC."""
+    """A record as the log holds it. ``appended_at`` is the log's append time in milliseconds since 1970, UTC.
+
+    A broker can give any 64 bits as an append time, see ``values.is_append_time``.
+    """
 
     partition: int
     offset: int
@@ -54,6 +57,21 @@ class Record(NamedTuple):
 
 record_of: Final[Callable[[tuple[object, ...]], Record]] = partial(tuple.__new__, Record)
 """A record of its fields, in half the time that ``Record`` takes: for loops over very many."""
+
+
+NO_TIME: Final = -1
+"""Stands where a record has no append time, or what is none."""
+
+
+class Flaw(NamedTuple):
+    """Something that a cursor met and no log gives out, so it is no part of any record: where, and what.
+
+    Whoever can write the files has put it there. An ``offset`` that is no whole number is that of no record.
+    """
+
+    partition: int
+    offset: float
+    found: str
 
 
 class Weakness(NamedTuple):
@@ -77,6 +95,10 @@ class Reader(Protocol):
 
     def position(self, partition: int) -> int:
         """The offset that this cursor would read next in ``partition``: past aborted records and markers too."""
+
+    @property
+    def flaws(self) -> Sequence[Flaw]:
+        """What the last ``poll`` met and left out."""
 
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...

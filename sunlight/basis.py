@@ -1,7 +1,7 @@
 """What an edition rests on: views at one position of the log, and the newest checkpoint that covers no more than they do."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.notarized import decode_notarized
-from casetrail.eventlog.port import Log, Reader, Record, Topic
+from casetrail.eventlog.port import Flaw, Log, Reader, Record, Topic
 from casetrail.eventlog.stream import Stream
 from casetrail.projections.database import Database, PostgresDatabase, open_database
 from casetrail.projections.judgement_queries import horizon, judged_up_to, stale
@@ -40,6 +40,10 @@ class _Cut:
 
     def position(self, partition: int) -> int:
         return min(self._reader.position(partition), self._ends[partition])
+
+    @property
+    def flaws(self) -> Sequence[Flaw]:
+        return self._reader.flaws
 
     def close(self) -> None:
         self._reader.close()

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verification.outline import Writer
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable, kind_of
-from casetrail.domain.values import is_id
+from casetrail.domain.values import append_time, is_append_time, is_id
 from casetrail.eventlog.binary import NotAvro, read_long
 from casetrail.eventlog.codec import PREFIX, Event, Unreadable, decode_event, read_action
 from casetrail.eventlog.hashing import NO_HASH, leaf_hash
@@ -192,10 +192,11 @@ class Judge:
     def _compare(self, event: Record, header: Header, action: Record) -> None:
         recorded, case_id = header[3], header[4]
         early = action.appended_at - event.appended_at
-        if early > self._place.skew:
+        asked_at = append_time(action.appended_at)
+        if early > self._place.skew and is_append_time(action.appended_at) and is_append_time(event.appended_at):
             self._fault(Kind.EVENT_BEFORE_ACTION, event, case_id, f"{early / 1000:.3f} s before action {action.offset}")
-        if recorded != action.appended_at:
-            found = f"{(recorded - action.appended_at) / 1000:+.3f} s from the append time of action {action.offset}"
+        if recorded != asked_at:
+            found = f"{(recorded - asked_at) / 1000:+.3f} s from the append time of action {action.offset}"
             self._fault(Kind.TIME_DIFFERS, event, case_id, found)
         if case_of(action, self._place.partitions) != case_id:
             self._fault(Kind.CASE_DIFFERS, event, case_id, f"action {action.offset} is of another case")

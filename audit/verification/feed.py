@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from casetrail.audit.faults import Fault, Faults, Kind
+from casetrail.domain.values import LATEST_MILLIS, is_append_time
 from casetrail.eventlog.errors import LogUnreachable
-from casetrail.eventlog.port import Log, Reader, Record, Topic
+from casetrail.eventlog.port import Flaw, Log, Reader, Record, Topic
 
 POLL: Final = 300
 """Few at a time: so they are still in the processor's cache when they are judged, which makes all of it a fifth faster."""
@@ -62,6 +63,7 @@ class Feed:
         self.next, self._at, self.count = start, 0, 0
         self._waiting: list[Record] = []
         self._log, self._start = log, start
+        self._flaws: list[Flaw] = []
         self._reader: Reader | None = None  # where there is nothing to read, none is opened
         self.ended = start >= end
         """Whether nothing is left to be read."""
@@ -98,6 +100,7 @@ class Feed:
         if self._reader is None:
             self._reader = self._log.reader(self._topic, {self._partition: self._start})
         records = self._reader.poll(PAUSE, most)
+        self._flaws += self._reader.flaws
         self.ended = self._reader.position(self._partition) >= self._end
         if self.ended:
             del records[bisect_left(records, self._end, key=OFFSET) :]
@@ -127,6 +130,10 @@ class Feed:
     def finish(self, end: int) -> None:
         """All that was to be given out has been: up to, and without, this offset."""
         self._gap(end)
+        for _, offset, found in self._flaws:
+            if offset < end:  # what was only looked at ahead, the next one's feed tells
+                whole = isinstance(offset, int)
+                self._fault(Kind.RECORD_GARBLED if whole else Kind.RECORD_MISPLACED, int(offset), found)
 
     # --- checking ---
 
@@ -137,7 +144,7 @@ class Feed:
                 self.next = record.offset + 1
         self.next = records[-1].offset + 1
         times = [record.appended_at for record in records]
-        if times[0] >= self.newest and times == sorted(times):
+        if 0 <= times[0] >= self.newest and times == sorted(times) and times[-1] <= LATEST_MILLIS:
             latest = self.newest = times[-1]
         else:
             latest = max(times)
@@ -153,6 +160,9 @@ class Feed:
             self._fault(Kind.RECORD_DELETED, self.next, f"no record at {missing}")
 
     def _check_time(self, record: Record) -> None:
+        if not is_append_time(record.appended_at):
+            self._fault(Kind.RECORD_GARBLED, record.offset, f"its append time, {record.appended_at} ms, is none")
+            return
         back = self.newest - record.appended_at
         if back > self._promises.skew:
             self._fault(Kind.TIME_WENT_BACK, record.offset, f"{back / 1000:.3f} s earlier than a record before it")

@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 from casetrail.audit.faults import Faults, Kind
 from casetrail.audit.replaying.order import longest_growing
 from casetrail.audit.verification.events import First, Judge, Place, State
-from casetrail.audit.verification.feed import Ahead, Feed, Promises
+from casetrail.audit.verification.feed import NEVER, Ahead, Feed, Promises
+from casetrail.domain.values import append_time, is_append_time
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.headers import read_header
@@ -168,9 +169,9 @@ def answered(event: Record) -> int | None:
 def asked_at(event: Record) -> int:
     """When the log took in the submission that an event answers; when the event was appended, where it is no event."""
     try:
-        return read_header(event.value)[3]
+        return append_time(read_header(event.value)[3])
     except Unreadable:
-        return event.appended_at
+        return append_time(event.appended_at)
 
 
 def in_order(answers: Sequence[int | None], lowest: int, end: int) -> frozenset[int]:
@@ -207,7 +208,7 @@ class Walk:
         judge.next_piece()
         while events := self._ready(end):
             if since is None:
-                since, asked = events[0].appended_at, asked_at(events[0])
+                since, asked = append_time(events[0].appended_at), asked_at(events[0])
             self._actions.fill(1, len(events))
             actions = self._actions.ready()
             done = judge.in_step(events, actions)
@@ -265,7 +266,8 @@ class Walk:
         turn = self._turn
         while (action := self._actions.peek()) is not None and action.offset < limit:
             if is_last:
-                pending, waiting = pending + 1, waiting or action.appended_at
+                pending += 1
+                waiting = append_time(action.appended_at) if waiting is None else waiting
             else:
                 self._judge.passed_over(action)
                 turn = action.offset + 1
@@ -276,7 +278,9 @@ class Walk:
         for topic, feed in ((Topic.EVENTS, self._events), (Topic.ACTIONS, self._actions)):
             counts[topic.value] += feed.count
             if feed.first is not None and feed.last is not None:
-                times[topic] = Times(feed.first.offset, feed.first.appended_at, feed.newest, feed.ahead)
+                since = feed.first.appended_at if is_append_time(feed.first.appended_at) else feed.newest
+                if feed.newest != NEVER:  # no record has a time that is one
+                    times[topic] = Times(feed.first.offset, since, feed.newest, feed.ahead)
                 seen[topic] = Seen(feed.last.offset, leaf_hash(feed.last.value or b""))
         turns = None if job.turn is None and not counts[Topic.EVENTS.value] else (self._first_turn, turn)
         return Checked(job, turns, self._judge.faults, counts, self._judge.schemas, times, seen, pending, waiting)

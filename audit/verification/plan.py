@@ -1,6 +1,6 @@
 """Which events are checked together: groups of checkpoints, and then what waits for one, cut into jobs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +13,10 @@ EVENTS: Final = 60_000
 """The most events of a job: what a process keeps in memory grows with it."""
 
 
+Following = Callable[[int, int], int]
+"""Gives for a partition, and an offset in it, the offset of the first event from there on; any large one for none."""
+
+
 class Batch(NamedTuple):
     """A group of checkpoints (None: no checkpoint, the events wait for one) and the jobs that check its events."""
 
@@ -23,11 +27,11 @@ class Batch(NamedTuple):
 class Plan:
     """Makes batches as checkpoints are read, so that it need not hold them all."""
 
-    def __init__(
-        self, checkpoints: Checkpoints, extents: Mapping[int, Extent], turns: Mapping[int, int], directory: Path
-    ) -> None:
+    def __init__(self, checkpoints: Checkpoints, extents: Mapping[int, Extent], turns: Mapping[int, int], directory: Path,
+                 following: Following) -> None:  # fmt: skip
         """``turns``: the first action to be answered in a partition, where it is known. The jobs write to ``directory``."""
         self._checkpoints, self._extents, self._directory = checkpoints, extents, directory
+        self._following = following
         self._turns = dict(turns)
         self._begun: set[int] = set()
         self._numbers = count()
@@ -41,7 +45,7 @@ class Plan:
         while True:
             jobs = []
             for partition, start in at.items():
-                at[partition] = min(start + EVENTS, self._extents[partition].events[1])
+                at[partition] = self._end(partition, start, self._extents[partition].events[1])
                 if at[partition] > start or partition not in self._begun:  # without events: to look at its actions
                     jobs.append(self._job(partition, start, [(0, at[partition])]))
             if not jobs:
@@ -64,12 +68,18 @@ class Plan:
         start, pieces = None, list[tuple[int, int]]()
         for number, one in ranges:
             start = one.start if start is None else start
-            while one.end > start + EVENTS:
-                yield self._job(partition, start, [*pieces, (number, start + EVENTS)])
-                start, pieces = start + EVENTS, []
+            while one.end > (end := self._end(partition, start, one.end)):
+                yield self._job(partition, start, [*pieces, (number, end)])
+                start, pieces = end, []
             pieces.append((number, one.end))
         if start is not None:
             yield self._job(partition, start, pieces)
+
+    def _end(self, partition: int, start: int, last: int) -> int:
+        """Where a job ends that begins at ``start``: a stretch without events, however long, is passed over in one."""
+        if last <= start + EVENTS:
+            return last
+        return max(start + EVENTS, min(self._following(partition, start), last))
 
     def _job(self, partition: int, start: int, pieces: Iterable[tuple[int, int]]) -> Job:
         """The first job of a partition knows where its actions begin, unless the events before have been deleted."""

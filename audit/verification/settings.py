@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verification.feed import Feed, Promises, read_all
-from casetrail.eventlog.embedded_file import GUARDS
+from casetrail.eventlog.embedded_file import GUARDS, MISPLACED
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.eventlog.schemas import schema_id
 
 STARTS: Final = frozenset({"first offset", "log start offset"})
 """Weaknesses that ``check_starts`` names, partition by partition."""
-COPIES: Final = "replication factor"
+KINDS: Final = {"replication factor": Kind.COPIES_FEW, MISPLACED: Kind.RECORD_MISPLACED}
 SHOWN: Final = 60
 """So much of a setting is shown: a trigger's text may be long."""
 
@@ -32,7 +32,7 @@ def check_settings(log: Log, promises: Promises, faults: Faults) -> int:
     """Whether every setting still protects the history; how many there are."""
     for one in log.weaknesses():
         if one.setting not in STARTS:
-            kind = Kind.COPIES_FEW if one.setting == COPIES else Kind.SETTING_WEAKENED
+            kind = KINDS.get(one.setting, Kind.SETTING_WEAKENED)
             faults.add(Fault(kind, f"{one.topic}: {one.setting} is {one.found[:SHOWN]}; {one.meaning}"))
     if promises.dense:
         return len(GUARDS) + 1  # and the journal

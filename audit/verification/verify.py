@@ -233,7 +233,7 @@ class Run:
                 feed, end, self._extents, self._included, signatures, lambda: merge.copy, seen, faults
             )
             turns = {partition: at.turn for partition, at in copy.places().items()}
-            plan = Plan(checkpoints, self._extents, turns, self._directory)
+            plan = Plan(checkpoints, self._extents, turns, self._directory, self._following)
             merge.all(plan.batches(), crew)
             if feed.last is not None:
                 merge.see_last(Topic.CHECKPOINTS, feed.last)
@@ -254,6 +254,13 @@ class Run:
             report.remarks.append(AGAIN)
         report.remarks += [*signatures.remarks(checkpoints.witnessed >= 0), *self._late(report)]
         return report
+
+    def _following(self, partition: int, offset: int) -> int:
+        """The offset of the first event from there on, where a log leaves none out; else nobody has to know."""
+        if not self._promises.dense:
+            return offset
+        with self._log.reader(Topic.EVENTS, {partition: offset}) as reader:
+            return next((one.offset for one in reader.poll(0.0, 1)), self._extents[partition].events[1])
 
     def _late(self, report: Report) -> Iterator[str]:
         """What has waited longer than promised, and waits no more: that is past, and no fault now."""

@@ -42,13 +42,13 @@ class Views:
             return _snapshot(database, asked, _moment(database, asked), troubles)
 
     def log_facts(self) -> LogFacts:
-        from casetrail.domain.values import EPOCH
+        from casetrail.domain.values import at_millis
         from casetrail.eventlog.port import Topic
         from casetrail.proofs.newest import newest_record
 
         with context.opened_log(self._config) as log:
             record = newest_record(log)
-            at = None if record is None else EPOCH + record.appended_at * MILLISECOND
+            at = None if record is None else at_millis(record.appended_at)
             return LogFacts(log.end_offsets(Topic.EVENTS), at)
 
     def page(self, target: Target, asked: Asked) -> Page:

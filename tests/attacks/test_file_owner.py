@@ -89,6 +89,28 @@ def test_a_record_put_before_the_beginning_is_named_with_its_place(embedded: Sce
         assert embedded.counted(exits.FAULTS)["faults"] > 0
 
 
+@pytest.mark.parametrize("put", ["appended_at = 'never'", f"appended_at = {2**62}", "headers = x'78'"])
+def test_what_is_no_field_of_a_record_hides_nothing_else(embedded: Scene, put: str) -> None:
+    garbled, forged = embedded.events("C-01")[0][0], second_event(embedded)
+    where = "WHERE topic = 'events' AND partition = ? AND offset = ?"
+    change(embedded, f"UPDATE record SET {put} {where}", garbled.partition, garbled.offset)
+    change(embedded, f"UPDATE record SET value = ? {where}", altered(forged), forged.partition, forged.offset)
+    found = embedded.faults()
+    assert at(found["record-garbled"]) == [("events", garbled.partition, garbled.offset)]
+    assert at(found["content-differs"]) == [("events", forged.partition, forged.offset)]
+    assert embedded.convicted() == {("altered", VICTIM)}
+
+
+def test_records_in_a_topic_or_partition_that_is_none_are_named(embedded: Scene) -> None:
+    columns = (
+        "offset, appended_at, key, value, headers FROM record WHERE topic = 'events' AND partition = 0 AND offset = 0"
+    )
+    for place in ("'other', 0", "'events', 7", "'events', 'x'"):
+        change(embedded, f"INSERT INTO record SELECT {place}, {columns}")
+    assert embedded.weakened() == {("all", "records out of place")}
+    assert len(embedded.faults()["record-misplaced"]) == 3
+
+
 def test_an_end_that_is_cut_off_is_missed_by_the_checkpoints_over_it(embedded: Scene) -> None:
     record = second_event(embedded)
     embedded.receipt("prove", embedded.of()[1], code=exits.OK)

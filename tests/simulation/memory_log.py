@@ -15,7 +15,7 @@ from typing import Final, Self
 from casetrail.eventlog.embedded import Clock, wall_clock
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.errors import LogUnreachable, WriterFenced
-from casetrail.eventlog.port import Appended, Entry, Record, Topic, Weakness
+from casetrail.eventlog.port import Appended, Entry, Flaw, Record, Topic, Weakness
 
 Step = Callable[[str], None]
 """Is told what is about to happen."""
@@ -200,6 +200,8 @@ class MemoryLog:
 
 class MemoryReader:
     """A cursor. See ``port.Reader``."""
+
+    flaws: Final[Sequence[Flaw]] = ()
 
     def __init__(self, log: MemoryLog, topic: Topic, start: Mapping[int, int]) -> None:
         self._log, self._topic, self._positions = log, topic, dict(start)
