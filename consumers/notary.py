@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.witnesses import Cosigned, Witnesses
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
+from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.eventlog.schemas import register_in_log
@@ -30,6 +31,8 @@ from casetrail.proofs.policy import Policy
 from casetrail.proofs.treefile import Sealed
 
 LOG: Final = logging.getLogger("casetrail.notary")
+PATIENCE: Final = 2.0
+"""Seconds."""
 
 
 class Cadence(NamedTuple):
@@ -165,8 +168,11 @@ class Notary:
 
 
 def _check_newest(log: Log, check: NoteCheck, past: int) -> None:
-    """Whether the newest checkpoint is the log's own. Raises ``TreeContradicted``."""
-    record = newest_record(log)
+    """Whether the newest checkpoint is the log's own, as far as that can be seen yet. Raises ``TreeContradicted``."""
+    try:
+        record = newest_record(log, PATIENCE)
+    except LogUnreachable:  # a predecessor that died has left a transaction open: only fencing it shows the rest
+        return
     if record is None or record.offset <= past:
         return
     stored = decode_notarized(record.value)

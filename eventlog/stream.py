@@ -13,20 +13,20 @@ POLL_WAIT: Final = 0.05
 WAIT: Final = 30.0
 
 
-def batches(reader: Reader, ends: Mapping[int, int]) -> Iterator[list[Record]]:
+def batches(reader: Reader, ends: Mapping[int, int], wait: float = WAIT) -> Iterator[list[Record]]:
     """Records as they come, none of the batches empty, until every partition is read up to its end.
 
     The last batches may go beyond: more is in the log by then. Raises ``LogUnreachable`` where the log has more, but
-    nothing comes.
+    nothing comes for ``wait`` seconds.
     """
-    until = monotonic() + WAIT
+    until = monotonic() + wait
     while behind := [partition for partition, end in ends.items() if reader.position(partition) < end]:
         if records := reader.poll(POLL_WAIT, POLL):
             yield records
-            until = monotonic() + WAIT  # only now: what was done with them has taken its time
+            until = monotonic() + wait  # only now: what was done with them has taken its time
         elif monotonic() > until:
             raise LogUnreachable(
-                f"partition {behind[0]}: the log has more, but nothing came in {WAIT:.0f} s; check the brokers"
+                f"partition {behind[0]}: the log has more, but nothing came in {wait:.0f} s; check the brokers"
             )
 
 
