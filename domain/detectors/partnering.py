@@ -114,12 +114,12 @@ def ignored_alarm(history: History, settings: SettingsAt, now: datetime) -> Iter
 
     Rule: a partner or a reporter raised a concern, and within the limit the unit did not answer it; the end of the case is
     no answer. Or a deadline was missed, those above the supervisor were told of it, or should have been, and within the
-    limit nobody answered, and what was owed was not done. Whether a watchdog recorded it makes no difference.
+    limit nobody above those who owe it answered, and what was owed was not done. Whether a watchdog recorded it makes no difference.
 
     Evidence: the concern; or what started the clock, the missed deadline and who was told of it, as far as recorded.
 
-    Settled by: an answer to this concern, or its being closed by those who raised it; an answer for this deadline, or its
-    being owed no longer.
+    Settled by: an answer to this concern, or its being closed by those who raised it; an answer for this deadline of
+    somebody above those who owe it, or its being owed no longer.
 
     May be wrong: where the unit answered by telephone. An answer that nobody can find later is none.
 
