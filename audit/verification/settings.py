@@ -8,7 +8,7 @@ from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verification.feed import Feed, Promises, read_all
 from casetrail.eventlog.embedded_file import GUARDS, MISPLACED
 from casetrail.eventlog.port import Log, Record, Topic
-from casetrail.eventlog.schemas import schema_id
+from casetrail.eventlog.schemas import published, schema_id
 
 STARTS: Final = frozenset({"first offset", "log start offset"})
 """Weaknesses that ``check_starts`` names, partition by partition."""
@@ -49,10 +49,14 @@ def carried_schemas(log: Log, start: int, promises: Promises, faults: Faults) ->
         records = read_all(feed, end)
     for record in records:
         number = _id_in(record)
+        found = ""
         if number is None:
             found = "the schema's id does not follow from its content"
+        elif number in published() and record.value != published()[number].encode():
+            found = "the schema is spelt otherwise than it was published: its explanations, or defaults, are other ones"
+        if found:
             faults.add(Fault(Kind.SCHEMA_ALTERED, found, Topic.SCHEMAS, record.partition, record.offset))
-        else:
+        if number is not None:
             carried.add(number)
     return len(records), carried
 

@@ -1,5 +1,6 @@
 """What is done to a log behind its back is named, where it was done, and nothing else is."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -272,8 +273,6 @@ def test_the_end_is_cut_off(story: Story) -> None:
 
 
 def test_a_schema_is_deleted_or_altered(story: Story) -> None:
-    story.change("value = CAST(value || ' ' AS BLOB)", "schemas", 0)
-    assert story.kinds() == set()  # the same schema
     used = next(one for one in records(story.log, Topic.SCHEMAS) if one.key == f"{current_ids()['event']:08x}".encode())
     story.change("key = CAST('00000000' AS BLOB)", "schemas", used.offset)
     found = by_kind(story)
@@ -282,6 +281,20 @@ def test_a_schema_is_deleted_or_altered(story: Story) -> None:
     story.delete("schemas", 0, 100)
     assert story.kinds() == {Kind.SCHEMA_MISSING}
     assert len(story.faults(Kind.SCHEMA_MISSING)) == 3  # of events, actions and checkpoints
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: text + b" ", lambda text: text + b"\n", lambda text: text.replace(b": ", b":"),
+    lambda text: text.replace(b'"doc": "', b'"doc": "not ', 1), lambda text: text.replace(b'"default": null', b'"default" : null', 1),
+], ids=["a blank", "a line", "other blanks", "an explanation", "a default"])  # fmt: skip
+def test_a_schema_is_the_published_one_byte_for_byte(story: Story, change: Callable[[bytes], bytes]) -> None:
+    (event,) = [one for one in records(story.log, Topic.SCHEMAS) if one.key == f"{current_ids()['event']:08x}".encode()]
+    altered = change(event.value or b"")
+    assert altered != event.value
+    story.change("value = ?", "schemas", event.offset, altered)
+    (fault,) = story.faults(Kind.SCHEMA_ALTERED)
+    assert (fault.offset, "spelt otherwise" in fault.found) == (event.offset, True)
+    assert story.kinds() == {Kind.SCHEMA_ALTERED}
 
 
 # --- checkpoints ---
