@@ -17,7 +17,7 @@ from casetrail.eventlog.port import Topic
 from casetrail.proofs.casemap import CaseMap
 from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.tree import root_of
-from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile
+from casetrail.proofs.treefile import Sealed, Segment, TreeFile
 
 BEGUN: Final = 1
 """The file's ``user_version`` once something has been kept in it: from then on it is never without a checkpoint."""
@@ -92,15 +92,7 @@ class Copy:
         self._begin()
 
     def _check(self) -> None:
-        if self.file.names != (FORMAT, self._log):
-            raise CopyUnusable(f"{self.directory} is the state of another log, or of another version of casetrail")
         newest = self.file.newest()
-        row = self._database.execute("SELECT number FROM verified").fetchone()
-        if (None if newest is None else newest.number) != (None if row is None else row[0]):
-            raise CopyUnusable(
-                f"{self.directory} was brought on by something else than 'casetrail audit verify', which can go on from its "
-                "own work only: give it a folder of its own"
-            )
         size = 0 if newest is None else newest.size
         if self.hashes.size > size:
             self.hashes.truncate(size)

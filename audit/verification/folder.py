@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from casetrail.audit.verification.copy import BEGUN, CopyUnusable
-from casetrail.proofs.treefile import TreeDamaged, tree_errors
+from casetrail.proofs.treefile import FORMAT, TreeDamaged, tree_errors
 
 TREE: Final = "tree.db"
 OWN: Final = frozenset({TREE, f"{TREE}-wal", f"{TREE}-shm", f"{TREE}-journal", "hashes"})
@@ -19,8 +19,8 @@ NOBODYS: Final = "lost+found"
 """A disk of the folder's own has it."""
 
 
-def check_folder(directory: Path) -> None:
-    """Whether a folder is the state of an earlier run, or one can be begun in it; it is not altered.
+def check_folder(directory: Path, log: str) -> None:
+    """Whether a folder is the state of an earlier run over this log, or one can be begun in it; it is not altered.
 
     Raises ``CopyUnusable``, ``TreeBusy``, ``TreeUnreachable``.
     """
@@ -29,14 +29,14 @@ def check_folder(directory: Path) -> None:
         names = {one for one in names if not one.startswith(".") and one != NOBODYS}
         written = TREE in names and (directory / TREE).stat().st_size > 0
     if written:
-        _check_tree(directory)
+        _check_tree(directory, log)
     elif names & OWN:
         raise _gone(directory, f"its {TREE} is {'empty' if TREE in names else 'not there'}")
     elif names:
         raise _is_none(directory, f"it holds other files, such as {min(names)}")
 
 
-def _check_tree(directory: Path) -> None:
+def _check_tree(directory: Path, log: str) -> None:
     try:
         with tree_errors(directory), closing(_opened(directory)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -45,8 +45,17 @@ def _check_tree(directory: Path) -> None:
             if not {"tree", "checkpoint", "verified"} <= tables:
                 raise _is_none(directory, f"its {TREE} was made by something else, such as a notary, or for proofs")
             (begun,) = database.execute("PRAGMA user_version").fetchone()
-            if begun == BEGUN and not database.execute("SELECT 1 FROM checkpoint LIMIT 1").fetchone():
+            (newest,) = database.execute("SELECT max(number) FROM checkpoint").fetchone()
+            (verified,) = database.execute("SELECT max(number) FROM verified").fetchone()
+            if begun == BEGUN and newest is None:
                 raise _gone(directory, f"its {TREE} holds no checkpoint any more")
+            if (FORMAT, log) != database.execute("SELECT format, log FROM tree").fetchone():
+                raise CopyUnusable(f"{directory} is the state of another log, or of another version of casetrail")
+            if newest != verified:
+                raise CopyUnusable(
+                    f"{directory} was brought on by something else than 'casetrail audit verify', which can go on from its own work "
+                    "only: give it a folder of its own"
+                )
     except TreeDamaged as error:
         raise _gone(directory, f"its {TREE} is damaged ({error.__cause__})") from error
 

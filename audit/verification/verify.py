@@ -151,7 +151,7 @@ def verify(
         log = stack.enter_context(open_log(log_url, settings))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
         if asked.state is not None:
-            check_folder(asked.state)
+            check_folder(asked.state, log.name)
         digest = digest_of(asked.policy)
         kept = Copy(asked.state or directory / "copy", log.name, asked.state is not None, digest)
         stack.callback(kept.close)

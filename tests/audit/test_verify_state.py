@@ -18,11 +18,13 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.proofs.keys import Algorithm, SignerKey, create_key
+from casetrail.proofs.logtree import LogTree
 from casetrail.proofs.note import parse_note
 from casetrail.proofs.policy import Policy, parse_policy
 from casetrail.proofs.treefile import TreeBusy
 from tests.audit.verifying import POLICY, Story, told
 from tests.consumers.notarial import KEY, ORIGIN, notary_of, records
+from tests.histories import Recording
 
 CLINIC: Final = create_key("clinic.example/witness", Algorithm.ED25519_COSIGNATURE)
 COURT: Final = create_key("court.example/witness", Algorithm.ED25519_COSIGNATURE)
@@ -312,6 +314,20 @@ def test_a_folder_that_is_no_state_is_refused_and_nothing_is_written_there(story
     assert "other files" in refused(story, tmp_path / "www")
     shutil.copytree(tmp_path / "notary", tmp_path / "www", dirs_exist_ok=True)
     assert "made by something else" in refused(story, tmp_path / "www")
+
+
+def test_a_state_of_another_log_or_one_that_something_else_went_on_with_is_left_as_it_is(
+    story: Story, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    story.report(state=state)
+    story.go_on(10)
+    with LogTree(story.log, state) as tree:
+        tree.follow()
+    sql(state, "DROP TABLE verified_policy")  # as an older version had made it
+    assert "a folder of its own" in refused(story, state)
+    other = Story(tmp_path, Recording(tmp_path / "other.db", 3, name="other"))
+    assert "another log" in refused(other, state)
 
 
 def test_a_notarys_folder_that_is_in_use_is_left_alone(story: Story, tmp_path: Path) -> None:
