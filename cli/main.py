@@ -69,7 +69,7 @@ SHORT: Final = {
     "partner": "Show a partner agency its cases, and what they wait for.",
     "findings": "List what the detectors find, and explain a finding.",
     "sunlight": "Write the report for the public.",
-    "escalations": "List missed deadlines that nobody has answered, and who was told.",
+    "escalations": "List missed deadlines that are open on the record, and who was told.",
     "board": "Show a shift what it has to see, live on a terminal.",
     "watch": "Follow the log as it grows.",
     "replay": "Show cases as they were, from the log alone.",

@@ -77,7 +77,7 @@ def message(notification: Notification, sender: str, to: str) -> EmailMessage:
     made["Auto-Submitted"] = "auto-generated"
     data = notification.data
     said = [f"{name.replace('_', ' ')}: {data[name]}" for name in LINES if data[name] is not None]
-    begins = "A deadline has passed, and nobody has answered for it. You are told because it is your turn."
+    begins = "A deadline has passed, and nobody of your level or above has answered for it. You are told because it is your turn."
     if notification.by_default:
         begins = f"A deadline has passed. There is no address for {notification.to}: you are told in their place."
     answer = f"Answer: casetrail act escalation-answered {shlex.quote(data['case_id'])}"

@@ -238,8 +238,12 @@ CLOCK_STATES: Final = (
 )  # fmt: skip
 
 ESCALATION_FIGURES: Final = (
-    Figure("answered", "Answered", "Somebody who was told of the missed deadline has answered."),
-    Figure("unanswered", "Unanswered", "Somebody was told of the missed deadline, and nobody has answered."),
+    Figure("answered", "Answered", "Somebody above those who owe it has answered for the missed deadline."),
+    Figure(
+        "unanswered",
+        "Unanswered",
+        "Somebody was told of the missed deadline, and nobody above those who owe it has answered.",
+    ),
 )
 ESCALATION_STATES: Final = (frozenset({"answered"}), frozenset({"unanswered"}))
 

@@ -48,14 +48,18 @@ def cases_with_missed(database: Database, case_id: str | None = None) -> Iterato
     ]
     for part in in_parts(found):
         case_ids = [one for one, _ in part]
-        cases, owed = _cases(database, case_ids), _owed(database, case_ids)
+        cases, owed = cases_of(database, case_ids), _owed(database, case_ids)
         for one, events in part:
             yield Missed(cases[one], events, owed.get(one, {}))
 
 
-def _cases(database: Database, case_ids: Sequence[str]) -> dict[str, Case]:
-    rows = database.rows(f"SELECT case_id, state FROM case_status WHERE case_id IN ({marks(case_ids)})", case_ids)  # noqa: S608
-    return {case_id: load_case(case_id, state) for case_id, state in rows}
+def cases_of(database: Database, case_ids: Sequence[str]) -> dict[str, Case]:
+    """These cases, folded."""
+    found = {}
+    for part in in_parts(case_ids):
+        rows = database.rows(f"SELECT case_id, state FROM case_status WHERE case_id IN ({marks(part)})", part)  # noqa: S608
+        found.update({case_id: load_case(case_id, state) for case_id, state in rows})
+    return found
 
 
 def _owed(database: Database, case_ids: Sequence[str]) -> dict[str, dict[Deadline, Owed]]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from casetrail.cli import context
 from casetrail.cli.board.rows import Asked, LogFacts, Page, Row, Section, Snapshot, Target
 from casetrail.cli.config import Config
-from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered
+from casetrail.domain.codes import Level
+from casetrail.domain.escalation import (
+    DeadlineMissed,
+    Escalated,
+    EscalationAnswered,
+    deadline_key,
+    is_answer,
+    owing_level,
+)
 
 if TYPE_CHECKING:
     from casetrail.projections.database import Database
@@ -124,7 +132,8 @@ def _snapshot(database: "Database", asked: Asked, at: datetime, troubles: tuple[
     about = judged.WantedFindings(unit=asked.unit, agency=asked.agency, limit=LIMIT)
     found = [{**row, "age": at - row["since"]} for row in judged.findings(database, at, about)]
     late, ahead = board.count_owed(database, at, asked.unit, asked.agency)
-    escalations = list(_unanswered(board.alarms(database, [row["case_id"] for row in overdue]), overdue))
+    recorded = board.alarms(database, [row["case_id"] for row in overdue])
+    escalations = list(_unanswered(recorded, _answered_in(database, recorded), overdue))
     holds = _holds(database, asked, at)
     sections = (
         Section("overdue", overdue, late),
@@ -143,16 +152,31 @@ def _snapshot(database: "Database", asked: Asked, at: datetime, troubles: tuple[
     )  # fmt: skip
 
 
-def _unanswered(recorded: dict[str, list[tuple[Any, datetime]]], overdue: list[Row]) -> Iterator[Row]:
-    """Of what is overdue: what a watchdog has recorded and nobody has answered, with who was told last."""
+def _answered_in(
+    database: "Database", recorded: dict[str, list[tuple[Any, datetime]]]
+) -> dict[tuple[str, str], Level | None]:
+    """By case and deadline, the highest level at which somebody has answered."""
+    from casetrail.projections.escalated import cases_of
+
+    some = [one for one, bodies in recorded.items() if any(isinstance(body, EscalationAnswered) for body, _ in bodies)]
+    cases = cases_of(database, some)
+    return {(one, key): at.answered for one, case in cases.items() for key, at in case.facts.deadlines.items()}
+
+
+def _unanswered(
+    recorded: dict[str, list[tuple[Any, datetime]]], answers: dict[tuple[str, str], Level | None], overdue: list[Row]
+) -> Iterator[Row]:
+    """Of what is overdue: what a watchdog has recorded, and nobody above those who owe it has answered; with who was told last."""
     for row in overdue:
         of_deadline = [
             (body, at)
             for body, at in recorded.get(row["case_id"], ())
             if (body.clock, body.subject, body.due_at) == (row["clock"], row["subject"], row["due_at"])
         ]
-        answered = any(isinstance(body, EscalationAnswered) for body, _ in of_deadline)
-        if answered or not any(isinstance(body, DeadlineMissed | Escalated) for body, _ in of_deadline):
+        level = answers.get((row["case_id"], deadline_key(row["clock"], row["subject"], row["due_at"])))
+        if is_answer(level, owing_level(row["owed_by"])) or not any(
+            isinstance(body, DeadlineMissed | Escalated) for body, _ in of_deadline
+        ):
             continue
         told = [(body, at) for body, at in of_deadline if isinstance(body, Escalated)]
         yield {

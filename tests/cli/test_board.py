@@ -17,7 +17,7 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure
 from casetrail.domain.values import iso
 from tests.actions import HAPPENED
-from tests.cli.shell import INTAKE, REPORT, SERGEANT, Shell
+from tests.cli.shell import DETECTIVE, INTAKE, REPORT, SERGEANT, Shell
 from tests.cli.test_registry import register
 from tests.consumers.watching import World, settle
 
@@ -153,6 +153,8 @@ def test_what_a_watchdog_has_recorded_is_unanswered_until_somebody_answers(watch
     assert all(row["told"] for row in found)
     one = found[0]
     words = ("--clock", one["clock"], "--due-at", iso(one["due_at"]), "--answer", "being_worked_now")
+    shell.run(*DETECTIVE, "act", "escalation-answered", "C-1", *words)
+    assert snapshot(shell).section("escalations").rows == found, "nobody answers an alarm about himself"
     shell.run(*SERGEANT, "act", "escalation-answered", "C-1", *words)
     after = snapshot(shell).section("escalations").rows
     assert [row["clock"] for row in after] == [row["clock"] for row in found[1:]]
