@@ -13,12 +13,13 @@ POLL_WAIT: Final = 0.05
 WAIT: Final = 30.0
 
 
-def batches(reader: Reader, ends: Mapping[int, int], wait: float = WAIT) -> Iterator[list[Record]]:
+def batches(reader: Reader, ends: Mapping[int, int], wait: float | None = None) -> Iterator[list[Record]]:
     """Records as they come, none of the batches empty, until every partition is read up to its end.
 
     The last batches may go beyond: more is in the log by then. Raises ``LogUnreachable`` where the log has more, but
-    nothing comes for ``wait`` seconds.
+    nothing comes for ``wait`` seconds, or ``WAIT``.
     """
+    wait = WAIT if wait is None else wait
     until = monotonic() + wait
     while behind := [partition for partition, end in ends.items() if reader.position(partition) < end]:
         if records := reader.poll(POLL_WAIT, POLL):

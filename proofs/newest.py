@@ -7,7 +7,7 @@ from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Log, Record, Topic
-from casetrail.eventlog.stream import WAIT, batches
+from casetrail.eventlog.stream import batches
 
 BACK: Final = 100
 """Records that are read first: each checkpoint is followed by what its witnesses signed."""
@@ -19,16 +19,16 @@ def newest_checkpoint(log: Log) -> bytes | None:
     return None if found is None else found[1].note
 
 
-def newest_record(log: Log, wait: float = WAIT) -> Record | None:
+def newest_record(log: Log, wait: float | None = None) -> Record | None:
     """The record of the same: it says when the log got it.
 
-    Raises ``LogUnreachable`` where nothing comes for ``wait`` seconds: behind a transaction that was left open, too.
+    Raises ``LogUnreachable`` where nothing comes for ``wait`` seconds (as long as ever, unless given): behind a transaction that was left open, too.
     """
     found = _newest(log, wait)
     return None if found is None else found[0]
 
 
-def _newest(log: Log, wait: float = WAIT) -> tuple[Record, CheckpointPublished] | None:
+def _newest(log: Log, wait: float | None = None) -> tuple[Record, CheckpointPublished] | None:
     end = log.end_offsets(Topic.CHECKPOINTS)[0]
     back = BACK
     while end:
@@ -39,7 +39,7 @@ def _newest(log: Log, wait: float = WAIT) -> tuple[Record, CheckpointPublished] 
     return None
 
 
-def _newest_from(log: Log, start: int, end: int, wait: float) -> tuple[Record, CheckpointPublished] | None:
+def _newest_from(log: Log, start: int, end: int, wait: float | None) -> tuple[Record, CheckpointPublished] | None:
     found = None
     with log.reader(Topic.CHECKPOINTS, {0: start}) as reader:
         for records in batches(reader, {0: end}, wait):
