@@ -55,6 +55,7 @@ class Signatures:
         Raises ``PolicyNamesNoLog``.
         """
         self.policy = naming_a_log(policy)
+        self._unchecked = 0
         self._origin: str | None = None
         self._keys: frozenset[tuple[str, bytes]] | None = None
         if first_note is not None:
@@ -104,6 +105,7 @@ class Signatures:
                 unknown += 1
             else:
                 times[found[0]] = found[1]
+        self._unchecked += unknown if self.policy is not None else 0
         return wrong, times, unknown
 
     def _witness(self, text: str, signature: Signature) -> tuple[str, datetime | None] | None:
@@ -112,7 +114,9 @@ class Signatures:
         Raises ``NoteInvalid``.
         """
         for one in self.policy.witnesses if self.policy is not None else ():
-            if (one.key.name, one.key.key_id) == (signature.name, signature.key_id):
+            if one.key.key_id == signature.key_id:
+                if one.key.name != signature.name:  # the id follows from the name, too: nobody has a key with both
+                    raise NoteInvalid(f"the key is that of {one.key.name}, and the cosignature bears another name")
                 return one.name, one.key.verify(text, signature.signature)
         return None
 
@@ -146,6 +150,8 @@ class Signatures:
             yield UNWITNESSED
         elif not witnessed:
             yield f"no checkpoint has the cosignatures that the policy asks for: {ALONE}"
+        if self._unchecked:
+            yield f"{self._unchecked} cosignatures are of keys that the policy does not name: nobody can say whether they are right"
         if self.policy is not None and len({one.key.name for one in self.policy.logs}) > 1:
             yield f"the policy names several logs, and the checkpoints here are those of {self._origin}: see that this is the log"
 

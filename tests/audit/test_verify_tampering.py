@@ -405,6 +405,27 @@ def test_what_the_quorum_has_cosigned_is_counted_and_what_it_has_not_is_found(st
     assert story.report(None).checked["cosignatures of unknown keys"] == 2
 
 
+def test_a_cosignature_under_another_name_is_none(story: Story) -> None:
+    offset = cosign(story, 1)
+    cosign(story, 2)
+    value = records(story.log, Topic.CHECKPOINTS)[offset].value or b""
+    story.change("value = ?", "checkpoints", offset, value.replace(b"witness.example", b"witnfss.example"))
+    report = story.report(WITNESSED)
+    assert set(report.faults.counts) == {Kind.COSIGNATURE_INVALID}
+    (fault,) = report.faults.listed
+    assert (fault.offset, "another name" in fault.found) == (offset, True)
+
+
+def test_a_cosignature_of_a_key_that_the_policy_does_not_name_is_said_to_be_unchecked(story: Story) -> None:
+    cosign(story, 1, create_key("other.example/w2", Algorithm.ED25519_COSIGNATURE))
+    cosign(story, 2)
+    report = story.report(WITNESSED)
+    assert report.holds
+    assert report.checked["cosignatures of unknown keys"] == 1
+    (remark,) = report.remarks
+    assert remark.startswith("1 cosignatures are of keys that the policy does not name")
+
+
 def test_a_cosignature_is_altered_or_for_another_checkpoint(story: Story) -> None:
     offset = cosign(story, 2)
     was = decode_notarized(records(story.log, Topic.CHECKPOINTS)[offset].value)
