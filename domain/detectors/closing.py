@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from casetrail.domain.actions import Body
-from casetrail.domain.closure import ClosureRequested, Reopened
+from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
 from casetrail.domain.codes import ContactMethod, Disposition, ReopeningReason, ScreeningReason, SealedName, TokenKind
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
@@ -36,6 +36,18 @@ class Needed(StrEnum):
 
 ANEW: Final = (ReopeningReason.NEW_INFORMATION, ReopeningReason.NEW_REPORT, ReopeningReason.AUDIT,
                ReopeningReason.PARTNER_CONCERN, ReopeningReason.COURT_ORDER)  # fmt: skip
+TELLING: Final = frozenset(
+    {
+        VictimContactMade,
+        InvestigativeStepTaken,
+        ReportReceived,
+        FactCorrected,
+        Reopened,
+        ClosureRequested,
+        ClosureApproved,
+    }
+)
+"""Kinds of body that say what was done, looked up by their type: it is done for every event."""
 
 
 @detector(
@@ -68,12 +80,16 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     """
     done, asked = _Done(set(), set()), list[Step]()
     for place, step in enumerate(history.steps):
-        body = step.body
-        if isinstance(body, ClosureRequested):
+        body = step.action.body
+        kind = type(body)
+        if kind not in TELLING:
+            continue
+        if kind is ClosureRequested:
             asked = [step]
-        elif isinstance(body, Reopened) and body.reason in settings(step.known_at).codes("anew"):
-            done.begin_anew()
-        elif Happening.CLOSED not in step.what:
+        elif isinstance(body, Reopened):
+            if body.reason in settings(step.known_at).codes("anew"):
+                done.begin_anew()
+        elif kind is not ClosureApproved:
             done.take(body)
         elif (lacking := done.lacks(settings(step.known_at))) and not _is_exempt(asked, settings(step.known_at)):
             says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
@@ -134,8 +150,10 @@ def _is_exempt(asked: Sequence[Step], standard: Settings) -> bool:
 
 def request_before(history: History, place: int) -> Step | None:
     """The last request to close a case before the step at a place."""
-    earlier = (history.steps[number] for number in range(place - 1, -1, -1))
-    return next((one for one in earlier if isinstance(one.body, ClosureRequested)), None)
+    for number in range(place - 1, -1, -1):
+        if Happening.CLOSURE_REQUESTED in history.steps[number].what:
+            return history.steps[number]
+    return None
 
 
 @detector(

@@ -76,17 +76,19 @@ def led_nowhere(history: History, settings: SettingsAt, now: datetime) -> Iterat
 
     Found in: practice: nobody looks for a report that somebody else has.
     """
-    linked = next((place for place, step in enumerate(history.steps) if _is_link(step)), len(history.steps))
+    linked: int | None = None
     for place, step in history.which(Happening.SCREENED_OUT, Happening.CLOSED):
+        body = step.action.body
+        asked = None if isinstance(body, ScreenedOut) else request_before(history, place)
         standard = settings(step.known_at)
-        body = step.body
         if isinstance(body, ScreenedOut) and body.reason in standard.codes("known"):
+            linked = _first_link(history) if linked is None else linked
             if place < linked:
                 yield _unlinked(history, settings, place, now)
         elif isinstance(body, ScreenedOut) and body.reason in standard.codes("elsewhere"):
             yield _untaken(history, settings, place, [step], body.referred_to, now)
-        elif (asked := request_before(history, place)) is not None:
-            wanted = asked.body
+        elif asked is not None:
+            wanted = asked.action.body
             if isinstance(wanted, ClosureRequested) and wanted.disposition in standard.codes("taken"):
                 yield _untaken(history, settings, place, [step, asked], wanted.transferred_to, now)
 
@@ -112,6 +114,11 @@ def _untaken(
     settled = history.until(place, lambda later: _says_so(later, agency, history) or later.is_any(*REOPENED))
     says = f"passed on to {agency or 'another agency'}, and the log has no word of it from there"
     return of_case(history, standard, since, steps, says, settled, now)
+
+
+def _first_link(history: History) -> int:
+    """The place of the first link with another case; beyond the last step where there is none."""
+    return next((place for place, step in enumerate(history.steps) if _is_link(step)), len(history.steps))
 
 
 def _is_link(step: Step) -> bool:

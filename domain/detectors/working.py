@@ -60,13 +60,15 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
         else:
             continue
         begins = False
-        pauses = _joined([*history.rests, *_waits(history, _waits_for_others)]) if pauses is None else pauses
         standard = settings(last.at)
+        settled = history.until(place, _is_settled)
+        if settled is not None and settled.known_at <= standard.due("limit", last.at, history.conditions):
+            continue  # as it is mostly; pauses make it only later
+        pauses = _joined([*history.rests, *_waits(history, _waits_for_others)]) if pauses is None else pauses
         since = max(_due(standard, "limit", last.at, history, pauses), step.known_at)
         refused = history.until(place, _is_refused_or_settled)
         if refused is not None and Happening.CLOSURE_REFUSED in refused.what and refused.known_at < since:
             since = max(since, refused.known_at + standard.span("grace"))
-        settled = history.until(place, _is_settled)
         says = "its holder has done nothing in it for too long"
         rests_on = [last] if last is step else [step, last]  # an act that was entered late is older than the last
         yield of_case(history, standard, since, rests_on, says, settled, now)
@@ -199,9 +201,11 @@ def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Itera
     """
     for place, step in history.which(Happening.VICTIM_CONTACT):
         standard = settings(step.at)
+        settled = history.until(place, lambda later: not AGAIN.isdisjoint(later.what) or not later.is_open)
+        if settled is not None and settled.known_at <= standard.due("limit", step.at, history.conditions):
+            return  # as it is mostly; pauses make it only later
         pauses = _joined([*history.rests, *_waits(history, _waits_for_closure)])
         since = _due(standard, "limit", step.at, history, pauses)
-        settled = history.until(place, lambda later: not AGAIN.isdisjoint(later.what) or not later.is_open)
         yield of_case(history, standard, since, [step], "the victim was contacted once and never again", settled, now)
         return
 
