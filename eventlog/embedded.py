@@ -151,7 +151,10 @@ class EmbeddedLog:
 
     def count(self, topic: Topic, partition: int, start: int, end: int) -> int:
         """How many records stand at the offsets from ``start`` up to, and without, ``end``: as many as offsets, if none was deleted."""
-        query = "SELECT count(*) FROM record WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ?"
+        query = (
+            "SELECT count(*) FROM record WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ? "
+            "AND typeof(offset) = 'integer'"
+        )
         with reading():
             return int(self.database.execute(query, (topic, partition, start, end)).fetchone()[0])
 

@@ -232,6 +232,14 @@ def test_of_what_is_not_read_again_an_embedded_log_counts_the_records(tmp_path: 
         )
 
 
+def test_what_stands_between_two_offsets_is_not_counted_in_the_place_of_a_record(tmp_path: Path) -> None:
+    story, state = told(tmp_path), tmp_path / "state"
+    assert story.report(state=state).holds
+    story.change("offset = 70.5", "events", 70)
+    (fault,) = story.faults(Kind.RECORD_DELETED, state=state)
+    assert (fault.topic, fault.offset) == ("events", 70)
+
+
 def test_cosignatures_that_were_seen_are_missed(story: Story, tmp_path: Path) -> None:
     state = tmp_path / "state"
     assert story.report(state=state).holds
