@@ -31,7 +31,8 @@ q               end
 
 Times are UTC. Late: how long ago something was due. Told: the
 highest level that is told by now. Unanswered: a watchdog has
-recorded the missed deadline, and nobody has answered for it.
+recorded the missed deadline, and nobody above those who owe it has
+answered for it.
 Holds: who holds how many open cases; first what nobody holds, then
 what people hold who have left (LEFT, since when, and how many cases
 are to be handed over). ! at the top: somebody should see to that."""
