@@ -73,8 +73,10 @@ class Working:
         return VictimContactMade(self._method())
 
     def _method(self) -> ContactMethod:
-        return self.chance.choice((ContactMethod.IN_PERSON, ContactMethod.IN_PERSON, ContactMethod.THROUGH_CAREGIVER,
-                                   ContactMethod.PHONE))  # fmt: skip
+        """Somebody goes to a child in danger."""
+        usual = self.chance.choice((ContactMethod.IN_PERSON, ContactMethod.IN_PERSON, ContactMethod.THROUGH_CAREGIVER,
+                                    ContactMethod.PHONE))  # fmt: skip
+        return ContactMethod.IN_PERSON if self.report.in_danger else usual
 
     def _act(self, what: Callable[[datetime], Body]) -> None:
         early = what == self._reach and self.at < self.report.at + 9 * DAY

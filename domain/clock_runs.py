@@ -27,7 +27,13 @@ from casetrail.domain.policy import ClockRule, InForce
 from casetrail.domain.suspension import Suspended
 
 ACTS: Final = frozenset(
-    {Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.REVIEWED}
+    {
+        Happening.CONTACT_ATTEMPTED,
+        Happening.VICTIM_CONTACT,
+        Happening.VICTIM_SEEN,
+        Happening.INVESTIGATIVE_STEP,
+        Happening.REVIEWED,
+    }
 )
 """What may be done at any time, and follows from nothing."""
 CORRECTING: Final = frozenset({ReportReceived, FactCorrected})

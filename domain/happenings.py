@@ -12,7 +12,7 @@ from casetrail.domain.actions import Body, Unaccepted
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested
-from casetrail.domain.codes import Service
+from casetrail.domain.codes import ContactMethod, Service
 from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
 from casetrail.domain.extension import DecisionExtended
@@ -43,6 +43,7 @@ class Happening(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     CONTACT_ATTEMPTED = "contact_attempted"
     VICTIM_CONTACT = "victim_contact"
+    VICTIM_SEEN = "victim_seen"  # a contact in person
     INVESTIGATIVE_STEP = "investigative_step"
     REVIEWED = "reviewed"
     REFERRAL_MADE = "referral_made"  # to another agency than the one that is responsible
@@ -93,7 +94,6 @@ PLAIN: Final[dict[type[Body], Happening]] = {
     Released: Happening.RELEASED,
     Acknowledged: Happening.ACKNOWLEDGED,
     VictimContactAttempted: Happening.CONTACT_ATTEMPTED,
-    VictimContactMade: Happening.VICTIM_CONTACT,
     InvestigativeStepTaken: Happening.INVESTIGATIVE_STEP,
     SupervisorReviewed: Happening.REVIEWED,
     Suspended: Happening.SUSPENDED,
@@ -155,7 +155,11 @@ def bring_on(case: Case, event: Recorded, was_open: bool | None = None) -> Chang
 
 def _by_kind(before: Before, body: Body, case: Case) -> Iterator[Happened]:
     kind = type(body)
-    if isinstance(body, Assigned | Reassigned):
+    if isinstance(body, VictimContactMade):
+        yield Happened(Happening.VICTIM_CONTACT)
+        if body.method is ContactMethod.IN_PERSON:
+            yield Happened(Happening.VICTIM_SEEN)
+    elif isinstance(body, Assigned | Reassigned):
         yield Happened(Happening.ASSIGNED if before.holder is None else Happening.REASSIGNED)
     elif what := OF_CONCERNS.get(kind):
         yield Happened(what, vars(body)["concern"])

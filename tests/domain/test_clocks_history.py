@@ -6,10 +6,12 @@ from casetrail.domain.actions import ActionRejected, Actor
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned
 from casetrail.domain.clocks import told
 from casetrail.domain.closure import ClosureApproved
-from casetrail.domain.codes import ConcernKind, CorrectionReason, Role
+from casetrail.domain.codes import ConcernKind, ContactMethod, CorrectionReason, Role
 from casetrail.domain.concern import ConcernRaised
+from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Level
+from casetrail.domain.policy_file import parse_policy
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, report
 from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import (
@@ -41,6 +43,7 @@ from tests.domain.clock_stories import (
     screened,
     suspended,
 )
+from tests.domain.policies import within
 
 # --- pauses ---
 
@@ -160,6 +163,21 @@ def test_a_correction_counts_from_the_beginning() -> None:
     earlier = corrected(happened_at=day(-40)).only("decision", day(3))
     assert (earlier.started_at, earlier.due_at) == (day(-40), day(5))
     assert corrected(happened_at=day(2)).only("decision", day(3)).started_at == HAPPENED
+
+
+def test_a_child_in_danger_is_seen_in_person_only() -> None:
+    for method in ContactMethod:
+        story = held(immediate_danger=True).tell(day(0.5), VictimContactMade(method), DETECTIVE)
+        seen = method is ContactMethod.IN_PERSON
+        assert story.only("danger_contact", day(2)).state is (MET if seen else MISSED), method
+        assert story.only("victim_contact", day(2)).state is MET, "every child is heard in any way"
+        assert story.only("first_response", day(2)).state is MET
+
+
+def test_a_policy_may_say_that_any_contact_is_enough() -> None:
+    by_phone = held(immediate_danger=True).tell(day(0.5), VictimContactMade(ContactMethod.PHONE), DETECTIVE)
+    lax = parse_policy(within("clocks.danger_contact", '["victim_seen"]', '["victim_contact"]'))
+    assert by_phone.only("danger_contact", day(2), (day(-9), lax)).state is MET
 
 
 def wrong(**changes: Any) -> FactCorrected:
