@@ -20,6 +20,7 @@ from casetrail.cli.context import (
 from casetrail.cli.judged import moment_shown, opened_dues
 from casetrail.cli.render import emit, fields
 from casetrail.domain.codes import Offence
+from casetrail.domain.reserved import REGISTRY
 from casetrail.domain.status import Status
 from casetrail.projections import queries
 
@@ -161,7 +162,7 @@ def holds(config: Config, by: str, moment_text: str | None, left: bool, form: st
     with opened_dues(config) as database:
         at = moment_shown(config, database, moment_text)
         rows = queries.holds(database, by, at)
-        if by == "holder":
+        if by == "holder" and queries.folded(database, REGISTRY) is not None:
             from casetrail.cli.left import held
 
             rows = held(database, rows, at)

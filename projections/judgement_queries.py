@@ -4,14 +4,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from casetrail.domain.codes import Level
-from casetrail.domain.registry import REGISTRY, AgencyRegistered, Overseer, overseeing, overseers
-from casetrail.eventlog.codec import decode_event
 from casetrail.projections.database import Database, in_parts, marks
 from casetrail.projections.queries import MICROSECOND, Answer, at_micros, micros
 from casetrail.projections.tables import application_name
+
+if TYPE_CHECKING:
+    from casetrail.domain.registry import Overseer
 
 HOUR: Final = 3_600_000_000
 STATE: Final = """CASE WHEN ended_at IS NULL
@@ -76,6 +77,8 @@ def due(database: Database, now: datetime, wanted: Wanted) -> Answer:
 
 def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
     """What is owed and overdue, the longest overdue first; ``told``: the levels that are to have been told by now."""
+    from casetrail.domain.registry import overseeing  # takes a while to load: who asks for cases does without
+
     found, oversight = [], _overseers(database)
     for row in _clocks(database, now, wanted, [("due_at < ?", micros(now))]):
         late = micros(now) - row[0]
@@ -89,8 +92,11 @@ def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
     return found
 
 
-def _overseers(database: Database) -> tuple[Overseer, ...]:
+def _overseers(database: Database) -> "tuple[Overseer, ...]":
     """Who has oversight, by the registry."""
+    from casetrail.domain.registry import REGISTRY, AgencyRegistered, overseers
+    from casetrail.eventlog.codec import decode_event
+
     rows = database.rows(
         "SELECT event FROM timeline WHERE case_id = ? AND kind = ? ORDER BY number",
         (REGISTRY, AgencyRegistered.__name__),

@@ -90,6 +90,9 @@ def test_another_agencys_statement_does_not_fit(office: Office) -> None:
     exported(office)
     shutil.copy(office.folder / "out.csv", office.folder / "kept.csv")
     where = ("--output", str(office.folder / "out.csv"), "--key", str(office.folder / "clinic.key"))
+    registrar = ("--person", "reg.1", "--agency", "metro-pd", "--role", "registrar")
+    kind = ("--agency-kind", "child_advocacy_center")
+    office.run(*registrar, "act", "agency-registered", "registry", "--agency", "cac", *kind)
     office.run("partner", "export", "cac", *where)
     assert checked(office)["of"] == "partner cac"
     shutil.copy(office.folder / "kept.csv", office.folder / "out.csv")
