@@ -5,11 +5,15 @@ still finds its place: an act between two others that were known makes two runs 
 act that was done before a clock started does not stop it, unless the report itself started it: who was there before the
 report was written has answered it. But what only follows from another happening never comes before it: an
 acknowledgement that is said to be older than its assignment stops the clock at its start.
+
+What is decided is no such act: there is no decision before somebody can know of it. So it stops clocks, and ends the case,
+from when it is recorded; whoever decides in time has ``PATIENCE`` to enter it. What it starts, it starts when it is said
+to have been taken: that gains no time.
 """
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, Body
@@ -37,6 +41,20 @@ ACTS: Final = frozenset(
 )
 """What may be done at any time, and follows from nothing."""
 CORRECTING: Final = frozenset({ReportReceived, FactCorrected})
+PATIENCE: Final = timedelta(minutes=10)
+"""Whoever does something in time has this long to enter it, before it is taken for missed."""
+DECISIONS: Final = frozenset(
+    {
+        Happening.SCREENED_IN,
+        Happening.SCREENED_OUT,
+        Happening.EXTENDED,
+        Happening.SUSPENDED,
+        Happening.RESUMED,
+        Happening.CLOSED,
+        Happening.CLOSURE_REFUSED,
+    }
+)
+"""What those in charge decide, and what takes effect by being recorded."""
 NOTED: Final = CORRECTING | {EscalationAnswered}
 HANDING_OVER: Final = frozenset({Assigned, Reassigned})
 STATING: Final = frozenset({Suspended, DecisionExtended})
@@ -165,15 +183,16 @@ class Runs:
         if before.holder != case.facts.holder or kind in HANDING_OVER:
             self.holder_left = False
         number = event.originator_version
+        decided_at = at if action.imported is not None else max(at, event.timestamp - PATIENCE)
         if self._running or at < self._last_end:
-            self._stop_and_void(found, at, number, before.holder)
+            self._stop_and_void(found, at, decided_at, number, before.holder)
         if case.facts.merged_into is not None:
-            self._merged = self._merged or (at, number)
+            self._merged = self._merged or (decided_at, number)
         elif self._merged is not None:
             self._undo_merger(*self._merged, before.holder)
             self._merged = None
         elif before.is_open and not change.is_open:
-            self._end_of_case(at, number, before.holder)
+            self._end_of_case(decided_at, number, before.holder)
         for one in found:
             others = {other.what for other in found} - {one.what} if len(found) > 1 else NONE
             self._start(one, others, at, number, _stated(body) if kind in STATING else None)
@@ -217,9 +236,11 @@ class Runs:
 
     # --- starting and stopping ---
 
-    def _stop_and_void(self, found: Sequence[Happened], at: datetime, number: int, holder: str | None) -> None:
+    def _stop_and_void(
+        self, found: Sequence[Happened], at: datetime, decided_at: datetime, number: int, holder: str | None
+    ) -> None:
         for one in found:
-            self._stop(one, at, number, holder)
+            self._stop(one, decided_at if one.what in DECISIONS else at, number, holder)
         for one in found:
             self._void(one, at, number, holder)
 

@@ -8,13 +8,14 @@ it makes more to be owed, and from when it is recorded where it makes less: what
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from casetrail.domain.business_time import due_after
 from casetrail.domain.case import Facts, Recorded
+from casetrail.domain.clock_runs import PATIENCE as PATIENCE
 from casetrail.domain.clock_runs import Run, Runs, fold
 from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
 from casetrail.domain.escalation import answers_for
@@ -25,8 +26,6 @@ from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Limit,
 
 EDUCATIONAL_NEGLECT: Final = ("167.031", "167.061")
 """Statutes on compulsory attendance (RSMo): a report of 90F that names no other is one of educational neglect."""
-PATIENCE: Final = timedelta(minutes=10)
-"""Whoever does something in time has this long to enter it, before it is taken for missed."""
 SERIOUS: Final = SEXUAL_OFFENCES | {Offence.AGGRAVATED_ASSAULT}
 
 

@@ -1,4 +1,4 @@
-"""Work that is entered long after it says it was done."""
+"""Reports, work and decisions that are entered long after it is said that they came, or were done."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -9,12 +9,30 @@ from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings, days
 from casetrail.domain.happenings import Happening
+from casetrail.domain.linking import FactCorrected
 
+DECIDED: Final = (
+    Happening.REVIEWED,
+    Happening.SCREENED_IN,
+    Happening.SCREENED_OUT,
+    Happening.ASSIGNED,
+    Happening.REASSIGNED,
+    Happening.RELEASED,
+    Happening.ACKNOWLEDGED,
+    Happening.EXTENDED,
+    Happening.SUSPENDED,
+    Happening.RESUMED,
+    Happening.CLOSURE_REQUESTED,
+    Happening.CLOSURE_REFUSED,
+    Happening.CLOSED,
+    Happening.CONCERN_ANSWERED,
+)
+"""What a unit decides, or says that it has taken note of."""
 LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSURE_REQUESTED, Happening.CLOSED, Happening.CONCERN_ANSWERED)
 
 
 @detector(
-    Setting("late", days(7), "how long after it was done work may be entered"),
+    Setting("late", days(7), "how long after it was done work, or what was decided, may be entered"),
     Setting("very_late", days(30), "after what time one single entry is a finding"),
     Setting("burst", 2, "so many late entries together are a finding", least=2, most=1000),
     Setting("within", days(1), "within what time entries are together", laxer=Laxer.LESS),
@@ -26,11 +44,12 @@ LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSURE_REQUESTED, Happening.C
     ),
 )
 def entered_late(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """Work that was entered long after it says it was done: the pattern of backdating.
+    """Work, or a decision, that was entered long after it says it was done: the pattern of backdating.
 
-    Rule: contacts, attempts, investigative steps and reviews were entered late, and either one of them very late, or
-    several of them together, or one just before a review, a request to close the case, its closure, or the answer to a
-    concern. Imported facts are none of them. When it was entered is the log's own time, which nobody can choose.
+    Rule: contacts, attempts, investigative steps, reviews and what the unit decided (screenings, assignments, extensions,
+    suspensions, closures, answers to concerns) were entered late, and either one of them very late, or several of them
+    together, or one just before a review, a request to close the case, its closure, or the answer to a concern. Imported
+    facts are none of them. When it was entered is the log's own time, which nobody can choose.
 
     Evidence: the late entries, and what they came just before.
 
@@ -40,7 +59,7 @@ def entered_late(history: History, settings: SettingsAt, now: datetime) -> Itera
 
     Found in: Kansas City, where there was deception to cover the tracks.
     """
-    late = [step for step in history.steps if _is_work(step) and step.known_at - step.at > _late(step, settings)]
+    late = [step for step in history.steps if _may_be_late(step) and step.known_at - step.at > _late(step, settings)]
     while late:
         standard = settings(late[0].known_at)
         until = late[0].known_at + standard.span("within")
@@ -51,12 +70,17 @@ def entered_late(history: History, settings: SettingsAt, now: datetime) -> Itera
             since = min(at for at, _ in triggers)
             seen_with = [step for at, step in triggers if at == since and step not in together][:1]
             known = [step for step in together if step.known_at <= since]
-            says = f"{len(known)} late entries of work, the latest after {_longest(known).days} days"
+            what = "work" if all(_is_work(step) for step in known) else "work or decisions"
+            says = f"{len(known)} late entries of {what}, the latest after {_longest(known).days} days"
             yield of_case(history, standard, since, [*known, *seen_with], says, None, now)
 
 
+def _may_be_late(step: Step) -> bool:
+    return step.action.imported is None and (step.is_act or step.is_any(*DECIDED))
+
+
 def _is_work(step: Step) -> bool:
-    return (step.is_act or Happening.REVIEWED in step.what) and step.action.imported is None
+    return step.is_act or Happening.REVIEWED in step.what
 
 
 def _late(step: Step, settings: SettingsAt) -> timedelta:
@@ -79,3 +103,34 @@ def _triggers(together: Sequence[Step], steps: Sequence[Step], standard: Setting
 
 def _longest(late: Sequence[Step]) -> timedelta:
     return max(step.known_at - step.at for step in late)
+
+
+@detector(
+    Setting("limit", days(3), "how long after it was received a report may be entered: a weekend"),
+)
+def received_late(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report that was entered long after it was received.
+
+    Rule: between the moment at which the report is said to have been received, or by a correction was, and its being
+    recorded lies more than the limit. Imported reports are none of them. When it was recorded is the log's own time.
+
+    Evidence: the report, and the correction, if it says so.
+
+    Settled by: nothing in the case. Somebody has to say where the report lay.
+
+    May be wrong: where a report comes by letter, and is said to have been received when that was written.
+
+    Found in: practice: until it is entered, nobody sees a report in a drawer, and no time limit of it.
+    """
+    for place, (at, known_at) in enumerate(history.receipts):
+        report = next(step for step in history.steps if Happening.REPORT_RECEIVED in step.what)
+        standard = settings(report.known_at)
+        if report.action.imported is None and report.known_at - at > standard.span("limit"):
+            says = f"received {(report.known_at - at).days} days before it was entered"
+            corrections = [step for step in history.steps if place and step.known_at == known_at and _says_when(step)]
+            yield of_case(history, standard, known_at, [report, *corrections[:1]], says, None, now)
+            return
+
+
+def _says_when(step: Step) -> bool:
+    return isinstance(step.body, FactCorrected) and step.body.happened_at is not None

@@ -1,5 +1,6 @@
 """Pauses, late entries, corrections and refusals: a clock goes by what happened, and nobody gains time by entering it."""
 
+from datetime import timedelta
 from typing import Any
 
 from casetrail.domain.actions import ActionRejected, Actor
@@ -12,7 +13,7 @@ from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Level
 from casetrail.domain.policy_file import parse_policy
-from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, report
+from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, REGISTRAR, report
 from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import (
     ASKED,
@@ -22,6 +23,7 @@ from tests.domain.clock_stories import (
     IN,
     LAPSED,
     LEADER,
+    MERGED,
     MET,
     MET_LATE,
     MISSED,
@@ -36,6 +38,7 @@ from tests.domain.clock_stories import (
     TRUANCY,
     WORKLOAD,
     approved,
+    extended,
     held,
     received,
     referred,
@@ -163,6 +166,36 @@ def test_a_correction_counts_from_the_beginning() -> None:
     earlier = corrected(happened_at=day(-40)).only("decision", day(3))
     assert (earlier.started_at, earlier.due_at) == (day(-40), day(5))
     assert corrected(happened_at=day(2)).only("decision", day(3)).started_at == HAPPENED
+
+
+def test_what_is_decided_counts_from_when_it_is_recorded() -> None:
+    after = timedelta(days=30)
+    patient = after - timedelta(minutes=10)
+    late = held(offences=SIMPLE).tell(day(44), extended(day(80)), late=after)
+    assert runs_of(late.runs("decision", day(99))) == [(day(0), day(44) + patient, MET_LATE)]
+    assert late.only("extended_decision", day(99)).started_at == day(44), "entering late gains no time"
+    asked = held().tell(day(1), ASKED, DETECTIVE).tell(day(2), ClosureApproved(), late=after)
+    assert runs_of(asked.runs("closure_decision", day(99))) == [(day(1), day(2) + patient, MET_LATE)]
+    assert asked.only("victim_contact", day(99)).state is MISSED, "the case has not ended before it was recorded"
+    drawer = received(immediate_danger=True).tell(day(0.1), OUT, INTAKE, late=after)
+    assert drawer.only("screening", day(99)).state is MET_LATE
+    assert drawer.only("danger_contact", day(99)).state is MISSED
+    renewed = held().tell(day(1), suspended(day(20))).tell(day(19), suspended(day(40)), late=after)
+    assert renewed.runs("suspension_review", day(99))[0].state is MET_LATE
+    merged = held().tell(day(1), MERGED, late=after)
+    assert merged.only("first_response", day(99)).state is MISSED
+
+
+def test_who_decides_in_time_has_ten_minutes_to_enter_it() -> None:
+    for late, state in ((10, MET), (11, MET_LATE)):
+        story = received().tell(day(3), OUT, INTAKE, late=timedelta(minutes=late))
+        assert story.only("screening", day(9)).state is state
+
+
+def test_an_imported_decision_counts_from_when_it_was_taken() -> None:
+    story = Story().tell(HAPPENED, report(), REGISTRAR, imported=True, late=400 * DAY)
+    story.tell(day(1), OUT, REGISTRAR, imported=True, late=400 * DAY)
+    assert story.only("screening", day(500)).state is MET
 
 
 def test_a_child_in_danger_is_seen_in_person_only() -> None:

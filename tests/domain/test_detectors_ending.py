@@ -26,7 +26,7 @@ from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.sealed import SealedField, Token
 from casetrail.domain.suspension import Suspended
-from tests.actions import DETECTIVE, INTAKE, REGISTRAR, SERGEANT
+from tests.actions import DETECTIVE, HAPPENED, INTAKE, REGISTRAR, SERGEANT, report
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import (
     ASKED,
@@ -360,10 +360,34 @@ def test_a_late_entry_just_before_somebody_looks_at_the_case_is_seen(body: objec
     assert found(late(held(), 1, 10).tell(day(14), REVIEW), "entered_late", day(90)) == []
 
 
+def test_decisions_that_are_entered_late_are_seen_like_work() -> None:
+    story = held().tell(day(40), extended(day(80)), late=timedelta(days=31))
+    one = only(story, "entered_late", day(90))
+    assert (one.since, numbers(one), one.says) == (day(71), [5], "1 late entries of work or decisions, the latest after 31 days")
+    approval = held().tell(day(1), ASKED, DETECTIVE).tell(day(2), ClosureApproved(), late=timedelta(days=94))
+    assert numbers(only(approval, "entered_late", day(99))) == [6]
+    assert found(held().tell(day(40), extended(day(80)), late=timedelta(days=5)), "entered_late", day(90)) == []
+
+
+def test_a_report_from_the_drawer_is_seen_when_it_is_entered() -> None:
+    drawer = Story().tell(HAPPENED, report(), INTAKE, late=timedelta(days=180))
+    one = only(drawer, "received_late", day(181))
+    assert (one.since, numbers(one), one.says) == (day(180), [1], "received 180 days before it was entered")
+    assert found(Story().tell(HAPPENED, report(), INTAKE, late=timedelta(days=3)), "received_late", day(9)) == []
+    imported = Story().tell(HAPPENED, report(), REGISTRAR, imported=True, late=timedelta(days=180))
+    assert found(imported, "received_late", day(999)) == []
+
+
+def test_a_report_that_is_said_later_on_to_have_come_earlier_was_entered_late_too() -> None:
+    corrected = received().tell(day(2), FactCorrected(1, CorrectionReason.ENTERED_WRONG, happened_at=day(-9)), INTAKE)
+    one = only(corrected, "received_late", day(9))
+    assert (one.since, numbers(one)) == (day(2), [1, 2])
+    soon = received().tell(day(2), FactCorrected(1, CorrectionReason.ENTERED_WRONG, happened_at=day(-2)), INTAKE)
+    assert found(soon, "received_late", day(9)) == []
+
+
 def test_what_is_entered_in_time_or_imported_is_no_finding() -> None:
     assert found(late(late(held(), 1, 2), 2, 1).tell(day(4), REVIEW), "entered_late", day(90)) == []
-    from tests.actions import HAPPENED, report
-
     imported = Story().tell(HAPPENED, report(), REGISTRAR, imported=True, late=timedelta(days=400))
     imported.tell(day(3), STEP, REGISTRAR, imported=True, late=timedelta(days=400))
     assert found(imported, "entered_late", day(900)) == []
