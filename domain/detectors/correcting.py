@@ -65,8 +65,8 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
         if not lowered or not (missed or one.step.known_at > report.known_at + standard.span("grace")):
             continue
         settled = _settled(history, one, lowered, corrections[number + 1 :])
-        names = " and ".join(rule.name for rule in lowered)
-        says = f"corrected so that less is owed: {names}{', which had been missed' if missed else ''}"
+        names = [f"{rule.name} (missed)" if rule in missed else rule.name for rule in lowered]
+        says = f"corrected so that less is owed: {' and '.join(names)}"
         yield of_case(history, standard, one.step.known_at, [one.step, report], says, settled, now)
 
 

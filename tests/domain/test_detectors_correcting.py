@@ -29,9 +29,9 @@ def in_danger() -> Story:
 
 
 def test_a_danger_that_is_corrected_away_after_the_deadline_is_seen_at_once() -> None:
-    one = seen(in_danger().tell(day(4), CALM), DETECTOR, day(4))
+    one = seen(in_danger().tell(day(4), wrong(immediate_danger=False, offences=SIMPLE)), DETECTOR, day(4))
     assert (numbers(one), one.says) == (
-        [5, 1], "corrected so that less is owed: danger_contact, which had been missed",
+        [5, 1], "corrected so that less is owed: danger_contact (missed) and forensic_interview",
     )  # fmt: skip
 
 
