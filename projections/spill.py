@@ -11,6 +11,8 @@ from typing import Any, BinaryIO, Final
 
 from casetrail.eventlog.port import Record, record_of
 
+MOST_FILES: Final = 4096
+"""However far the offsets reach: somebody can have put a record at any of them."""
 EVENTS_A_FILE: Final = 10_000
 LENGTH: Final = 8
 """Bytes before each part of a file, that say how long it is."""
@@ -30,7 +32,7 @@ class Spill:
 
     def __init__(self, directory: Path, name: str, events: int) -> None:
         """Make files in ``directory`` that begin with ``name``, as many as ``events`` are worth."""
-        count = 1 + events // EVENTS_A_FILE
+        count = min(1 + events // EVENTS_A_FILE, MOST_FILES)
         self._paths = [directory / f"{name}-{number}" for number in range(count)]
         self._kept: list[Kept] = [[] for _ in range(count)]
         self._bytes = 0

@@ -214,6 +214,12 @@ def test_an_event_that_is_none_stops_those_who_fold_it_and_they_say_where(story:
     assert place in done.stderr
 
 
+def test_an_event_as_far_as_can_be_stops_who_folds_it_and_takes_no_ages(story: Story) -> None:
+    garble(story, "offset", OFFSETS["as far as can be"], Topic.EVENTS, MIDDLE)
+    done = run(story, "cases", code=exits.FAILED)
+    assert "does not follow event" in done.stderr
+
+
 @pytest.mark.parametrize("put", ["'many'", "0", "-1", "1000000000", "1.5", "x'01'"])
 def test_a_file_that_says_of_itself_what_no_log_does_is_none(story: Story, put: str) -> None:
     story.log.close()
