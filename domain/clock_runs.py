@@ -20,15 +20,16 @@ from casetrail.domain.actions import Action, Body
 from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
+from casetrail.domain.closure import ClosureApproved, ClosureRefused
 from casetrail.domain.codes import AgencyKind, Level
 from casetrail.domain.escalation import EscalationAnswered, level_of
 from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Change, Happened, Happening, bring_on
-from casetrail.domain.intake import OffenceAlleged, ReportReceived
+from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn, ScreenedOut
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
-from casetrail.domain.linking import FactCorrected
+from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.policy import ClockRule, InForce
-from casetrail.domain.suspension import Suspended
+from casetrail.domain.suspension import Resumed, Suspended
 
 ACTS: Final = frozenset(
     {
@@ -55,6 +56,13 @@ DECISIONS: Final = frozenset(
     }
 )
 """What those in charge decide, and what takes effect by being recorded."""
+DECIDING: Final = frozenset(
+    {
+        ScreenedIn, ScreenedOut, Assigned, Reassigned, DecisionExtended, Suspended, Resumed, ClosureApproved,
+        ClosureRefused, Merged,
+    }
+)  # fmt: skip
+"""Kinds of body by which anything of that happens, or the case ends; who is assigned a case has screened it in."""
 NOTED: Final = CORRECTING | {EscalationAnswered}
 HANDING_OVER: Final = frozenset({Assigned, Reassigned})
 STATING: Final = frozenset({Suspended, DecisionExtended})
@@ -183,7 +191,7 @@ class Runs:
         if before.holder != case.facts.holder or kind in HANDING_OVER:
             self.holder_left = False
         number = event.originator_version
-        decided_at = at if action.imported is not None else max(at, event.timestamp - PATIENCE)
+        decided_at = _decided_at(event, action, at) if kind in DECIDING else at
         if self._running or at < self._last_end:
             self._stop_and_void(found, at, decided_at, number, before.holder)
         if case.facts.merged_into is not None:
@@ -366,6 +374,11 @@ def fold(
         runs.follow(event, known if isinstance(event.body, ReportReceived) else None)
     runs.leave(now)
     return runs
+
+
+def _decided_at(event: Recorded, action: Action, at: datetime) -> datetime:
+    """From when a decision counts that is said to have been taken at a moment."""
+    return at if action.imported is not None else max(at, event.timestamp - PATIENCE)
 
 
 def _stated(body: Body) -> datetime | None:

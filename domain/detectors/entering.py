@@ -6,7 +6,7 @@ from typing import Final
 
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
-from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.history import WORK, History, Step
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings, days
 from casetrail.domain.happenings import Happening
 from casetrail.domain.linking import FactCorrected
@@ -28,6 +28,7 @@ DECIDED: Final = (
     Happening.CONCERN_ANSWERED,
 )
 """What a unit decides, or says that it has taken note of."""
+MAY_BE_LATE: Final = WORK | frozenset(DECIDED)
 LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSURE_REQUESTED, Happening.CLOSED, Happening.CONCERN_ANSWERED)
 
 
@@ -76,7 +77,7 @@ def entered_late(history: History, settings: SettingsAt, now: datetime) -> Itera
 
 
 def _may_be_late(step: Step) -> bool:
-    return step.action.imported is None and (step.is_act or step.is_any(*DECIDED))
+    return step.action.imported is None and not MAY_BE_LATE.isdisjoint(step.what)
 
 
 def _is_work(step: Step) -> bool:

@@ -179,6 +179,9 @@ def _end(history: History, ended: Step, following: Step | None) -> End:
 
 
 def _links(history: History) -> Iterator[Link]:
+    kinds = history.case.kinds
+    if "Linked" not in kinds and "Merged" not in kinds:  # of most cases: their steps need not be looked through
+        return
     for step in history.steps:
         body = step.body
         if isinstance(body, Linked | Merged):
