@@ -1,4 +1,8 @@
-"""Write ``domain/schemas/`` from the dataclasses. A changed schema gets a new file beside the published ones."""
+"""Write ``domain/schemas/`` from the dataclasses. A changed schema gets a new file beside the published ones.
+
+What is published stands in logs, and an auditor holds it to be the same byte for byte. So a file there is never written
+again: not even where only an explanation has changed.
+"""
 
 import json
 import sys
@@ -34,13 +38,31 @@ def files() -> dict[Path, str]:
     for name, schema in schemas.items():
         whole = each_named_once(schema)
         number = f"{schema_id(parse_schema(json.loads(json.dumps(whole)))):08x}"
-        made[SCHEMAS / "published" / f"{name}-{number}.avsc"] = _text(whole)
+        path = SCHEMAS / "published" / f"{name}-{number}.avsc"
+        made[path] = _published(path, whole)
         made[SCHEMAS / f"{name.capitalize()}.avsc"] = _text(whole)
         current[name] = number
     made[SCHEMAS / "published" / "current.json"] = _text(current)
     for kind in record_kinds():
         made[SCHEMAS / f"{kind.__name__}.avsc"] = _text(each_named_once(record(kind)))
     return made
+
+
+def _published(path: Path, schema: Any) -> str:
+    """What belongs into a file of a published schema: what it holds, where only explanations differ. Raises ``ValueError``."""
+    if not path.exists():
+        return _text(schema)
+    text = path.read_text("utf-8")
+    if _unexplained(json.loads(text)) != _unexplained(json.loads(_text(schema))):
+        raise ValueError(f"{path.name} is published: what readers take from it cannot change under the same id")
+    return text
+
+
+def _unexplained(value: Any) -> Any:
+    """A schema without its explanations."""
+    if isinstance(value, dict):
+        return {key: _unexplained(one) for key, one in value.items() if key != "doc"}
+    return [_unexplained(one) for one in value] if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:

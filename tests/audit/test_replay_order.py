@@ -51,6 +51,8 @@ def test_what_is_no_event_answers_nothing() -> None:
 class _Silent:
     """A reader of a log that has more than it gives."""
 
+    flaws = ()
+
     def poll(self, timeout: float, max_records: int = 5000) -> list[Record]:
         return []
 
