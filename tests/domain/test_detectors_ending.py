@@ -363,7 +363,11 @@ def test_a_late_entry_just_before_somebody_looks_at_the_case_is_seen(body: objec
 def test_decisions_that_are_entered_late_are_seen_like_work() -> None:
     story = held().tell(day(40), extended(day(80)), late=timedelta(days=31))
     one = only(story, "entered_late", day(90))
-    assert (one.since, numbers(one), one.says) == (day(71), [5], "1 late entries of work or decisions, the latest after 31 days")
+    assert (one.since, numbers(one), one.says) == (
+        day(71),
+        [5],
+        "1 late entries of work or decisions, the latest after 31 days",
+    )
     approval = held().tell(day(1), ASKED, DETECTIVE).tell(day(2), ClosureApproved(), late=timedelta(days=94))
     assert numbers(only(approval, "entered_late", day(99))) == [6]
     assert found(held().tell(day(40), extended(day(80)), late=timedelta(days=5)), "entered_late", day(90)) == []
