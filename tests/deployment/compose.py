@@ -1,6 +1,7 @@
 """The parts of docker-compose.yml that the tests look at."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
@@ -35,6 +36,16 @@ def command_of(service: dict[str, Any]) -> list[str] | None:
     command = service["command"]
     assert isinstance(command, list)
     return [str(word) for word in command]
+
+
+def environment_of(service: dict[str, Any], places: Mapping[str, str]) -> dict[str, str]:
+    """A service's environment, with what names places in this network or a container put where it is here."""
+    found = {}
+    for name, value in service.get("environment", {}).items():
+        for place, here in places.items():
+            value = value.replace(place, here)
+        found[name] = value
+    return {name: value for name, value in found.items() if not variables_in(value)}
 
 
 def variables_in(text: str) -> set[str]:

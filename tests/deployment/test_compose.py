@@ -6,12 +6,14 @@ is needed, and none runs: that the same settings and commands work is shown in `
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 import compose_spec
 import pytest
 
+from casetrail.cli.config import SETTINGS as CONFIGURED
 from casetrail.cli.main import cli
 from casetrail.eventlog.kafka_topics import SETTINGS
 from tests.deployment.compose import BROKERS, OF_ONE_BROKER, broker_settings, command_of, load, variables_in
@@ -65,7 +67,7 @@ def test_whoever_waits_for_health_waits_for_a_service_that_has_a_health_check() 
 
 def test_every_service_that_keeps_running_has_a_health_check() -> None:
     running = {name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"}
-    assert running == {*BROKERS, "postgres", "recorder", "projector", "notary"}
+    assert running == {*BROKERS, "postgres", "recorder", "projector", "notary", "watchdog"}
     assert all("healthcheck" in SERVICES[name] for name in running)
 
 
@@ -79,6 +81,28 @@ def test_every_command_in_the_file_is_one_that_casetrail_knows(name: str) -> Non
         assert found is not None, f"there is no 'casetrail {' '.join(OURS[name])}'"
         command, words = found, words[1:]
     command.make_context(command.name, list(words), parent=context)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_of_our_services_is_a_setting(name: str) -> None:
+    given = {one for one in SERVICES[name].get("environment", {}) if one.startswith("CASETRAIL_")}
+    assert given <= {f"CASETRAIL_{setting.upper()}" for setting in CONFIGURED}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_engine_can_end_every_service_of_ours_at_any_moment(name: str) -> None:
+    assert SERVICES[name]["init"] is True, "process 1 does not hear SIGTERM until it has asked for it"
+
+
+def test_whoever_gives_heartbeats_keeps_its_name_in_a_new_container() -> None:
+    serving = {name: words for name, words in OURS.items() if words[0] == "serve"}
+    assert {words[1] for words in serving.values()} == {"recorder", "projector", "notary", "watchdog"}
+    assert all("--machine" in words for words in serving.values())
+
+
+def test_people_can_submit_while_the_brokers_are_away() -> None:
+    folders = [volume.partition(":")[2] for volume in SERVICES["casetrail"]["volumes"]]
+    assert str(Path(SERVICES["casetrail"]["environment"]["CASETRAIL_SPOOL"]).parent) in folders
 
 
 def test_no_password_is_in_the_file() -> None:

@@ -13,7 +13,15 @@ from typing import Final
 import pytest
 
 from casetrail.cli import exits
-from tests.deployment.compose import BROKERS, OF_ONE_BROKER, OF_THE_NETWORK, broker_settings, command_of, load
+from tests.deployment.compose import (
+    BROKERS,
+    OF_ONE_BROKER,
+    OF_THE_NETWORK,
+    broker_settings,
+    command_of,
+    environment_of,
+    load,
+)
 from tests.servers.guard import Guard
 from tests.servers.kafka import Broker, free_port, start_cluster
 
@@ -21,7 +29,7 @@ CASETRAIL: Final = str(Path(sys.executable).with_name("casetrail"))
 SERVICES: Final = load()["services"]
 REPORT: Final = (
     "--person", "desk-1", "--agency", "kcpd", "--role", "intake", "report", "--channel", "phone", "--reporter", "public",
-    "--unit", "special-victims", "--offence", "11A",
+    "--unit", "special-victims", "--offence", "11A", "--child-name", "Robin Sample", "--child-born", "2015-01-02",
 )  # fmt: skip
 
 
@@ -108,13 +116,12 @@ def test_the_commands_of_the_file_record_and_show_a_report_also_when_a_broker_fa
     tmp_path: Path, postgres_database: str
 ) -> None:
     with cluster_of_the_file(tmp_path / "brokers") as cluster, ExitStack() as stack:
-        environment = {
-            **os.environ,
-            "CASETRAIL_LOG": f"kafka://{','.join(broker.bootstrap for broker in cluster)}/kcpd",
-            "CASETRAIL_VIEWS": postgres_database,
-            "CASETRAIL_KEYRING": postgres_database,
-            "CASETRAIL_MASTER_KEY": str(tmp_path / "master.key"),
+        places = {
+            ",".join(f"{name}:9092" for name in BROKERS): ",".join(broker.bootstrap for broker in cluster),
+            "postgresql://casetrail@postgres:5432/casetrail": postgres_database,
+            "/var/lib/casetrail": str(tmp_path),
         }
+        environment = os.environ | environment_of(SERVICES["casetrail"], places)
         init = command_of(SERVICES["init"]) or []
         assert "made log 'kcpd'" in run(environment, tmp_path, *init)
         assert "there already" in run(environment, tmp_path, *init)
@@ -123,6 +130,7 @@ def test_the_commands_of_the_file_record_and_show_a_report_also_when_a_broker_fa
         services = []
         for name, folder in (
             ("recorder", "recorder-1"), ("recorder", "recorder-2"), ("projector", "projector"), ("notary", "notary"),
+            ("watchdog", "watchdog"),
         ):  # fmt: skip
             (tmp_path / folder).mkdir()
             if name == "notary":
@@ -143,5 +151,6 @@ def test_the_commands_of_the_file_record_and_show_a_report_also_when_a_broker_fa
             shown = run(environment, tmp_path, "cases", "--format", "csv")
         assert "case-1" in shown
         assert "case-2" in shown
+        assert "Robin Sample" in run(environment, tmp_path, "history", "case-1", "--unseal")
         stack.pop_all()
         assert [service.stop() for service in services] == [0] * len(services)
