@@ -92,7 +92,7 @@ def _import(config: Config, staff: "Staff", file: Path, rejects: Path, timeout: 
 
     with (
         connect(config.log_url(), config.kafka) as connection,
-        opened_rejects(rejects, 1, csv_cell) as writer,
+        opened_rejects(rejects, False, csv_cell) as writer,
         progress_bar("importing rows", lines_in(file)) as progress,
     ):
         submitter = Submitter(connection, summary, writer, timeout)

@@ -17,14 +17,17 @@ from casetrail.importing.errors import ImportFailed, RowRefused
 from casetrail.importing.mapping import ImportMapping, delimiter_of, mapping_for, read_settings
 from casetrail.importing.reading import CsvFile, NumberedRow, batches, file_hash
 from casetrail.importing.rows import Drafted, drafts, finish
-from casetrail.importing.submitting import Cell, Submitter, Summary, opened_rejects
+from casetrail.importing.submitting import Cell, Rejects, Submitter, Summary, opened_rejects
 from casetrail.privacy.keyring import Keyring
 from casetrail.publishing import Connection
 
 
 @dataclass
 class Progress:
-    """How far an import has come: the last line that is in the log, and the last receipt, to check it by."""
+    """How far an import has come: the last line that is in the log, and the last receipt, to check it by.
+
+    ``rejects`` and ``rejects_bytes``: where the rejects file is, and how long it was then.
+    """
 
     file_hash: str
     mapping_hash: str
@@ -34,6 +37,8 @@ class Progress:
     partition: int = -1
     offset: int = -1
     action_hash: str = ""
+    rejects: str = ""
+    rejects_bytes: int = 0
 
 
 @dataclass
@@ -63,11 +68,14 @@ class Importer:
             self.summary.already_done = True
             return self.summary
         rows = opened.rows(progress.line)
-        with opened_rejects(self.rejects, progress.line, self.cell) as writer:
+        here = str(self.rejects.absolute())
+        size = progress.rejects_bytes if progress.rejects == here else None
+        progress.rejects = here
+        with opened_rejects(self.rejects, progress.line > 1, self.cell, size) as writer:
             submitter = Submitter(self.connection, self.summary, writer, self.timeout)
             self._import(mapping, rows, hashed, progress, submitter)
-        progress.done = True
-        self._save(progress)
+            progress.done = True
+            self._save(progress, writer)
         return self.summary
 
     # --- where to begin ---
@@ -88,7 +96,9 @@ class Importer:
         record = self.connection.log.read_one(Topic.ACTIONS, progress.partition, progress.offset)
         return record is not None and leaf_hash(record.value or b"").hex() == progress.action_hash
 
-    def _save(self, progress: Progress) -> None:
+    def _save(self, progress: Progress, rejects: Rejects) -> None:
+        """Keep how far it came, once what was refused until then is kept."""
+        progress.rejects_bytes = rejects.keep()
         fresh = self.progress_file.with_name(f"{self.progress_file.name}.new")
         try:
             fresh.write_text(json.dumps(asdict(progress)), "utf-8")
@@ -120,7 +130,7 @@ class Importer:
                 progress.action_hash = receipt.action_hash.hex()
             progress.line = batch[-1].line
             self.summary.rows += len(batch)
-            self._save(progress)
+            self._save(progress, submitter.rejects)
             if self.told is not None:
                 self.told(len(batch))
         keyring.close()

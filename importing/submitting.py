@@ -1,11 +1,13 @@
 """Submitting what the rows of a file come to, and keeping what could not be taken: line, column and reason."""
 
 import csv
+import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from casetrail.domain.actions import Action
 from casetrail.importing.errors import ImportFailed, RowRefused
@@ -32,36 +34,72 @@ Cell = Callable[[Any], str]
 """How a value is written into a cell of CSV so that no spreadsheet takes it for a formula."""
 
 
-@dataclass
 class Rejects:
     """Writes the rejects file: the name of a column is a stranger's text."""
 
-    rows: Any
-    cell: Cell
+    def __init__(self, path: Path, file: TextIO, cell: Cell) -> None:
+        """``file``: ``path``, opened for writing."""
+        self._path, self._file, self._cell = path, file, cell
+        self._rows = csv.writer(file, lineterminator="\r\n")
+        self._unkept = False
 
     def write(self, line: int, column: str, reason: str) -> None:
-        """Write a row."""
-        self.rows.writerow(map(self.cell, (line, column, reason)))
+        """Write a row. Raises ``ImportFailed``."""
+        self._row((line, column, reason))
+
+    def head(self) -> None:
+        """Write the names of the columns. Raises ``ImportFailed``."""
+        self._row(REJECTS)
+
+    def keep(self) -> int:
+        """Have what was written on the disk; how many bytes the file has then. Raises ``ImportFailed``."""
+        try:
+            self._file.flush()
+            found = os.fstat(self._file.fileno())
+            if self._unkept and stat.S_ISREG(found.st_mode):
+                os.fsync(self._file.fileno())
+            self._unkept = False
+            return found.st_size
+        except OSError as error:
+            raise _unwritten(self._path, error) from error
+
+    def _row(self, cells: tuple[object, ...]) -> None:
+        try:
+            self._rows.writerow(map(self._cell, cells))
+        except OSError as error:
+            raise _unwritten(self._path, error) from error
+        self._unkept = True
 
 
 @contextmanager
-def opened_rejects(path: Path, line: int, cell: Cell) -> Iterator[Rejects]:
-    """A writer of the rejects file: a new one, or, where line ``line`` of the import is done already, what goes on in it.
+def opened_rejects(path: Path, goes_on: bool, cell: Cell, size: int | None = None) -> Iterator[Rejects]:
+    """A writer of the rejects file: a new one, or what goes on in it, after its first ``size`` bytes where that is known.
 
     Raises ``ImportFailed`` where it cannot be written.
     """
     try:
-        file = path.open("w" if line == 1 else "a", encoding="utf-8", newline="")
+        file = path.open("a" if goes_on else "w", encoding="utf-8", newline="")
     except OSError as error:
         raise ImportFailed(
             f"the rejects file {path} cannot be written ({error.strerror}); nothing was imported. "
             "Name another place with --rejects (and --progress)"
         ) from error
     with file:
-        writer = csv.writer(file, lineterminator="\r\n")
-        if line == 1:
-            writer.writerow(REJECTS)
-        yield Rejects(writer, cell)
+        length = os.fstat(file.fileno()).st_size
+        if size is not None and size < length:  # rows of a batch that is going to be imported again
+            file.truncate(size)
+            length = size
+        rejects = Rejects(path, file, cell)
+        if length == 0:
+            rejects.head()
+        yield rejects
+        rejects.keep()
+
+
+def _unwritten(path: Path, error: OSError) -> ImportFailed:
+    return ImportFailed(
+        f"the rejects file {path} cannot be written ({error.strerror}); running again goes on, and doubles nothing"
+    )
 
 
 @dataclass

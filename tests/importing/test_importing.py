@@ -199,3 +199,43 @@ def test_an_import_that_was_killed_goes_on_and_doubles_nothing(shell: Shell) -> 
     assert summary["resumed_after_line"] > 1
     assert shell.rows("count")[0]["accepted"] == 8000
     assert shell.rows("count")[0]["faults"] == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_what_was_refused_before_an_import_was_killed_is_kept_once(shell: Shell, how: signal.Signals) -> None:
+    lines = "".join(
+        f"R-{number},01/05/2016 08:00,{'ARSON' if number % 50 == 7 else 'RAPE'},,,,,\n" for number in range(6000)
+    )
+    file, mapping = reports(shell, REPORTS.splitlines()[0] + "\n" + lines)
+    rejects, progress = shell.folder / "rejects.csv", shell.folder / "progress"
+    process = shell.start(
+        "import", str(file), "--mapping", str(mapping), "--rejects", "rejects.csv", "--progress", "progress"
+    )
+    until = time.monotonic() + 60
+    while not progress.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(how)
+    process.communicate()
+    done = json.loads(progress.read_text())["line"]
+    bad = [number + 2 for number in range(6000) if number % 50 == 7]
+    assert done < 6000
+    assert [line for line in rejected_lines(rejects) if line <= done] == [line for line in bad if line <= done]
+    with rejects.open("a", newline="") as more:  # as a batch leaves it that was not answered any more
+        more.write(f"{done + 7},offence,told twice\r\n")
+    imported(shell, file, mapping, code=exits.FAULTS)
+    assert rejected_lines(rejects) == bad
+
+
+def test_an_import_that_goes_on_without_its_rejects_file_begins_a_new_one_with_its_names(shell: Shell) -> None:
+    file, mapping = reports(shell)
+    imported(shell, file, mapping, code=exits.FAULTS)
+    kept = json.loads((shell.folder / "progress").read_text())
+    (shell.folder / "progress").write_text(json.dumps({**kept, "done": False, "line": 4}))
+    (shell.folder / "rejects.csv").unlink()
+    imported(shell, file, mapping, code=exits.FAULTS)
+    assert rejected_lines(shell.folder / "rejects.csv") == [5, 6]
+
+
+def rejected_lines(rejects: Path) -> list[int]:
+    """The lines that a rejects file names."""
+    return [int(row["line"]) for row in csv.DictReader(rejects.read_text().splitlines())]
