@@ -1,14 +1,18 @@
 """Submitting to a log that may be away: what cannot be appended waits in a spool, and is delivered in order later."""
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
 from time import monotonic, time
 from typing import Final, NamedTuple, Self
 
 from casetrail.domain.actions import Action
 from casetrail.eventlog.errors import LogUnreachable
-from casetrail.eventlog.port import Entry
+from casetrail.eventlog.port import Entry, Log
 from casetrail.publishing.client import Connection, connect, entries_of, receipts_for
-from casetrail.publishing.receipt import Receipt
+from casetrail.publishing.receipt import PROMISED_WITHIN, Receipt
 from casetrail.publishing.spool import Spool, Spooled, spooled_for
 
 AT_ONCE: Final = 200
@@ -16,6 +20,9 @@ PATIENCE: Final = 10.0
 """Seconds within which a log must take what is appended, unless another time is given: here there is another way."""
 RETRY_AFTER: Final = 10.0
 """Seconds for which a log that was away is not tried again by whoever submits: they would all wait for it."""
+LEAST: Final = 0.05
+"""Seconds that are left for appending, however long connecting took."""
+LEAST_FOR_CONNECTING: Final = 1.0
 
 
 class Delivered(NamedTuple):
@@ -30,6 +37,7 @@ class Submitter:
 
     Submissions keep their order: while any waits, new ones wait behind it. An action whose append was not answered may
     stand in the log already; it waits all the same, and the second copy is refused as ``duplicate-action``.
+    Any number of threads may use it at once; there is no order between what they submit at the same time.
     """
 
     def __init__(
@@ -39,36 +47,44 @@ class Submitter:
         """The log is reached when it is first needed. ``clock``: seconds, for when to try again."""
         self._url, self._options, self._clock = url, options, clock
         self.spool = spool
-        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+        self._kept: _Kept | None = None
+        self._is_closed = False
         self._away_until = clock()
 
     def submit(
-        self, action: Action, *, timeout: float | None = None, traceparent: str | None = None
-    ) -> Receipt | Spooled:
-        """Append an action to the log, or let it wait. Raises ``SubmissionRefused``, ``SpoolUnusable``."""
-        return self.submit_many([action], timeout=timeout, traceparent=traceparent)[0]
+        self, action: Action, *, timeout: float | None = None, traceparent: str | None = None,
+        promised_within: int = PROMISED_WITHIN,
+    ) -> Receipt | Spooled:  # fmt: skip
+        """Append an action to the log, or let it wait. ``promised_within``: what its receipt is to say, in seconds.
+
+        Raises ``SubmissionRefused``, ``SpoolUnusable``, ``LogMissing``, and ``EntryTooLarge`` of brokers that take
+        less than a log's own: then it is kept nowhere.
+        """
+        return self.submit_many([action], timeout=timeout, traceparent=traceparent, promised_within=promised_within)[0]
 
     def submit_many(
-        self, actions: Sequence[Action], *, timeout: float | None = None, traceparent: str | None = None
-    ) -> Sequence[Receipt | Spooled]:
+        self, actions: Iterable[Action], *, timeout: float | None = None, traceparent: str | None = None,
+        promised_within: int = PROMISED_WITHIN,
+    ) -> Sequence[Receipt | Spooled]:  # fmt: skip
         """The same for many actions at once: all of them are in the log then, or all of them wait."""
-        entries, timeout = entries_of(actions, traceparent), PATIENCE if timeout is None else timeout
+        actions, timeout = list(actions), PATIENCE if timeout is None else timeout
+        entries = entries_of(actions, traceparent)
+        if not entries:
+            return []
+        at = int(time() * 1000)
+        promises = [
+            replace(spooled_for(entry, action.case_id, action.action_id, at), promised_within=promised_within)
+            for action, entry in zip(actions, entries, strict=True)
+        ]
         if self._clock() >= self._away_until:
             try:
                 if not self.spool.count() or not self._delivered(timeout)[1]:
-                    return self.connection().submit_many(actions, timeout=timeout, traceparent=traceparent)
+                    return self._appended(entries, promises, timeout)
             except LogUnreachable:
-                self._went_away()
-        return self._wait_behind(actions, entries)
-
-    def _wait_behind(self, actions: Sequence[Action], entries: Sequence[Entry]) -> list[Spooled]:
-        at = int(time() * 1000)
-        spooled = [
-            spooled_for(entry, action.case_id, action.action_id, at)
-            for action, entry in zip(actions, entries, strict=True)
-        ]
-        self.spool.put(entries, spooled)
-        return spooled
+                self._away_until = self._clock() + RETRY_AFTER
+        self.spool.put(entries, promises)
+        return promises
 
     def deliver(self, timeout: float | None = None) -> list[Delivered]:
         """Append what waits, in its order; what the log gave for it. Raises ``LogUnreachable``, ``SpoolUnusable``.
@@ -78,43 +94,69 @@ class Submitter:
         try:
             return self._delivered(PATIENCE if timeout is None else timeout)[0]
         except LogUnreachable:
-            self._went_away()
+            self._away_until = self._clock() + RETRY_AFTER
             raise
 
     def _delivered(self, timeout: float) -> tuple[list[Delivered], int]:
         """What was delivered, and how many still wait."""
         found: list[Delivered] = []
+        most = AT_ONCE
         with self.spool.delivering(timeout) as is_alone:
-            while is_alone and (waiting := self.spool.first(AT_ONCE)):
-                log = self.connection().log
-                receipts = receipts_for(
-                    log, [one.entry for one in waiting],
-                    [(one.spooled.case_id, one.spooled.action_id) for one in waiting], timeout,
-                )  # fmt: skip
-                done = list(zip(waiting, receipts, strict=True))
-                self.spool.done(done)
-                found += [Delivered(one.spooled, receipt) for one, receipt in done]
+            while is_alone and (waiting := self.spool.ready(most)):
+                receipts = self._appended([one.entry for one in waiting], [one.spooled for one in waiting], timeout)
+                self.spool.done(list(zip(waiting, receipts, strict=True)))
+                found += [Delivered(one.spooled, receipt) for one, receipt in zip(waiting, receipts, strict=True)]
+                most = min(AT_ONCE, 2 * len(waiting))
         return found, self.spool.count()
+
+    def _appended(self, entries: Sequence[Entry], promises: Sequence[Spooled], timeout: float) -> list[Receipt]:
+        until = monotonic() + timeout
+        named = [(one.case_id, one.action_id) for one in promises]
+        with self._using(max(timeout, LEAST_FOR_CONNECTING)) as connection:
+            log: Log = connection.log
+            receipts = receipts_for(log, entries, named, max(LEAST, until - monotonic()))
+        return [
+            replace(one, promised_within=promise.promised_within)
+            for one, promise in zip(receipts, promises, strict=True)
+        ]
 
     def connection(self) -> Connection:
         """The connection to the log. Raises ``LogUnreachable``, ``LogMissing``."""
-        """The connection to the log. Raises ``LogUnreachable``, ``LogMissing``."""
-        if self._connection is None:
-            self._connection = connect(self._url, self._options)
-        return self._connection
+        with self._using(None) as connection:
+            return connection
 
-    def _went_away(self) -> None:
-        """Forget the connection, and do not try for a while."""
-        self._away_until = self._clock() + RETRY_AFTER
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    @contextmanager
+    def _using(self, timeout: float | None) -> Iterator[Connection]:
+        """The connection, for a thread that uses it now; one that finds the log away lets the next make a fresh one."""
+        with self._lock:
+            if self._is_closed:
+                raise LogUnreachable("this submitter has been closed; make a new one")
+            if self._kept is None or self._kept.has_failed():
+                self._kept = _Kept(self._url, self._options)
+            kept = self._kept
+            kept.users += 1
+        try:
+            yield kept.connection(timeout)
+        except LogUnreachable:
+            with self._lock:
+                if self._kept is kept and kept.made.done():
+                    self._kept = None
+            raise
+        finally:
+            with self._lock:
+                kept.users -= 1
+                is_over = not kept.users and kept is not self._kept
+            if is_over:
+                kept.close()
 
     def close(self) -> None:
         """Close the connection and the spool. What waits stays there."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            self._is_closed = True
+            kept, self._kept = self._kept, None
+            is_over = kept is not None and not kept.users
+        if kept is not None and is_over:
+            kept.close()
         self.spool.close()
 
     def __enter__(self) -> Self:
@@ -122,3 +164,44 @@ class Submitter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Kept:
+    """A connection, or the one attempt to make it that all threads wait for, and how many use it.
+
+    The attempt has a thread of its own: looking for brokers takes its time, and whoever submits may have less.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, object] | None) -> None:
+        self.made: Future[Connection] = Future()
+        self.users = 0
+        self._url = url
+        threading.Thread(target=self._make, args=(options,), name="casetrail-connecting", daemon=True).start()
+
+    def _make(self, options: Mapping[str, object] | None) -> None:
+        try:
+            self.made.set_result(connect(self._url, options))
+        except BaseException as error:  # whatever it is, it is for those who wait for this
+            self.made.set_exception(error)
+
+    def connection(self, timeout: float | None) -> Connection:
+        """The connection, within ``timeout`` seconds. Raises ``LogUnreachable`` and whatever ``connect`` raises."""
+        try:
+            return self.made.result(timeout)
+        except TimeoutError as error:
+            if self.made.done():
+                raise
+            raise LogUnreachable(f"the log could not be reached within {timeout:g} s") from error
+
+    def has_failed(self) -> bool:
+        """Whether the attempt is over and has come to nothing."""
+        return self.made.done() and self.made.exception() is not None
+
+    def close(self) -> None:
+        """Close the connection, as soon as there is one."""
+        self.made.add_done_callback(_close)
+
+
+def _close(made: "Future[Connection]") -> None:
+    if made.exception() is None:
+        made.result().close()

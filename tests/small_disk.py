@@ -17,12 +17,12 @@ class SmallDisk:
         self.folder = folder
         folder.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
-        self._is_mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+        self.is_mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
     @contextmanager
     def full(self) -> Iterator[None]:
         """Within this no file on it can grow."""
-        if not self._is_mounted:
+        if not self.is_mounted:
             with _no_growth():
                 yield
             return
@@ -39,7 +39,7 @@ class SmallDisk:
 
     def close(self) -> None:
         """Take it away."""
-        if self._is_mounted:
+        if self.is_mounted:
             subprocess.run(["umount", "-l", str(self.folder)], check=False)
 
 

@@ -1,5 +1,6 @@
 """While the log is away submissions wait on disk, encrypted and in order; then they are delivered, and none doubles."""
 
+import json
 import os
 import secrets
 import signal
@@ -9,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +235,95 @@ def test_a_spool_on_a_full_disk_keeps_what_it_had_and_takes_more_when_there_is_r
         disk.close()
 
 
+@contextmanager
+def full(disk: SmallDisk, spool: Spool) -> Iterator[None]:
+    """The spool's disk is full, and that of the log is not."""
+    if disk.is_mounted:
+        with disk.full():
+            yield
+        return
+    (pages,) = spool._database.execute("PRAGMA page_count").fetchone()
+    (before,) = spool._database.execute("PRAGMA max_page_count").fetchone()
+    spool._database.execute(f"PRAGMA max_page_count = {pages}")
+    yield
+    spool._database.execute(f"PRAGMA max_page_count = {before}")
+
+
+@pytest.mark.parametrize("at_once", [1, 60])
+def test_what_waits_on_a_full_disk_is_delivered_once_and_new_submissions_are_taken(
+    site: Site, clock: Clock, tmp_path: Path, at_once: int
+) -> None:
+    disk = SmallDisk(tmp_path / "small disk")
+    site.spool = disk.folder / "spool"
+    actions = [one for number in range(60) for one in life(f"C-{number}")]
+    try:
+        with site.submitter(clock) as submitter:
+            site.take_away()
+            send(submitter, *actions[:at_once])
+            for start in range(at_once, len(actions), at_once):
+                send(submitter, *actions[start : start + at_once])
+            with full(disk, submitter.spool):
+                site.bring_back()
+                clock.now += RETRY_AFTER
+                assert isinstance(submitter.submit(life("C-new")[0]), Receipt)
+                assert submitter.spool.count() == 0
+                for one in actions:
+                    receipt = submitter.spool.receipt_for(one.action_id)
+                    assert receipt is not None
+                    assert receipt.action_id == one.action_id
+            site.take_away()
+            clock.now += RETRY_AFTER
+            assert isinstance(send(submitter, life("C-newer")[0])[0], Spooled)
+            site.bring_back()
+            assert len(submitter.deliver()) == 1
+    finally:
+        disk.close()
+    assert recorded(site.url)[: len(actions)] == [one.action_id for one in actions]
+    assert len(recorded(site.url)) == len(actions) + 2
+
+
+def test_nothing_is_appended_where_it_could_not_be_noted(site: Site, clock: Clock) -> None:
+    with site.submitter(clock) as submitter:
+        site.take_away()
+        send(submitter, *life("C-1"))
+        site.bring_back()
+        clock.now += RETRY_AFTER
+        submitter.spool._database.execute("PRAGMA query_only = ON")  # as on a file system that has gone read-only
+        for _ in range(3):
+            with pytest.raises(SpoolUnusable, match="Nothing was appended: what waits in it still waits"):
+                submitter.deliver()
+            with pytest.raises(SpoolUnusable, match=r"Nothing was appended.* nothing new is taken"):
+                submitter.submit(life("C-2")[0])
+        with open_log(site.url) as log:
+            assert sum(log.end_offsets(Topic.ACTIONS).values()) == 0
+        submitter.spool._database.execute("PRAGMA query_only = OFF")
+        assert len(submitter.deliver()) == 6
+
+
+def test_a_spool_of_an_earlier_version_is_delivered_and_has_its_receipts(site: Site, clock: Clock) -> None:
+    site.take_away()
+    (first, second, *_), gone = life("C-1"), life("C-0")[0]
+    with site.submitter(clock) as submitter:
+        send(submitter, first, second)
+    kept = {**submitted_before(gone).to_dict()}
+    with sqlite3.connect(site.spool) as database:
+        for table in ("receipts", "done"):
+            database.execute(f"DROP TABLE {table}")
+        database.execute("INSERT INTO delivered VALUES (?, ?)", (gone.action_id, json.dumps(kept)))
+    site.bring_back()
+    with site.submitter(clock) as submitter:
+        assert submitter.spool.count() == 2
+        assert [one.receipt.action_id for one in submitter.deliver()] == [first.action_id, second.action_id]
+        for one in (gone, first, second):
+            receipt = submitter.spool.receipt_for(one.action_id)
+            assert receipt is not None
+            assert receipt.action_id == one.action_id
+
+
+def submitted_before(action: Action) -> Receipt:
+    return Receipt("kcpd", action.case_id, action.action_id, 0, 0, 1_764_078_480_123, bytes(32))
+
+
 @pytest.mark.parametrize("what", ["garbage", "another log's", "another key's"])
 def test_a_spool_that_cannot_be_used_is_closed_again(site: Site, tmp_path: Path, what: str) -> None:
     path = tmp_path / "spool"
@@ -245,6 +337,53 @@ def test_a_spool_that_cannot_be_used_is_closed_again(site: Site, tmp_path: Path,
         Spool(path, url, wrapper)
     links = (one.readlink() for one in Path("/proc/self/fd").iterdir() if one.is_symlink())
     assert str(kept.value) and path not in links
+
+
+def test_threads_share_a_submitter_while_the_log_is_away(site: Site, clock: Clock, tmp_path: Path) -> None:
+    url = "kafka://127.0.0.1:9/kcpd"
+    with Submitter(url, Spool(tmp_path / "spool of many", url, MASTER), clock=clock) as submitter:
+        actions = [[life(f"C-{who}-{number}")[0] for number in range(20)] for who in range(8)]
+
+        def work(own: list[Action]) -> list[Receipt | Spooled]:
+            return [submitter.submit(one, timeout=0.05) for one in own]
+
+        with ThreadPoolExecutor(8) as threads:
+            given = [one for answers in threads.map(work, actions) for one in answers]
+        assert all(isinstance(one, Spooled) for one in given)
+        waiting = [one.spooled.action_id for one in submitter.spool.first(1000)]
+        assert sorted(waiting) == sorted(one.action_id for own in actions for one in own)
+        for own in actions:
+            assert [one for one in waiting if one in {each.action_id for each in own}] == [one.action_id for one in own]
+
+
+def test_threads_share_a_submitter_while_the_log_comes_and_goes(site: Site, clock: Clock) -> None:
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            site.take_away()
+            stop.wait(0.1)
+            site.bring_back()
+            clock.now += RETRY_AFTER
+            stop.wait(0.1)
+
+    actions = [[one for number in range(8) for one in life(f"C-{who}-{number}")] for who in range(6)]
+    with site.submitter(clock) as submitter:
+        disturber = threading.Thread(target=come_and_go)
+        disturber.start()
+        try:
+            with ThreadPoolExecutor(6) as threads:
+                given = list(threads.map(lambda own: [send(submitter, one)[0] for one in own], actions))
+        finally:
+            stop.set()
+            disturber.join()
+        assert [[one.action_id for one in own] for own in given] == [[one.action_id for one in own] for own in actions]
+        submitter.deliver()
+        assert submitter.spool.count() == 0
+    assert set(recorded(site.url)) == {one.action_id for own in actions for one in own}
+    with open_log(site.url) as log:
+        (counted,) = balance(log)
+        assert (counted.accepted, counted.faults) == (6 * 8 * 6, [])
 
 
 def test_several_threads_and_processes_deliver_each_submission_once(site: Site, clock: Clock) -> None:
