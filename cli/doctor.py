@@ -14,6 +14,7 @@ from casetrail.cli.context import format_option, guarded, now, opened_keyring, o
 from casetrail.cli.render import emit
 from casetrail.domain.deciding import CLOCK_TOLERANCE
 from casetrail.domain.values import at_millis, iso
+from casetrail.eventlog.opening import shown
 from casetrail.eventlog.port import Topic
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def doctor(config: Config, form: str) -> None:
 
 def _configuration(config: Config) -> tuple[bool, str]:
     who = "/".join(part or "?" for part in (config.person, config.role, config.agency))
-    return False, f"file: {config.source or 'none'}; log: {config.log_url()}; acting as {who}"
+    return False, f"file: {config.source or 'none'}; log: {shown(config.log_url())}; acting as {who}"
 
 
 def _log(config: Config) -> tuple[bool, str]:

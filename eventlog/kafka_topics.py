@@ -1,6 +1,5 @@
 """The topics of a log on Kafka: the settings that an immutable history needs, and which of them have been weakened."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -25,7 +24,6 @@ SETTINGS: Final[dict[str, tuple[str, str]]] = {
 """Settings of every topic: what each must be, and what another value would allow."""
 
 MIN_ISR: Final = "min.insync.replicas"
-KAFKA_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def topic_name(log: str, topic: Topic) -> str:
@@ -41,9 +39,7 @@ def topic_settings(min_isr: int) -> dict[str, str]:
 def create_topics(
     bootstrap: str, name: str, partitions: int, replication: int, min_isr: int, options: Mapping[str, object]
 ) -> None:
-    """Create the topics of a log. Raises ``LogExists``, ``LogUnreachable``, and ``ValueError`` for a bad name."""
-    if not KAFKA_NAME.fullmatch(name):
-        raise ValueError(f"'{name}' is no name for topics: letters, digits, '.', '_' and '-', at most 64")
+    """Create the topics of a log. Raises ``LogExists``, ``LogRefused``, ``LogUnreachable``."""
     wanted = [
         NewTopic(
             topic_name(name, topic),

@@ -1,5 +1,6 @@
 """Opening a log by its URL: ``sqlite:PATH`` or ``kafka://HOST:PORT[,HOST:PORT…]/NAME``."""
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 PYTHON: Final = "python"
 CONFLUENT: Final = "confluent"
 """Values of the option ``client``: kafka-python, and librdkafka, which ``casetrail[fast]`` brings."""
+
+SERVER: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?")
+KAFKA_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Narrower than an id: topics are named by it."""
 
 
 class BadAddress(LogError):
@@ -45,9 +50,28 @@ def parse_address(url: str) -> Address:
         return Address(Path(rest), "", "")
     if kind == "kafka" and rest.startswith("//"):
         bootstrap, _, name = rest[2:].partition("/")
-        if bootstrap and is_id(name):
-            return Address(None, bootstrap, name)
-    raise BadAddress(f"'{url}' is no address of a log: write sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME")
+        if "@" in bootstrap:
+            raise BadAddress("the address of a log on Kafka names no user: write user and password into [kafka]")
+        if not all(SERVER.fullmatch(one) and _is_port(one) for one in bootstrap.split(",")):
+            raise BadAddress(f"'{shown(url)}' is no address of a log: brokers are written HOST:PORT[,HOST:PORT]")
+        if not KAFKA_NAME.fullmatch(name):
+            raise BadAddress(
+                f"'{shown(url)}' is no address of a log: a log on Kafka has a name of 1 to 64 letters, digits and . _ -"
+            )
+        return Address(None, bootstrap, name)
+    raise BadAddress(f"'{shown(url)}' is no address of a log: write sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME")
+
+
+def shown(url: str) -> str:
+    """An address as it may be told: what stands before the last ``@`` could be a password, but in the path of a file."""
+    before, _, after = url.rpartition("@")
+    return f"…@{after}" if before and not url.startswith("sqlite:") else url
+
+
+def _is_port(server: str) -> bool:
+    """Whether the port of a server, where it has one, is one."""
+    port = server.rpartition(":")[2] if not server.endswith("]") and ":" in server else "9092"
+    return 1 <= int(port) <= 65_535
 
 
 def open_log(url: str, options: Mapping[str, object] | None = None) -> Log:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psycopg
 
-from casetrail.privacy.errors import KeyMissing, KeyringLocked, KeyringUnreachable
+from casetrail.privacy.errors import KeyMissing, KeyringAddressBad, KeyringLocked, KeyringUnreachable
 from casetrail.privacy.keyring import KeyWrapper, StoredKey, check_master_key, in_order, new_key, tombstone
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -34,7 +34,7 @@ TABLES: Final = (
 
 
 def is_made(url: str) -> bool:
-    """Whether this database has a keyring already. Raises ``KeyringUnreachable``."""
+    """Whether this database has a keyring already. Raises ``KeyringUnreachable``, ``KeyringAddressBad``."""
     with _errors(), _connected(url) as connection:
         return _has_tables(connection)
 
@@ -149,9 +149,25 @@ class PostgresKeyring:
 
 
 def _connected(url: str) -> Connection:
+    _check_address(url)
     connection: Connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (PATIENCE,))
     return connection
+
+
+def _check_address(url: str) -> None:
+    """Refuse what cannot be parsed, or not as it was meant: PostgreSQL's own message repeats a piece of the password."""
+    authority, _, path = url.partition("://")[2].partition("/")
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+        parsed = authority.count("@") < 2 and "@" not in path.partition("?")[0]
+    except psycopg.ProgrammingError:
+        parsed = False
+    if not parsed:
+        raise KeyringAddressBad(
+            "the address of the keyring cannot be parsed: percent-encode the password ('@' is %40, '%' is %25, '/' is %2F), "
+            "or leave it to PGPASSWORD or a file ~/.pgpass"
+        ) from None
 
 
 def _has_tables(connection: Connection) -> bool:

@@ -1,6 +1,7 @@
 """The two databases that views live in, behind what they have in common. Statements are written with ``?`` marks."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
+from casetrail.projections.errors import ViewAddressBad, ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK
 from casetrail.projections.tables import BULK_TABLES, TABLES, Table
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 T = TypeVar("T")
 SCHEMA: Final = "casetrail"
+KIND: Final = re.compile(r"[a-z][a-z0-9+]*:(//)?")
 PART: Final = 50_000
 MOST_VARIABLES: Final = 500
 """As many values as a statement takes, on any build of SQLite."""
@@ -162,6 +164,7 @@ class PostgresDatabase:
         self._lost = psycopg.OperationalError
         self._no_text = (UnicodeEncodeError, psycopg.DataError)
         self._unheld = (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.ProgramLimitExceeded)
+        _check_address(url)
         try:
             self._connection: psycopg.Connection[Row] = psycopg.connect(url, autocommit=True, connect_timeout=5)
             self._connection.execute(f"SET search_path TO {schema}")
@@ -220,6 +223,26 @@ class PostgresDatabase:
         self._connection.close()
 
 
+def _check_address(url: str) -> None:
+    """Refuse what cannot be parsed, or not as it was meant: PostgreSQL's own message repeats a piece of the password.
+
+    Raises ``ViewAddressBad``.
+    """
+    import psycopg
+
+    authority, _, path = url.partition("://")[2].partition("/")
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+        parsed = authority.count("@") < 2 and "@" not in path.partition("?")[0]
+    except psycopg.ProgrammingError:
+        parsed = False
+    if not parsed:
+        raise ViewAddressBad(
+            "the address of the views cannot be parsed: percent-encode the password ('@' is %40, '%' is %25, '/' is %2F), or "
+            "leave it to PGPASSWORD or a file ~/.pgpass"
+        ) from None
+
+
 def _no_text() -> ViewError:
     return ViewError("a value that was asked for has a character that no text in a database can have")
 
@@ -269,7 +292,10 @@ BULK: Final = frozenset(table.name for table in (*BULK_TABLES, *JUDGEMENT_BULK))
 
 
 def open_database(url: str, *, create: bool = False) -> Database:
-    """Open the database at ``sqlite:PATH`` or ``postgresql://…``. Raises ``ViewUnreachable``, ``ViewMissing``."""
+    """Open the database at ``sqlite:PATH`` or ``postgresql://…``.
+
+    Raises ``ViewUnreachable``, ``ViewMissing``, ``ViewAddressBad``.
+    """
     if url.startswith("sqlite:"):
         return SqliteDatabase(Path(os.fspath(url.removeprefix("sqlite:"))), create=create)
     if url.startswith(("postgresql://", "postgres://")):
@@ -277,4 +303,6 @@ def open_database(url: str, *, create: bool = False) -> Database:
         if create:
             database.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         return database
-    raise ViewError(f"'{url.partition(':')[0]}:…' is no address of views: write sqlite:PATH or postgresql://…")
+    kind = KIND.match(url)  # what is no kind could be a password
+    said = f"'{kind[0]}…'" if kind else "what is configured"
+    raise ViewAddressBad(f"{said} is no address of views: write sqlite:PATH or postgresql://…")

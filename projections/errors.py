@@ -13,6 +13,12 @@ class ViewUnreachable(ViewError):
     code = "views-unreachable"
 
 
+class ViewAddressBad(ViewError):
+    """The address of the views has no form that casetrail knows. The message repeats no part that could be a password."""
+
+    code = "views-address-bad"
+
+
 class ViewMissing(ViewError):
     """There are no views there, or of another form or log. ``casetrail views rebuild`` makes them."""
 
