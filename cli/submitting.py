@@ -11,7 +11,9 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure
 from casetrail.cli.render import fields as emit_fields
 from casetrail.domain.actions import Action
+from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.domain.rules import RULES
+from casetrail.eventlog.errors import LogError
 from casetrail.publishing import Connection, Outcome, OutcomePending, Receipt, connect
 from casetrail.publishing.receipt import PROMISED_WITHIN
 
@@ -81,7 +83,25 @@ def answered(connection: Connection, receipt: Receipt, wanted: Wanted) -> None:
         field = getattr(outcome.event.body, "field", None)
         where = f" (field: {field})" if field else ""
         click.echo(f"{outcome.result}: {rule.sentence if rule else outcome.code}{where}", err=True)
+        if outcome.code == DUPLICATE_ACTION.code:
+            click.echo(_first_time(connection, outcome, wanted.timeout), err=True)
         click.get_current_context().exit(EXIT_BY_RESULT[outcome.result])
+
+
+def _first_time(connection: Connection, outcome: Outcome, timeout: float) -> str:
+    """How a repeated action was answered the first time: a refused one is in no case's history of facts."""
+    try:
+        first = connection.first_answer(outcome, timeout=timeout)
+    except LogError as error:
+        return f"how it was answered the first time could not be read: {error}"
+    number = first.event.number
+    if first.code is None:
+        return f"the first time it was accepted: event {number} of the case"
+    rule = RULES.get(first.code)
+    return (
+        f"the first time it was {first.result}, by event {number} of the case ({first.code}: "
+        f"{rule.sentence if rule else first.code}): mend it and submit it under another --action-id"
+    )
 
 
 def _hand_over(receipt: Receipt, path: Path) -> None:

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any, Final, Self
 
 from casetrail.domain.actions import Action, ActionRejected, SubmissionUnreadable, kind_of
+from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.eventlog.codec import Event, decode_event, encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogError
@@ -14,6 +15,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Entry, Log, Record, Topic
+from casetrail.publishing.earlier import first_answer
 from casetrail.publishing.outcomes import OutcomeWatch, Place
 from casetrail.publishing.receipt import Receipt
 
@@ -70,7 +72,7 @@ class Connection:
         """Append an action to the log and return once it is durable.
 
         Submitting the same action again (same ``action_id``) after an error doubles nothing: the repetition is refused
-        as ``duplicate-action``. ``traceparent`` (W3C Trace Context) goes on to the event.
+        as ``duplicate-action``, whatever the first answer was (``first_answer``). ``traceparent`` (W3C Trace Context) goes on to the event.
         Raises ``SubmissionRefused`` before anything is sent, ``LogUnreachable``.
         """
         return self.submit_many([action], timeout=timeout, traceparent=traceparent)[0]
@@ -113,6 +115,23 @@ class Connection:
                 f"{timeout:g} s{_and_others(pending)}; it is in the log and will be answered: is a recorder running?"
             )
         return [_outcome(receipt, found[_place(receipt)]) for receipt in receipts]
+
+    def first_answer(self, outcome: Outcome, *, timeout: float = 30.0) -> Outcome:
+        """How an action was answered the first time, where ``outcome.code`` is ``duplicate-action``; else ``outcome`` itself.
+
+        It may have been refused then: a repetition is answered as a duplicate all the same. The log is read back until
+        it is found. Raises ``LogUnreachable``, also where that takes longer than ``timeout`` seconds, ``OffsetGone``,
+        and ``ReceiptContradicted`` where the log holds no first answer.
+        """
+        if outcome.code != DUPLICATE_ACTION.code:
+            return outcome
+        record = first_answer(self.log, outcome.event, outcome.offset, monotonic() + timeout)
+        if record is None:
+            raise ReceiptContradicted(
+                f"the log '{self.log.name}' refused an action as a duplicate and holds no earlier answer to it: its history "
+                "was replaced; keep the receipt and tell an auditor"
+            )
+        return _outcome_of(decode_event(record.value), record.offset)
 
     def close(self) -> None:
         """Close the connection."""
@@ -193,5 +212,9 @@ def _outcome(receipt: Receipt, record: Record) -> Outcome:
             f"{receipt.offset} than this receipt is for: it is not the log that gave the receipt, or its history "
             "was replaced; keep the receipt and tell an auditor"
         )
+    return _outcome_of(event, record.offset)
+
+
+def _outcome_of(event: Event, offset: int) -> Outcome:
     result = {ActionRejected: "rejected", SubmissionUnreadable: "unreadable"}.get(type(event.body), "accepted")
-    return Outcome(result, event, record.offset)
+    return Outcome(result, event, offset)

@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Final
 
-from casetrail.eventlog.codec import Unreadable, decode_event
+from casetrail.domain.actions import ActionRejected
+from casetrail.domain.deciding import DUPLICATE_ACTION
+from casetrail.eventlog.codec import Event, Unreadable, decode_event
+from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.port import Log, Reader, Record, Topic
 
 SCANNED: Final = 2_000
@@ -43,6 +46,35 @@ def answers_between(
                     yield answered, record
                 if answered is not None and answered >= run[-1]:
                     break
+
+
+def first_answer(log: Log, duplicate: Event, offset: int, until: float) -> Record | None:
+    """The first answer to the action that ``duplicate``, the event at ``offset``, says was answered before.
+
+    Reads back from there, in growing steps: most repetitions come soon. None: the log holds no such answer. Raises
+    ``LogUnreachable``, also where the monotonic clock is at ``until`` before it is found, ``OffsetGone``.
+    """
+    partition, end, step = duplicate.partition, offset, FIRST_STEP
+    first = log.start_offsets(Topic.EVENTS)[partition]
+    while end > first:
+        start = max(first, end - step)
+        with log.reader(Topic.EVENTS, {partition: start}) as reader:
+            for record in _read(reader, partition, end, until):
+                if duplicate.action_id in (record.value or b"") and _is_first_answer(record, duplicate):
+                    return record
+            if reader.position(partition) < end and monotonic() >= until:
+                raise LogUnreachable("the first answer to this action was not found in time; ask again with more of it")
+        end, step = start, step * 8
+    return None
+
+
+def _is_first_answer(record: Record, duplicate: Event) -> bool:
+    try:
+        event = decode_event(record.value)
+    except Unreadable:
+        return False
+    is_duplicate = isinstance(event.body, ActionRejected) and event.body.code == DUPLICATE_ACTION.code
+    return (event.case_id, event.action_id) == (duplicate.case_id, duplicate.action_id) and not is_duplicate
 
 
 def _runs(offsets: Sequence[int]) -> Iterator[list[int]]:

@@ -64,6 +64,19 @@ def test_what_waits_is_delivered_on_demand_and_gives_receipts(shell: Shell, tmp_
     assert shell.rows("spool", "deliver") == []
 
 
+def test_a_repetition_says_whether_the_action_was_refused_the_first_time(shell: Shell) -> None:
+    again = ("--action-id", "ab" * 16)
+    assert report(shell, "C-1", *again, "--at", "2199-01-01T00:00:00Z").exit_code == exits.REJECTED
+    with away(shell):
+        assert report(shell, "C-1", *again).exit_code == exits.PENDING
+    shell.run("spool", "deliver")
+    repeated = report(shell, "C-1", *again)
+    assert repeated.exit_code == exits.REJECTED
+    assert "the first time it was rejected, by event 1 of the case (occurred-in-the-future" in repeated.stderr
+    assert report(shell, "C-2", "--action-id", "cd" * 16).exit_code == exits.OK
+    assert "the first time it was accepted" in report(shell, "C-2", "--action-id", "cd" * 16).stderr
+
+
 def test_a_log_that_is_still_away_is_said_to_be(shell: Shell) -> None:
     with away(shell):
         report(shell, "C-1")

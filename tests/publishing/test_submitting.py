@@ -24,6 +24,7 @@ from casetrail.publishing import (
     ReceiptContradicted,
     SubmissionRefused,
     connect,
+    earlier,
 )
 from tests.actions import DETECTIVE, INTAKE, SERGEANT, action, life, report
 
@@ -126,6 +127,33 @@ def test_the_same_action_submitted_twice_is_refused_the_second_time(url: str) ->
         assert first.result == "accepted"
         assert (second.result, second.code) == ("rejected", "duplicate-action")
         assert log.wait(log.submit(action(Assigned(DETECTIVE.id)))).event.number == 3
+
+
+@pytest.mark.parametrize("between", [0, 100])
+def test_a_repetition_tells_how_the_action_was_answered_the_first_time(
+    url: str, between: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(earlier, "FIRST_STEP", 5)
+    refused, accepted = action(Assigned(DETECTIVE.id), SERGEANT, "nobody"), action(report(), INTAKE, "C-1")
+    with connect(url) as log:
+        log.submit_many([refused, accepted, replace(refused, case_id="another"), refused])
+        log.wait_many(log.submit_many([one for number in range(between) for one in life(f"between-{number}")]))
+        outcomes = log.wait_many(log.submit_many([refused, accepted, action(report(), INTAKE, "C-2")]))
+        assert [one.code for one in outcomes] == ["duplicate-action", "duplicate-action", None]
+        firsts = [log.first_answer(one) for one in outcomes]
+        assert [(one.result, one.code, one.event.case_id) for one in firsts] == [
+            ("rejected", "no-such-case", "nobody"), ("accepted", None, "C-1"), ("accepted", None, "C-2"),
+        ]  # fmt: skip
+        assert firsts[2] is outcomes[2]
+        assert [one.event.number for one in firsts] == [1, 1, 1]
+
+
+def test_a_first_answer_that_is_not_found_in_time_is_no_answer(url: str) -> None:
+    one = action(report(), INTAKE)
+    with connect(url) as log:
+        _, again = log.wait_many([log.submit(one), log.submit(one)])
+        with pytest.raises(LogUnreachable, match="not found in time"):
+            log.first_answer(again, timeout=-1)
 
 
 def test_an_action_submitted_again_after_an_error_doubles_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
