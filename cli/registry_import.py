@@ -95,7 +95,7 @@ def _import(config: Config, staff: "Staff", file: Path, rejects: Path, timeout: 
         opened_rejects(rejects, False, csv_cell) as writer,
         progress_bar("importing rows", lines_in(file)) as progress,
     ):
-        submitter = Submitter(connection, summary, writer, timeout)
+        submitter = Submitter(connection, summary, writer, timeout, always=True)  # the registry lacks it still
 
         def told(count: int) -> None:
             nonlocal rows

@@ -1,13 +1,13 @@
 """The import: rows in batches, each batch submitted and answered before the next, and how far it came kept on disk.
 
-An action's id follows from the content of its row, so whatever is submitted twice is refused as a duplicate. The
-progress file spares a second run the rows that are in the log already; it is checked against the log, and may be deleted.
+An action's id follows from the content of its row, so whatever is submitted twice is refused as a duplicate; only what
+was refused before gets another id, once there is a reason to submit it again (``submitting``). The progress file spares a second run the rows that are in the log already; it is checked against the log, and may be deleted.
 """
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from casetrail.domain.actions import Action, Imported
@@ -73,7 +73,8 @@ class Importer:
         progress.rejects = here
         with opened_rejects(self.rejects, progress.line > 1, self.cell, size) as writer:
             submitter = Submitter(self.connection, self.summary, writer, self.timeout)
-            self._import(mapping, rows, hashed, progress, submitter)
+            with closing(submitter):
+                self._import(mapping, rows, hashed, progress, submitter)
             progress.done = True
             self._save(progress, writer)
         return self.summary
@@ -155,11 +156,21 @@ class Importer:
         sealed_cases = {draft.case_id for _, draft in drafted if draft.texts}
         keys = keyring.create_case_keys(sorted(sealed_cases)) if sealed_cases else {}
         token_key = keyring.token_key() if any(draft.persons for _, draft in drafted) else None
+
+        def finished(draft: Drafted, line: int) -> Action:
+            return finish(draft, Imported(hashed, line, mapping.system), keys.get(draft.case_id), token_key)
+
+        by_id = {draft.action_id: draft for _, draft in drafted}
+
+        def remade(action: Action, action_id: bytes) -> Action:
+            assert action.imported is not None
+            return finished(replace(by_id[action.action_id], action_id=action_id), action.imported.line)
+
+        submitter.remake = remade
         made = []
         for line, draft in drafted:
             try:
-                imported = Imported(hashed, line, mapping.system)
-                made.append((line, finish(draft, imported, keys.get(draft.case_id), token_key)))
+                made.append((line, finished(draft, line)))
             except RowRefused as refused:
                 submitter.refuse(line, refused)
         return made

@@ -1,15 +1,17 @@
 """Submitting what the rows of a file come to, and keeping what could not be taken: line, column and reason."""
 
 import csv
+import math
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from casetrail.domain.actions import Action
+from casetrail.importing.answers import DUPLICATE, Answers, Refusal
 from casetrail.importing.errors import ImportFailed, RowRefused
 from casetrail.publishing import Connection, Outcome, Receipt, SubmissionRefused
 
@@ -18,7 +20,7 @@ REJECTS = ("line", "column", "reason")
 
 @dataclass
 class Summary:
-    """What became of a file. ``repeated`` are actions that the log had already."""
+    """What became of a file. ``repeated`` are actions that the log had accepted already."""
 
     rows: int = 0
     actions: int = 0
@@ -102,14 +104,34 @@ def _unwritten(path: Path, error: OSError) -> ImportFailed:
     )
 
 
+def renamed(action: Action, action_id: bytes) -> Action:
+    """An action without sealed texts under another id."""
+    return replace(action, action_id=action_id)
+
+
 @dataclass
+class _Answered:
+    """An action as the file has it, and what has become of it."""
+
+    line: int
+    action: Action
+    outcome: Outcome
+    refusal: Refusal | None = None
+    repeated: bool = False
+
+
 class Submitter:
     """Submits actions, each with the line that it comes from, and counts what became of them."""
 
-    connection: Connection
-    summary: Summary
-    rejects: Rejects
-    timeout: float
+    def __init__(
+        self, connection: Connection, summary: Summary, rejects: Rejects, timeout: float, always: bool = False
+    ) -> None:
+        """``always``: what was refused before is wanted still, so it is submitted again whatever has changed since."""
+        self.connection, self.summary, self.rejects, self.timeout = connection, summary, rejects, timeout
+        self._always = always
+        self.remake: Callable[[Action, bytes], Action] = renamed
+        """Makes the same action under another id: a sealed text is bound to the id of its action."""
+        self._answers: Answers | None = None
 
     def refuse(self, line: int, refused: RowRefused) -> None:
         """Keep a row that could not be taken."""
@@ -117,16 +139,29 @@ class Submitter:
         self.rejects.write(line, refused.column, refused.reason)
 
     def submit(self, actions: list[tuple[int, Action]]) -> Receipt | None:
-        """Submit a batch and wait for its outcomes; the last receipt, None where nothing could be submitted."""
+        """Submit a batch and wait for its outcomes; the last receipt, None where nothing could be submitted.
+
+        What was refused when it was submitted before is submitted again, under another id, if it has been mended or
+        something before it in its case has been taken since; else that refusal holds.
+        """
         try:
             receipts = self.connection.submit_many([action for _, action in actions], timeout=self.timeout)
         except SubmissionRefused:  # before anything was sent: find out which
             actions, receipts = self._submit_each(actions)
         outcomes = self.connection.wait_many(receipts, timeout=self.timeout)
         self.summary.actions += len(actions)
-        for (line, _), outcome in zip(actions, outcomes, strict=True):
-            self._count(line, outcome)
+        answered = [_Answered(*one, outcome) for one, outcome in zip(actions, outcomes, strict=True)]
+        if any(one.outcome.code == DUPLICATE for one in answered):
+            while again := self._to_repeat(answered):
+                self._repeat(again)
+        for one in answered:
+            self._count(one)
         return receipts[-1] if receipts else None
+
+    def close(self) -> None:
+        """Forget what was read of earlier answers."""
+        if self._answers is not None:
+            self._answers.close()
 
     def _submit_each(self, actions: list[tuple[int, Action]]) -> tuple[list[tuple[int, Action]], list[Receipt]]:
         taken, receipts = [], []
@@ -138,13 +173,57 @@ class Submitter:
                 self.refuse(line, RowRefused("", str(error)))
         return taken, receipts
 
-    def _count(self, line: int, outcome: Outcome) -> None:
-        if outcome.result == "accepted":
+    def _to_repeat(self, answered: list[_Answered]) -> list[_Answered]:
+        """What has been refused and may be taken now, in order. Notes the refusal of each that has one."""
+        answers = self._answers_to(answered)
+        again: list[_Answered] = []
+        changed: dict[str, float] = {}  # cases, and where in the log: what was refused before may be taken after it
+        for one in answered:
+            case_id, one.refusal = one.action.case_id, answers.refusal(one.action)
+            if one.outcome.result == "accepted":
+                changed[case_id] = max(one.outcome.offset, changed.get(case_id, -1))
+            elif (
+                one.refusal is not None
+                and not one.repeated
+                and (
+                    self._always
+                    or changed.get(case_id, -1) > one.refusal.offset
+                    or answers.is_followed(case_id, one.line, one.refusal)
+                    or answers.is_mended(one.action, one.refusal)
+                )
+            ):
+                changed[case_id] = math.inf
+                again.append(one)
+        return again
+
+    def _answers_to(self, answered: list[_Answered]) -> Answers:
+        if self._answers is None:
+            self._answers = Answers(self.connection.log, self.timeout)
+        ends: dict[int, int] = {}
+        for one in answered:
+            partition = one.outcome.event.partition
+            ends[partition] = max(one.outcome.offset + 1, ends.get(partition, 0))
+        imported = answered[0].action.imported
+        self._answers.read(ends, imported.file_hash if imported is not None else None)
+        return self._answers
+
+    def _repeat(self, again: list[_Answered]) -> None:
+        actions = [self.remake(one.action, one.refusal.next_id) for one in again if one.refusal is not None]
+        receipts = self.connection.submit_many(actions, timeout=self.timeout)
+        for one, outcome in zip(again, self.connection.wait_many(receipts, timeout=self.timeout), strict=True):
+            one.outcome, one.repeated = outcome, True
+
+    def _count(self, one: _Answered) -> None:
+        if one.outcome.result == "accepted":
             self.summary.accepted += 1
-        elif outcome.code == "duplicate-action":
+        elif one.outcome.code == DUPLICATE and one.refusal is None:
             self.summary.repeated += 1
         else:
             self.summary.rejected += 1
-            kind = getattr(outcome.event.body, "kind", outcome.result)
-            field_name = getattr(outcome.event.body, "field", None) or ""
-            self.rejects.write(line, field_name, f"{kind} was refused: {outcome.code}")
+            body = one.outcome.event.body
+            if one.refusal is not None:
+                kind, code, field_name = one.refusal.kind, one.refusal.code, one.refusal.field
+            else:
+                kind, code = getattr(body, "kind", one.outcome.result), one.outcome.code or ""
+                field_name = getattr(body, "field", None) or ""
+            self.rejects.write(one.line, field_name, f"{kind} was refused: {code}")

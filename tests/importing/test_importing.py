@@ -4,6 +4,7 @@ import csv
 import json
 import signal
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,15 @@ from typing import Any
 import pytest
 
 from casetrail.cli import exits
+from casetrail.domain.codes import ScreeningReason
+from casetrail.domain.intake import ScreenedIn
 from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
 from casetrail.importing.reading import file_hash
+from casetrail.importing.submitting import Submitter, Summary, opened_rejects
+from casetrail.publishing import connect
+from tests.actions import INTAKE, action, report
 from tests.cli.shell import Shell
 from tests.conformance.log_kit import read_all
 
@@ -58,6 +64,45 @@ R-2,07/05/2016 08:00,ABUSE,,,,,
 R-3,soon,RAPE,Secret Words,,,,
 R-4,01/05/2016 08:00,ARSON,Secret Words,,,,
 R-5,01/05/2016 08:00,RAPE
+"""
+
+
+EVENTS = """case,what,time,offence
+E-1,Reported,2020-01-12T08:00:00Z,RAPE
+E-1,Screened,2020-01-12T09:00:00Z,
+E-1,Note,2020-01-12T10:00:00Z,
+"""
+EVENTS_MAPPING = """
+system = "old-rms"
+agency = "metro-pd"
+case = "{case}"
+activity = "{what}"
+
+[codes.nibrs]
+"*" = "99X"
+
+[[actions]]
+activity = "Reported"
+action = "ReportReceived"
+at = "{time}"
+report_number = "{case}"
+channel = "phone"
+reporter_kind = "family"
+agency = "metro-pd"
+unit = "child-crimes"
+offences = ["{offence|nibrs}"]
+
+[[actions]]
+activity = "Screened"
+action = "ScreenedIn"
+at = "{time}"
+reason = "alleges_crime"
+
+[[actions]]
+activity = "Note"
+action = "NoteAdded"
+at = "{time}"
+seal.old_record = "{what}"
 """
 
 
@@ -143,6 +188,88 @@ def test_a_second_run_doubles_nothing_with_and_without_the_progress_file(shell: 
     again = imported(shell, file, mapping, code=exits.FAULTS)
     assert (again["accepted"], again["repeated"]) == (0, 4)
     assert shell.rows("cases") == before
+
+
+FUTURE = """number,received,offence,story,child,screened,assigned,officer
+F-1,01/12/2020 08:00,RAPE,Invented story,Invented Child,01/12/2020 09:00,,
+F-2,12/01/2099 08:00,RAPE,Invented story,Invented Child,01/12/2020 09:00,01/13/2020 09:00,Det. One
+"""
+
+
+def test_what_was_refused_is_never_said_to_be_in_the_log_already(shell: Shell) -> None:
+    file, mapping = reports(shell, FUTURE)
+    first = imported(shell, file, mapping, code=exits.FAULTS)
+    assert (first["accepted"], first["rejected"]) == (2, 3)
+    rejects = (shell.folder / "rejects.csv").read_text()
+    assert "ReportReceived was refused: occurred-in-the-future" in rejects
+    (shell.folder / "progress").unlink()
+    again = imported(shell, file, mapping, code=exits.FAULTS)
+    assert (again["accepted"], again["repeated"], again["rejected"]) == (0, 2, 3)
+    assert (shell.folder / "rejects.csv").read_text() == rejects
+    # nothing was mended, so nothing was asked a third time: each action has its answer and the answer to its repetition
+    assert shell.rows("count")[0]["submitted"] == 2 * first["actions"]
+
+
+def test_rows_that_were_refused_are_taken_once_their_mapping_is_mended_and_so_is_what_followed_from_them(
+    shell: Shell,
+) -> None:
+    file, mapping = reports(shell, FUTURE.replace("12/01/2099", "01/12/2020"))
+    right, wrong = '"%m/%d/%Y %H:%M"', '"%m/%d/%Y %H:%M", "%m/%d/%Y"'
+    received = 'at = "{received}"'
+    mapping.write_text(REPORTS_MAPPING.replace(right, wrong).replace(received, 'at = "01/12/2099"'))
+    assert imported(shell, file, mapping, code=exits.FAULTS)["accepted"] == 0
+    mapping.write_text(REPORTS_MAPPING)
+    mended = imported(shell, file, mapping)
+    assert (mended["accepted"], mended["repeated"], mended["rejected"]) == (5, 0, 0)
+    assert rejected_lines(shell.folder / "rejects.csv") == []
+    assert [(row["case_id"], row["status"]) for row in shell.rows("cases")] == [
+        ("F-1", "unassigned"), ("F-2", "assigned"),
+    ]  # fmt: skip
+    for _ in range(2):
+        (shell.folder / "progress").unlink()
+        again = imported(shell, file, mapping)
+        assert (again["accepted"], again["repeated"], again["rejected"]) == (0, 5, 0)
+    assert shell.rows("count")[0]["accepted"] == 5
+    assert "Invented story" in shell.run("history", "F-2", "--unseal").stdout
+
+
+def test_what_followed_from_a_row_that_no_action_could_be_made_of_is_taken_once_it_can(shell: Shell) -> None:
+    file, mapping = reports(shell, EVENTS)
+    mapping.write_text(EVENTS_MAPPING)
+    first = imported(shell, file, mapping, code=exits.FAULTS)
+    assert (first["accepted"], first["rejected"], first["refused_rows"]) == (0, 2, 1)
+    mapping.write_text(EVENTS_MAPPING.replace('"*" = "99X"', '"*" = "11A"'))
+    assert imported(shell, file, mapping)["accepted"] == 3
+    (shell.folder / "progress").unlink()
+    assert imported(shell, file, mapping)["repeated"] == 3
+
+
+def test_what_was_refused_by_its_place_in_the_file_is_not_taken_by_running_the_import_again(shell: Shell) -> None:
+    first, second, third = EVENTS.splitlines(keepends=True)[1:]
+    file, mapping = reports(shell, EVENTS.splitlines(keepends=True)[0] + second + first + third)
+    mapping.write_text(EVENTS_MAPPING.replace('"*" = "99X"', '"*" = "11A"'))
+    for accepted in (2, 0, 0):
+        summary = imported(shell, file, mapping, code=exits.FAULTS)
+        assert (summary["accepted"], summary["rejected"]) == (accepted, 1)
+        assert "ScreenedIn was refused: " in (shell.folder / "rejects.csv").read_text()
+        (shell.folder / "progress").unlink()
+
+
+def test_what_is_wanted_still_is_asked_again_under_another_id_after_it_was_refused(shell: Shell) -> None:
+    screened = action(ScreenedIn(ScreeningReason.ALLEGES_CRIME), INTAKE)
+    reported = action(report(), INTAKE)
+    found = []
+    for _ in range(3):
+        summary = Summary()
+        with (
+            connect(f"sqlite:{shell.log}") as connection,
+            opened_rejects(shell.folder / "rejects.csv", False, str) as rejects,
+            closing(Submitter(connection, summary, rejects, 60.0, always=True)) as submitter,
+        ):
+            submitter.submit([(2, screened)])
+            submitter.submit([(3, reported)])
+        found.append((summary.accepted, summary.rejected, summary.repeated))
+    assert found == [(1, 1, 0), (1, 0, 1), (0, 0, 2)]
 
 
 def test_one_action_that_is_too_large_costs_no_other_row(shell: Shell) -> None:
