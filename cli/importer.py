@@ -55,7 +55,7 @@ def import_file(
         ).run()
     fields(vars(summary), form)
     if summary.already_done:
-        click.echo("this file has been imported into this log already", err=True)
+        click.echo("this file has been imported into this log already; the counts are those of then", err=True)
     if summary.refused_rows or summary.rejected:
         click.echo("some rows could not be taken: see the rejects file", err=True)
         click.get_current_context().exit(exits.FAULTS)

@@ -17,7 +17,7 @@ from casetrail.importing.errors import ImportFailed, RowRefused
 from casetrail.importing.mapping import ImportMapping, delimiter_of, mapping_for, read_settings
 from casetrail.importing.reading import CsvFile, NumberedRow, batches, file_hash
 from casetrail.importing.rows import Drafted, drafts, finish
-from casetrail.importing.submitting import Cell, Rejects, Submitter, Summary, opened_rejects
+from casetrail.importing.submitting import TOTALS, Cell, Rejects, Submitter, Summary, opened_rejects, rows_of_rejects
 from casetrail.privacy.keyring import Keyring
 from casetrail.publishing import Connection
 
@@ -26,7 +26,8 @@ from casetrail.publishing import Connection
 class Progress:
     """How far an import has come: the last line that is in the log, and the last receipt, to check it by.
 
-    ``rejects`` and ``rejects_bytes``: where the rejects file is, and how long it was then.
+    ``rejects`` and ``rejects_bytes``: where the rejects file is, and how long it was then. ``totals``: what became of the
+    lines up to there, by the names of ``Summary``.
     """
 
     file_hash: str
@@ -39,6 +40,7 @@ class Progress:
     action_hash: str = ""
     rejects: str = ""
     rejects_bytes: int = 0
+    totals: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Importer:
         mapping = mapping_for(settings, frozenset(opened.columns))
         progress = self._progress(hashed)
         self.summary.resumed_after_line = progress.line
+        self._count_earlier(progress)
         if progress.done:
             self.summary.already_done = True
             return self.summary
@@ -83,8 +86,9 @@ class Importer:
 
     def _progress(self, hashed: bytes) -> Progress:
         fresh = Progress(hashed.hex(), file_hash(self.mapping_file).hex(), self.connection.log.name)
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, ValueError, TypeError, LookupError):
             found = Progress(**json.loads(self.progress_file.read_text("utf-8")))
+            found.totals = {name: int(found.totals[name]) for name in TOTALS} if found.totals else {}
             same = (found.file_hash, found.mapping_hash, found.log) == (fresh.file_hash, fresh.mapping_hash, fresh.log)
             if same and self._in_log(found):
                 return found
@@ -97,9 +101,17 @@ class Importer:
         record = self.connection.log.read_one(Topic.ACTIONS, progress.partition, progress.offset)
         return record is not None and leaf_hash(record.value or b"").hex() == progress.action_hash
 
+    def _count_earlier(self, progress: Progress) -> None:
+        """Have the summary begin with what became of the lines that are done."""
+        for name in TOTALS:
+            setattr(self.summary, name, progress.totals.get(name, 0))
+        if progress.line > 1 and not progress.totals:  # of a version that kept no totals
+            self.summary.refused_rows = rows_of_rejects(self.rejects)
+
     def _save(self, progress: Progress, rejects: Rejects) -> None:
         """Keep how far it came, once what was refused until then is kept."""
         progress.rejects_bytes = rejects.keep()
+        progress.totals = {name: getattr(self.summary, name) for name in TOTALS}
         fresh = self.progress_file.with_name(f"{self.progress_file.name}.new")
         try:
             fresh.write_text(json.dumps(asdict(progress)), "utf-8")

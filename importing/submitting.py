@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from casetrail.domain.actions import Action
 from casetrail.importing.answers import DUPLICATE, Answers, Refusal
@@ -20,7 +20,7 @@ REJECTS = ("line", "column", "reason")
 
 @dataclass
 class Summary:
-    """What became of a file. ``repeated`` are actions that the log had accepted already."""
+    """What became of a file, in all runs together. ``repeated`` are actions that the log had accepted already."""
 
     rows: int = 0
     actions: int = 0
@@ -31,6 +31,8 @@ class Summary:
     resumed_after_line: int = 1
     already_done: bool = False
 
+
+TOTALS: Final = ("rows", "actions", "accepted", "rejected", "repeated", "refused_rows")
 
 Cell = Callable[[Any], str]
 """How a value is written into a cell of CSV so that no spreadsheet takes it for a formula."""
@@ -96,6 +98,15 @@ def opened_rejects(path: Path, goes_on: bool, cell: Cell, size: int | None = Non
             rejects.head()
         yield rejects
         rejects.keep()
+
+
+def rows_of_rejects(path: Path) -> int:
+    """How many rows a rejects file has; 0 where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return max(0, sum(1 for _ in csv.reader(file)) - 1)
+    except (OSError, ValueError, csv.Error):
+        return 0
 
 
 def _unwritten(path: Path, error: OSError) -> ImportFailed:

@@ -183,7 +183,7 @@ def test_a_second_run_doubles_nothing_with_and_without_the_progress_file(shell: 
     file, mapping = reports(shell)
     imported(shell, file, mapping, code=exits.FAULTS)
     before = shell.rows("cases")
-    assert imported(shell, file, mapping)["already_done"] is True
+    assert imported(shell, file, mapping, code=exits.FAULTS)["already_done"] is True
     (shell.folder / "progress").unlink()
     again = imported(shell, file, mapping, code=exits.FAULTS)
     assert (again["accepted"], again["repeated"]) == (0, 4)
@@ -351,6 +351,35 @@ def test_what_was_refused_before_an_import_was_killed_is_kept_once(shell: Shell,
         more.write(f"{done + 7},offence,told twice\r\n")
     imported(shell, file, mapping, code=exits.FAULTS)
     assert rejected_lines(rejects) == bad
+
+
+def test_the_summary_and_the_exit_code_are_of_the_whole_file_however_often_it_is_run(shell: Shell) -> None:
+    file, mapping = reports(shell)
+    first = imported(shell, file, mapping, code=exits.FAULTS)
+    again = imported(shell, file, mapping, code=exits.FAULTS)
+    assert again == {**first, "resumed_after_line": 6, "already_done": True}
+    kept = json.loads((shell.folder / "progress").read_text())
+    (shell.folder / "progress").write_text(json.dumps({**kept, "done": False}))
+    assert imported(shell, file, mapping, code=exits.FAULTS) == {**first, "resumed_after_line": 6}
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_rows_that_an_earlier_version_refused_count_as_not_taken(shell: Shell, done: bool) -> None:
+    file, mapping = reports(shell)
+    imported(shell, file, mapping, code=exits.FAULTS)
+    kept = json.loads((shell.folder / "progress").read_text())
+    earlier = {name: value for name, value in kept.items() if name not in ("totals", "rejects", "rejects_bytes")}
+    (shell.folder / "progress").write_text(json.dumps({**earlier, "done": done}))
+    assert imported(shell, file, mapping, code=exits.FAULTS)["refused_rows"] == 3
+
+
+def test_a_progress_file_whose_totals_are_none_is_not_believed(shell: Shell) -> None:
+    file, mapping = reports(shell)
+    imported(shell, file, mapping, code=exits.FAULTS)
+    kept = json.loads((shell.folder / "progress").read_text())
+    for totals in ([1], "x", {"rows": 5}, {"rows": "x"}):
+        (shell.folder / "progress").write_text(json.dumps({**kept, "totals": totals}))
+        assert imported(shell, file, mapping, code=exits.FAULTS)["repeated"] == 4
 
 
 def test_an_import_that_goes_on_without_its_rejects_file_begins_a_new_one_with_its_names(shell: Shell) -> None:
