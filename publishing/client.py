@@ -8,6 +8,8 @@ from typing import Any, Final, Self
 
 from casetrail.domain.actions import Action, ActionRejected, SubmissionUnreadable, kind_of
 from casetrail.domain.deciding import DUPLICATE_ACTION
+from casetrail.domain.rules import Refused
+from casetrail.domain.shapes import NOT_AN_ID, UNKNOWN_CODE
 from casetrail.eventlog.codec import Event, decode_event, encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogError
@@ -18,14 +20,21 @@ from casetrail.eventlog.port import Entry, Log, Record, Topic
 from casetrail.publishing.earlier import first_answer
 from casetrail.publishing.outcomes import OutcomeWatch, Place
 from casetrail.publishing.receipt import Receipt
+from casetrail.publishing.shape import check_unsealed
 
 IN_PROCESS: Final = "casetrail.consumers.inprocess"
 """The recorder that an embedded log is served by, in the submitter's own process. Looked up by name, and only then:
 the client of a log on Kafka comes without any of it."""
 
 
+KINDS: Final = {
+    NOT_AN_ID.code: "id (1 to 64 letters, digits and . _ : @ + -, the first a letter or digit)",
+    UNKNOWN_CODE.code: "code of its vocabulary (docs/codes.md)",
+}
+
+
 class SubmissionRefused(LogError):
-    """The action was not sent: its fields have no shape that can be encoded, or it is too large."""
+    """The action was not sent: a field holds what it must not, cannot be encoded, or it is too large."""
 
     code = "submission-refused"
 
@@ -189,6 +198,13 @@ def _encoded(action: Action, number: int) -> bytes:
             f"action {number} ({_kind(action)}) has {len(value)} bytes, {ACTION_BYTES} are allowed; nothing was sent. "
             "Keep files elsewhere and refer to them by their SHA-256"
         )
+    try:
+        check_unsealed(action)
+    except Refused as refused:
+        raise SubmissionRefused(
+            f"action {number} ({_kind(action)}): the field '{refused.field}' holds no {KINDS[refused.rule.code]}; nothing was "
+            "sent. A name, or any other text, goes into a sealed field: an action is never changed again"
+        ) from None
     return value
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.errors import LogMissing, LogUnreachable
+from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import init_log
-from casetrail.eventlog.port import Topic
+from casetrail.eventlog.port import Entry, Topic
 from casetrail.publishing import Connection, OutcomePending, Receipt, connect
 from tests.actions import INTAKE, action, life, report
 from tests.publishing.recorders import recorder
@@ -59,7 +61,10 @@ def test_without_a_recorder_the_outcome_is_pending_and_the_same_receipt_finds_it
 def test_refusals_duplicates_and_unreadable_submissions_are_answered(url: str, tmp_path: Path) -> None:
     one = action(report(), INTAKE)
     with recorder(url, tmp_path), connect(url) as log:
-        receipts = log.submit_many([one, one, action(report(), INTAKE, "not an id")])
+        receipts = log.submit_many([one, one])
+        value = encode_action(action(report(), INTAKE, "not an id"))
+        (where,) = log.log.append(Topic.ACTIONS, [Entry(b"not an id", value)])  # as a client that is not ours may
+        receipts.append(Receipt(log.log.name, "not an id", bytes(16), *where, leaf_hash(value)))
         outcomes = log.wait_many(receipts, timeout=60)
         assert [(outcome.result, outcome.code) for outcome in outcomes] == [
             ("accepted", None),

@@ -5,18 +5,21 @@ import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, cast
 
 import pytest
 
+from casetrail.domain.actions import Imported
 from casetrail.domain.assignment import Assigned
+from casetrail.domain.codes import Offence
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.errors import LogMissing, LogUnreachable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import BadAddress, init_log
-from casetrail.eventlog.port import Topic
+from casetrail.eventlog.port import Entry, Topic
 from casetrail.publishing import (
     Connection,
     OutcomePending,
@@ -77,9 +80,37 @@ def test_a_refused_action_says_by_which_rule(url: str) -> None:
 
 
 def test_a_submission_without_a_case_is_answered_as_unreadable(url: str) -> None:
+    value = encode_action(action(report(), INTAKE, "not an id"))
     with connect(url) as log:
-        outcome = log.wait(log.submit(action(report(), INTAKE, "not an id")))
+        (where,) = log.log.append(Topic.ACTIONS, [Entry(b"not an id", value)])  # as a client that is not ours may
+        outcome = log.wait(Receipt(log.log.name, "not an id", bytes(16), *where, leaf_hash(value)))
     assert (outcome.result, outcome.code) == ("unreadable", "bad-key")
+
+
+UNSEALED = {
+    "case_id": lambda one, text: replace(one, case_id=text),
+    "id": lambda one, text: replace(one, actor=replace(one.actor, id=text)),
+    "agency": lambda one, text: replace(one, actor=replace(one.actor, agency=text)),
+    "role": lambda one, text: replace(one, actor=replace(one.actor, role=text)),
+    "report_number": lambda one, text: replace(one, body=report(report_number=text)),
+    "channel": lambda one, text: replace(one, body=report(channel=text)),
+    "statute": lambda one, text: replace(one, body=report(offences=(OffenceAlleged(Offence.RAPE, text),))),
+    "code": lambda one, text: replace(one, body=report(offences=(OffenceAlleged(text),))),
+    "system": lambda one, text: replace(one, imported=Imported(bytes(32), 1, text)),
+}
+
+
+@pytest.mark.parametrize("field", UNSEALED)
+@pytest.mark.parametrize("text", ["Max Mustermann", ""])
+def test_a_name_in_the_place_of_an_id_or_a_code_is_refused_before_anything_is_sent(
+    url: str, field: str, text: str
+) -> None:
+    one = action(report(), INTAKE)
+    with connect(url) as log:
+        with pytest.raises(SubmissionRefused, match=rf"^action 2 .*'{field}' holds no .*nothing was sent") as refused:
+            log.submit_many([one, UNSEALED[field](one, text)])
+        assert "Muster" not in "".join(format_exception(refused.value))
+        assert sum(log.log.end_offsets(Topic.ACTIONS).values()) == 0
 
 
 def test_many_outcomes_come_in_the_order_of_their_receipts(url: str) -> None:
