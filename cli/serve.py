@@ -13,7 +13,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, guarded, moment, now, opened_log, pass_config, passphrase_in
-from casetrail.cli.serving import Consumers, Notarial, Watching
+from casetrail.cli.serving import Consumers, Notarial, Running, Watching
 from casetrail.consumers.health import Health, HealthServer
 from casetrail.consumers.heart import EVERY, Heart, Host, host_name
 from casetrail.consumers.loop import Consumer, run
@@ -116,13 +116,14 @@ def serve(
                 load_key(key, passphrase_in(passphrase_file)), Cadence(every, most), NOWHERE if past is None else past
             )
         )
-        runs = Consumers(config, log, state or config.path_beside("state"), notarial, watching)
+        health = Health(lambda: runs.lags(), lambda: runs.gauges())
+        running = Running(stop, health)
+        runs = Consumers(config, log, state or config.path_beside("state"), notarial, watching, running)
         if watching.played is not None:
             _play(runs, stop)
             return
         wanted = ["recorder", "projector", "watchdog"] if what == "all" else [what]
         wanted += [name for name, has in (("notary", key), ("outbox", watching.recipients)) if what == "all" and has]
-        health = Health(runs.lags, runs.gauges)
         if watching.since is not None:
             health.noted("since", f"what was missed, or recorded, before {iso(watching.since)} is left alone")
         try:

@@ -1,13 +1,16 @@
 """What ``casetrail serve`` runs: each consumer with all that it needs, and how far it has come."""
 
+import logging
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.cli.config import Config
 from casetrail.cli.context import loaded_policy, now
+from casetrail.consumers.health import Health
 from casetrail.consumers.heart import Host
 from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.judging_process import JudgingProcess, Place, Projecting
@@ -32,6 +35,8 @@ from casetrail.projections.views import Views
 from casetrail.projections.watch_store import WatchStore
 from casetrail.proofs.keys import SignerKey
 
+LOG: Final = logging.getLogger("casetrail")
+
 
 class Notarial(NamedTuple):
     """With what a notary works. ``past``: see ``Notary``."""
@@ -55,6 +60,24 @@ class Watching(NamedTuple):
     recipients: Recipients | None = None
 
 
+class Running(NamedTuple):
+    """What those who run the consumers share with them: what ends them, and where they say what they are at."""
+
+    stop: threading.Event
+    health: Health
+
+
+class Stopped:
+    """What is made where the consumers were told to stop before there was one."""
+
+    def step(self, timeout: float) -> int:
+        """Nothing is done any more."""
+        return 0
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
 class ServedRecorder(Recorder):
     """A recorder with a state file of its own."""
 
@@ -70,8 +93,12 @@ class ServedRecorder(Recorder):
 class Consumers:
     """Makes the consumers, and knows how far each has come."""
 
-    def __init__(self, config: Config, log: Log, state: Path, notarial: Notarial | None, watching: Watching) -> None:
+    def __init__(
+        self, config: Config, log: Log, state: Path, notarial: Notarial | None, watching: Watching, running: Running
+    ) -> None:
         self._config, self._log, self._state, self._notarial, self._watching = config, log, state, notarial, watching
+        self._stop, self._health = running
+        self._rebuilt: tuple[int, int] | None = None
         self._recorder: ServedRecorder | None = None
         self._projector: Projector | Projecting | None = None
         self._notary: Notary | None = None
@@ -89,15 +116,37 @@ class Consumers:
         self._recorder = ServedRecorder(self._log, self._state)
         return self._recorder
 
-    def _project(self) -> Projector | Projecting:
+    def _project(self) -> Consumer:
         try:
             self._projector = self._following()
-        except ViewMissing:
-            from casetrail.projections.rebuild import rebuild
-
-            rebuild(self._log, self._config.log_url(), self._config.views_url(), self._config.kafka)
+        except ViewMissing as error:
+            LOG.info("projector: %s; they are built anew now", error)
+            if not self._rebuild():
+                return Stopped()
+            LOG.info("projector: the views have been built anew")
             self._projector = self._following()
         return self._projector
+
+    def _rebuild(self) -> bool:
+        """Build the views anew, and say so meanwhile; False where all were told to stop first."""
+        from casetrail.consumers.rebuilding import rebuild_apart  # late: seldom needed
+
+        events = sum(self._log.end_offsets(Topic.EVENTS).values())
+        self._health.troubled("projector", "views-rebuilding")
+        self._told(0, events)
+        try:
+            return rebuild_apart(self._place(), self._stop, lambda done: self._told(done, events))
+        finally:
+            self._rebuilt = None
+            self._health.noted("views", None)
+
+    def _told(self, done: int, events: int) -> None:
+        so_far = done + (self._rebuilt[0] if self._rebuilt else 0)
+        self._rebuilt = so_far, events
+        self._health.noted("views", f"they are built anew: {so_far:,} of {events:,} events are done")
+
+    def _place(self) -> Place:
+        return Place(self._config.log_url(), dict(self._config.kafka), self._config.views_url())
 
     def _following(self) -> Projector | Projecting:
         """A projector, and who judges beside it, unless the judgements were left out. Raises ``ViewMissing``."""
@@ -107,8 +156,7 @@ class Consumers:
             return Projector(self._log, views)
         with closing(Judgements(open_database(url), name)) as judgements:
             positions = {one: judgements.next_offset(one) for one in range(self._log.partitions)}
-        place = Place(self._config.log_url(), dict(self._config.kafka), url)
-        return Projecting(Projector(self._log, views), JudgingProcess(place, positions))
+        return Projecting(Projector(self._log, views), JudgingProcess(self._place(), positions))
 
     def _notarise(self) -> Notary:
         assert self._notarial is not None  # the command line asked for a key
@@ -153,13 +201,15 @@ class Consumers:
         return found
 
     def gauges(self) -> dict[tuple[str, str], float]:
-        """What else of the consumers is measured: whether what the outbox has to send arrives."""
-        if self._outbox is None:
-            return {}
-        return {
-            ("casetrail_waiting", "outbox"): self._outbox.waiting,
-            ("casetrail_unreached_seconds", "outbox"): self._outbox.unreached.total_seconds(),
-        }
+        """What else is measured: how far a rebuild of the views is, and whether what the outbox has to send arrives."""
+        found: dict[tuple[str, str], float] = {}
+        if (rebuilt := self._rebuilt) is not None:
+            found["casetrail_rebuilt_events", "projector"] = rebuilt[0]
+            found["casetrail_rebuilding_events", "projector"] = rebuilt[1]
+        if self._outbox is not None:
+            found["casetrail_waiting", "outbox"] = self._outbox.waiting
+            found["casetrail_unreached_seconds", "outbox"] = self._outbox.unreached.total_seconds()
+        return found
 
     def _readers(self) -> dict[str, Mapping[int, int]]:
         """How far each of those has come that read the events."""

@@ -12,14 +12,14 @@ from typing import Final, Protocol, runtime_checkable
 
 from casetrail.consumers.health import Health
 from casetrail.eventlog.errors import LogUnreachable, WriterFenced
-from casetrail.projections.errors import JudgingEnded, ViewMoved, ViewUnreachable
+from casetrail.projections.errors import JudgingEnded, RebuildingEnded, ViewMoved, ViewUnreachable
 
 LOG: Final = logging.getLogger("casetrail")
 STEP_TIMEOUT: Final = 0.25
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 10.0
 
-PASSING: Final = (WriterFenced, LogUnreachable, ViewMoved, ViewUnreachable, JudgingEnded)
+PASSING: Final = (WriterFenced, LogUnreachable, ViewMoved, ViewUnreachable, JudgingEnded, RebuildingEnded)
 
 
 class Consumer(Protocol):

@@ -35,3 +35,9 @@ class JudgingEnded(ViewError):
     """The process that judges has ended without a word: killed, or out of memory. Begin anew."""
 
     code = "judging-ended"
+
+
+class RebuildingEnded(ViewError):
+    """The process that builds the views anew has ended without a word: killed, or out of memory. Begin anew."""
+
+    code = "rebuilding-ended"

@@ -5,6 +5,8 @@ import select
 import signal
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from typing import IO, Final
 
@@ -21,6 +23,20 @@ def line(stream: IO[str] | None) -> str:
     assert stream is not None
     assert select.select([stream], [], [], 30)[0], "nothing came"
     return stream.readline()
+
+
+def wait_healthy(address: str) -> None:
+    """Until all consumers work, or a failure where they don't within a minute."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=10).close()
+            return
+        except urllib.error.HTTPError as error:
+            said = error.read()
+            error.close()
+        assert time.monotonic() < end, said
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "ndjson"])
@@ -85,8 +101,7 @@ def test_serve_records_and_projects_and_stops_in_good_order(shell: Shell, number
         address = said.split("health at ")[1].strip()
         receipt = shell.process(*INTAKE, "report", "C-1", *REPORT, "--timeout", "20", "--format", "json")
         assert json.loads(receipt.stdout)[0]["result"] == "accepted"
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            assert answer.status == 200
+        wait_healthy(address)  # the projector builds the views first
         with urllib.request.urlopen(address.replace("/health", "/metrics"), timeout=10) as answer:
             assert b"casetrail_lag" in answer.read()
         serving.send_signal(number)
