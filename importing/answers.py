@@ -4,25 +4,22 @@
 are read, from its beginning, into a table on the disk; memory does not grow with the log.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from hashlib import sha256
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, ActionRejected, kind_of, plain_fields
 from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.eventlog.codec import Event, Unreadable, decode_action, decode_event
 from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.port import Log, Record, Topic
-from casetrail.importing.errors import ImportFailed
+from casetrail.importing.scratch import Scratch
 
 DUPLICATE: Final = DUPLICATE_ACTION.code
 POLL: Final = 0.5
 """Seconds that a read waits for what should be there."""
 TABLES: Final = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
 CREATE TABLE refused (
     case_id TEXT, action_id BLOB, partition INT, offset INT, action_offset INT, kind TEXT, code TEXT, field TEXT,
     PRIMARY KEY (case_id, action_id)
@@ -53,8 +50,7 @@ class Answers:
         self._log, self._timeout = log, timeout
         self._file_hash: bytes | None = None
         self._read: dict[int, int] | None = None
-        self._table = sqlite3.connect("", isolation_level=None)  # a file without a name, gone with the connection
-        self._table.executescript(TABLES)
+        self._table = Scratch(TABLES)
 
     def read(self, ends: Mapping[int, int], file_hash: bytes | None) -> None:
         """Know all answers up to these offsets of ``LOG.events``, by partition. ``file_hash``: of the file imported now.
@@ -72,7 +68,8 @@ class Answers:
             while any(reader.position(partition) < end for partition, end in wanted.items()):
                 if records := reader.poll(POLL):
                     until = monotonic() + self._timeout
-                    self._take_all(records)
+                    for record in records:
+                        self._take(record)
                 elif monotonic() > until:
                     raise LogUnreachable("the log's earlier answers could not be read: are the brokers running?")
             self._read.update((partition, reader.position(partition)) for partition in wanted)
@@ -80,13 +77,14 @@ class Answers:
     def refusal(self, action: Action) -> Refusal | None:
         """How an action was refused, under the last id that it was submitted by; None where it was not, or then taken."""
         found, action_id = None, action.action_id
-        while row := self._one(
+        while row := self._table.one(
             "SELECT partition, offset, action_offset, kind, code, field FROM refused WHERE case_id = ? AND action_id = ?",
-            (action.case_id, action_id),
+            action.case_id,
+            action_id,
         ):
             action_id = sha256(b"casetrail/import/again/1" + action_id).digest()[:16]
             found = Refusal._make((*row, action_id))
-        if self._one("SELECT 1 FROM taken WHERE case_id = ? AND action_id = ?", (action.case_id, action_id)):
+        if self._table.one("SELECT 1 FROM taken WHERE case_id = ? AND action_id = ?", action.case_id, action_id):
             return None
         return found
 
@@ -101,27 +99,14 @@ class Answers:
     def is_followed(self, case_id: str, line: int, refusal: Refusal) -> bool:
         """Whether, after a refusal, something was taken of its case that stands before ``line`` in the file."""
         return bool(
-            self._one(
-                "SELECT 1 FROM taken WHERE case_id = ? AND offset > ? AND line < ?", (case_id, refusal.offset, line)
+            self._table.one(
+                "SELECT 1 FROM taken WHERE case_id = ? AND offset > ? AND line < ?", case_id, refusal.offset, line
             )
         )
 
     def close(self) -> None:
         """Forget all."""
         self._table.close()
-
-    def _one(self, query: str, values: tuple[object, ...]) -> Any:
-        return self._table.execute(query, values).fetchone()
-
-    def _take_all(self, records: list[Record]) -> None:
-        try:
-            for record in records:
-                self._take(record)
-        except sqlite3.Error as error:
-            raise ImportFailed(
-                "there is no room for the table of the log's earlier answers: make some where TMPDIR is; "
-                "running again goes on, and doubles nothing"
-            ) from error
 
     def _take(self, record: Record) -> None:
         try:
@@ -130,15 +115,18 @@ class Answers:
             return
         if isinstance(event.body, ActionRejected):
             if event.body.code != DUPLICATE:
-                self._table.execute(
+                self._table.put(
                     "INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (event.case_id, event.action_id, record.partition, record.offset, event.action_offset,
-                     event.body.kind, event.body.code, event.body.field or ""),
+                    event.case_id, event.action_id, record.partition, record.offset, event.action_offset,
+                    event.body.kind, event.body.code, event.body.field or "",
                 )  # fmt: skip
-        elif self._one("SELECT 1 FROM refused WHERE case_id = ? LIMIT 1", (event.case_id,)):
-            self._table.execute(
+        elif self._table.one("SELECT 1 FROM refused WHERE case_id = ? LIMIT 1", event.case_id):
+            self._table.put(
                 "INSERT OR IGNORE INTO taken VALUES (?, ?, ?, ?)",
-                (event.case_id, event.action_id, record.offset, self._line(event)),
+                event.case_id,
+                event.action_id,
+                record.offset,
+                self._line(event),
             )
 
     def _line(self, event: Event) -> int | None:

@@ -17,6 +17,7 @@ from casetrail.importing.errors import ImportFailed, RowRefused
 from casetrail.importing.mapping import ImportMapping, delimiter_of, mapping_for, read_settings
 from casetrail.importing.reading import CsvFile, NumberedRow, batches, file_hash
 from casetrail.importing.rows import Drafted, drafts, finish
+from casetrail.importing.seen import Seen
 from casetrail.importing.submitting import TOTALS, Cell, Rejects, Submitter, Summary, opened_rejects, rows_of_rejects
 from casetrail.privacy.keyring import Keyring
 from casetrail.publishing import Connection
@@ -70,14 +71,13 @@ class Importer:
         if progress.done:
             self.summary.already_done = True
             return self.summary
-        rows = opened.rows(progress.line)
         here = str(self.rejects.absolute())
         size = progress.rejects_bytes if progress.rejects == here else None
         progress.rejects = here
         with opened_rejects(self.rejects, progress.line > 1, self.cell, size) as writer:
             submitter = Submitter(self.connection, self.summary, writer, self.timeout)
-            with closing(submitter):
-                self._import(mapping, rows, hashed, progress, submitter)
+            with closing(submitter), closing(Seen(mapping.case)) as seen:
+                self._import(mapping, _rows(opened, progress.line, seen), hashed, progress, submitter, seen)
             progress.done = True
             self._save(progress, writer)
         return self.summary
@@ -131,12 +131,13 @@ class Importer:
         hashed: bytes,
         progress: Progress,
         submitter: Submitter,
+        seen: Seen,
     ) -> None:
         keyring = self.keyring()
         for batch in batches(rows):
             drafted: list[tuple[int, Drafted]] = []
             for one in batch:
-                drafted += self._drafts(mapping, one, submitter)
+                drafted += self._drafts(mapping, one, submitter, seen)
             actions = self._finished(drafted, mapping, hashed, keyring, submitter)
             if actions and (receipt := submitter.submit(actions)):
                 progress.partition, progress.offset = receipt.partition, receipt.offset
@@ -148,11 +149,16 @@ class Importer:
                 self.told(len(batch))
         keyring.close()
 
-    def _drafts(self, mapping: ImportMapping, row: NumberedRow, submitter: Submitter) -> list[tuple[int, Drafted]]:
+    def _drafts(
+        self, mapping: ImportMapping, row: NumberedRow, submitter: Submitter, seen: Seen
+    ) -> list[tuple[int, Drafted]]:
         try:
             if row.problem:
                 raise RowRefused("", row.problem)
-            return [(row.line, draft) for draft in drafts(mapping, row.row)]
+            made = drafts(mapping, row.row)
+            if made:
+                seen.check(row.line, row.row)
+            return [(row.line, draft) for draft in made]
         except RowRefused as refused:
             submitter.refuse(row.line, refused)
             return []
@@ -186,3 +192,12 @@ class Importer:
             except RowRefused as refused:
                 submitter.refuse(line, refused)
         return made
+
+
+def _rows(opened: CsvFile, after: int, seen: Seen) -> Iterator[NumberedRow]:
+    """The rows that begin after a line; those before it have been seen."""
+    for row in opened.rows():
+        if row.line > after:
+            yield row
+        elif not row.problem:
+            seen.pass_by(row.line, row.row)

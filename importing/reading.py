@@ -58,17 +58,17 @@ class CsvFile:
         if twice := repeated(self.columns):
             raise self._refuse(f"has the column {shown(twice[0])} twice")
 
-    def rows(self, after: int = 1) -> Iterator[NumberedRow]:
-        """The rows that begin after line ``after``. Raises ``ImportFailed``."""
+    def rows(self) -> Iterator[NumberedRow]:
+        """The rows. Raises ``ImportFailed``."""
         try:
             with self._opened() as file:
                 rows = self._rows(file)
                 rows.next()
-                yield from self._numbered(rows, after)
+                yield from self._numbered(rows)
         except (OSError, UnicodeError) as error:
             raise self._unreadable(error) from None
 
-    def _numbered(self, rows: Rows, after: int) -> Iterator[NumberedRow]:
+    def _numbered(self, rows: Rows) -> Iterator[NumberedRow]:
         while True:
             line = rows.line + 1
             try:
@@ -78,7 +78,7 @@ class CsvFile:
                 continue
             if cells is None:
                 return
-            if line <= after or not cells:
+            if not cells:
                 continue
             if len(cells) != len(self.columns):
                 wrong = f"has {len(cells)} cells where the header has {len(self.columns)}{_span(line, rows.line)}"

@@ -46,6 +46,15 @@ class Template:
         filled = iter(values)
         return PLACE.sub(lambda _: next(filled), self.text)
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether different ``sources`` can give the same text."""
+        return len(self.places) > 1 or any(table == TO_ID for _, table in self.places)
+
+    def sources(self, row: Row) -> list[str]:
+        """What the text of a row is made of, before ids are made of it. Raises ``RowRefused``."""
+        return [self._value(row, column, None if table == TO_ID else table) for column, table in self.places]
+
     def _value(self, row: Row, column: str, table: str | None) -> str:
         value = (row.get(column) or "").strip()
         if table is None or not value:

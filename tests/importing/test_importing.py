@@ -272,6 +272,51 @@ def test_what_is_wanted_still_is_asked_again_under_another_id_after_it_was_refus
     assert found == [(1, 1, 0), (1, 0, 1), (0, 0, 2)]
 
 
+def test_a_row_that_is_there_twice_is_taken_once_and_said_to_be(shell: Shell) -> None:
+    note = EVENTS.splitlines(keepends=True)[3]
+    file, mapping = reports(shell, EVENTS + note)
+    mapping.write_text(EVENTS_MAPPING.replace('"*" = "99X"', '"*" = "11A"'))
+    summary = imported(shell, file, mapping, code=exits.FAULTS)
+    assert (summary["accepted"], summary["repeated"], summary["refused_rows"]) == (3, 0, 1)
+    (row,) = csv.DictReader((shell.folder / "rejects.csv").read_text().splitlines())
+    assert row["line"] == "5" and "the same as line 4" in row["reason"]
+    file.write_text(EVENTS + note.replace(",\n", ",second\n"))  # as the reason advises
+    summary = imported(shell, file, mapping)
+    assert (summary["accepted"], summary["repeated"]) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("case", "rows", "refused"),
+    [
+        ("{case|id}", ["A/1,x", "A-1,y", "A 1,z", "A/1,again", "A-2,x"], [3, 4]),
+        ("{case|id}", [f"{'9' * 64}1,x", f"{'9' * 64}2,x"], [3]),
+        ("{case}-{what}", ["A-1,2", "A,1-2", "A,1"], [3]),
+        ("{case|renamed}", ["A/1,x", "A-1,y", "A 1,z"], []),
+    ],
+)
+def test_different_cases_are_never_put_into_one(shell: Shell, case: str, rows: list[str], refused: list[int]) -> None:
+    (shell.folder / "cases.csv").write_text("case,what\n" + "\n".join(rows) + "\n")
+    (shell.folder / "cases.toml").write_text(
+        f'system = "old-rms"\nagency = "metro-pd"\ncase = "{case}"\ntime_zone = "UTC"\n[codes.renamed]\n"*" = "A"\n'
+        '[[actions]]\naction = "NoteAdded"\nat = "2020-01-12"\nseal.old_record = "{what}"\n'
+    )
+    imported(shell, shell.folder / "cases.csv", shell.folder / "cases.toml", code=exits.FAULTS)
+    found = list(csv.DictReader((shell.folder / "rejects.csv").read_text().splitlines()))
+    assert [int(row["line"]) for row in found if "gives the same case id as another text" in row["reason"]] == refused
+    assert {row["column"] for row in found if int(row["line"]) in refused} <= {"case"}
+
+
+def test_what_a_killed_import_had_read_is_looked_at_when_it_goes_on(shell: Shell) -> None:
+    note = EVENTS.splitlines(keepends=True)[3]
+    file, mapping = reports(shell, EVENTS + note)
+    mapping.write_text(EVENTS_MAPPING.replace('"*" = "99X"', '"*" = "11A"'))
+    imported(shell, file, mapping, code=exits.FAULTS)
+    kept = json.loads((shell.folder / "progress").read_text())
+    (shell.folder / "progress").write_text(json.dumps({**kept, "done": False, "line": 4, "rejects_bytes": 20}))
+    imported(shell, file, mapping, code=exits.FAULTS)
+    assert rejected_lines(shell.folder / "rejects.csv") == [5]
+
+
 def test_one_action_that_is_too_large_costs_no_other_row(shell: Shell) -> None:
     large = REPORTS.replace("Invented story", "x" * 40_000)
     summary = imported(shell, *reports(shell, large), code=exits.FAULTS)
