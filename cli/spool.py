@@ -1,5 +1,6 @@
 """``casetrail spool``: what waits on this machine because the log could not be reached, and delivering it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,10 +13,13 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, pass_config
 from casetrail.cli.render import emit
+from casetrail.publishing.receipt import Receipt
 
 if TYPE_CHECKING:
+    from casetrail.publishing.spool import Spool
     from casetrail.publishing.submitter import Submitter
 
+AT_ONCE: Final = 100
 COLUMNS: Final = ("case_id", "action_id", "since", "action_hash", "partition", "offset", "appended_at")
 WAITING: Final = ("waiting", "since", "spool")
 
@@ -41,24 +45,63 @@ def show(config: Config, form: str) -> None:
 @click.option(
     "--receipts",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Write the receipt of each into this folder, as ACTION-ID.receipt.",
+    help="Write into this folder, as ACTION-ID.receipt, every receipt that nobody has been given yet.",
 )
 @format_option
 @pass_config
 @guarded
 def deliver(config: Config, receipts: Path | None, form: str) -> None:
-    """Append what waits to the log, in its order. What the log has already is refused there, and never doubled."""
+    """Append what waits to the log, in its order. What the log has already is refused there, and never doubled.
+
+    With --receipts, also what an earlier submission has delivered is shown, and its receipts are written: each is handed out once.
+    """
     with opened_submitter(config) as submitter:
-        done = submitter.deliver()
+        try:
+            rows = [_row(receipt, spooled.since) for spooled, receipt in submitter.deliver()]
+        finally:  # what was delivered before is so also where the log has gone away since
+            given = [] if receipts is None else list(_hand_out(submitter.spool, receipts))
         left = submitter.spool.count()
-    rows: list[dict[str, Any]] = []
-    for spooled, receipt in done:
-        rows.append({**receipt.to_dict(), "since": spooled.since, "appended_at": receipt.submitted_at})
-        if receipts is not None:
-            (receipts / f"{receipt.action_id.hex()}.receipt").write_text(receipt.to_text(), "utf-8", newline="\n")
-    emit(rows, COLUMNS, form, "delivered")
+    emit(rows if receipts is None else given, COLUMNS, form, "delivered")
     if left:
         raise Failure(f"{left} submission(s) still wait: another process is delivering them", exits.PENDING)
+
+
+@spool.command("receipt")
+@click.argument("action_id", metavar="ACTION-ID")
+@pass_config
+@guarded
+def receipt_of(config: Config, action_id: str) -> None:
+    """Print the receipt of what waited here, once it has been delivered. Exit code 5 while there is none."""
+    from casetrail.cli.submit import action_id_of
+
+    wanted = action_id_of(action_id)
+    if not spool_file(config).exists():
+        raise Failure(f"there is no spool at {spool_file(config)}", exits.NOT_FOUND)
+    with opened_submitter(config) as submitter:
+        receipt = submitter.spool.receipt_for(wanted)
+    if receipt is None:
+        raise Failure(
+            "no action of this id has been delivered from this spool; 'casetrail spool deliver' delivers what waits",
+            exits.PENDING,
+        )
+    click.echo(receipt.to_text(), nl=False)
+
+
+def _row(receipt: Receipt, since: datetime) -> dict[str, Any]:
+    return {**receipt.to_dict(), "since": since, "appended_at": receipt.submitted_at}
+
+
+def _hand_out(spool: "Spool", folder: Path) -> Iterator[dict[str, Any]]:
+    """Write the receipts that nobody has been given yet: first the files, then that they are given."""
+    while found := spool.to_hand_out(AT_ONCE):
+        for one in found:
+            path = folder / f"{one.receipt.action_id.hex()}.receipt"
+            with path.open("w", encoding="utf-8", newline="\n") as out:
+                out.write(one.receipt.to_text())
+                out.flush()
+                os.fsync(out.fileno())
+        spool.handed_out(found)
+        yield from (_row(one.receipt, one.since) for one in found)
 
 
 def spool_file(config: Config) -> Path:

@@ -45,7 +45,7 @@ def submit(config: Config, action: Action, wanted: Wanted) -> None:
     from casetrail.cli.spool import opened_submitter
 
     with opened_submitter(config) as submitter:
-        given = submitter.submit(action)
+        given = submitter.submit(action, promised_within=wanted.promised_within)
         if not isinstance(given, Receipt):
             waits(config.spool, given, wanted)
         else:
@@ -58,7 +58,10 @@ def waits(spool: str, spooled: "Spooled", wanted: Wanted) -> None:
            "action_hash": spooled.action_hash}  # fmt: skip
     emit_fields(row, wanted.form)
     none = (
-        "" if wanted.receipt is None else "; there is no receipt yet ('casetrail spool deliver --receipts' writes it)"
+        ""
+        if wanted.receipt is None
+        else "; there is no receipt yet: 'casetrail spool deliver --receipts FOLDER' writes it, "
+        f"or 'casetrail spool receipt {spooled.action_id.hex()}', once it has been delivered"
     )
     raise Failure(
         f"the log cannot be reached: the submission waits in {spool}, and is in no log yet{none}. The next submission "

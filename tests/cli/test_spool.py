@@ -64,6 +64,51 @@ def test_what_waits_is_delivered_on_demand_and_gives_receipts(shell: Shell, tmp_
     assert shell.rows("spool", "deliver") == []
 
 
+def test_a_receipt_is_handed_out_also_after_the_next_submission_has_delivered(shell: Shell, tmp_path: Path) -> None:
+    with away(shell):
+        waiting = report(
+            shell, "C-1", "--promised-within", "3600", "--receipt", str(tmp_path / "c1"), "--format", "json"
+        )
+    action_id = json.loads(waiting.stdout)[0]["action_id"]
+    assert f"casetrail spool receipt {action_id}" in waiting.stderr
+    assert shell.run("spool", "receipt", action_id, code=exits.PENDING).stdout == ""
+    assert report(shell, "C-2", "--receipt", str(tmp_path / "c2")).exit_code == exits.OK
+    (tmp_path / "receipts").mkdir()
+    (row,) = shell.rows("spool", "deliver", "--receipts", str(tmp_path / "receipts"))
+    assert (row["case_id"], row["offset"]) == ("C-1", 0)
+    (path,) = (tmp_path / "receipts").iterdir()
+    assert path.name == f"{action_id}.receipt"
+    assert "case C-1\n" in path.read_text()
+    assert path.read_text().endswith("within 3600\n")
+    assert shell.run("spool", "receipt", action_id).stdout == path.read_text()
+    assert shell.rows("spool", "deliver", "--receipts", str(tmp_path / "receipts")) == []
+
+
+def test_a_receipt_that_could_not_be_written_is_written_the_next_time(shell: Shell, tmp_path: Path) -> None:
+    with away(shell):
+        report(shell, "C-1")
+    folder = tmp_path / "receipts"
+    folder.mkdir()
+    action_id = shell_waiting(shell, tmp_path)
+    (folder / f"{action_id}.receipt").mkdir()  # nothing can be written there
+    shell.run("spool", "deliver", "--receipts", str(folder), code=None)
+    (folder / f"{action_id}.receipt").rmdir()
+    with away(shell):
+        shell.rows("spool", "deliver", "--receipts", str(folder))  # nothing waits: the log is not asked
+    assert (folder / f"{action_id}.receipt").read_text().startswith("casetrail-receipt@v1\n")
+
+
+def shell_waiting(shell: Shell, tmp_path: Path) -> str:
+    """The id of the one action that waits."""
+    from casetrail.privacy.wrapping import local_wrapper
+    from casetrail.publishing.spool import Spool
+
+    master = tmp_path / "spool.master"
+    with Spool(tmp_path / "spool", f"sqlite:{shell.log}", local_wrapper(master, may_create=False)) as spool:
+        (waiting,) = spool.first(2)
+    return waiting.spooled.action_id.hex()
+
+
 def test_a_repetition_says_whether_the_action_was_refused_the_first_time(shell: Shell) -> None:
     again = ("--action-id", "ab" * 16)
     assert report(shell, "C-1", *again, "--at", "2199-01-01T00:00:00Z").exit_code == exits.REJECTED
