@@ -1,8 +1,9 @@
 """The client for backend services. A ``Connection`` is safe for use by several threads."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from time import monotonic
 from typing import Any, Final, Self
 
@@ -39,6 +40,11 @@ class SubmissionRefused(LogError):
     code = "submission-refused"
 
 
+LOOKED_UP: Final = 20
+"""So many receipts without an outcome are looked up in the log each time; each once."""
+MOST_STANDING: Final = 100_000
+
+
 class OutcomePending(TimeoutError):
     """No outcome yet. The action is in the log and will be answered; wait longer, with the same receipt."""
 
@@ -73,6 +79,7 @@ class Connection:
     def __init__(self, log: Log) -> None:
         self.log = log
         self._watch = OutcomeWatch(log)
+        self._standing: set[Receipt] = set()
         self._recorder: Any = None
         if isinstance(log, EmbeddedLog):
             self._recorder = importlib.import_module(IN_PROCESS).InProcessRecorder(log)
@@ -103,7 +110,7 @@ class Connection:
         """The outcome of a submission, once there is one; ask as often as you like, today or in a year.
 
         Raises ``OutcomePending`` after ``timeout`` seconds, ``LogUnreachable``, and ``ReceiptContradicted`` where the
-        log holds another action than the receipt says.
+        log holds another action than the receipt says, or nothing, or has no such place.
         """
         return self.wait_many([receipt], timeout=timeout)[0]
 
@@ -112,6 +119,8 @@ class Connection:
         for receipt in receipts:
             if receipt.log != self.log.name:
                 raise ReceiptContradicted(f"this receipt is of the log '{receipt.log}', not of '{self.log.name}'")
+            if not 0 <= receipt.partition < self.log.partitions or receipt.offset < 0:
+                raise _contradicted(receipt, "has no such place as")
         self._watch.check_open()
         until = monotonic() + timeout
         if self._recorder is not None:
@@ -119,11 +128,24 @@ class Connection:
         found = self._watch.find({_place(receipt) for receipt in receipts}, until - monotonic()) if receipts else {}
         pending = [receipt for receipt in receipts if _place(receipt) not in found]
         if pending:
+            self._check_standing(pending)
             raise OutcomePending(
                 f"the action at partition {pending[0].partition}, offset {pending[0].offset} has no outcome after "
                 f"{timeout:g} s{_and_others(pending)}; it is in the log and will be answered: is a recorder running?"
             )
         return [_outcome(receipt, found[_place(receipt)]) for receipt in receipts]
+
+    def _check_standing(self, pending: Iterable[Receipt]) -> None:
+        """Raise ``ReceiptContradicted`` where the log does not hold what one of the first receipts is for."""
+        for receipt in islice((one for one in pending if one not in self._standing), LOOKED_UP):
+            record = self.log.read_one(Topic.ACTIONS, receipt.partition, receipt.offset)
+            if record is None:
+                raise _contradicted(receipt, "holds nothing at")
+            if leaf_hash(record.value or b"") != receipt.action_hash:
+                raise _contradicted(receipt, "holds another action at")
+            if len(self._standing) == MOST_STANDING:
+                self._standing.clear()
+            self._standing.add(receipt)
 
     def first_answer(self, outcome: Outcome, *, timeout: float = 30.0) -> Outcome:
         """How an action was answered the first time, where ``outcome.code`` is ``duplicate-action``; else ``outcome`` itself.
@@ -218,6 +240,14 @@ def _place(receipt: Receipt) -> Place:
 
 def _and_others(pending: Sequence[Receipt]) -> str:
     return f" (and {len(pending) - 1} others)" if len(pending) > 1 else ""
+
+
+def _contradicted(receipt: Receipt, what: str) -> ReceiptContradicted:
+    return ReceiptContradicted(
+        f"the log '{receipt.log}' {what} partition {receipt.partition}, offset {receipt.offset}, where this receipt says its "
+        "action stands: it is not the log that gave the receipt, or its history was cut off or replaced (an older copy was "
+        "restored); keep the receipt and tell an auditor"
+    )
 
 
 def _outcome(receipt: Receipt, record: Record) -> Outcome:

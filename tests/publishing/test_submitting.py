@@ -286,6 +286,36 @@ def test_a_receipt_shows_that_the_history_was_replaced(url: str, tmp_path: Path)
             log.wait(receipt)
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"offset": 1}, "holds nothing at"),
+        ({"offset": 10**12}, "holds nothing at"),
+        ({"offset": -5}, "has no such place as"),
+        ({"partition": 3}, "has no such place as"),
+        ({"partition": -1}, "has no such place as"),
+    ],
+)
+def test_a_receipt_for_what_the_log_does_not_hold_is_not_said_to_be_in_it(
+    url: str, change: dict[str, int], what: str
+) -> None:
+    with connect(url) as log:
+        receipt = replace(log.submit(action(report(), INTAKE)), **change)
+        with pytest.raises(ReceiptContradicted, match=f"{what} partition.*tell an auditor"):
+            log.wait(receipt, timeout=0.1)
+
+
+def test_a_receipt_of_an_unanswered_action_shows_that_the_history_was_replaced(url: str, tmp_path: Path) -> None:
+    with connect(url) as log:
+        receipt = log.submit(action(report(), INTAKE))
+        log._recorder = None
+        for _ in range(2):
+            with pytest.raises(OutcomePending):
+                log.wait(receipt, timeout=0)
+        with pytest.raises(ReceiptContradicted, match="holds another action at"):
+            log.wait(replace(receipt, action_hash=bytes(32)), timeout=0)
+
+
 def test_the_trace_context_goes_on_to_the_event(url: str) -> None:
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     with connect(url) as log:
