@@ -1,12 +1,14 @@
 """``casetrail serve``: recorder, projector, notary, watchdog, outbox, or all of them, until they are told to stop."""
 
 import logging
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -22,6 +24,10 @@ from casetrail.consumers.recipients import load_recipients
 from casetrail.domain.values import iso
 from casetrail.proofs.keys import load_key
 from casetrail.proofs.logtree import NOWHERE
+
+LOG: Final = logging.getLogger("casetrail")
+LONGEST: Final = 25.0
+"""Seconds that ending in good order may take. An engine that kills must wait longer (docs/operations.md)."""
 
 
 @click.command()
@@ -53,7 +59,13 @@ from casetrail.proofs.logtree import NOWHERE
     show_default=True,
     help="Seconds from one heartbeat in the log to the next; 0: none.",
 )
-@click.option("--health-port", type=int, default=8080, show_default=True, help="Port for /health and /metrics; 0: any.")
+@click.option(
+    "--health-port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="Port for /health and /metrics; 0: any.",
+)
 @click.option("--health-address", default="127.0.0.1", show_default=True, help="Address for /health and /metrics.")
 @click.option("--key", type=click.Path(path_type=Path), help="The notary's key ('casetrail keys create').")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="File with the passphrase of that key.")
@@ -108,7 +120,7 @@ def serve(
     if what == "notary" and key is None:
         raise click.UsageError("a notary needs --key FILE; 'casetrail keys create' makes one")
     watching = _watching(config, what, given, state if what in ("watchdog", "outbox") else None)
-    with opened_log(config) as log:
+    with _ended_in_time(stop), opened_log(config) as log:
         notarial = (
             None
             if key is None
@@ -173,6 +185,28 @@ def _play(runs: Consumers, stop: threading.Event) -> None:
         watchdog.close()
 
 
+@contextmanager
+def _ended_in_time(stop: threading.Event) -> Iterator[None]:
+    """End the process where it has not ended by itself some time after it was told to: a broker that hangs keeps clients waiting."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        stop.wait()
+        if not ended.wait(LONGEST):
+            LOG.error(
+                "not ended %.0f s after it was told to, as something does not answer; ended now, which loses nothing",
+                LONGEST,
+            )
+            os._exit(exits.UNREACHABLE)
+
+    threading.Thread(target=watch, name="end", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        stop.set()
+
+
 def _run_all(makers: Mapping[str, Callable[[], Consumer]], stop: threading.Event, health: Health) -> list[Exception]:
     """Run each consumer in a thread; what ends one ends all."""
     failures: list[Exception] = []
@@ -182,7 +216,7 @@ def _run_all(makers: Mapping[str, Callable[[], Consumer]], stop: threading.Event
             run(name, make, stop, health)
         except Exception as error:  # it is reported when all have stopped
             if not hasattr(error, "code"):
-                logging.getLogger("casetrail").exception("%s has failed", name)
+                LOG.exception("%s has failed", name)
             failures.append(error)
         finally:
             stop.set()

@@ -24,7 +24,6 @@ from casetrail.consumers.watchdog import Watchdog
 from casetrail.consumers.witnesses import Witness, Witnesses
 from casetrail.domain.codes import MachineKind
 from casetrail.domain.values import EPOCH
-from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.port import Log, Topic
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.database import has_judgements, open_database
@@ -187,17 +186,14 @@ class Consumers:
         return self._outbox
 
     def lags(self) -> dict[tuple[str, int], int]:
-        """How many offsets lie between each consumer and the end of what it reads."""
+        """How many offsets lie between each consumer and the end of what it reads. Raises ``LogUnreachable``."""
         found: dict[tuple[str, int], int] = {}
-        try:
-            if self._recorder is not None:
-                ends = self._log.end_offsets(Topic.ACTIONS)
-                found |= {("recorder", p): ends[p] - at for p, at in self._recorder.owned.items()}
-            ends = self._log.end_offsets(Topic.EVENTS)
-            for name, positions in self._readers().items():
-                found |= {(name, partition): ends[partition] - at for partition, at in positions.items()}
-        except LogError:
-            return {}
+        if self._recorder is not None:
+            ends = self._log.end_offsets(Topic.ACTIONS)
+            found |= {("recorder", p): ends[p] - at for p, at in self._recorder.owned.items()}
+        ends = self._log.end_offsets(Topic.EVENTS)
+        for name, positions in self._readers().items():
+            found |= {(name, partition): ends[partition] - at for partition, at in positions.items()}
         return found
 
     def gauges(self) -> dict[tuple[str, str], float]:

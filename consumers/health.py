@@ -7,24 +7,55 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from casetrail.eventlog.errors import LogError
+
 STALE_AFTER: Final = 30.0
+PATIENCE: Final = 2.0
+"""Seconds that whoever asks for the lags waits for the log."""
 
 Lags = Callable[[], Mapping[tuple[str, int], int]]
-"""For each consumer and partition: how many offsets lie between it and the end of what it reads."""
+"""For each consumer and partition: how many offsets lie between it and the end of what it reads. May raise ``LogError``."""
 
 
 Gauges = Callable[[], Mapping[tuple[str, str], float]]
 """What else is measured, by its name in Prometheus and the consumer."""
 
 
+class Latest:
+    """The lags as last measured. A log that does not answer keeps nobody waiting who asks for them."""
+
+    def __init__(self, measure: Lags) -> None:
+        self._measure = measure
+        self._lock = threading.Lock()
+        self._measuring: threading.Thread | None = None
+        self._found: tuple[Mapping[tuple[str, int], int], float] | None = None
+
+    def ask(self) -> tuple[Mapping[tuple[str, int], int], float] | None:
+        """The lags, measured anew where the log answers soon, and how many seconds old they are; None: none were yet."""
+        with self._lock:
+            measuring = self._measuring
+            if measuring is None or not measuring.is_alive():
+                measuring = self._measuring = threading.Thread(target=self._take, name="lags", daemon=True)
+                measuring.start()
+        measuring.join(PATIENCE)
+        found = self._found
+        return None if found is None else (found[0], time.monotonic() - found[1])
+
+    def _take(self) -> None:
+        with suppress(LogError):
+            self._found = self._measure(), time.monotonic()
+
+
 class Health:
     """What the consumers of this process have done, and when."""
 
     def __init__(self, lags: Lags | None = None, gauges: Gauges | None = None) -> None:
-        self._lags, self._gauges = lags, gauges
+        self._lags = None if lags is None else Latest(lags)
+        self._gauges = gauges
         self._lock = threading.Lock()
         self._done: dict[str, int] = {}
         self._stepped: dict[str, float] = {}
@@ -99,11 +130,13 @@ class Health:
                 for (name, code), count in self._troubles.items()
             ]
         lines.append("# TYPE casetrail_lag gauge")
-        if self._lags is not None:
+        if self._lags is not None and (measured := self._lags.ask()) is not None:
+            lags, age = measured
             lines += [
                 f'casetrail_lag{{consumer="{name}",partition="{partition}"}} {lag}'
-                for (name, partition), lag in sorted(self._lags().items())
+                for (name, partition), lag in sorted(lags.items())
             ]
+            lines += ["# TYPE casetrail_lag_age_seconds gauge", f"casetrail_lag_age_seconds {age:.3f}"]
         for (gauge, name), value in sorted(self._gauges().items()) if self._gauges is not None else ():
             lines += [f"# TYPE {gauge} gauge", f'{gauge}{{consumer="{name}"}} {value:g}']
         return "\n".join(lines) + "\n"

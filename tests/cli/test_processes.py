@@ -112,6 +112,47 @@ def test_serve_records_and_projects_and_stops_in_good_order(shell: Shell, number
     assert shell.rows("count")[0]["accepted"] == 1
 
 
+HANGING = """
+import sys, threading
+from casetrail.cli import serve, serving
+from casetrail.cli.main import cli
+
+class Hanging:
+    def step(self, timeout):
+        print("it hangs", flush=True)
+        threading.Event().wait()
+
+serving.Consumers._record = lambda self: Hanging()
+serve.LONGEST = 0.5
+cli(sys.argv[1:])
+"""
+
+
+def test_a_service_that_hangs_ends_all_the_same(shell: Shell) -> None:
+    words = ("--log", f"sqlite:{shell.log}", "serve", "recorder", "--health-port", "0", "--heartbeat", "0")
+    pipe = subprocess.PIPE
+    serving = subprocess.Popen(
+        [sys.executable, "-c", HANGING, *words],
+        cwd=shell.folder,
+        env=environment(),
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+    )
+    try:
+        assert line(serving.stdout) == "it hangs\n"
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(60) == exits.UNREACHABLE
+        assert "loses nothing" in serving.communicate()[1]
+    finally:
+        serving.kill()
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "80000"])
+def test_a_port_that_is_none_is_a_message(shell: Shell, port: str) -> None:
+    assert "--health-port" in shell.run("serve", "recorder", "--health-port", port, code=exits.USAGE).output
+
+
 def test_a_port_that_is_taken_is_a_message(shell: Shell) -> None:
     import socket
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -70,3 +71,42 @@ def test_health_is_served_with_its_lag() -> None:
         assert json.load(troubled.value)["consumers"]["recorder"]["trouble"] == "log-unreachable"
     finally:
         server.close()
+
+
+def test_a_log_that_does_not_answer_keeps_nobody_waiting_for_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("casetrail.consumers.health.PATIENCE", 0.05)
+    asked, answers = threading.Event(), threading.Event()
+    lags = {("recorder", 0): 12}
+
+    def measure() -> dict[tuple[str, int], int]:
+        if asked.is_set():
+            assert answers.wait(60)
+        asked.set()
+        return dict(lags)
+
+    health = Health(measure)
+    until = time.monotonic() + 60
+    while 'partition="0"} 12' not in (said := health.metrics()) or not asked.is_set():
+        assert time.monotonic() < until, said
+    lags["recorder", 0] = 13
+    for _ in range(3):
+        assert 'casetrail_lag{consumer="recorder",partition="0"} 12' in health.metrics(), "the last that was known"
+    assert [one.name for one in threading.enumerate()].count("lags") == 1
+    answers.set()
+    until = time.monotonic() + 60
+    while 'partition="0"} 13' not in (said := health.metrics()):
+        assert time.monotonic() < until, said
+    assert "casetrail_lag_age_seconds" in said
+
+
+def test_a_log_that_cannot_be_reached_leaves_the_lags_that_were_known() -> None:
+    found: list[dict[tuple[str, int], int]] = [{("recorder", 0): 12}]
+
+    def measure() -> dict[tuple[str, int], int]:
+        if not found:
+            raise LogUnreachable("gone")
+        return found.pop()
+
+    health = Health(measure)
+    assert 'partition="0"} 12' in health.metrics()
+    assert 'partition="0"} 12' in health.metrics()

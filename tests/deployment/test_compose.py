@@ -6,6 +6,7 @@ is needed, and none runs: that the same settings and commands work is shown in `
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from casetrail.cli.config import SETTINGS as CONFIGURED
 from casetrail.cli.main import cli
+from casetrail.cli.serve import LONGEST
 from casetrail.eventlog.kafka_topics import SETTINGS
 from tests.deployment.compose import BROKERS, OF_ONE_BROKER, broker_settings, command_of, load, variables_in
 
@@ -92,6 +94,13 @@ def test_every_variable_of_our_services_is_a_setting(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_an_engine_can_end_every_service_of_ours_at_any_moment(name: str) -> None:
     assert SERVICES[name]["init"] is True, "process 1 does not hear SIGTERM until it has asked for it"
+
+
+def test_no_service_is_killed_before_it_ends_by_itself() -> None:
+    for name, words in OURS.items():
+        if words[0] == "serve":
+            grace = re.fullmatch(r"(\d+)s", SERVICES[name]["stop_grace_period"])
+            assert grace is not None and int(grace[1]) > LONGEST + 10, name  # it is asked, and then ends by itself
 
 
 def test_whoever_gives_heartbeats_keeps_its_name_in_a_new_container() -> None:
