@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
 
-from casetrail.eventlog.errors import LogExists, LogMissing
+from casetrail.eventlog.errors import LogError, LogExists, LogMissing
 from casetrail.eventlog.kafka_client import causes, checked_options, client_options, log_errors, translated
 from casetrail.eventlog.kafka_connecting import answered
 from casetrail.eventlog.port import Topic, Weakness
@@ -26,6 +26,12 @@ SETTINGS: Final[dict[str, tuple[str, str]]] = {
 MIN_ISR: Final = "min.insync.replicas"
 
 
+class TooFewBrokers(LogError):
+    """There are fewer brokers than copies were asked for."""
+
+    code = "too-few-brokers"
+
+
 def topic_name(log: str, topic: Topic) -> str:
     """The name of a topic on the cluster: ``kcpd.events``."""
     return f"{log}.{topic.value}"
@@ -39,7 +45,7 @@ def topic_settings(min_isr: int) -> dict[str, str]:
 def create_topics(
     bootstrap: str, name: str, partitions: int, replication: int, min_isr: int, options: Mapping[str, object]
 ) -> None:
-    """Create the topics of a log. Raises ``LogExists``, ``LogRefused``, ``LogUnreachable``."""
+    """Create the topics of a log. Raises ``LogExists``, ``LogRefused``, ``LogUnreachable``, ``TooFewBrokers``."""
     wanted = [
         NewTopic(
             topic_name(name, topic),
@@ -57,6 +63,12 @@ def create_topics(
         except KafkaError as error:
             if any(isinstance(one, TopicAlreadyExistsError) for one in causes(error)):
                 raise LogExists(f"the log '{name}' exists at {bootstrap} already; it is left as it is") from error
+            if any(isinstance(one, InvalidReplicationFactorError) for one in causes(error)):
+                brokers = len(answered(admin.describe_cluster, bootstrap)["brokers"])
+                raise TooFewBrokers(
+                    f"at {bootstrap} there are only {brokers} broker(s), and {replication} copies were asked for: start more "
+                    "brokers, or give --replication and --min-isr (with fewer than 3 copies the history can be lost)"
+                ) from error
             raise translated(error, bootstrap) from error
         finally:
             admin.close()
