@@ -1,16 +1,18 @@
 """The mapping: which columns of a file become which actions. A TOML file; docs/importing.md describes it."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from casetrail.domain.actions import Body
 from casetrail.domain.codes import SealedName
+from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.kinds import ACTION_KINDS
-from casetrail.domain.shapes import field_types
+from casetrail.domain.shapes import field_types, item_of, optional
 from casetrail.domain.values import is_id
 from casetrail.importing.errors import BadMapping
 from casetrail.importing.templates import Tables, Template
@@ -83,22 +85,25 @@ def mapping_for(settings: Mapping[str, Any], columns: frozenset[str]) -> ImportM
     for name in ("system", "case", "agency", "actions"):
         if name not in settings:
             raise BadMapping(f"the mapping has no '{name}'")
-    if not is_id(settings["system"]):
+    if not isinstance(settings["system"], str) or not is_id(settings["system"]):
         raise BadMapping("'system' must be an id: letters, digits and . _ : @ + -")
+    codes = _table(settings, "codes", "the mapping")
     tables: Tables = {
-        name: {str(old): str(new) for old, new in table.items()} for name, table in settings.get("codes", {}).items()
+        name: {old: _text(table, old, f"'codes.{name}'") for old in table}
+        for name in codes
+        for table in [_table(codes, name, "'codes'")]
     }
-    activity = settings.get("activity")
+    activity = _text(settings, "activity", "the mapping") if "activity" in settings else ""
     return ImportMapping(
         system=settings["system"],
-        encoding=settings.get("encoding", "utf-8"),
+        encoding=_text(settings, "encoding", "the mapping") if "encoding" in settings else "utf-8",
         delimiter=delimiter_of(settings),
-        zone=_zone(settings.get("time_zone")),
-        time_formats=tuple(settings.get("time_formats", ())),
-        case=Template(settings["case"], tables, columns),
+        zone=_zone(_text(settings, "time_zone", "the mapping")) if "time_zone" in settings else None,
+        time_formats=_texts(settings, "time_formats"),
+        case=Template(_text(settings, "case", "the mapping"), tables, columns),
         activity=Template(activity, tables, columns) if activity else None,
-        ignore=frozenset(settings.get("ignore", ())),
-        actions=tuple(_action(one, settings, tables, columns) for one in settings["actions"]),
+        ignore=frozenset(_texts(settings, "ignore")),
+        actions=tuple(_action(one, settings, tables, columns) for one in _actions(settings["actions"])),
     )
 
 
@@ -108,20 +113,55 @@ def _known(found: Mapping[str, Any], known: frozenset[str], where: str) -> None:
         raise BadMapping(f"{where} has '{unknown[0]}', which is not known; known are: {', '.join(sorted(known))}")
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
+def _text(found: Mapping[str, Any], name: str, where: str) -> str:
+    """A value that stands for a text: a text, a number, yes or no, a date. Raises ``BadMapping`` for any other."""
+    value = found[name]
+    if not isinstance(value, str | int | float | date | time):
+        raise BadMapping(f"'{name}' in {where} must be a text, not {_what(value)}")
+    return str(value)
+
+
+def _texts(settings: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = settings.get(name, [])
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str) for one in texts):
+        raise BadMapping(f"'{name}' must be a text or a list of texts")
+    return tuple(texts)
+
+
+def _table(found: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    value = found.get(name, {})
+    if not isinstance(value, dict):
+        raise BadMapping(f"'{name}' in {where} must be a table, not {_what(value)}")
+    return value
+
+
+def _actions(found: Any) -> list[dict[str, Any]]:
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise BadMapping("'actions' must be tables, each of them written as [[actions]]")
+    return found
+
+
+def _what(value: Any) -> str:
+    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a value of another kind"
+
+
+def _zone(name: str) -> ZoneInfo:
     try:
-        return None if name is None else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise BadMapping(f"there is no time zone '{name}'") from error
 
 
 def _action(
     found: Mapping[str, Any], settings: Mapping[str, Any], tables: Tables, columns: frozenset[str]
 ) -> ActionTemplate:
-    kind: Any = KINDS.get(found.get("action", ""))
+    named = _text(found, "action", "an action") if "action" in found else ""
+    kind: Any = KINDS.get(named)
     if kind is None:
-        raise BadMapping(f"there is no action '{found.get('action')}'; actions are: {', '.join(KINDS)}")
-    names = frozenset(name for name, _ in field_types(kind)) - {"sealed", "tokens"}
+        raise BadMapping(f"there is no action '{named}'; actions are: {', '.join(KINDS)}")
+    hints = {name: hint for name, hint in field_types(kind) if name not in ("sealed", "tokens")}
+    names = frozenset(hints)
     where = f"the action {kind.__name__}"
     _known(found, OF_ACTION | names, where)
     if "at" not in found:
@@ -129,25 +169,47 @@ def _action(
     if "activity" not in settings and "activity" in found:
         raise BadMapping(f"{where} names an activity, but the mapping does not say in which column activities are")
 
-    def template(text: Any) -> Template:
-        return Template(str(text), tables, columns)
+    def template(values: Mapping[str, Any], name: str) -> Template:
+        return Template(_text(values, name, where), tables, columns)
 
-    when = found.get("when")
+    def own(name: str, default: str | None = None) -> Template:
+        """A template of the action, else of the mapping, else a text that both can do without."""
+        if name in found and not (name == "agency" and name in names):
+            return template(found, name)
+        return template(settings, name) if name in settings or default is None else Template(default, tables, columns)
+
+    def field(name: str) -> tuple[Template, ...]:
+        value = found[name]
+        if isinstance(value, list) and (is_list(hints[name]) or len(value) == 1):
+            return tuple(template({name: one}, name) for one in value)
+        return (template(found, name),)
+
+    seal, tokens = _table(found, "seal", where), _table(found, "tokens", where)
     return ActionTemplate(
         kind=kind,
-        activity=found.get("activity"),
-        at=template(found["at"]),
-        person=template(found.get("person", settings.get("person", "importer"))),
-        agency=template(found.get("agency", settings["agency"]) if "agency" not in names else settings["agency"]),
-        when=None if when is None else (template(when["value"]), str(when["is"])),
-        fields={name: _fields(found[name], template) for name in names if name in found},
-        seal={_sealed_name(name, where): template(text) for name, text in found.get("seal", {}).items()},
-        tokens={_token_name(name, where): template(text) for name, text in found.get("tokens", {}).items()},
+        activity=_text(found, "activity", where) if "activity" in found else None,
+        at=template(found, "at"),
+        person=own("person", "importer"),
+        agency=own("agency"),
+        when=_when(found, where, template) if "when" in found else None,
+        fields={name: field(name) for name in names if name in found},
+        seal={_sealed_name(name, where): template(seal, name) for name in seal},
+        tokens={_token_name(name, where): template(tokens, name) for name in tokens},
     )
 
 
-def _fields(value: Any, template: Any) -> tuple[Template, ...]:
-    return tuple(template(one) for one in (value if isinstance(value, list) else [value]))
+def is_list(hint: Any) -> bool:
+    """Whether a field of this type can be given several templates."""
+    return item_of(optional(hint) or hint) is OffenceAlleged
+
+
+def _when(
+    found: Mapping[str, Any], where: str, template: Callable[[Mapping[str, Any], str], Template]
+) -> tuple[Template, str]:
+    when = _table(found, "when", where)
+    if set(when) != {"value", "is"}:
+        raise BadMapping(f"'when' in {where} must be such as {{ value = '{{status}}', is = 'CLOSED' }}")
+    return template(when, "value"), _text(when, "is", f"'when' in {where}")
 
 
 def _sealed_name(name: str, where: str) -> SealedName:

@@ -14,10 +14,10 @@ from casetrail.domain.closure import ExceptionalConditions
 from casetrail.domain.codes import Offence, Role, SealedName
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.sealed import SealedField, Token
-from casetrail.domain.shapes import field_types, item_of, optional
+from casetrail.domain.shapes import field_types, optional
 from casetrail.domain.values import is_id
 from casetrail.importing.errors import RowRefused
-from casetrail.importing.mapping import ActionTemplate, ImportMapping
+from casetrail.importing.mapping import ActionTemplate, ImportMapping, is_list
 from casetrail.importing.templates import Row, Template
 from casetrail.privacy.errors import NothingToRecognise, NotSealable, TextTooLong
 from casetrail.privacy.sealing import seal
@@ -133,7 +133,7 @@ def _values(mapping: ImportMapping, template: ActionTemplate, row: Row) -> Itera
 
 def _value(mapping: ImportMapping, templates: tuple[Template, ...], row: Row, hint: Any, name: str) -> Any:
     inner = optional(hint) or hint
-    if item_of(inner) is OffenceAlleged:
+    if is_list(hint):
         return tuple(_offence(one, row) for one in templates if one.fill(row)) or None
     (template,) = templates
     text = template.fill(row)
