@@ -9,6 +9,10 @@
 Needs neither the views nor the audit room.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from casetrail.eventlog.errors import EntryTooLarge, LogError, LogMissing, LogRefused, LogUnreachable, OffsetGone
 from casetrail.publishing.client import (
     Connection,
     Outcome,
@@ -19,13 +23,43 @@ from casetrail.publishing.client import (
 )
 from casetrail.publishing.receipt import Receipt, ReceiptInvalid
 
+if TYPE_CHECKING:
+    from casetrail.publishing.spool import Spool, Spooled, SpoolUnusable
+    from casetrail.publishing.submitter import Delivered, Submitter
+
 __all__ = [
     "Connection",
+    "Delivered",
+    "EntryTooLarge",
+    "LogError",
+    "LogMissing",
+    "LogRefused",
+    "LogUnreachable",
+    "OffsetGone",
     "Outcome",
     "OutcomePending",
     "Receipt",
     "ReceiptContradicted",
     "ReceiptInvalid",
+    "Spool",
+    "SpoolUnusable",
+    "Spooled",
     "SubmissionRefused",
+    "Submitter",
     "connect",
 ]
+
+LATE: Final = {
+    "Delivered": "submitter",
+    "Spool": "spool",
+    "SpoolUnusable": "spool",
+    "Spooled": "spool",
+    "Submitter": "submitter",
+}
+"""What is imported when it is asked for: the ciphers of a spool take their time, and few need one."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)

@@ -21,7 +21,7 @@ from casetrail.eventlog.port import Entry, Log, Record, Topic
 from casetrail.publishing.earlier import first_answer
 from casetrail.publishing.outcomes import OutcomeWatch, Place
 from casetrail.publishing.receipt import Receipt
-from casetrail.publishing.shape import check_unsealed
+from casetrail.publishing.shape import check_unsealed, is_traceparent
 
 IN_PROCESS: Final = "casetrail.consumers.inprocess"
 """The recorder that an embedded log is served by, in the submitter's own process. Looked up by name, and only then:
@@ -40,12 +40,16 @@ class SubmissionRefused(LogError):
     code = "submission-refused"
 
 
+PATIENCE: Final = 30.0
+"""Seconds that are waited for the log where no other time is given."""
+LONGEST: Final = 1_000_000.0
+"""Seconds: what every client of a log can reckon with, and longer than anybody waits."""
 LOOKED_UP: Final = 20
 """So many receipts without an outcome are looked up in the log each time; each once."""
 MOST_STANDING: Final = 100_000
 
 
-class OutcomePending(TimeoutError):
+class OutcomePending(LogError, TimeoutError):
     """No outcome yet. The action is in the log and will be answered; wait longer, with the same receipt."""
 
     code = "pending"
@@ -74,7 +78,10 @@ class Outcome:
 
 
 class Connection:
-    """An open log, for submitting. Use it as a context manager, or ``close`` it."""
+    """An open log, for submitting. Use it as a context manager, or ``close`` it.
+
+    A ``timeout`` is in seconds; None is half a minute.
+    """
 
     def __init__(self, log: Log) -> None:
         self.log = log
@@ -84,7 +91,7 @@ class Connection:
         if isinstance(log, EmbeddedLog):
             self._recorder = importlib.import_module(IN_PROCESS).InProcessRecorder(log)
 
-    def submit(self, action: Action, *, timeout: float = 30.0, traceparent: str | None = None) -> Receipt:
+    def submit(self, action: Action, *, timeout: float | None = None, traceparent: str | None = None) -> Receipt:
         """Append an action to the log and return once it is durable.
 
         Submitting the same action again (same ``action_id``) after an error doubles nothing: the repetition is refused
@@ -94,9 +101,10 @@ class Connection:
         return self.submit_many([action], timeout=timeout, traceparent=traceparent)[0]
 
     def submit_many(
-        self, actions: Sequence[Action], *, timeout: float = 30.0, traceparent: str | None = None
+        self, actions: Iterable[Action], *, timeout: float | None = None, traceparent: str | None = None
     ) -> list[Receipt]:
         """The same for many actions at once; those of one case keep their order. One that is refused holds back all."""
+        actions = list(actions)
         entries = entries_of(actions, traceparent)
         if not entries:
             return []
@@ -104,9 +112,11 @@ class Connection:
             self._watch.begin()  # now, so that the answers need not be searched for
         else:
             self._watch.check_open()
-        return receipts_for(self.log, entries, [(action.case_id, action.action_id) for action in actions], timeout)
+        return receipts_for(
+            self.log, entries, [(action.case_id, action.action_id) for action in actions], seconds(timeout)
+        )
 
-    def wait(self, receipt: Receipt, *, timeout: float = 30.0) -> Outcome:
+    def wait(self, receipt: Receipt, *, timeout: float | None = None) -> Outcome:
         """The outcome of a submission, once there is one; ask as often as you like, today or in a year.
 
         Raises ``OutcomePending`` after ``timeout`` seconds, ``LogUnreachable``, and ``ReceiptContradicted`` where the
@@ -114,8 +124,9 @@ class Connection:
         """
         return self.wait_many([receipt], timeout=timeout)[0]
 
-    def wait_many(self, receipts: Sequence[Receipt], *, timeout: float = 30.0) -> list[Outcome]:
+    def wait_many(self, receipts: Iterable[Receipt], *, timeout: float | None = None) -> list[Outcome]:
         """The outcomes of many submissions, in the order of their receipts."""
+        receipts, timeout = list(receipts), seconds(timeout)
         for receipt in receipts:
             if receipt.log != self.log.name:
                 raise ReceiptContradicted(f"this receipt is of the log '{receipt.log}', not of '{self.log.name}'")
@@ -147,7 +158,7 @@ class Connection:
                 self._standing.clear()
             self._standing.add(receipt)
 
-    def first_answer(self, outcome: Outcome, *, timeout: float = 30.0) -> Outcome:
+    def first_answer(self, outcome: Outcome, *, timeout: float | None = None) -> Outcome:
         """How an action was answered the first time, where ``outcome.code`` is ``duplicate-action``; else ``outcome`` itself.
 
         It may have been refused then: a repetition is answered as a duplicate all the same. The log is read back until
@@ -156,7 +167,7 @@ class Connection:
         """
         if outcome.code != DUPLICATE_ACTION.code:
             return outcome
-        record = first_answer(self.log, outcome.event, outcome.offset, monotonic() + timeout)
+        record = first_answer(self.log, outcome.event, outcome.offset, monotonic() + seconds(timeout))
         if record is None:
             raise ReceiptContradicted(
                 f"the log '{self.log.name}' refused an action as a duplicate and holds no earlier answer to it: its history "
@@ -187,8 +198,20 @@ def connect(url: str, options: Mapping[str, object] | None = None) -> Connection
     return Connection(open_log(url, options))
 
 
+def seconds(timeout: float | None, otherwise: float = PATIENCE) -> float:
+    """A timeout as all that is below reckons with it: None is ``otherwise``, and nothing is longer than ``LONGEST``."""
+    if timeout is None:
+        return otherwise
+    return timeout if timeout < LONGEST else LONGEST
+
+
 def entries_of(actions: Sequence[Action], traceparent: str | None = None) -> list[Entry]:
     """The entries that submit actions. Raises ``SubmissionRefused``."""
+    if traceparent is not None and not is_traceparent(traceparent):
+        raise SubmissionRefused(
+            "this is no traceparent as W3C Trace Context defines it: 55 characters, version-trace-parent-flags in hex digits; "
+            "nothing was sent"
+        )
     values = [_encoded(action, number) for number, action in enumerate(actions, 1)]
     headers = () if traceparent is None else (("traceparent", traceparent.encode()),)
     return [

@@ -1,5 +1,6 @@
 """What an action may hold unsealed: ids and codes. Anything else could name a person, and would stand in the log for ever."""
 
+import re
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -8,6 +9,7 @@ from casetrail.domain.actions import Action
 from casetrail.domain.rules import Refused
 from casetrail.domain.shapes import UNKNOWN_CODE, check_shape, field_types, item_of, optional
 
+TRACEPARENT: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 NO_CODES: Final = frozenset[str]()
 
 
@@ -16,6 +18,11 @@ def check_unsealed(action: Action) -> None:
     check_shape(action)
     _check_codes(action.actor)
     _check_codes(action.body)
+
+
+def is_traceparent(text: str) -> bool:
+    """Whether ``text`` has the form of a ``traceparent``: it stands beside the action, as unsealed as the ids in it."""
+    return TRACEPARENT.fullmatch(text) is not None
 
 
 def _check_codes(part: Any) -> None:

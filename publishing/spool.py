@@ -29,6 +29,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Entry
 from casetrail.eventlog.transaction import immediate
 from casetrail.publishing.receipt import PROMISED_WITHIN, Receipt, ReceiptInvalid
+from casetrail.publishing.shape import is_traceparent
 
 FORM: Final = b"casetrail-spool@v1"
 KEY_BYTES: Final = 32
@@ -357,6 +358,9 @@ def _unpacked(number: int, spooled_at: int, plain: bytes) -> Waiting:
     line, _, value = plain.partition(b"\n")
     head = json.loads(line)
     headers = tuple((name, bytes.fromhex(text)) for name, text in head["headers"])
+    headers = tuple(
+        one for one in headers if is_traceparent(one[1].decode("ascii", "replace"))
+    )  # earlier versions kept any
     entry = Entry(head["case"].encode(), value, headers=headers)
     spooled = spooled_for(entry, head["case"], bytes.fromhex(head["action"]), spooled_at)
     return Waiting(number, replace(spooled, promised_within=head.get("within", PROMISED_WITHIN)), entry)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 from casetrail.domain.actions import Action
 from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.port import Entry, Log
-from casetrail.publishing.client import Connection, connect, entries_of, receipts_for
+from casetrail.publishing.client import Connection, connect, entries_of, receipts_for, seconds
 from casetrail.publishing.receipt import PROMISED_WITHIN, Receipt
 from casetrail.publishing.spool import Spool, Spooled, spooled_for
 
@@ -68,7 +68,7 @@ class Submitter:
         promised_within: int = PROMISED_WITHIN,
     ) -> Sequence[Receipt | Spooled]:  # fmt: skip
         """The same for many actions at once: all of them are in the log then, or all of them wait."""
-        actions, timeout = list(actions), PATIENCE if timeout is None else timeout
+        actions, timeout = list(actions), seconds(timeout, PATIENCE)
         entries = entries_of(actions, traceparent)
         if not entries:
             return []
@@ -92,7 +92,7 @@ class Submitter:
         What was delivered before an error stays delivered. Where another process delivers, it is left to that one.
         """
         try:
-            return self._delivered(PATIENCE if timeout is None else timeout)[0]
+            return self._delivered(seconds(timeout, PATIENCE))[0]
         except LogUnreachable:
             self._away_until = self._clock() + RETRY_AFTER
             raise

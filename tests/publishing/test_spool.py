@@ -24,7 +24,8 @@ from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.privacy.errors import MasterKeyBad
 from casetrail.privacy.wrapping import LocalWrapper
-from casetrail.publishing import Receipt, connect
+from casetrail.publishing import Connection, Receipt, connect
+from casetrail.publishing.client import entries_of
 from casetrail.publishing.spool import Spool, Spooled, SpoolUnusable, spooled_for
 from casetrail.publishing.submitter import RETRY_AFTER, Submitter
 from tests.actions import life
@@ -337,6 +338,36 @@ def test_a_spool_that_cannot_be_used_is_closed_again(site: Site, tmp_path: Path,
         Spool(path, url, wrapper)
     links = (one.readlink() for one in Path("/proc/self/fd").iterdir() if one.is_symlink())
     assert str(kept.value) and path not in links
+
+
+def test_what_an_earlier_version_kept_with_a_trace_context_that_is_none_does_not_block_the_spool(
+    site: Site, clock: Clock
+) -> None:
+    (first, second, *_) = life("C-1")
+    with site.submitter(clock) as submitter:
+        for one in (first, second):
+            large = entries_of([one])[0]._replace(headers=(("traceparent", b"x" * 1_000_001),))
+            submitter.spool.put([large], [spooled_for(large, one.case_id, one.action_id, 0)])
+        assert len(submitter.deliver()) == 2
+    assert recorded(site.url) == [first.action_id, second.action_id]
+
+
+def test_a_submission_does_not_wait_until_the_log_has_been_looked_for(
+    site: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = threading.Event()
+
+    def looked_for(url: str, options: Any) -> Connection:
+        found.wait()
+        return connect(url, options)
+
+    monkeypatch.setattr("casetrail.publishing.submitter.connect", looked_for)
+    with site.submitter(clock) as submitter:
+        assert isinstance(submitter.submit(life("C-1")[0], timeout=0.05), Spooled)
+        found.set()
+        clock.now += RETRY_AFTER
+        assert isinstance(submitter.submit(life("C-2")[0]), Receipt)
+        assert submitter.spool.count() == 0
 
 
 def test_threads_share_a_submitter_while_the_log_is_away(site: Site, clock: Clock, tmp_path: Path) -> None:

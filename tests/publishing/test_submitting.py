@@ -10,12 +10,13 @@ from typing import Any, cast
 
 import pytest
 
+from casetrail import publishing
 from casetrail.domain.actions import Imported
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.codes import Offence
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.eventlog.codec import encode_action
-from casetrail.eventlog.errors import LogMissing, LogUnreachable
+from casetrail.eventlog.errors import LogError, LogMissing, LogUnreachable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import BadAddress, init_log
@@ -297,7 +298,7 @@ def test_a_receipt_shows_that_the_history_was_replaced(url: str, tmp_path: Path)
     ],
 )
 def test_a_receipt_for_what_the_log_does_not_hold_is_not_said_to_be_in_it(
-    url: str, change: dict[str, int], what: str
+    url: str, change: dict[str, Any], what: str
 ) -> None:
     with connect(url) as log:
         receipt = replace(log.submit(action(report(), INTAKE)), **change)
@@ -323,6 +324,40 @@ def test_the_trace_context_goes_on_to_the_event(url: str) -> None:
         event = log.log.read_one(Topic.EVENTS, outcome.event.partition, outcome.offset)
     assert event is not None
     assert event.headers == (("traceparent", parent.encode()),)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x" * 1_000_001, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7", "00-" + "é" * 52, "0" * 55]
+)
+def test_a_trace_context_that_is_none_is_refused_before_anything_is_sent(url: str, text: str) -> None:
+    with connect(url) as log:
+        with pytest.raises(SubmissionRefused, match=r"no traceparent.*nothing was sent") as refused:
+            log.submit(action(report(), INTAKE), traceparent=text)
+        assert len(str(refused.value)) < 200
+        assert sum(log.log.end_offsets(Topic.ACTIONS).values()) == 0
+
+
+def test_many_may_come_from_a_generator(url: str) -> None:
+    actions = life("C-1")
+    with connect(url) as log:
+        receipts = log.submit_many(one for one in actions)
+        outcomes = log.wait_many(one for one in receipts)
+    assert [one.event.action_id for one in outcomes] == [one.action_id for one in actions]
+
+
+@pytest.mark.parametrize("timeout", [None, float("inf"), 1e300])
+def test_a_timeout_may_be_none_or_without_end(url: str, timeout: float | None) -> None:
+    with connect(url) as log:
+        outcome = log.wait(log.submit(action(report(), INTAKE), timeout=timeout), timeout=timeout)
+        assert log.first_answer(outcome, timeout=timeout).result == "accepted"
+
+
+def test_whatever_goes_wrong_with_the_log_is_one_kind_of_error() -> None:
+    for name in publishing.__all__:
+        kind = getattr(publishing, name)
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            assert issubclass(kind, LogError), name
+    assert issubclass(OutcomePending, TimeoutError)
 
 
 def test_a_log_that_is_not_there_is_named(tmp_path: Path) -> None:
