@@ -29,7 +29,14 @@ R = TypeVar("R")
 
 DAY: Final = timedelta(days=1)
 UNREACHABLE: Final = frozenset(
-    {"log-unreachable", "views-unreachable", "tree-unreachable", "keyring-unreachable", "keyring-locked"}
+    {
+        "log-unreachable",
+        "views-unreachable",
+        "state-unreachable",
+        "tree-unreachable",
+        "keyring-unreachable",
+        "keyring-locked",
+    }
 )
 NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published", "source-missing"})
 GONE: Final = frozenset({"log-damaged", "offset-gone"})

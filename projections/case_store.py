@@ -44,7 +44,7 @@ class CaseStore:
     def __init__(self, path: Path | str, log: str, cached: int = CACHED_CASES) -> None:
         """Open or create the file for the log of that name; a file of another log or form is emptied.
 
-        Raises ``ViewError`` where the file is no database, ``ViewUnreachable`` where it cannot be opened or written. So
+        Raises ``ViewError`` where the file is no database, ``StateUnreachable`` where it cannot be opened or written. So
         does every method that reads or writes; of what was to be written nothing is, then.
         """
         self._file = LocalFile(path, "the state file", "if it is one, delete it: it is made anew from the log", 30)

@@ -13,6 +13,12 @@ class ViewUnreachable(ViewError):
     code = "views-unreachable"
 
 
+class StateUnreachable(ViewUnreachable):
+    """A consumer's own file on this machine is in use, or cannot be opened, read or written: that is not the views' doing."""
+
+    code = "state-unreachable"
+
+
 class ViewAddressBad(ViewError):
     """The address of the views has no form that casetrail knows. The message repeats no part that could be a password."""
 

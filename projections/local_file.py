@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from casetrail.eventlog.transaction import immediate
-from casetrail.projections.errors import ViewError, ViewUnreachable
+from casetrail.projections.errors import StateUnreachable, ViewError
 
 
 class LocalFile:
@@ -23,11 +23,11 @@ class LocalFile:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Let SQLite's errors out as ``ViewUnreachable`` (it may pass: locked, full, not allowed) or ``ViewError``."""
+        """Let SQLite's errors out as ``StateUnreachable`` (it may pass: locked, full, not allowed) or ``ViewError``."""
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise ViewUnreachable(
+            raise StateUnreachable(
                 f"{self._name} is in use, or cannot be opened, read or written ({error}); "
                 "look for another process, and at disk, owner and mode"
             ) from error

@@ -36,7 +36,7 @@ class OutboxStore:
     def __init__(self, path: Path | str, log: str) -> None:
         """Open or create the file for the log of that name.
 
-        Raises ``ViewUnreachable`` while another outbox has it, ``ViewError`` where it is no database or another log's.
+        Raises ``StateUnreachable`` while another outbox has it, ``ViewError`` where it is no database or another log's.
         """
         self._file = LocalFile(
             path,

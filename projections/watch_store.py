@@ -49,7 +49,7 @@ class WatchStore:
     def __init__(self, path: Path | str, log: str) -> None:
         """Open or create the file for the log of that name; a file of another log or form is emptied.
 
-        Raises ``ViewUnreachable`` while another watchdog has it, or where it cannot be opened or written, ``ViewError``
+        Raises ``StateUnreachable`` while another watchdog has it, or where it cannot be opened or written, ``ViewError``
         where it is no database. So does every method; of what was to be written nothing is, then.
         """
         self._file = LocalFile(path, "the watchdog's file", "delete it: it is made anew from the log", 0)

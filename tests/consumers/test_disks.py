@@ -115,7 +115,7 @@ def test_a_recorder_whose_disk_is_full_says_so_goes_on_when_it_is_not_and_loses_
         wait_for(all_are_answered, "the first actions are answered")
         with disk.full():
             submit(log, "B")
-            wait_for(lambda: bool(failures) or "views-unreachable" in health.metrics(), "the trouble is seen")
+            wait_for(lambda: bool(failures) or "state-unreachable" in health.metrics(), "the trouble is seen")
             submit(log, "C", 5)
         wait_for(all_are_answered, "all is answered once there is room")
     finally:
@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_made_for_want_of_room_is_named_and_closed(
 ) -> None:
     with disk.full(), pytest.raises(ViewUnreachable, match=r"small disk/file .*disk, owner and mode") as kept:
         store(disk.folder / "file", "kcpd")
-    assert kept.value.code == "views-unreachable" and not is_open(disk.folder / "file")
+    assert kept.value.code == "state-unreachable" and not is_open(disk.folder / "file")
 
 
 @pytest.mark.parametrize("store", STATES)
@@ -211,7 +211,7 @@ def test_a_watchdogs_file_that_another_has_is_closed_again(tmp_path: Path) -> No
     with pytest.raises(ViewUnreachable) as kept:
         WatchStore(tmp_path / "watchdog", "kcpd")
     first.close()
-    assert kept.value.code == "views-unreachable" and not is_open(tmp_path / "watchdog")
+    assert kept.value.code == "state-unreachable" and not is_open(tmp_path / "watchdog")
 
 
 def unreachable(what: str) -> None:
