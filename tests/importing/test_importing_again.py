@@ -12,11 +12,13 @@ import pytest
 from casetrail.cli import exits
 from casetrail.domain.codes import ScreeningReason
 from casetrail.domain.intake import ScreenedIn
+from casetrail.eventlog.opening import init_log
 from casetrail.importing.submitting import Submitter, Summary, opened_rejects
 from casetrail.publishing import connect
 from tests.actions import INTAKE, action, report
 from tests.cli.shell import Shell
 from tests.importing.test_importing import REPORTS, REPORTS_MAPPING, imported, reports
+from tests.publishing.recorders import recorder
 
 EVENTS = """case,what,time,offence
 E-1,Reported,2020-01-12T08:00:00Z,RAPE
@@ -133,21 +135,34 @@ def test_what_was_refused_by_its_place_in_the_file_is_not_taken_by_running_the_i
         (shell.folder / "progress").unlink()
 
 
-def test_what_is_wanted_still_is_asked_again_under_another_id_after_it_was_refused(shell: Shell) -> None:
+def asked_three_times(url: str, rejects: Path) -> list[tuple[int, int, int]]:
+    """Submit a screening and, only then, its report, three times; accepted, rejected and repeated each time."""
     screened = action(ScreenedIn(ScreeningReason.ALLEGES_CRIME), INTAKE)
     reported = action(report(), INTAKE)
     found = []
     for _ in range(3):
         summary = Summary()
         with (
-            connect(f"sqlite:{shell.log}") as connection,
-            opened_rejects(shell.folder / "rejects.csv", False, str) as rejects,
-            closing(Submitter(connection, summary, rejects, 60.0, always=True)) as submitter,
+            connect(url) as connection,
+            opened_rejects(rejects, False, str) as opened,
+            closing(Submitter(connection, summary, opened, 60.0, always=True)) as submitter,
         ):
             submitter.submit([(2, screened)])
             submitter.submit([(3, reported)])
         found.append((summary.accepted, summary.rejected, summary.repeated))
+    return found
+
+
+def test_what_is_wanted_still_is_asked_again_under_another_id_after_it_was_refused(shell: Shell) -> None:
+    found = asked_three_times(f"sqlite:{shell.log}", shell.folder / "rejects.csv")
     assert found == [(1, 1, 0), (1, 0, 1), (0, 0, 2)]
+
+
+@pytest.mark.broker
+def test_what_was_refused_is_asked_again_on_kafka_too(kafka_url: str, tmp_path: Path) -> None:
+    init_log(kafka_url, partitions=4, replication=1, min_isr=1).close()
+    with recorder(kafka_url, tmp_path):
+        assert asked_three_times(kafka_url, tmp_path / "rejects.csv") == [(1, 1, 0), (1, 0, 1), (0, 0, 2)]
 
 
 def test_a_row_that_is_there_twice_is_taken_once_and_said_to_be(shell: Shell) -> None:
