@@ -109,7 +109,11 @@ def _views(config: Config) -> tuple[bool, str]:
             return not embedded, "none yet; the first query makes them" if embedded else str(error)
         try:
             views, ends = Views(database, log.name), log.end_offsets(Topic.EVENTS)
-            behind = sum(end - views.next_offset(one) for one, end in ends.items())
+            left = [end - views.next_offset(one) for one, end in ends.items()]
+            if min(left) < 0:
+                ahead = "they have taken in more than the log holds; was it replaced by an older copy?"
+                return True, f"{ahead} See docs/operations.md, and make them anew: 'casetrail views rebuild'"
+            behind = sum(left)
             unjudged, judgements = _judgements(database, log.name, ends)
         finally:
             database.close()

@@ -127,6 +127,22 @@ def test_views_of_another_log(shell: Shell) -> None:
     assert "casetrail views rebuild" in found["views"]
 
 
+def test_views_of_a_log_that_was_replaced_by_an_older_copy(shell: Shell) -> None:
+    shell.report("C-1")
+    copy = shell.folder / "copy.db"
+    with closing(sqlite3.connect(shell.log)) as log, closing(sqlite3.connect(copy)) as there:
+        log.backup(there)
+    shell.report("C-2")
+    shell.run("cases")
+    for file in shell.folder.glob("log.db-*"):
+        file.unlink()
+    copy.replace(shell.log)
+    found = wrong(shell)
+    assert "replaced by an older copy" in found["views"]
+    shell.run("views", "rebuild")
+    assert "views" not in {row["check"] for row in shell.rows("doctor", code=None) if row["result"] == "wrong"}
+
+
 def test_submissions_that_wait_for_an_outcome(shell: Shell) -> None:
     shell.run(*INTAKE, "report", "C-1", *REPORT, "--timeout", "0", code=exits.PENDING)
     assert "1 submission(s) wait" in wrong(shell)["recorder"]
