@@ -142,7 +142,8 @@ def serve(
             server = HealthServer(health, health_address, health_port)
         except OSError as error:
             raise Failure(f"cannot listen on {health_address}:{health_port}: {error.strerror}") from error
-        click.echo(f"{what} of log '{log.name}'; health at http://{health_address}:{server.port}/health", err=True)
+        host = f"[{health_address}]" if ":" in health_address else health_address
+        click.echo(f"{what} of log '{log.name}'; health at http://{host}:{server.port}/health", err=True)
         heart = Heart(log, watching.host, health, given["heartbeat"] or EVERY)
         if given["heartbeat"]:
             heart.start()

@@ -4,6 +4,7 @@ Nothing here names a case or a person.
 """
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -146,7 +147,7 @@ class HealthServer:
     """Serves the health of this process in a thread of its own."""
 
     def __init__(self, health: Health, address: str, port: int) -> None:
-        """Listen. Raises ``OSError`` where the port is taken. Port 0 takes a free one."""
+        """Listen, on IPv6 where the address is one of it. Raises ``OSError`` where the port is taken. Port 0 takes a free one."""
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -167,7 +168,10 @@ class HealthServer:
             def log_message(self, *_: object) -> None:
                 """Say nothing: a health check every few seconds is no news."""
 
-        self._server = ThreadingHTTPServer((address, port), Handler)
+        class Server(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+        self._server = Server((address, port), Handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 

@@ -110,3 +110,16 @@ def test_a_log_that_cannot_be_reached_leaves_the_lags_that_were_known() -> None:
     health = Health(measure)
     assert 'partition="0"} 12' in health.metrics()
     assert 'partition="0"} 12' in health.metrics()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::", "localhost"])
+def test_health_is_served_on_either_kind_of_address(address: str) -> None:
+    health = Health()
+    health.stepped("recorder", 5)
+    server = HealthServer(health, address, 0)
+    host = {"::": "[::1]", "::1": "[::1]"}.get(address, "127.0.0.1")
+    try:
+        with urllib.request.urlopen(f"http://{host}:{server.port}/health") as answer:
+            assert answer.status == 200
+    finally:
+        server.close()
