@@ -15,6 +15,8 @@ from typing import Final
 from casetrail.eventlog.errors import LogError
 
 STALE_AFTER: Final = 30.0
+SILENT_AFTER: Final = 15.0
+"""Seconds without an answer after which a log is away: a client may wait for a broker that hangs for much longer."""
 PATIENCE: Final = 2.0
 """Seconds that whoever asks for the lags waits for the log."""
 
@@ -34,6 +36,13 @@ class Latest:
         self._lock = threading.Lock()
         self._measuring: threading.Thread | None = None
         self._found: tuple[Mapping[tuple[str, int], int], float] | None = None
+        self._unanswered_since: float | None = None
+
+    def silence(self) -> float:
+        """For how many seconds the log has owed an answer, after asking it anew."""
+        self.ask()
+        since = self._unanswered_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def ask(self) -> tuple[Mapping[tuple[str, int], int], float] | None:
         """The lags, measured anew where the log answers soon, and how many seconds old they are; None: none were yet."""
@@ -47,8 +56,10 @@ class Latest:
         return None if found is None else (found[0], time.monotonic() - found[1])
 
     def _take(self) -> None:
+        self._unanswered_since = self._unanswered_since or time.monotonic()
         with suppress(LogError):
             self._found = self._measure(), time.monotonic()
+            self._unanswered_since = None
 
 
 class Health:
@@ -98,7 +109,9 @@ class Health:
             ]
 
     def report(self) -> tuple[bool, dict[str, object]]:
-        """Whether every consumer works, and what each says."""
+        """Whether every consumer works and the log answers, and what each says."""
+        silence = 0.0 if self._lags is None else self._lags.silence()
+        self.noted("log", f"no answer for {silence:.0f} s" if silence > SILENT_AFTER else None)
         with self._lock:
             now = time.monotonic()
             consumers = {
@@ -115,7 +128,7 @@ class Health:
                 if name not in consumers
             }
             fresh = all(now - stepped < STALE_AFTER for stepped in self._stepped.values())
-            healthy = bool(consumers) and fresh and not self._trouble
+            healthy = bool(consumers) and fresh and not self._trouble and silence <= SILENT_AFTER
             notes = {"notes": dict(self._notes)} if self._notes else {}
         return healthy, {"status": "ok" if healthy else "not ok", "consumers": consumers, **notes}
 

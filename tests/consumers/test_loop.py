@@ -123,3 +123,34 @@ def test_health_is_served_on_either_kind_of_address(address: str) -> None:
             assert answer.status == 200
     finally:
         server.close()
+
+
+def test_a_log_that_owes_an_answer_for_long_is_told_and_forgotten_when_it_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("casetrail.consumers.health.PATIENCE", 0.05)
+    monkeypatch.setattr("casetrail.consumers.health.SILENT_AFTER", 0.2)
+    hangs, answers = threading.Event(), threading.Event()
+    hangs.set()
+
+    def measure() -> dict[tuple[str, int], int]:
+        if hangs.is_set():
+            assert answers.wait(60)
+            raise LogUnreachable("it has hung for too long")
+        return {}
+
+    health = Health(measure)
+    health.stepped("recorder", 1)
+    until = time.monotonic() + 60
+    while health.report()[0]:
+        assert time.monotonic() < until
+    healthy, said = health.report()
+    assert not healthy and str(said["notes"]).startswith("{'log': 'no answer for ")
+    assert "casetrail_up 0" in health.metrics()
+    answers.set()
+    assert not health.report()[0], "an answer that failed is none"
+    hangs.clear()
+    while not (found := health.report())[0]:
+        assert time.monotonic() < until
+        health.stepped("recorder", 1)
+    assert "notes" not in found[1]
