@@ -13,6 +13,12 @@ class LogUnreachable(LogError):
     code = "log-unreachable"
 
 
+class OtherProcess(LogError):
+    """A connection is used in a process that was forked off the one that opened it: each opens its own."""
+
+    code = "other-process"
+
+
 class LogRefused(LogUnreachable):
     """The brokers refuse this user: a right is missing, or the password is wrong. 'casetrail log access' lists the rights."""
 

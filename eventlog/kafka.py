@@ -18,6 +18,7 @@ from casetrail.eventlog.kafka_lookup import Lookups, known_partitions, last_betw
 from casetrail.eventlog.kafka_records import read_fast
 from casetrail.eventlog.kafka_topics import create_topics, topic_name, weaknesses
 from casetrail.eventlog.port import Appended, Entry, Flaw, Group, Reader, Record, Topic, Weakness, Writer
+from casetrail.eventlog.process import OwnProcess
 
 __all__ = ["KafkaLog", "create_topics"]
 
@@ -197,6 +198,7 @@ class KafkaReader:
 
     def __init__(self, log: KafkaLog, topic: Topic, start: Mapping[int, int]) -> None:
         self._log, self._name = log, topic_name(log.name, topic)
+        self._process = OwnProcess()
         self._consumer = log.consumer()
         self._partitions = {partition: TopicPartition(self._name, partition) for partition in start}
         self._consumer.assign(list(self._partitions.values()))
@@ -207,6 +209,7 @@ class KafkaReader:
         self._failure: Exception | None = None
 
     def poll(self, timeout: float, max_records: int = 5000) -> list[Record]:
+        self._process.check()
         if not self._waiting and self._failure is None:
             self._fetch(timeout)
         if not self._waiting and self._failure is not None:
@@ -255,7 +258,8 @@ class KafkaReader:
         return int(position)
 
     def close(self) -> None:
-        self._consumer.close()
+        if self._process.is_here():
+            self._consumer.close()
 
     def __enter__(self) -> Self:
         return self

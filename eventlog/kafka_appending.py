@@ -18,6 +18,7 @@ from casetrail.eventlog.kafka_batches import append_batches, flush
 from casetrail.eventlog.kafka_client import close_producer, log_errors, translated
 from casetrail.eventlog.kafka_connecting import PAUSE, finding_timeout
 from casetrail.eventlog.port import Appended, Entry
+from casetrail.eventlog.process import OwnProcess
 
 MANY: Final = 32
 """Entries that are worth batches of their own; fewer share one with what other threads append at the same time."""
@@ -36,11 +37,13 @@ class Appends:
 
     def __init__(self, bootstrap: str, make: Callable[[float], KafkaProducer]) -> None:
         self._bootstrap, self._make = bootstrap, make
+        self._process = OwnProcess()
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
 
     def append(self, topic: str, entries: Sequence[Entry], partitions: Sequence[int], timeout: float) -> list[Appended]:
         """Append entries to the partitions named for them, and wait until all are durable. Raises the log's errors."""
+        self._process.check()
         until = time.monotonic() + timeout
         with log_errors(self._bootstrap):
             kept = self._ready(topic, until)
@@ -101,7 +104,13 @@ class Appends:
             close_producer(kept.producer, 0)
 
     def close(self, timeout: float) -> None:
-        """Wait up to ``timeout`` seconds for what is under way, and end."""
+        """Wait up to ``timeout`` seconds for what is under way, and end. In a fork nothing is: the producer is forgotten."""
+        if not self._process.is_here():
+            if self._kept is not None:
+                self._kept.producer._unregister_cleanup()
+                self._kept.producer._closed = True
+            self._kept = None
+            return
         with self._lock:
             kept, self._kept = self._kept, None
         if kept is not None:

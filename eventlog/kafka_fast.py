@@ -16,6 +16,7 @@ from casetrail.eventlog.kafka_fast_reading import FastGroup, FastReader
 from casetrail.eventlog.kafka_fast_writing import Appender, FastWriter
 from casetrail.eventlog.kafka_topics import topic_name
 from casetrail.eventlog.port import Appended, Entry, Group, Reader, Topic, Writer
+from casetrail.eventlog.process import OwnProcess
 
 
 class FastKafkaLog(KafkaLog):
@@ -23,10 +24,12 @@ class FastKafkaLog(KafkaLog):
 
     def __init__(self, bootstrap: str, name: str, partitions: int, options: Mapping[str, Any]) -> None:
         super().__init__(bootstrap, name, partitions, options)
+        self._process = OwnProcess()
         self._lock = threading.Lock()
         self._appender: Appender | None = None
 
     def append(self, topic: Topic, entries: Sequence[Entry], timeout: float = 30.0) -> list[Appended]:
+        self._process.check()
         partitions = places(entries, self.topic_partitions(topic))
         with self._lock:
             if self._appender is None:
@@ -52,6 +55,9 @@ class FastKafkaLog(KafkaLog):
         return FastGroup(self.bootstrap, self.options, topic, group, on_assigned, on_revoked)
 
     def close(self) -> None:
+        if not self._process.is_here():
+            super().close()
+            return
         with self._lock:
             appender, self._appender = self._appender, None
         if appender is not None:

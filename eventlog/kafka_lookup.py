@@ -20,6 +20,7 @@ from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.kafka_client import log_errors
 from casetrail.eventlog.kafka_connecting import PAUSE, finding_timeout
 from casetrail.eventlog.port import Record
+from casetrail.eventlog.process import OwnProcess
 
 Answer = TypeVar("Answer")
 
@@ -32,6 +33,7 @@ class Lookups:
 
     def __init__(self, bootstrap: str, make: Callable[[str], KafkaConsumer], timeout: float) -> None:
         self._bootstrap, self._make, self._timeout = bootstrap, make, timeout
+        self._process = OwnProcess()
         self._lock = threading.Lock()
         self._kept: dict[str, KafkaConsumer] = {}
 
@@ -40,6 +42,7 @@ class Lookups:
 
         Raises ``LogUnreachable`` where they have not within ``timeout`` seconds, and at once what does not pass by itself.
         """
+        self._process.check()
         timeout = self._timeout if timeout is None else timeout
         until = time.monotonic() + timeout
         if not self._lock.acquire(timeout=timeout):
@@ -67,7 +70,10 @@ class Lookups:
                 time.sleep(PAUSE)
 
     def close(self) -> None:
-        """Close all clients."""
+        """Close all clients. In a fork, forget them: closing waits for threads that are not there."""
+        if not self._process.is_here():
+            self._kept = {}
+            return
         with self._lock:
             for consumer in self._kept.values():
                 consumer.close()

@@ -12,7 +12,15 @@ Needs neither the views nor the audit room.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from casetrail.eventlog.errors import EntryTooLarge, LogError, LogMissing, LogRefused, LogUnreachable, OffsetGone
+from casetrail.eventlog.errors import (
+    EntryTooLarge,
+    LogError,
+    LogMissing,
+    LogRefused,
+    LogUnreachable,
+    OffsetGone,
+    OtherProcess,
+)
 from casetrail.publishing.client import (
     Connection,
     Outcome,
@@ -36,6 +44,7 @@ __all__ = [
     "LogRefused",
     "LogUnreachable",
     "OffsetGone",
+    "OtherProcess",
     "Outcome",
     "OutcomePending",
     "Receipt",

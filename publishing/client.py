@@ -18,6 +18,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Entry, Log, Record, Topic
+from casetrail.eventlog.process import OwnProcess
 from casetrail.publishing.earlier import first_answer
 from casetrail.publishing.outcomes import OutcomeWatch, Place
 from casetrail.publishing.receipt import Receipt
@@ -80,11 +81,12 @@ class Outcome:
 class Connection:
     """An open log, for submitting. Use it as a context manager, or ``close`` it.
 
-    A ``timeout`` is in seconds; None is half a minute.
+    A ``timeout`` is in seconds; None is half a minute. Each process makes its own: in a fork all raises ``OtherProcess``.
     """
 
     def __init__(self, log: Log) -> None:
         self.log = log
+        self._process = OwnProcess()
         self._watch = OutcomeWatch(log)
         self._standing: set[Receipt] = set()
         self._recorder: Any = None
@@ -104,6 +106,7 @@ class Connection:
         self, actions: Iterable[Action], *, timeout: float | None = None, traceparent: str | None = None
     ) -> list[Receipt]:
         """The same for many actions at once; those of one case keep their order. One that is refused holds back all."""
+        self._process.check()
         actions = list(actions)
         entries = entries_of(actions, traceparent)
         if not entries:
@@ -126,6 +129,7 @@ class Connection:
 
     def wait_many(self, receipts: Iterable[Receipt], *, timeout: float | None = None) -> list[Outcome]:
         """The outcomes of many submissions, in the order of their receipts."""
+        self._process.check()
         receipts, timeout = list(receipts), seconds(timeout)
         for receipt in receipts:
             if receipt.log != self.log.name:
@@ -165,6 +169,7 @@ class Connection:
         it is found. Raises ``LogUnreachable``, also where that takes longer than ``timeout`` seconds, ``OffsetGone``,
         and ``ReceiptContradicted`` where the log holds no first answer.
         """
+        self._process.check()
         if outcome.code != DUPLICATE_ACTION.code:
             return outcome
         record = first_answer(self.log, outcome.event, outcome.offset, monotonic() + seconds(timeout))
@@ -176,7 +181,9 @@ class Connection:
         return _outcome_of(decode_event(record.value), record.offset)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection. In a fork this closes nothing: it is the other process's."""
+        if not self._process.is_here():
+            return
         self._watch.close()
         if self._recorder is not None:
             self._recorder.close()

@@ -27,6 +27,7 @@ from casetrail.eventlog.embedded_group import FileLock
 from casetrail.eventlog.errors import LogError, LogUnreachable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Entry
+from casetrail.eventlog.process import OwnProcess
 from casetrail.eventlog.transaction import immediate
 from casetrail.publishing.receipt import PROMISED_WITHIN, Receipt, ReceiptInvalid
 from casetrail.publishing.shape import is_traceparent
@@ -119,6 +120,7 @@ class Spool:
         """``log``: the log's address; a spool delivers to no other. Raises ``SpoolUnusable``, ``MasterKeyBad``."""
         self.path = path
         self._lock_file = path.with_name(f"{path.name}.lock")
+        self._process = OwnProcess()
         self._lock = threading.RLock()
         with self._used():
             path.touch(0o600, exist_ok=True)
@@ -314,6 +316,7 @@ class Spool:
     @contextmanager
     def _used(self, otherwise: str = NOT_TAKEN) -> Iterator[None]:
         """For one thread at a time. ``otherwise``: what follows from it where the file cannot be used."""
+        self._process.check()
         with self._lock:
             try:
                 yield
@@ -323,7 +326,9 @@ class Spool:
                 raise SpoolUnusable(f"the spool {self.path} cannot be used ({error}){guess} {otherwise}") from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, unless a process does that this one was forked off."""
+        if not self._process.is_here():
+            return
         with self._lock:
             self._database.close()
 

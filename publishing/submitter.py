@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Self
 from casetrail.domain.actions import Action
 from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.port import Entry, Log
+from casetrail.eventlog.process import OwnProcess
 from casetrail.publishing.client import Connection, connect, entries_of, receipts_for, seconds
 from casetrail.publishing.receipt import PROMISED_WITHIN, Receipt
 from casetrail.publishing.spool import Spool, Spooled, spooled_for
@@ -47,6 +48,7 @@ class Submitter:
         """The log is reached when it is first needed. ``clock``: seconds, for when to try again."""
         self._url, self._options, self._clock = url, options, clock
         self.spool = spool
+        self._process = OwnProcess()
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
         self._is_closed = False
@@ -128,6 +130,7 @@ class Submitter:
     @contextmanager
     def _using(self, timeout: float | None) -> Iterator[Connection]:
         """The connection, for a thread that uses it now; one that finds the log away lets the next make a fresh one."""
+        self._process.check()
         with self._lock:
             if self._is_closed:
                 raise LogUnreachable("this submitter has been closed; make a new one")
@@ -150,7 +153,9 @@ class Submitter:
                 kept.close()
 
     def close(self) -> None:
-        """Close the connection and the spool. What waits stays there."""
+        """Close the connection and the spool. What waits stays there. In a fork both are left to the other process."""
+        if not self._process.is_here():
+            return
         with self._lock:
             self._is_closed = True
             kept, self._kept = self._kept, None
