@@ -18,6 +18,7 @@ from casetrail.domain.codes import (
     Disposition,
     FindingAnswer,
     MachineKind,
+    MergeReason,
     Offence,
     ReferralReason,
     ReporterKind,
@@ -33,6 +34,7 @@ from casetrail.domain.escalation import DeadlineMissed
 from casetrail.domain.heartbeat import LONGEST_SILENCE, Heartbeat, machine_key
 from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn
 from casetrail.domain.investigation import NoteAdded
+from casetrail.domain.linking import Merged
 from casetrail.domain.referral import ReferralAccepted, ReferralDeclined, ReferralMade
 from casetrail.domain.registry import REGISTRY, AgencyRegistered, PersonJoined, PersonLeft, PolicyAdopted
 from casetrail.domain.sealed import SealedField, Token
@@ -53,6 +55,8 @@ FAR: Final = "F" * 60 + "@+-:"
 """A case whose every id is as long as it may be."""
 AGAIN: Final = "Z" * 64
 """A later report of the same people."""
+MERGED: Final = "Y" * 64
+"""Another that goes on in the first."""
 DESK: Final = Actor(LONG_ID, LONG_ID, Role.INTAKE)
 LEADER: Final = Actor("L" * 64, LONG_ID, Role.SUPERVISOR)
 HOLDER: Final = Actor("H" * 64, LONG_ID, Role.INVESTIGATOR)
@@ -101,6 +105,7 @@ def far_case(case_id: str, at: datetime) -> list[Action]:
 def extreme(path: Path) -> int:
     """Submit everything extreme to the embedded log at ``path``; how many submissions that were."""
     entries = [_entry(one) for case_id, at in ((FAR, FIRST), (AGAIN, HAPPENED)) for one in far_case(case_id, at)]
+    entries += [_entry(one) for one in _merged()]
     entries += [_entry(one) for one in _registered()]
     entries += [_entry(one) for number in (LONGEST, LOWEST, 0, LONGEST - 1) for one in _numbered(number)]
     entries += [_entry(action(body, SERGEANT, "C-1", at)) for at in (FIRST, LAST) for body in _dated()]
@@ -110,6 +115,12 @@ def extreme(path: Path) -> int:
         for entry in entries:
             log.append(Topic.ACTIONS, [entry])
     return len(entries)
+
+
+def _merged() -> list[Action]:
+    """A case that is merged into one with the longest id."""
+    received = far_case(MERGED, HAPPENED)[0]
+    return [received, action(Merged(FAR, MergeReason.SAME_INCIDENT), LEADER, MERGED, HAPPENED)]
 
 
 def _registered() -> list[Action]:

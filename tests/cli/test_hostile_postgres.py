@@ -26,7 +26,7 @@ from casetrail.projections.errors import ViewError
 from casetrail.projections.judgement_tables import JUDGEMENT_TABLES, STALE
 from casetrail.projections.tables import TABLES
 from tests.actions import HAPPENED, action, report
-from tests.cli.extremes import AGAIN, FAR, extreme
+from tests.cli.extremes import AGAIN, FAR, MERGED, extreme
 from tests.cli.hostile import HOSTILE, LONG_ID, assert_harmless, attack, attacked_by
 from tests.cli.shell import Shell
 from tests.conformance import judgements_kit, views_kit
@@ -36,7 +36,7 @@ from tests.servers.postgres import Postgres
 pytestmark = pytest.mark.postgres
 
 NOW: Final = "--now 2036-01-01T00:00:00Z"
-CASES: Final = ("C-1", "C-2", LONG_ID, "AD-1", FAR, AGAIN)
+CASES: Final = ("C-1", "C-2", LONG_ID, "AD-1", FAR, AGAIN, MERGED)
 QUERIES: Final = (
     f"cases --sort case {NOW}", f"cases --sort due --descending {NOW}", f"cases --overdue {NOW}", f"cases --status unreported {NOW}",
     f"cases --older-than 36500 {NOW}", f"cases --quiet-for 1 {NOW}", f"cases --nobody {NOW}", f"cases --unit {LONG_ID} {NOW}",
