@@ -78,15 +78,21 @@ class Receipt:
     def to_text(self) -> str:
         """A text of nine lines and under 1 KB, to be kept as a file or printed as a QR code (docs/proofs.md).
 
-        Raises ``ReceiptInvalid`` for a case id that is none: it could not be read back.
+        Raises ``ReceiptInvalid`` for a case id or a time that is none: it could not be read back.
         """
+        try:
+            appended = (
+                EPOCH + self.appended_at * MILLISECOND
+            )  # as the log gave it, also where it is reckoned with otherwise
+        except OverflowError as error:
+            raise ReceiptInvalid("this receipt has a time behind the year 9999") from error
         values = (
             self.log,
             self.case_id,
             self.action_id.hex(),
             self.partition,
             self.offset,
-            iso(self.submitted_at),
+            iso(appended),
             self.action_hash.hex(),
             self.promised_within,
         )
@@ -123,7 +129,7 @@ def _parsed(text: str) -> Receipt:
             action_hash=bytes.fromhex(action_hash),
             promised_within=int(within),
         )
-        if min(made.partition, made.offset, made.promised_within) < 0 or made.promised_by < EPOCH:
+        if min(made.partition, made.offset, made.promised_within, made.appended_at) < 0 or made.promised_by < EPOCH:
             raise ValueError("a number in it is below 0")
     except (ValueError, TypeError, OverflowError) as error:
         raise ReceiptInvalid(f"this is no receipt: {error}") from None

@@ -39,6 +39,15 @@ def example(**changes: Any) -> Receipt:
     return Receipt(**{**values, **changes})
 
 
+def test_a_time_that_no_log_should_give_reads_back_as_it_was() -> None:
+    for appended_at in (221_845_392_000_001, 253_402_300_799_999):
+        receipt = example(appended_at=appended_at)
+        assert Receipt.from_text(receipt.to_text()) == receipt
+    for appended_at in (-1, 253_402_300_800_000, 2**63 - 1):
+        with pytest.raises(ReceiptInvalid):
+            example(appended_at=appended_at).to_text()
+
+
 def test_the_text_is_this_one_for_good() -> None:
     assert example().to_text() == (
         "casetrail-receipt@v1\nlog kcpd\ncase C-1\naction 000102030405060708090a0b0c0d0e0f\npartition 3\noffset 1234\n"
