@@ -16,7 +16,7 @@ from casetrail.eventlog.kafka_fast_reading import FastGroup, FastReader
 from casetrail.eventlog.kafka_fast_writing import Appender, FastWriter
 from casetrail.eventlog.kafka_topics import topic_name
 from casetrail.eventlog.port import Appended, Entry, Group, Reader, Topic, Writer
-from casetrail.eventlog.process import OwnProcess
+from casetrail.eventlog.process import OwnProcess, keep_for_good
 
 
 class FastKafkaLog(KafkaLog):
@@ -56,6 +56,8 @@ class FastKafkaLog(KafkaLog):
 
     def close(self) -> None:
         if not self._process.is_here():
+            if self._appender is not None:
+                keep_for_good(self._appender)
             super().close()
             return
         with self._lock:

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from casetrail.eventlog.errors import LogError, OffsetGone
 from casetrail.eventlog.kafka_fast_client import LASTING, PASSING, consumer_options, fast_translated
 from casetrail.eventlog.port import Flaw, Record, record_of
+from casetrail.eventlog.process import OwnProcess, keep_for_good
 
 headers_of: Final = methodcaller("headers")
 """Asks a message for its headers. Never ask it directly: where a header's name is not in UTF-8 the client gives back a
@@ -29,6 +30,7 @@ class Cursor:
         self.positions: dict[int, int] = {}
         self._failure: LogError | None = None
         made = consumer_options(bootstrap, options, group or "reader")  # without a group of its own it joins none
+        self._process = OwnProcess()
         self.consumer = Consumer({**made, "error_cb": self._told})
 
     def place(self, positions: Mapping[int, int]) -> None:
@@ -46,6 +48,7 @@ class Cursor:
 
         What cannot be read is said again at every call: librdkafka itself would go on behind it.
         """
+        self._process.check()
         until = monotonic() + timeout
         while True:
             if self._failure is not None:
@@ -115,8 +118,11 @@ class Cursor:
         self._failure = self._failure or made
 
     def close(self) -> None:
-        """Stop reading, and leave the group."""
-        self.consumer.close()
+        """Stop reading, and leave the group. In a fork the client is left alone: even to free it waits for its threads."""
+        if self._process.is_here():
+            self.consumer.close()
+        else:
+            keep_for_good(self.consumer)
 
 
 def _kept(headers: Any) -> tuple[tuple[str, bytes], ...]:

@@ -1,5 +1,6 @@
 """What a process has opened is its own: a fork takes along the memory, but neither the threads nor the right to the sockets."""
 
+import ctypes
 import os
 
 from casetrail.eventlog.errors import OtherProcess
@@ -21,3 +22,8 @@ class OwnProcess:
             raise OtherProcess(
                 "this was opened by another process, which this one was forked off: make a new one after a fork, in each process"
             )
+
+
+def keep_for_good(client: object) -> None:
+    """Never free this in this process, not at its end either: for clients in C that wait for threads which a fork has not got."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))

@@ -18,7 +18,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Entry, Log, Record, Topic
-from casetrail.eventlog.process import OwnProcess
+from casetrail.eventlog.process import OwnProcess, keep_for_good
 from casetrail.publishing.earlier import first_answer
 from casetrail.publishing.outcomes import OutcomeWatch, Place
 from casetrail.publishing.receipt import Receipt
@@ -183,6 +183,9 @@ class Connection:
     def close(self) -> None:
         """Close the connection. In a fork this closes nothing: it is the other process's."""
         if not self._process.is_here():
+            keep_for_good(self)
+            if self._recorder is None:
+                self.log.close()
             return
         self._watch.close()
         if self._recorder is not None:

@@ -155,6 +155,8 @@ class Submitter:
     def close(self) -> None:
         """Close the connection and the spool. What waits stays there. In a fork both are left to the other process."""
         if not self._process.is_here():
+            if self._kept is not None and self._kept.made.done():
+                self._kept.close()
             return
         with self._lock:
             self._is_closed = True
