@@ -162,7 +162,7 @@ class EmbeddedLog:
         which = "AND offset BETWEEN 0 AND ? AND typeof(offset) = 'integer' ORDER BY offset DESC LIMIT 1"
         return self._one(topic, partition, which, MOST_OFFSET)
 
-    def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
+    def read_one(self, topic: Topic, partition: int, offset: int, timeout: float | None = None) -> Record | None:
         return self._one(topic, partition, "AND offset = ?", offset)
 
     def _one(self, topic: Topic, partition: int, which: str, *values: int) -> Record | None:

@@ -121,11 +121,15 @@ class KafkaLog:
     def end_offsets(self, topic: Topic) -> dict[int, int]:
         return {one.partition: offset for one, offset in self._ends("read_uncommitted", self._topic(topic)).items()}
 
-    def _starts(self, isolation: str, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return self._lookups.ask(isolation, lambda one, s: one.beginning_offsets(partitions, int(s * 1000)))
+    def _starts(
+        self, isolation: str, partitions: list[TopicPartition], timeout: float | None = None
+    ) -> dict[TopicPartition, int]:
+        return self._lookups.ask(isolation, lambda one, s: one.beginning_offsets(partitions, int(s * 1000)), timeout)
 
-    def _ends(self, isolation: str, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return self._lookups.ask(isolation, lambda one, s: one.end_offsets(partitions, int(s * 1000)))
+    def _ends(
+        self, isolation: str, partitions: list[TopicPartition], timeout: float | None = None
+    ) -> dict[TopicPartition, int]:
+        return self._lookups.ask(isolation, lambda one, s: one.end_offsets(partitions, int(s * 1000)), timeout)
 
     def settle(self, topic: Topic, partition: int) -> int:
         """Wait until no transaction of a partition is open below its high watermark; that watermark.
@@ -156,11 +160,12 @@ class KafkaLog:
                 return found
         return None
 
-    def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
+    def read_one(self, topic: Topic, partition: int, offset: int, timeout: float | None = None) -> Record | None:
         where = TopicPartition(topic_name(self.name, topic), partition)
-        if not self._starts("read_committed", [where])[where] <= offset < self._ends("read_committed", [where])[where]:
+        start = self._starts("read_committed", [where], timeout)[where]
+        if not start <= offset < self._ends("read_committed", [where], timeout)[where]:
             return None
-        found = self._lookups.ask("read_committed", last_between(where, offset, offset + 1))
+        found = self._lookups.ask("read_committed", last_between(where, offset, offset + 1), timeout)
         return found if found is not None and found.offset == offset else None
 
     def join(

@@ -56,7 +56,8 @@ def parse_address(url: str) -> Address:
             raise BadAddress(f"'{shown(url)}' is no address of a log: brokers are written HOST:PORT[,HOST:PORT]")
         if not KAFKA_NAME.fullmatch(name):
             raise BadAddress(
-                f"'{shown(url)}' is no address of a log: a log on Kafka has a name of 1 to 64 letters, digits and . _ -"
+                f"'{shown(url)}' is no address of a log: a log on Kafka has a name of 1 to 64 letters, digits and . _ -; "
+                "write kafka://HOST:PORT[,HOST:PORT]/NAME or sqlite:PATH"
             )
         return Address(None, bootstrap, name)
     raise BadAddress(f"'{shown(url)}' is no address of a log: write sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME")

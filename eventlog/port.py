@@ -163,8 +163,11 @@ class Log(Protocol):
     def last(self, topic: Topic, partition: int) -> Record | None:
         """The last committed record of a partition, waiting out what is still open; None when there is none."""
 
-    def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
-        """The record at exactly that offset, or None."""
+    def read_one(self, topic: Topic, partition: int, offset: int, timeout: float | None = None) -> Record | None:
+        """The record at exactly that offset, or None.
+
+        ``timeout``: seconds after which a question to the log is given up; None: as long as for any other.
+        """
 
     def writer(self, partition: int, topic: Topic = Topic.EVENTS) -> Writer:
         """Become the writer of a partition: of ``events`` as its recorder, of ``checkpoints`` as the notary.

@@ -47,6 +47,8 @@ LONGEST: Final = 1_000_000.0
 """Seconds: what every client of a log can reckon with, and longer than anybody waits."""
 LOOKED_UP: Final = 20
 """So many receipts without an outcome are looked up in the log each time; each once."""
+LOOK_UP_TIMEOUT: Final = 3.0
+"""Seconds after which it is given up to look one up: whoever waits has waited for long enough."""
 MOST_STANDING: Final = 100_000
 
 
@@ -153,7 +155,7 @@ class Connection:
     def _check_standing(self, pending: Iterable[Receipt]) -> None:
         """Raise ``ReceiptContradicted`` where the log does not hold what one of the first receipts is for."""
         for receipt in islice((one for one in pending if one not in self._standing), LOOKED_UP):
-            record = self.log.read_one(Topic.ACTIONS, receipt.partition, receipt.offset)
+            record = self.log.read_one(Topic.ACTIONS, receipt.partition, receipt.offset, LOOK_UP_TIMEOUT)
             if record is None:
                 raise _contradicted(receipt, "holds nothing at")
             if leaf_hash(record.value or b"") != receipt.action_hash:

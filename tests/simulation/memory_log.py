@@ -166,7 +166,7 @@ class MemoryLog:
             raise LogUnreachable(f"{topic}/{partition}: a transaction stays open at offset {lane.opened_at}")
         return next((record for record in reversed(lane.slots) if record is not None), None)
 
-    def read_one(self, topic: Topic, partition: int, offset: int) -> Record | None:
+    def read_one(self, topic: Topic, partition: int, offset: int, timeout: float | None = None) -> Record | None:
         self.step(f"read {topic}/{partition} at {offset}")
         lane = self.cluster.lanes[topic][partition]
         return lane.slots[offset] if 0 <= offset < lane.readable() else None
