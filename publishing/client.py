@@ -13,7 +13,7 @@ from casetrail.domain.rules import Refused
 from casetrail.domain.shapes import NOT_AN_ID, UNKNOWN_CODE
 from casetrail.eventlog.codec import Event, decode_event, encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
-from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.errors import LogError, LogUnreachable
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.opening import open_log
@@ -53,7 +53,7 @@ MOST_STANDING: Final = 100_000
 
 
 class OutcomePending(LogError, TimeoutError):
-    """No outcome yet. The action is in the log and will be answered; wait longer, with the same receipt."""
+    """No outcome yet. The log has taken the action and it will be answered; wait longer, with the same receipt."""
 
     code = "pending"
 
@@ -145,12 +145,19 @@ class Connection:
         found = self._watch.find({_place(receipt) for receipt in receipts}, until - monotonic()) if receipts else {}
         pending = [receipt for receipt in receipts if _place(receipt) not in found]
         if pending:
-            self._check_standing(pending)
             raise OutcomePending(
                 f"the action at partition {pending[0].partition}, offset {pending[0].offset} has no outcome after "
-                f"{timeout:g} s{_and_others(pending)}; it is in the log and will be answered: is a recorder running?"
+                f"{timeout:g} s{_and_others(pending)}; {self._standing_of(pending)}"
             )
         return [_outcome(receipt, found[_place(receipt)]) for receipt in receipts]
+
+    def _standing_of(self, pending: Iterable[Receipt]) -> str:
+        """What is known of actions without an outcome, in words. Raises ``ReceiptContradicted``."""
+        try:
+            self._check_standing(pending)
+        except LogUnreachable as error:
+            return f"the log has taken it, and could not be asked whether it holds it still ({error}); wait again"
+        return "it is in the log and will be answered: is a recorder running?"
 
     def _check_standing(self, pending: Iterable[Receipt]) -> None:
         """Raise ``ReceiptContradicted`` where the log does not hold what one of the first receipts is for."""

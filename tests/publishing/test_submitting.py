@@ -222,6 +222,20 @@ def test_without_a_recorder_the_outcome_is_pending_and_the_same_receipt_finds_it
         assert log.wait(receipt).result == "accepted"
 
 
+def test_where_a_receipt_cannot_be_looked_up_the_outcome_is_pending_still(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_answer(*_: object) -> None:
+        raise LogUnreachable("no answer from the brokers")
+
+    with connect(url) as log:
+        receipt = log.submit(action(report(), INTAKE))
+        log._recorder = None
+        monkeypatch.setattr(log.log, "read_one", no_answer)
+        with pytest.raises(OutcomePending, match=r"has taken it, and could not be asked .*no answer from the brokers"):
+            log.wait(receipt, timeout=0)
+
+
 def test_a_pending_outcome_is_counted_with_the_others_that_are(url: str) -> None:
     with connect(url) as log:
         receipts = log.submit_many(life("C-1"))
