@@ -189,15 +189,21 @@ TIME: Final = itemgetter(2)
 
 MISPLACED: Final = "records out of place"
 PLACES: Final = """
-WITH RECURSIVE place (topic, partition) AS (
-    SELECT * FROM (SELECT topic, partition FROM record ORDER BY topic, partition LIMIT 1)
+WITH RECURSIVE named (topic) AS (
+    SELECT (SELECT topic FROM record ORDER BY topic LIMIT 1)
     UNION ALL
-    SELECT (SELECT topic FROM record WHERE (topic, partition) > (place.topic, place.partition) ORDER BY topic, partition LIMIT 1),
-        (SELECT partition FROM record WHERE (topic, partition) > (place.topic, place.partition) ORDER BY topic, partition LIMIT 1)
-    FROM place WHERE place.topic IS NOT NULL
+    SELECT (SELECT topic FROM record WHERE topic > named.topic ORDER BY topic LIMIT 1)
+    FROM named WHERE named.topic IS NOT NULL
+    LIMIT :most
+), place (topic, partition) AS (
+    SELECT topic, (SELECT partition FROM record WHERE topic = named.topic ORDER BY partition LIMIT 1)
+    FROM named WHERE topic IS NOT NULL
+    UNION ALL
+    SELECT topic, (SELECT partition FROM record WHERE topic = place.topic AND partition > place.partition ORDER BY partition LIMIT 1)
+    FROM place WHERE partition IS NOT NULL
 )
 SELECT CAST(topic AS BLOB), CAST(partition AS BLOB), typeof(topic) = 'text' AND typeof(partition) = 'integer' FROM place
-WHERE topic IS NOT NULL LIMIT ?
+WHERE partition IS NOT NULL LIMIT :most
 """
 """Each topic with each of its partitions: looked up, not read. What is no text or number comes as bytes."""
 
@@ -208,7 +214,7 @@ def misplaced(database: sqlite3.Connection, partitions: Mapping[Topic, int]) -> 
         (topic.value.encode(), str(number).encode()) for topic, count in partitions.items() for number in range(count)
     }
     with reading():
-        found = database.execute(PLACES, (len(known) + MOST_NAMED,)).fetchall()
+        found = database.execute(PLACES, {"most": len(known) + MOST_NAMED}).fetchall()
         strange = [row[:2] for row in found if not row[2] or row[:2] not in known]
         beyond = [
             (topic, number)
