@@ -3,7 +3,7 @@
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -258,7 +258,7 @@ def _marks(statement: str) -> str:
     return statement.replace("%", "%%").replace("?", "%s")
 
 
-def marks(values: Sequence[Any]) -> str:
+def marks(values: Sized) -> str:
     """As many marks as there are values, for ``IN (…)``."""
     return ", ".join("?" * len(values))
 

@@ -124,7 +124,7 @@ JUDGED: Final = Table(
 """The position in each partition, and the latest moment that its events speak of."""
 JUDGED_FORM: Final = Table("judged_form", columns("name", "value"), ("name",))
 
-JUDGEMENT_FORM: Final = "5"
+JUDGEMENT_FORM: Final = "6"
 """Raise it when a table here or what detectors find changes: judgements of another form are made anew."""
 
 JUDGEMENT_TABLES: Final[Sequence[Table]] = (

@@ -30,8 +30,16 @@ from casetrail.projections.judgement_tables import (
     TRACE,
     UNREAD,
 )
-from casetrail.projections.judging import CaseJudge, CaseRows, beatings_in, ends_in, hashed, is_judged, latest_moment
-from casetrail.projections.judging_many import ManyJudge
+from casetrail.projections.judging import (
+    CaseJudge,
+    CaseRows,
+    beatings_in,
+    hashed,
+    is_judged,
+    latest_moment,
+    seen_from_others,
+)
+from casetrail.projections.judging_many import OF_REPORTS, ManyJudge
 from casetrail.projections.judging_registry import RegistryChange
 from casetrail.projections.registry import REGISTRY_KEY, Hashed, Registry, registry_of
 from casetrail.projections.rows import Row, micros
@@ -84,8 +92,8 @@ class Judged(NamedTuple):
     before: set[Row]
     after: set[Row]
     traced: Sequence[str]
-    ended: set[str]
-    """Those that have ended, or are there or open again."""
+    told: set[str]
+    """Those of which what concerns the cases that were merged into them has changed."""
 
 
 class Judgements:
@@ -273,8 +281,8 @@ class Judgements:
         counted = {row for one in made for row in one.counted}
         before, after = self._stored(TRACE, case_ids), {row for one in made for row in one.traces}
         traced = sorted({row[0] for row in before ^ after})
-        ended = {one for one, _ in set(map(ends_in, before - after)) ^ set(map(ends_in, after - before))}
-        return Judged(case_ids, made, self._stored(COUNTED, case_ids), counted, traced, ended)
+        gone, new = set(map(seen_from_others, before - after)), set(map(seen_from_others, after - before))
+        return Judged(case_ids, made, self._stored(COUNTED, case_ids), counted, traced, {one for one, _ in gone ^ new})
 
     def _stored(self, table: Table, case_ids: Sequence[str]) -> set[Row]:
         found: set[Row] = set()
@@ -296,16 +304,15 @@ class Judgements:
             self.database.run_many(table.upsert() if table is FINDING else table.insert(), rows)
         self._stale.note(stale | self._changed(judged))
         self._stale.forget_cases(judged.case_ids)
-        self._many.reports(judged.traced, judged.ended)
+        self._many.reports(judged.traced, judged.told)
 
     def _remove(self, case_ids: Sequence[str]) -> None:
         some = marks(case_ids)
         for table in OF_CASES:
             self.database.run(f"DELETE FROM {table.name} WHERE case_id IN ({some})", case_ids)  # noqa: S608
         self.database.run(
-            f"DELETE FROM finding WHERE subject IN ({some}) AND about = 'case' "  # noqa: S608
-            "AND detector NOT IN ('reported_again', 'merged_away')",
-            case_ids,
+            f"DELETE FROM finding WHERE subject IN ({some}) AND about = 'case' AND detector NOT IN ({marks(OF_REPORTS)})",  # noqa: S608
+            (*case_ids, *OF_REPORTS),
         )
 
     def _changed(self, judged: Judged) -> set[Stale]:

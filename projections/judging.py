@@ -22,7 +22,7 @@ from casetrail.domain.detectors.finding import Evidence, Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
-from casetrail.domain.detectors.traces import End, Idle, Link, Trace
+from casetrail.domain.detectors.traces import Danger, End, Idle, Link, Seen, Trace
 from casetrail.domain.policy import Step
 from casetrail.domain.reserved import MACHINES
 from casetrail.domain.values import EPOCH, is_id
@@ -247,13 +247,16 @@ def trace_row(trace: Trace) -> Row:
         (micros(one.since), micros(one.until), one.into, _plain(one.event), _plain(one.until_event))
         for one in trace.ends
     ]
-    plain = (*trace[:4], trace.partners, tokens, report, micros(trace.known_at), idle, links, ends)
+    danger, seen = trace.danger and _told(trace.danger), [_told(one) for one in trace.seen]
+    plain = (*trace[:4], trace.partners, tokens, report, micros(trace.known_at), idle, links, ends, danger, seen)
     return trace.case_id, micros(trace.known_at), json.dumps(plain)
 
 
 def load_trace(text: str) -> Trace:
     """The trace that ``trace_row`` made a text of."""
-    case_id, agency, unit, holder, partners, tokens, report, known_at, idle, links, ends = json.loads(text)
+    case_id, agency, unit, holder, partners, tokens, report, known_at, idle, links, ends, danger, seen = json.loads(
+        text
+    )
     return Trace(
         case_id,
         agency,
@@ -272,13 +275,28 @@ def load_trace(text: str) -> Trace:
             End(_moment(since), None if until is None else _moment(until), into, _evidence(event), _maybe(by))
             for since, until, into, event, by in ends
         ),
+        None if danger is None else Danger(*_heard(danger)),
+        tuple(Seen(*_heard(one)) for one in seen),
     )
 
 
-def ends_in(row: Row) -> tuple[str, str]:
-    """The case of a trace's row, and from when to when it had ended, as a text."""
+def _told(one: Danger | Seen) -> tuple[int | None, int | None, object]:
+    at, known_at, event = one
+    return micros(at), micros(known_at), _plain(event)
+
+
+def _heard(plain: Iterable[Any]) -> tuple[datetime, datetime, Evidence]:
+    at, known_at, event = plain
+    return _moment(at), _moment(known_at), _evidence(event)
+
+
+def seen_from_others(row: Row) -> tuple[str, str]:
+    """The case of a trace's row, and as a text what concerns the cases that were merged into it.
+
+    From when to when it had ended, whether the child was in danger, and when it was seen.
+    """
     case_id, _, text = row
-    return case_id, json.dumps(json.loads(text)[-1])
+    return case_id, json.dumps(json.loads(text)[-3:])
 
 
 def merger_rows(trace: Trace) -> list[Row]:

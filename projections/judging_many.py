@@ -11,7 +11,7 @@ from casetrail.domain.detectors.counting import Person
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Beating, Machines
-from casetrail.domain.detectors.merging import FARTHEST, away, merged_away
+from casetrail.domain.detectors.merging import FARTHEST, away, merged_away, merged_unseen, unseen
 from casetrail.domain.detectors.repeating import LATEST, again, reported_again
 from casetrail.domain.detectors.survey import end_of_month, months_before
 from casetrail.domain.detectors.traces import Trace
@@ -25,6 +25,8 @@ SELDOM: Final = 100_000
 """Tallies are many objects and no cycles: going through them again and again costs a fifth."""
 OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
 OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name, same_answer.name)
+OF_MERGERS: Final = {merged_away.name: away, merged_unseen.name: unseen}
+OF_REPORTS: Final = (reported_again.name, *OF_MERGERS)
 HAS_OTHERS: Final = (
     "EXISTS (SELECT 1 FROM token AS other WHERE other.token = one.token AND other.case_id <> one.case_id)"
 )
@@ -131,16 +133,16 @@ class ManyJudge:
 
     # --- who is reported again ---
 
-    def reports(self, case_ids: Collection[str], ended: Collection[str] = ()) -> None:
+    def reports(self, case_ids: Collection[str], told: Collection[str] = ()) -> None:
         """Judge anew whether these cases were reported again or merged away, and whether they report others again.
 
-        ``ended``: cases that have ended, or are there or open again: so are those judged that were merged into them.
+        ``told``: cases that have ended, say, or in which a child was seen: so are those judged that were merged into them.
         """
         for some in in_parts(sorted(case_ids)):
             shared = self._shared(some)
             before = {other for one in shared for other in self._beside(one, BEFORE)}
             self._reported_again(sorted({*some, *before}))
-        self._merged_away(sorted(self._ever_merged(case_ids) | self._merged_into(ended)))
+        self._merged(sorted(self._ever_merged(case_ids) | self._merged_into(told)))
 
     def _reported_again(self, case_ids: Sequence[str]) -> None:
         """Judge anew whether these cases were reported again."""
@@ -207,8 +209,8 @@ class ManyJudge:
             found |= new
         return found
 
-    def _merged_away(self, case_ids: Sequence[str]) -> None:
-        """Judge anew whether these cases, which were ever merged, go on nowhere."""
+    def _merged(self, case_ids: Sequence[str]) -> None:
+        """Judge anew what comes of these cases, which were ever merged."""
         traces: dict[str, Trace | None] = {}
 
         def of(case_id: str) -> Trace | None:
@@ -218,15 +220,21 @@ class ManyJudge:
 
         for some in in_parts(case_ids):
             self._database.run(
-                f"DELETE FROM finding WHERE subject IN ({marks(some)}) AND detector = ?",  # noqa: S608
-                (*some, merged_away.name),
+                f"DELETE FROM finding WHERE subject IN ({marks(some)}) AND detector IN ({marks(OF_MERGERS)})",  # noqa: S608
+                (*some, *OF_MERGERS),
             )
             traces.update(self._traces(some))
             for case_id in some:
                 if (trace := traces.get(case_id)) is not None:
-                    settings = self.judge.settings(trace.agency, merged_away.name)
-                    found = [one for one in away(trace, of, settings, END) if one is not None and not one.settings.off]
-                    self._write([finding_row(one, trace.agency) for one in found])
+                    for name, find in OF_MERGERS.items():
+                        found = find(trace, of, self.judge.settings(trace.agency, name), END)
+                        self._write(
+                            [
+                                finding_row(one, trace.agency)
+                                for one in found
+                                if one is not None and not one.settings.off
+                            ]
+                        )
 
     # --- machines ---
 
@@ -261,7 +269,7 @@ class ManyJudge:
                 self._write(self.of_month(agency, month))
         for some in self._sharing():
             self._reported_again(some)
-        self._merged_away([case_id for (case_id,) in self._database.rows(EVER_MERGED)])
+        self._merged([case_id for (case_id,) in self._database.rows(EVER_MERGED)])
 
     def _sharing(self) -> Iterator[list[str]]:
         """The cases that share a token with another, some at a time."""

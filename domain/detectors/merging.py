@@ -8,13 +8,14 @@ from typing import Final, NamedTuple
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import About, Evidence, Finding, of_case
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.settings import Setting, hours
+from casetrail.domain.detectors.settings import Setting, Settings, hours
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.traces import End, Trace
 from casetrail.domain.status import Status
 
 FARTHEST: Final = 20
 """A report that was merged on more often than so is found by nobody."""
+UNSEEN: Final = "merged, with a child in immediate danger whom nobody had seen"
 
 Of = Callable[[str], Trace | None]
 """Gives the trace of a case; None where no report of it was received."""
@@ -117,7 +118,15 @@ def _finding(
     """The finding of a report that went on nowhere from a moment ``at`` another, by an event; None where it was soon over."""
     started, stand = begun
     standard = settings(started)
-    since = standard.due("limit", started)
+    return _about(trace, standard, standard.due("limit", started), stand.evidence, stand.says, (at, by), now)
+
+
+def _about(
+    trace: Trace, standard: Settings, since: datetime, evidence: tuple[Evidence, ...], says: str,
+    settled: tuple[datetime | None, Evidence | None], now: datetime,
+) -> Finding | None:  # fmt: skip
+    """The finding about a case that was merged; None where it was settled by then, or is still to come."""
+    at, by = settled
     if now <= since or (at is not None and at <= since):
         return None
     is_settled = at is not None and at <= now
@@ -126,8 +135,8 @@ def _finding(
         About.CASE,
         trace.case_id,
         since,
-        stand.evidence,
-        stand.says,
+        evidence,
+        says,
         trace.holder,
         trace.unit,
         standard,
@@ -135,6 +144,62 @@ def _finding(
         settled_at=at if is_settled else None,
         settled_by=by if is_settled else None,
     )
+
+
+@detector(
+    Setting("limit", hours(24), "within what time after the report a child in immediate danger is seen in person", "RSMo 210.145",
+            clock="danger_contact"),
+)  # fmt: skip
+def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report of immediate danger that was merged into a case without it, before anybody had seen the child.
+
+    Rule: a case in which immediate danger is alleged was merged, and when the limit since the report is over (or since
+    then, at the merger) the log shows neither that somebody has seen the child in person since the report was received,
+    there or in a case into which it was merged, or on from there, nor that danger is alleged in one of those, too. The
+    clock of the report ended with the merger, and the other case has none for it.
+
+    Evidence: what alleges the danger, and the merger.
+
+    Settled by: a contact in person, or that danger is alleged in the other case, or the reopening of the case.
+
+    May be wrong: where a second call told of the same danger as a first one, which was entered without it.
+
+    Found in: nowhere yet: it is the way around the shortest clock that a supervisor has.
+    """
+    for trace in survey.traces.merged():
+        if trace.agency == survey.agency:
+            yield from unseen(trace, survey.traces.of, settings, now)
+
+
+def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """All that is found of a child in danger in one case that was merged."""
+    danger = trace.danger
+    if danger is None:
+        return
+    for merger in trace.mergers:
+        standard = settings(merger.since)
+        since = max(standard.due("limit", danger.received_at), danger.known_at, merger.since)
+        others = list(_beyond(trace, merger, of))
+        settled = [(other.danger.known_at, other.danger.event) for other in others if other.danger is not None]
+        for seen in (one for case in (trace, *others) for one in case.seen):
+            if seen.at >= danger.received_at:
+                settled.append((seen.known_at, seen.event))
+        if merger.until is not None and merger.until_event is not None:
+            settled.append((merger.until, merger.until_event))
+        at, by = min(settled, key=lambda one: one[0], default=(None, None))
+        yield _about(trace, standard, since, (danger.event, merger.event), UNSEEN, (at, by), now)
+
+
+def _beyond(trace: Trace, merger: End, of: Of) -> Iterator[Trace]:
+    """The cases into which a case was merged, and on from there at any time."""
+    known, waiting = {trace.case_id}, [merger.into or ""]
+    while waiting and len(known) <= FARTHEST:
+        case_id = waiting.pop()
+        found = None if case_id in known else of(case_id)
+        known.add(case_id)
+        if found is not None:
+            yield found
+            waiting += [end.into for end in found.mergers if end.into is not None]
 
 
 @detector(

@@ -1,4 +1,7 @@
-"""What is needed of a case to see that it is reported again, or merged away: its tokens, and when it lay idle or had ended."""
+"""What is needed of a case to see that it is reported again, or merged away: its tokens, when it lay idle or had ended, and
+
+whether the child was in danger, and seen.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,7 +15,8 @@ from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived
-from casetrail.domain.linking import Linked, Merged
+from casetrail.domain.linking import FactCorrected, Linked, Merged
+from casetrail.domain.policy import Condition
 from casetrail.domain.status import Status
 
 ENDED = frozenset({Status.CLOSED, Status.SCREENED_OUT, Status.MERGED})
@@ -47,8 +51,24 @@ class End(NamedTuple):
     until_event: Evidence | None
 
 
+class Danger(NamedTuple):
+    """Immediate danger was alleged: for what was received when, known since when, by which event."""
+
+    received_at: datetime
+    known_at: datetime
+    event: Evidence
+
+
+class Seen(NamedTuple):
+    """Somebody saw the child in person: when that was, since when it is known, by which event."""
+
+    at: datetime
+    known_at: datetime
+    event: Evidence
+
+
 class Trace(NamedTuple):
-    """What is needed of a case. ``ends``: in their order, none overlaps another."""
+    """What is needed of a case. ``ends``: in their order, none overlaps another. ``danger``: the first time it was alleged."""
 
     case_id: str
     agency: str
@@ -61,6 +81,8 @@ class Trace(NamedTuple):
     idle: tuple[Idle, ...]
     links: tuple[Link, ...]
     ends: tuple[End, ...]
+    danger: Danger | None = None
+    seen: tuple[Seen, ...] = ()
 
     @property
     def mergers(self) -> list[End]:
@@ -128,6 +150,10 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
         tuple(_idle(history, settings)) if report.body.tokens else (),
         tuple(_links(history)),
         tuple(_ends(history)),
+        _danger(history, report),
+        tuple(
+            [Seen(step.at, step.known_at, _event(history, step)) for _, step in history.which(Happening.VICTIM_SEEN)]
+        ),
     )
 
 
@@ -176,6 +202,16 @@ def _end(history: History, ended: Step, following: Step | None) -> End:
     into = ended.body.into if isinstance(ended.body, Merged) else None
     until = None if following is None else following.known_at
     return End(ended.known_at, until, into, _event(history, ended), following and _event(history, following))
+
+
+def _danger(history: History, report: Step) -> Danger | None:
+    if history.case.kinds.count("FactCorrected") == 0 and Condition.IMMEDIATE_DANGER not in history.conditions:
+        return None  # of most cases
+    for step in history.steps:
+        body = step.body
+        if isinstance(body, ReportReceived | FactCorrected) and body.immediate_danger:
+            return Danger(report.at, step.known_at, _event(history, step))
+    return None
 
 
 def _links(history: History) -> Iterator[Link]:

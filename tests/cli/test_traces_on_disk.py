@@ -10,7 +10,7 @@ from casetrail.cli import traces_on_disk
 from casetrail.cli.traces_on_disk import TracesOnDisk
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.finding import Evidence
-from casetrail.domain.detectors.traces import End, Idle, Link, Trace, Traces, TracesInMemory
+from casetrail.domain.detectors.traces import Danger, End, Idle, Link, Seen, Trace, Traces, TracesInMemory
 from tests.domain.clock_histories import day
 
 
@@ -31,6 +31,8 @@ def random_trace(chance: Random, number: int) -> Trace:
         idle,
         (Link("C-1", known_at, event),),
         (End(known_at, None, "C-1" if number % 3 else None, event, None),),
+        Danger(known_at, known_at, event) if number % 5 == 0 else None,
+        (Seen(known_at, known_at, event),) * (number % 3),
     )
 
 

@@ -6,13 +6,16 @@ import pytest
 
 from casetrail.domain.case import Recorded
 from casetrail.domain.closure import ClosureApproved
-from casetrail.domain.codes import MergeReason
+from casetrail.domain.codes import ContactMethod, CorrectionReason, MergeReason
+from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors.merging import FARTHEST
-from casetrail.domain.linking import Merged
+from casetrail.domain.linking import FactCorrected, Merged
+from casetrail.domain.policy_file import parse_policy
 from tests.actions import DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import day
 from tests.domain.clock_stories import ASKED, CONTACT, IN, MERGED, OUT, REOPENED, STEP, held
 from tests.domain.detecting import SECOND, found, numbers, only, with_settings
+from tests.domain.policies import within
 from tests.domain.populations import Doing
 from tests.domain.surveying import found as found_in
 from tests.domain.surveying import told
@@ -147,6 +150,96 @@ def test_a_merger_counts_among_the_ways_in_which_work_ends() -> None:
     assert [(one.what, one.person.id, one.key) for one in groups] == [
         (What.ENDED, SERGEANT.id, "MergeReason:duplicate_report")
     ]
+
+
+# --- a child in danger, merged before anybody saw it ---
+
+
+def calm(at: float) -> Doing:
+    return day(at), INTAKE, report()
+
+
+def corrected(at: float, danger: bool) -> Doing:
+    return day(at), INTAKE, FactCorrected(1, CorrectionReason.ENTERED_WRONG, immediate_danger=danger)
+
+
+def visited(at: float, method: ContactMethod = ContactMethod.IN_PERSON) -> Doing:
+    return day(at), DETECTIVE, VictimContactMade(method)
+
+
+def test_a_report_of_danger_that_is_merged_into_a_case_without_it_is_seen_when_the_child_must_have_been_seen() -> None:
+    cases = [told("A", reported(2), into("B", 2.1)), told("B", calm(0), visited(1))]
+    assert found_in(cases, "merged_unseen", day(3)) == []
+    (one,) = found_in(cases, "merged_unseen", day(3) + SECOND)
+    assert (one.subject, one.since, one.is_open, evidence(one)) == ("A", day(3), True, ["A#1", "A#2"])
+    assert found_in(cases, DETECTOR, day(99)) == []
+
+
+def test_a_merger_after_the_limit_is_seen_at_once() -> None:
+    (one,) = found_in([told("A", reported(0), into("B", 5)), told("B", calm(0))], "merged_unseen", day(6))
+    assert one.since == day(5)
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [
+        ([calm(0)], []),
+        ([reported(0), visited(0.5)], []),
+        ([reported(0)], [visited(0.9)]),
+        ([reported(0)], [corrected(0.9, True)]),
+        ([reported(0), corrected(0.1, False)], [visited(0.9)]),
+    ],
+    ids=["no danger", "seen before", "seen in the other case", "danger there, too", "seen, and corrected away"],
+)
+def test_where_there_is_no_danger_or_somebody_saw_the_child_in_time_it_is_no_finding(
+    mine: list[Doing], other: list[Doing]
+) -> None:
+    cases = [told("A", *mine, into("B", 0.7)), told("B", calm(0), *other)]
+    assert found_in(cases, "merged_unseen", day(99)) == []
+
+
+def test_a_danger_that_is_corrected_away_before_the_merger_counts_as_alleged() -> None:
+    cases = [told("A", reported(0), corrected(0.1, False), into("B", 0.2)), told("B", calm(0))]
+    assert [one.subject for one in found_in(cases, "merged_unseen", day(99))] == ["A"]
+
+
+def test_a_danger_that_is_known_only_later_counts_from_then() -> None:
+    cases = [told("A", calm(0), corrected(3, True), into("B", 3.5)), told("B", calm(0))]
+    (one,) = found_in(cases, "merged_unseen", day(99))
+    assert (one.since, evidence(one)) == (day(3.5), ["A#2", "A#3"])
+
+
+def test_a_telephone_call_is_no_visit() -> None:
+    cases = [told("A", reported(0), into("B", 0.5)), told("B", calm(0), visited(0.9, ContactMethod.PHONE))]
+    assert len(found_in(cases, "merged_unseen", day(99))) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "others", "by"),
+    [
+        ([], [told("B", calm(0), visited(9))], "B#2"),
+        ([], [told("B", calm(0), corrected(9, True))], "B#2"),
+        ([(day(9), SERGEANT, REOPENED)], [told("B", calm(0))], "A#3"),
+        ([], [told("B", calm(0), into("C", 3)), told("C", calm(0), visited(9))], "C#2"),
+        ([], [told("B", calm(0), into("A", 3)), told("C", calm(0))], None),
+        ([], [], None),
+    ],
+    ids=["seen there", "danger there", "reopened", "merged on, and seen there", "in a circle", "into none"],
+)
+def test_what_settles_it(more: list[Doing], others: list[list[Recorded]], by: str | None) -> None:
+    cases = [told("A", reported(0), into("B", 0.5), *more), *others]
+    (one,) = found_in(cases, "merged_unseen", day(99))
+    assert one.since == day(1)
+    settled_by = one.settled_by and f"{one.settled_by.case_id}#{one.settled_by.number}"
+    assert (one.settled_at, settled_by) == (by and day(9), by)
+    (before,) = found_in(cases, "merged_unseen", day(8))
+    assert before.is_open and before.id == one.id
+
+
+def test_how_soon_a_child_in_danger_is_seen_is_what_the_clock_says() -> None:
+    cases = [told("A", reported(0), into("B", 0.1)), told("B", calm(0))]
+    soon = parse_policy(within("clocks.danger_contact", '"24 hours"', '"6 hours"'))
+    assert found_in(cases, "merged_unseen", day(9), soon)[0].since == day(0.25)
 
 
 # --- merged again and again ---
