@@ -5,7 +5,7 @@ was entered, nobody could have seen it. Limits count from when things happened, 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -185,6 +185,23 @@ class History:
             return []
         places = some[0] if len(some) == 1 else sorted({place for one in some for place in one})
         return [(place, self.steps[place]) for place in places]
+
+    def too_often(
+        self, settings: Callable[[datetime], Settings], what: Happening, *others: Happening
+    ) -> Iterator[tuple[int, list[Step], Settings]]:
+        """Where something happened once more than the setting ``most`` allows, and none of the ``others`` in between.
+
+        The place of the step that was one too many, the steps since the first, and the settings that held at the first.
+        """
+        chain: list[Step] = []
+        for place, step in self.which(what, *others):
+            if what not in step.what:
+                chain = []
+                continue
+            chain.append(step)
+            standard = settings(chain[0].at)
+            if len(chain) == standard.number("most") + 1:
+                yield place, chain, standard
 
     def since_receipt(self, settings: Settings, limit: str, rests: Sequence[Span] = ()) -> datetime:
         """The first moment at which anybody could know that a limit was over that began when the report was received."""

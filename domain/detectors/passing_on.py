@@ -9,7 +9,7 @@ from casetrail.domain.codes import Disposition, ScreeningReason
 from casetrail.domain.detectors.closing import REOPENED, request_before
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
-from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.history import WORK, History, Step
 from casetrail.domain.detectors.settings import Setting, days
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
@@ -37,17 +37,10 @@ def screened_out_again(history: History, settings: SettingsAt, now: datetime) ->
 
     Found in: practice: each reopening gives every time limit anew.
     """
-    chain: list[Step] = []
-    for place, step in enumerate(history.steps):
-        if step.is_act:
-            chain = []
-        elif Happening.SCREENED_OUT in step.what:
-            chain.append(step)
-            standard = settings(chain[0].at)
-            if len(chain) == standard.number("most") + 1:
-                says = f"screened out {len(chain)} times, and nothing was done in between"
-                settled = history.until(place, lambda later: later.is_act)
-                yield of_case(history, standard, step.known_at, chain, says, settled, now)
+    for place, chain, standard in history.too_often(settings, Happening.SCREENED_OUT, *WORK):
+        says = f"screened out {len(chain)} times, and nothing was done in between"
+        settled = history.until(place, lambda later: later.is_act)
+        yield of_case(history, standard, chain[-1].known_at, chain, says, settled, now)
 
 
 @detector(

@@ -138,17 +138,11 @@ def extended_again(history: History, settings: SettingsAt, now: datetime) -> Ite
 
     Found in: practice: each extension gives 45 days more, and nothing else says how many there may be.
     """
-    chain: list[Step] = []
-    for place, step in history.which(Happening.EXTENDED, Happening.CHARGED, *REOPENED):
-        if Happening.EXTENDED not in step.what:
-            chain = []
-            continue
-        chain.append(step)
-        standard = settings(chain[0].at)
-        if step.is_open and len(chain) == standard.number("most") + 1:
+    for place, chain, standard in history.too_often(settings, Happening.EXTENDED, Happening.CHARGED, *REOPENED):
+        if chain[-1].is_open:
             says = f"its decision was extended {len(chain)} times"
             settled = history.until(place, lambda later: Happening.CHARGED in later.what or not later.is_open)
-            yield of_case(history, standard, step.known_at, chain, says, settled, now)
+            yield of_case(history, standard, chain[-1].known_at, chain, says, settled, now)
 
 
 def _goes_on(step: Step) -> bool:

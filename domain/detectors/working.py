@@ -228,15 +228,9 @@ def never_reached(history: History, settings: SettingsAt, now: datetime) -> Iter
 
     Found in: practice: a letter now and then is no work, and keeps every time limit.
     """
-    chain: list[Step] = []
-    for place, step in history.which(Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, *REOPENED):
-        if Happening.CONTACT_ATTEMPTED not in step.what:
-            chain = []
-            continue
-        chain.append(step)
-        standard = settings(chain[0].at)
-        if len(chain) == standard.number("most") + 1:
-            since = max(standard.due("limit", min(one.at for one in chain), history.conditions), step.known_at)
-            settled = history.until(place, lambda later: _is_contact(later) or not later.is_open)
-            says = f"{len(chain)} attempts to reach the victim failed, one after the other"
-            yield of_case(history, standard, since, chain[:], says, settled, now)
+    ends = Happening.VICTIM_CONTACT, *REOPENED
+    for place, chain, standard in history.too_often(settings, Happening.CONTACT_ATTEMPTED, *ends):
+        since = max(standard.due("limit", min(one.at for one in chain), history.conditions), chain[-1].known_at)
+        settled = history.until(place, lambda later: _is_contact(later) or not later.is_open)
+        says = f"{len(chain)} attempts to reach the victim failed, one after the other"
+        yield of_case(history, standard, since, chain, says, settled, now)
