@@ -5,7 +5,6 @@ message that says where.
 """
 
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -31,7 +30,7 @@ from casetrail.projections.case_store import CaseStore
 from casetrail.projections.database import open_database
 from casetrail.projections.views import Views
 from tests.actions import life
-from tests.audit.verifying import Story, told
+from tests.audit.verifying import Story
 from tests.consumers.notarial import records
 
 TIMES: Final = {
@@ -66,19 +65,6 @@ ALL: Final = [(column, name, put) for column, puts in COLUMNS.items() for name, 
 MIDDLE: Final = 100
 FORGED: Final = 30
 """The offset of an event that was altered elsewhere."""
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """240 submissions under three checkpoints."""
-    story = told(tmp_path_factory.mktemp("template"))
-    story.log.close()
-    return story
-
-
-@pytest.fixture
-def story(template: Story, tmp_path: Path) -> Story:
-    return template.copy(tmp_path)
 
 
 def garble(story: Story, column: str, put: str, topic: Topic, offset: int) -> None:

@@ -34,19 +34,6 @@ WITNESSED: Final = parse_policy(f"log {KEY.verifier_key}\nwitness w1 {WITNESS.ve
 OTHER_KEY: Final = create_key(ORIGIN, Algorithm.ED25519)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    story = told(tmp_path_factory.mktemp("template"))
-    story.log.close()
-    return story
-
-
-@pytest.fixture
-def story(template: Story, tmp_path: Path) -> Story:
-    """240 submissions in one partition, 80 under each of three checkpoints; nothing has been tampered with."""
-    return template.copy(tmp_path)
-
-
 def events(story: Story) -> list[tuple[Record, Event]]:
     return [(record, decode_event(record.value)) for record in records(story.log, Topic.EVENTS)]
 
