@@ -32,6 +32,12 @@ class TooFewBrokers(LogError):
     code = "too-few-brokers"
 
 
+class TooManyToWrite(LogError):
+    """More copies would have to be written than there are: nobody could append to such a log."""
+
+    code = "too-many-to-write"
+
+
 def topic_name(log: str, topic: Topic) -> str:
     """The name of a topic on the cluster: ``kcpd.events``."""
     return f"{log}.{topic.value}"
@@ -45,7 +51,16 @@ def topic_settings(min_isr: int) -> dict[str, str]:
 def create_topics(
     bootstrap: str, name: str, partitions: int, replication: int, min_isr: int, options: Mapping[str, object]
 ) -> None:
-    """Create the topics of a log. Raises ``LogExists``, ``LogRefused``, ``LogUnreachable``, ``TooFewBrokers``."""
+    """Create the topics of a log.
+
+    Raises ``LogExists``, ``LogRefused``, ``LogUnreachable``, ``TooFewBrokers``, ``TooManyToWrite``.
+    """
+    if min_isr > replication:
+        raise TooManyToWrite(
+            f"{min_isr} copies were asked to be written before an ack, of {replication} in all: nobody could append to such "
+            f"a log, and none was made; give --min-isr {replication}, or --replication 3 (with fewer than 3 copies the "
+            "history can be lost)"
+        )
     wanted = [
         NewTopic(
             topic_name(name, topic),
