@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from casetrail.cli.config import Config
-from casetrail.cli.context import opened_log, opened_views
+from casetrail.cli.context import opened_log
 from casetrail.domain.values import is_id
 
 if TYPE_CHECKING:
     from casetrail.domain.case import Recorded
+    from casetrail.projections.database import Database
 
     Hashed = tuple[Recorded, bytes]
     """An event, and its leaf hash."""
@@ -76,19 +77,18 @@ def _of_file(path: Path, until: datetime | None) -> "Iterator[tuple[str, Sequenc
             yield case_id, events
 
 
-def history_of(config: Config, case_id: str, until: datetime | None = None) -> "list[Recorded]":
+def history_of(database: "Database", case_id: str, until: datetime | None = None) -> "list[Recorded]":
     """The events of one case in order, those that were recorded by ``until``, if that is given."""
-    return [event for event, _ in hashed_history_of(config, case_id, until)]
+    return [event for event, _ in hashed_history_of(database, case_id, until)]
 
 
-def hashed_history_of(config: Config, case_id: str, until: datetime | None = None) -> "list[Hashed]":
+def hashed_history_of(database: "Database", case_id: str, until: datetime | None = None) -> "list[Hashed]":
     """The same, each event with its leaf hash."""
     from casetrail.eventlog.codec import decode_event
     from casetrail.eventlog.hashing import leaf_hash
     from casetrail.projections.queries import timeline
 
-    with opened_views(config) as database:
-        events = [(decode_event(value), leaf_hash(value)) for _, _, value in timeline(database, case_id)]
+    events = [(decode_event(value), leaf_hash(value)) for _, _, value in timeline(database, case_id)]
     return [(event.recorded(), leaf) for event, leaf in events if until is None or event.recorded_at <= until]
 
 

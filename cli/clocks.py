@@ -1,6 +1,7 @@
 """``casetrail due``, ``overdue`` and ``clock``: what is owed, by whom and by when, computed from the events."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from casetrail.domain.leaving import Departures
     from casetrail.domain.policy import InForce
     from casetrail.domain.registry import Overseer
+    from casetrail.projections.database import Database
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Row = dict[str, Any]
-Read = Callable[[Config, str, datetime | None], "Sequence[Hashed]"]
 
 DUE: Final = ("due_at", "case_id", "clock", "subject", "owed_by", "unit", "state", "started_at")
 OVERDUE: Final = ("due_at", "overdue_hours", "case_id", "clock", "subject", "owed_by", "unit", "told", "started_at")
@@ -93,25 +94,44 @@ def from_log_option(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
-def asked(
-    config: Config, until_text: str | None, moment_text: str | None, judge_by: str | None, read: Read | None = None
-) -> Asked:
-    """What the options of ``asking_options`` say, and what the registry does: from the log, unless ``read`` reads it."""
+def asked(config: Config, until_text: str | None, moment_text: str | None, judge_by: str | None) -> Asked:
+    """What the options of ``asking_options`` say, and what the registry does: from the log."""
     from casetrail.cli.case_histories import hashed_history_in_log
-    from casetrail.domain.leaving import departures
-    from casetrail.domain.policy import InForce
-    from casetrail.domain.registry import REGISTRY, agencies, overseers
-    from casetrail.domain.values import EPOCH
+    from casetrail.domain.registry import REGISTRY
 
-    until = moment(config, until_text, "--as-of") if until_text else None
+    until = _until(config, until_text)
     if until is not None and not moment_text:
         at = until
-    elif read is not None:
-        with opened_views(config) as database:
-            at = moment_shown(config, database, moment_text)
     else:
         at = moment(config, moment_text, "--now") if moment_text else now()
-    registry = (read or hashed_history_in_log)(config, REGISTRY, until)
+    return _asked(config, until, at, judge_by, hashed_history_in_log(config, REGISTRY, until))
+
+
+@contextmanager
+def views_asked(config: Config, given: dict[str, Any]) -> "Iterator[tuple[Database, Asked]]":
+    """The configured views, and the same as ``asked`` with the registry as they have it: opened once for all of it."""
+    from casetrail.cli.case_histories import hashed_history_of
+    from casetrail.domain.registry import REGISTRY
+
+    until, moment_text = _until(config, given["until_text"]), given["moment_text"]
+    with opened_views(config) as database:
+        at = until if until is not None and not moment_text else moment_shown(config, database, moment_text)
+        registry = hashed_history_of(database, REGISTRY, until)
+        yield database, _asked(config, until, at, given["judge_by"], registry)
+
+
+def _until(config: Config, text: str | None) -> datetime | None:
+    return moment(config, text, "--as-of") if text else None
+
+
+def _asked(
+    config: Config, until: datetime | None, at: datetime, judge_by: str | None, registry: "Sequence[Hashed]"
+) -> Asked:
+    from casetrail.domain.leaving import departures
+    from casetrail.domain.policy import InForce
+    from casetrail.domain.registry import agencies, overseers
+    from casetrail.domain.values import EPOCH
+
     events = [event for event, _ in registry]
     given = None if judge_by is None else InForce([(EPOCH, read_policy(judge_by))], agencies(events))
     policies = given or adopted(events, config.agency)
@@ -191,11 +211,11 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
 
     'started_by' and 'ended_by' are numbers of events of 'casetrail history'.
     """
-    from casetrail.cli.case_histories import hashed_history_of, history_of
+    from casetrail.cli.case_histories import history_of
     from casetrail.domain.clocks import clocks
 
-    question = asked(config, given["until_text"], given["moment_text"], given["judge_by"], hashed_history_of)
-    events = history_of(config, case_id, question.until)
+    with views_asked(config, given) as (database, question):
+        events = history_of(database, case_id, question.until)
     if not events:
         when = "" if question.until is None else " then"
         raise Failure(f"the views know no case {case_id}{when}", exits.NOT_FOUND)

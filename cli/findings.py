@@ -13,7 +13,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.clocks import Asked, asked, asking_options, from_log_option
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, format_option, guarded, pass_config
+from casetrail.cli.context import Failure, format_option, guarded, opened_views, pass_config
 from casetrail.cli.finding_answer import answer
 from casetrail.cli.judged import asks_views, moment_asked, opened_judgements
 from casetrail.cli.progress import progress_bar
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from casetrail.domain.detectors.finding import Evidence, Finding
     from casetrail.domain.detectors.history import History
     from casetrail.domain.leaving import Departures
+    from casetrail.projections.database import Database
 
 Row = dict[str, Any]
 Answers = dict[str, list[tuple[datetime, int, str]]]
@@ -109,10 +110,9 @@ def explain(config: Config, finding: str, case: str | None, form: str, **given: 
     is_present = not any(given[name] for name in ("until_text", "moment_text", "judge_by"))
     found = finding_named(config, question, finding, case, answers, is_present=is_present)
     row = _explained(found, question.at, answers)
-    evidence, told = (
-        [_event(config, one) for one in found.evidence],
-        [one._asdict() for one in found.told(question.overseers)],
-    )
+    with opened_views(config) as database:
+        evidence = [_event(database, one) for one in found.evidence]
+    told = [one._asdict() for one in found.told(question.overseers)]
     if form != "table":
         emit([{**row, "evidence": evidence, "told": told}], [*row, "evidence", "told"], form)
         return
@@ -211,7 +211,8 @@ def _found(config: Config, question: Asked, wanted: Wanted, answers: "Answers") 
     if wanted.case is None or wanted.from_log:
         yield from _found_in_all(config, question, wanted, answers)
         return
-    events = hashed_history_of(config, wanted.case, question.until)
+    with opened_views(config) as database:
+        events = hashed_history_of(database, wanted.case, question.until)
     if not events:
         raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
     history = _history(wanted.case, events, question.departures, answers)
@@ -296,10 +297,10 @@ def _explained(finding: "Finding", at: datetime, answers: "Answers") -> Row:
     }
 
 
-def _event(config: Config, evidence: "Evidence") -> Row:
+def _event(database: "Database", evidence: "Evidence") -> Row:
     from casetrail.cli.case_histories import hashed_history_of
 
-    event, leaf = hashed_history_of(config, evidence.case_id)[evidence.number - 1]
+    event, leaf = hashed_history_of(database, evidence.case_id)[evidence.number - 1]
     return {
         "case_id": evidence.case_id,
         "number": evidence.number,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from casetrail.cli.clocks import views_asked
 from casetrail.cli.config import Config
 from casetrail.cli.context import (
     Failure,
@@ -13,19 +14,20 @@ from casetrail.cli.context import (
     guarded,
     loaded_policy,
     opened_log,
-    opened_views,
     pass_config,
     passphrase_in,
 )
 from casetrail.cli.documents import read_document
 from casetrail.cli.keys import PASSPHRASE
 from casetrail.cli.local_tree import convicting
-from casetrail.cli.partner_list import AGENCY, check_known, question_of
+from casetrail.cli.partner_list import AGENCY, check_known
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_lines, fields
 from casetrail.cli.trust import believed_logs, log_key_option
 
 if TYPE_CHECKING:
+    from casetrail.cli.clocks import Asked
+    from casetrail.projections.database import Database
     from casetrail.proofs.checkpoint import Checkpoint
     from casetrail.proofs.statement import Statement
 
@@ -61,11 +63,11 @@ def export(
     from casetrail.proofs.statement import Statement, statement_file
 
     signer = load_key(key, passphrase_in(passphrase_file))
-    question = question_of(config, {"until_text": until_text, "moment_text": None, "judge_by": None})
-    with convicting(), opened_log(config) as log:
+    with convicting(), opened_log(config) as log:  # first: views that are opened after it lack nothing that it covers
         name, checkpoint = log.name, _newest(config, log)
-    check_known(config, agency)
-    content, count = _csv(config, agency, question)
+    with views_asked(config, {"until_text": until_text, "moment_text": None, "judge_by": None}) as (database, question):
+        check_known(database, agency)
+        content, count = _csv(database, agency, question)
     statement = Statement(f"{SUBJECT} {agency}", name, question.at, count, sha256(content).hexdigest(), checkpoint)
     signed = statement.sign(signer)
     try:
@@ -89,11 +91,11 @@ def _newest(config: Config, log: Any) -> "Checkpoint | None":
     return parse_checkpoint(parsed.text) if policy is None else policy.check(parsed).checkpoint
 
 
-def _csv(config: Config, agency: str, question: Any) -> tuple[bytes, int]:
+def _csv(database: "Database", agency: str, question: "Asked") -> tuple[bytes, int]:
     from casetrail.cli.partner_rows import COLUMNS, Chosen, rows
     from casetrail.projections.partner import Wanted, count
 
-    with opened_views(config) as database, progress_bar("entries", count(database, agency)) as told:
+    with progress_bar("entries", count(database, agency)) as told:
         lines = list(csv_lines(rows(database, Wanted(agency), Chosen(), question, told), COLUMNS))
     return "".join(lines).encode(), len(lines) - 1
 

@@ -1,15 +1,18 @@
 """``casetrail partner AGENCY``: the cases that an agency is part of, and what they wait for."""
 
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from casetrail.cli import exits
-from casetrail.cli.clocks import Asked, asked, asking_options
+from casetrail.cli.clocks import asking_options, views_asked
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, an_id, format_option, guarded, moment, opened_views, pass_config
+from casetrail.cli.context import Failure, an_id, format_option, guarded, moment, pass_config
 from casetrail.cli.render import emit
+
+if TYPE_CHECKING:
+    from casetrail.projections.database import Database
 
 AGENCY: Final = click.argument("agency", metavar="AGENCY", type=an_id)
 
@@ -36,39 +39,30 @@ def list_(config: Config, agency: str, form: str, **given: Any) -> None:
     from casetrail.projections.partner import Wanted
 
     since = moment(config, given["since"], "--since") if given["since"] else None
-    question = question_of(config, given)
     chosen = Chosen(given["waiting"], given["overdue"])
-    is_now = question.until is None  # the ledger says how it is now: of the past it gives no more than the cases
-    wanted = Wanted(agency, since if is_now else None, given["case"], is_now and (chosen.waiting or chosen.overdue))
-    with opened_views(config) as database:
+    with views_asked(config, given) as (database, question):
+        is_now = question.until is None  # the ledger says how it is now: of the past it gives no more than the cases
+        wanted = Wanted(agency, since if is_now else None, given["case"], is_now and (chosen.waiting or chosen.overdue))
         found = (row for row in rows(database, wanted, chosen, question) if since is None or row["sent_at"] >= since)
         first = list(islice(found, given["limit"] + 1))
-    if not first:
-        check_known(config, agency)
+        if not first:
+            check_known(database, agency)
     emit(first[: given["limit"]], SHORT if form == "table" else COLUMNS, form, f"cases of {agency}")
     if len(first) > given["limit"]:
         click.echo("and more: give --limit", err=True)
 
 
-def check_known(config: Config, agency: str) -> None:
+def check_known(database: "Database", agency: str) -> None:
     """End the command where neither a case nor the registry names an agency: a mistyped name is no good news."""
     from casetrail.cli.case_histories import history_of
     from casetrail.domain.registry import REGISTRY, AgencyRegistered
     from casetrail.projections.partner import is_named
 
-    with opened_views(config) as database:
-        if is_named(database, agency):
-            return
-    for event in history_of(config, REGISTRY):
+    if is_named(database, agency):
+        return
+    for event in history_of(database, REGISTRY):
         if event.action is not None and agency == event.action.actor.agency:
             return
         if isinstance(event.body, AgencyRegistered) and event.body.agency == agency:
             return
     raise Failure(f"no case and no entry of the registry names an agency {agency}", exits.NOT_FOUND)
-
-
-def question_of(config: Config, given: dict[str, Any]) -> Asked:
-    """What the options of ``asking_options`` say, the registry as the views have it."""
-    from casetrail.cli.case_histories import hashed_history_of
-
-    return asked(config, given["until_text"], given["moment_text"], given["judge_by"], hashed_history_of)

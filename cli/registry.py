@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from casetrail.cli.config import Config
-from casetrail.cli.context import an_id, format_option, guarded, moment, pass_config
+from casetrail.cli.context import an_id, format_option, guarded, moment, opened_views, pass_config
 from casetrail.cli.registry_import import import_staff
 from casetrail.cli.render import emit
 
@@ -37,7 +37,9 @@ def registry(config: Config, by: str, form: str, **given: Any) -> None:
 
     until = moment(config, given["until_text"], "--as-of") if given["until_text"] else None
     wanted = Wanted(given["agency"], given["unit"], given["left"])
-    emit(rows(history_of(config, REGISTRY, until), by, wanted), COLUMNS[by], form, f"registry by {by}")
+    with opened_views(config) as database:
+        events = history_of(database, REGISTRY, until)
+    emit(rows(events, by, wanted), COLUMNS[by], form, f"registry by {by}")
 
 
 registry.add_command(import_staff)

@@ -177,3 +177,17 @@ def test_a_history_that_was_altered_is_not_judged(unit: Shell, tmp_path: Path) -
         (value,) = database.execute(f"SELECT value FROM record {where}").fetchone()
         database.execute(f"UPDATE record SET value = ? {where}", (value.replace(b"det.01", b"det.02"),))
     assert "the history was altered or is incomplete" in copy.run("overdue", code=1).stderr
+
+
+@pytest.mark.parametrize("words", ["clock C-2", "partner clinic", "partner clinic --case C-1", "registry"])
+def test_a_question_opens_the_views_once(unit: Shell, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    opened = 0
+
+    def count(*_: object, **__: object) -> None:
+        nonlocal opened
+        opened += 1
+
+    unit.rows("clock", "C-2")  # the views are up to date
+    monkeypatch.setattr("casetrail.cli.embedded_views.bring_up_to_date", count)
+    unit.rows(*words.split())
+    assert opened == 1
