@@ -7,7 +7,7 @@ An accepted action's body stands in the event with the very bytes that the submi
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from io import BytesIO
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,6 @@ from fastavro import schemaless_reader
 
 from casetrail.domain.actions import Action, Actor, Body, Imported, Malformed
 from casetrail.domain.case import Recorded
-from casetrail.domain.codes import Role
 from casetrail.domain.kinds import KIND_BY_NAME
 from casetrail.domain.rules import Refused
 from casetrail.domain.shapes import body_from_plain, from_plain
@@ -33,6 +32,17 @@ from casetrail.eventlog.binary import (
     text_bytes,
 )
 from casetrail.eventlog.bodies import body_bytes, branch_of, kinds_of, read_plain, read_strictly
+from casetrail.eventlog.fields import (
+    MILLISECOND,
+    actor_bytes,
+    imported_bytes,
+    log_bytes,
+    millis_bytes,
+    read_actor,
+    read_asking,
+    read_imported,
+    read_log,
+)
 from casetrail.eventlog.limits import ACTION_BYTES
 from casetrail.eventlog.schemas import UnknownSchema, current_ids, parsed
 
@@ -42,7 +52,6 @@ HERE: Final = PRESENT[0]
 LONG: Final = 0x80
 """A number whose first byte is less has no other."""
 MICROSECOND: Final = timedelta(microseconds=1)
-MILLISECOND: Final = timedelta(milliseconds=1)
 
 UNREADABLE: Final = {
     "no-value": "The record has no value.",
@@ -124,8 +133,8 @@ def encode_action(action: Action) -> bytes:
             action.action_id,
             text_bytes(action.case_id),
             long_bytes((action.occurred_at - EPOCH) // MICROSECOND),
-            _actor_bytes(action.actor),
-            _imported_bytes(action.imported),
+            actor_bytes(action.actor),
+            imported_bytes(action.imported),
             body_bytes("action", action.body),
         )
     )
@@ -155,11 +164,11 @@ def read_action(value: bytes | None) -> tuple[Action, bytes | None]:
         case_id, begin = read_text(value, PREFIX + 16)
         occurred, at = read_micros(value, begin)
         moment = value[begin:at] if value[at - 1] or at - begin == 1 else long_bytes(occurred)
-        actor, acted, at = _read_asking(value, at)
+        actor, acted, at = read_asking(value, at)
         imported, came = None, NULL
         if value[at]:
-            imported, at = _read_imported(value, at)
-            came = _imported_bytes(imported)
+            imported, at = read_imported(value, at)
+            came = imported_bytes(imported)
         else:
             at += 1
         occurred_at = EPOCH + occurred * MICROSECOND
@@ -224,9 +233,9 @@ def encode_event(event: Event, ending: bytes | None = None) -> bytes:
             long_bytes(number),
             long_bytes(partition),
             long_bytes(action_offset),
-            _millis_bytes(recorded_at),
+            millis_bytes(recorded_at),
             text_bytes(case_id),
-            _log_bytes(log, rule_set),
+            log_bytes(log, rule_set),
             _ending(occurred_at, actor, imported, body) if ending is None else ending,
         )
     )
@@ -236,8 +245,8 @@ def _ending(occurred_at: datetime | None, actor: Actor | None, imported: Importe
     return b"".join(
         (
             NULL if occurred_at is None else PRESENT + long_bytes((occurred_at - EPOCH) // MICROSECOND),
-            NULL if actor is None else PRESENT + _actor_bytes(actor),
-            _imported_bytes(imported),
+            NULL if actor is None else PRESENT + actor_bytes(actor),
+            imported_bytes(imported),
             body_bytes("event", body),
         )
     )
@@ -267,7 +276,7 @@ def _read_event(value: bytes, kinds: int) -> Event:
     offset, at = read_long(value, at)
     recorded, at = read_millis(value, at)
     case_id, at = read_text(value, at)
-    log, rule_set, at = _read_log(value, at)
+    log, rule_set, at = read_log(value, at)
     occurred_at = actor = imported = None
     present, at = (True, at + 1) if value[at] == HERE else read_present(value, at)
     if present:
@@ -275,9 +284,9 @@ def _read_event(value: bytes, kinds: int) -> Event:
         occurred_at = EPOCH + occurred * MICROSECOND
     present, at = (True, at + 1) if value[at] == HERE else read_present(value, at)
     if present:
-        actor, at = _read_actor(value, at)
+        actor, at = read_actor(value, at)
     if value[at]:
-        imported, at = _read_imported(value, at)
+        imported, at = read_imported(value, at)
     else:
         at += 1
     _check_kind(value, at, kinds)
@@ -307,7 +316,7 @@ def _older_event(value: bytes, schema_id: int) -> Event:
     return Event(**plain)
 
 
-# --- what both are made of ---
+# --- by which schema ---
 
 
 def schema_of(value: bytes) -> int:
@@ -358,95 +367,3 @@ def _check_kind(value: bytes, at: int, kinds: int) -> None:
     """Raise ``NotAvro`` where a value has a kind of body that its own schema did not have yet."""
     if value[at] >= 2 * kinds and read_long(value, at)[0] >= kinds:
         raise NotAvro("no such kind")
-
-
-@lru_cache(1024)
-def _millis_bytes(moment: datetime) -> bytes:
-    """An append time. The log stamps many records with the same."""
-    return long_bytes((moment - EPOCH) // MILLISECOND)
-
-
-@lru_cache(1024)
-def _log_bytes(log: str, rule_set: int) -> bytes:
-    return text_bytes(log) + long_bytes(rule_set)
-
-
-def _actor_bytes(actor: Actor) -> bytes:
-    return _acting_bytes(actor.id, actor.agency, actor.role)
-
-
-@lru_cache(65_536)
-def _acting_bytes(person: str, agency: str, role: str) -> bytes:
-    return text_bytes(person) + text_bytes(agency) + text_bytes(role)
-
-
-MOST_KNOWN: Final = 65_536
-_actors: dict[bytes, Actor] = {}
-_asking: dict[bytes, tuple[Actor, bytes]] = {}
-_logs: dict[bytes, tuple[str, int]] = {}
-
-
-def _read_actor(value: bytes, at: int) -> tuple[Actor, int]:
-    """The actor at position ``at``. The same few act again and again: their bytes are known ones, most of the time."""
-    try:
-        end = at + 1 + (value[at] >> 1)
-        end += 1 + (value[end] >> 1)
-        end += 1 + (value[end] >> 1)
-    except IndexError:  # a length of two bytes: an id of 64 characters, or what is no id at all
-        end = at
-    known = _actors.get(value[at:end])  # found only where the very same bytes were read in full before
-    if known is not None:
-        return known, end
-    person, after = read_text(value, at)
-    agency, after = read_text(value, after)
-    role, after = read_text(value, after)
-    try:
-        actor = Actor(person, agency, Role(role))
-    except ValueError as error:  # an unknown role: nobody can be said to have asked
-        raise NotAvro("no such role") from error
-    if len(_actors) >= MOST_KNOWN:
-        _actors.clear()
-    _actors[value[at:after]] = actor
-    return actor, after
-
-
-def _read_asking(value: bytes, at: int) -> tuple[Actor, bytes, int]:
-    """The actor of an action at position ``at``, the same as it stands in an event, and the position after it."""
-    actor, after = _read_actor(value, at)
-    known = _asking.get(value[at:after])
-    if known is None:
-        if len(_asking) >= MOST_KNOWN:
-            _asking.clear()
-        known = _asking[value[at:after]] = actor, PRESENT + _actor_bytes(actor)
-    return *known, after
-
-
-def _read_log(value: bytes, at: int) -> tuple[str, int, int]:
-    """The log's name and the rule set at position ``at``, hardly ever other ones than before; and the position after."""
-    end = at + 2 + (value[at] >> 1)
-    known = _logs.get(value[at:end])
-    if known is not None:
-        log, rule_set = known
-        return log, rule_set, end
-    log, after = read_text(value, at)
-    rule_set, after = read_long(value, after)
-    if len(_logs) >= MOST_KNOWN:
-        _logs.clear()
-    _logs[value[at:after]] = log, rule_set
-    return log, rule_set, after
-
-
-def _imported_bytes(imported: Imported | None) -> bytes:
-    if imported is None:
-        return NULL
-    return PRESENT + imported.file_hash + long_bytes(imported.line) + text_bytes(imported.system)
-
-
-def _read_imported(value: bytes, at: int) -> tuple[Imported | None, int]:
-    present, at = read_present(value, at)
-    if not present:
-        return None, at
-    file_hash = value[at : at + 32]
-    line, at = read_long(value, at + 32)
-    system, at = read_text(value, at)
-    return Imported(file_hash, line, system), at
