@@ -21,10 +21,11 @@ from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.eventlog.schemas import register_in_log
 from casetrail.eventlog.stream import POLL
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.drafting import Draft
 from casetrail.proofs.errors import KeyUnusable, NoteInvalid
 from casetrail.proofs.foreign import NOT_OURS, NoteCheck, held_up
 from casetrail.proofs.keys import SignerKey
-from casetrail.proofs.logtree import NOWHERE, Draft, LogTree, TreeContradicted
+from casetrail.proofs.logtree import NOWHERE, LogTree, TreeContradicted
 from casetrail.proofs.newest import newest_record
 from casetrail.proofs.note import Note, format_note, parse_note, verify_note
 from casetrail.proofs.policy import Policy

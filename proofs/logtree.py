@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished, OffsetRange
 from casetrail.eventlog.codec import Unreadable
@@ -23,14 +23,15 @@ from casetrail.eventlog.port import Log, Reader, Record, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.proofs.casemap import CaseMap, MapProof, case_key
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.drafting import Draft, Drafting
 from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.foreign import NOT_OURS, Foreign, NoteCheck, Own, held_up, is_checkpoint
 from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.keys import VerifierKey
 from casetrail.proofs.note import Signature, parse_note, parse_signatures
-from casetrail.proofs.pending import Part, Pending
+from casetrail.proofs.pending import Pending
 from casetrail.proofs.tree import consistency_proof, inclusion_proof, root_of
-from casetrail.proofs.treefile import FORMAT, Sealed, Segment, TreeFile, tree_errors
+from casetrail.proofs.treefile import FORMAT, Sealed, TreeFile, tree_errors
 
 LOG: Final = logging.getLogger("casetrail.tree")
 NOWHERE: Final = -1
@@ -43,17 +44,6 @@ class TreeContradicted(LogError):
     code = "tree-contradicted"
 
 
-class Draft(NamedTuple):
-    """A checkpoint that could be published now: what it would say, and what it would take in."""
-
-    size: int
-    root: bytes
-    map_root: bytes
-    ranges: tuple[OffsetRange, ...]
-    segments: list[Segment]
-    events: int
-
-
 class LogTree:
     """See the module. Not for several threads; one process a folder."""
 
@@ -64,7 +54,6 @@ class LogTree:
         Raises ``TreeBusy``, ``TreeDamaged``, ``TreeContradicted``, ``TreeUnreachable``, ``LogUnreachable``.
         """
         self._log, self._directory, self._own, self._past = log, directory, Own(check), past
-        self._draft: Draft | None = None
         self._aside: list[Foreign] = []
         self._foreign: str | None = None
         with tree_errors(directory):
@@ -82,6 +71,7 @@ class LogTree:
             self._reader: Reader = log.reader(Topic.CHECKPOINTS, {0: 0 if newest is None else newest.offset})
             opened.callback(self._reader.close)
             self.pending = Pending(log, self.covered())
+            self._drafting = Drafting(self.file, self.hashes, self.map)
             opened.pop_all()
 
     def _check_copy(self, directory: Path) -> None:
@@ -90,8 +80,7 @@ class LogTree:
             raise TreeContradicted(
                 f"{directory} holds the tree of another log, or of another version of casetrail: {self.file.names}"
             )
-        newest = self.file.newest()
-        size = 0 if newest is None else newest.size
+        newest, size = self.file.newest(), self.file.size
         if self.hashes.size > size:
             self.hashes.truncate(size)
         if newest is None:
@@ -123,8 +112,7 @@ class LogTree:
     @property
     def size(self) -> int:
         """Of the tree, as of the newest checkpoint."""
-        newest = self.newest()
-        return 0 if newest is None else newest.size
+        return self.file.size
 
     def covered(self) -> dict[int, int]:
         """For each partition, the offset behind the last event that a checkpoint covers."""
@@ -306,17 +294,19 @@ class LogTree:
     def _include(self, record: Record, stored: CheckpointPublished, said: Checkpoint) -> None:
         """Take in a checkpoint, whoever signed it. Raises ``TreeContradicted`` where it does not follow."""
         where = f"the checkpoint at offset {record.offset}"
-        if self._draft is None or self._draft.ranges != stored.ranges:
-            self.abandon()
+        draft = self._drafting.draft
+        if draft is None or draft.ranges != stored.ranges:
+            self._drafting.abandon()
             self._check_ranges(where, stored.ranges)
             self._wait_for(stored.ranges)
-            self._draft = self._advance(stored.ranges)
-        draft = self._draft
+            draft = self._drafting.begin(stored.ranges, self.pending)
         made = Checkpoint(said.origin, draft.size, draft.root)
         if made != said or draft.map_root != stored.map_root:
-            self.abandon()
+            self._drafting.abandon()
             raise TreeContradicted(_difference(where, said, made, draft.map_root == stored.map_root))
-        self._seal(record, draft, stored)
+        self._drafting.seal(record, draft, stored)
+        for one in draft.ranges:
+            self.pending.included(one.partition, one.end)
 
     def _check_ranges(self, where: str, ranges: Iterable[OffsetRange]) -> None:
         included = self.file.included()
@@ -355,10 +345,9 @@ class LogTree:
         )
         if not self.pending.count and not self._is_uncovered():
             return None
-        self.abandon()
+        self._drafting.abandon()
         with self.file.errors():
-            self._draft = self._advance(ranges)
-        return self._draft
+            return self._drafting.begin(ranges, self.pending)
 
     def _is_uncovered(self) -> bool:
         """Whether the newest checkpoint says something that no later one covers."""
@@ -370,73 +359,12 @@ class LogTree:
             return True
         return self.ends_foreign or not self._own.has_made(before.note)
 
-    def _advance(self, ranges: Iterable[OffsetRange]) -> Draft:
-        """Bring tree and map on by the events of these ranges, uncommitted."""
-        newest = self.newest()
-        self.file.database.execute("BEGIN")
-        try:
-            parts = [self.pending.part(one.partition, one.end) for one in ranges]
-            first = b"" if newest is None else newest.record_hash
-            segments, at = [], self.size + len(first) // 32
-            for one, part in zip(ranges, parts, strict=True):
-                count = len(part.leaves) // 32
-                segments.append(Segment(one.partition, one.start, one.end, at, count))
-                at += count
-            self.hashes.append(first + b"".join([part.leaves for part in parts]))
-            map_root = self._change_map(parts)
-            return Draft(
-                at,
-                root_of(at, self.hashes.hash_at),
-                map_root,
-                tuple(ranges),
-                segments,
-                sum(one.leaves for one in segments),
-            )
-        except BaseException:
-            self._roll_back()
-            raise
-
-    def _change_map(self, parts: Iterable[Part]) -> bytes:
-        changes: dict[bytes, tuple[int, bytes]] = {}
-        for part in parts:
-            changes |= {case_key(case_id): change for case_id, change in part.changes.items()}
-        known = self.map.get_all(changes)
-        before = [(key, *known.get(key, (None, None))) for key in changes]
-        self.file.database.execute("DELETE FROM before_last")
-        self.file.database.executemany("INSERT INTO before_last VALUES (?, ?, ?)", before)
-        return self.map.update(changes)
-
-    def _seal(self, record: Record, draft: Draft, stored: CheckpointPublished) -> None:
-        newest = self.newest()
-        number = 0 if newest is None else newest.number + 1
-        made = (draft.size, draft.root, draft.map_root, stored.note)
-        self.file.add(
-            Sealed(number, record.offset, record.appended_at, leaf_hash(record.value or b""), *made), draft.segments
-        )
-        self.hashes.sync()
-        self.file.database.execute("COMMIT")
-        self._draft = None
-        for one in draft.ranges:
-            self.pending.included(one.partition, one.end)
-
-    def abandon(self) -> None:
-        """Forget a draft that is not published."""
-        if self._draft is not None:
-            self._draft = None
-            self._roll_back()
-
-    def _roll_back(self) -> None:
-        with self.file.errors():
-            self.file.roll_back()
-            self.map.reload()
-            self.hashes.truncate(self.size)
-
     def close(self) -> None:
         """Close the copy; a draft is forgotten. Whatever cannot be written any more, nothing stays open."""
         with self.file.errors(), ExitStack() as closing:
             for close in (self.file.close, self.hashes.close, self.pending.close, self._reader.close):
                 closing.callback(close)
-            self.abandon()
+            self._drafting.abandon()
 
     def __enter__(self) -> "LogTree":
         return self
@@ -455,6 +383,3 @@ def _difference(where: str, said: Checkpoint, made: Checkpoint, same_map: bool) 
     if not same_map:
         return f"{where} has another case map than the events: it denies a case, or an event of one"
     return f"{where} is signed for another log: {said.origin}"
-
-
-__all__ = ["Draft", "LogTree", "Sealed", "TreeContradicted"]

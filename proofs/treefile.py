@@ -138,6 +138,12 @@ class TreeFile:
         """The newest checkpoint."""
         return self._one("ORDER BY number DESC LIMIT 1")
 
+    @property
+    def size(self) -> int:
+        """Of the tree, as of the newest checkpoint."""
+        newest = self.newest()
+        return 0 if newest is None else newest.size
+
     def numbered(self, number: int) -> Sealed | None:
         """The checkpoint of that number; the first is 0."""
         return self._one("WHERE number = ?", number)

@@ -18,8 +18,9 @@ from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.drafting import Drafting
 from casetrail.proofs.keys import Algorithm, create_key
-from casetrail.proofs.logtree import LogTree, TreeContradicted
+from casetrail.proofs.logtree import TreeContradicted
 from casetrail.proofs.note import Note, format_note, parse_note
 from casetrail.proofs.pending import Part
 from tests.attacks.scene import EARLIER, POLICY, VICTIM, Scene, at, lives, owning, scene_at
@@ -199,15 +200,15 @@ def test_a_fork_is_refused_by_a_witness_who_has_seen_the_other_branch(forked: tu
 def test_a_case_that_the_map_denies_is_convicted_by_its_events_and_by_the_reporters_proof(
     embedded: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = LogTree._change_map
+    honest = Drafting._change_map
 
-    def denying(tree: LogTree, parts: Iterable[Part]) -> bytes:
+    def denying(drafting: Drafting, parts: Iterable[Part]) -> bytes:
         return honest(
-            tree,
+            drafting,
             [part._replace(changes={one: c for one, c in part.changes.items() if one != "C-09"}) for part in parts],
         )
 
-    monkeypatch.setattr(LogTree, "_change_map", denying)
+    monkeypatch.setattr(Drafting, "_change_map", denying)
     (held, *_) = embedded.go_on(*lives("C-09"))
     embedded.publish()
     embedded.receipt("prove", held, code=exits.OK)

@@ -27,8 +27,9 @@ from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Entry, Log, Reader, Topic
 from casetrail.proofs.casemap import case_key, check_map_proof
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.drafting import Draft
 from casetrail.proofs.keys import Algorithm, create_key, save_key
-from casetrail.proofs.logtree import Draft, LogTree, TreeContradicted
+from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import Note, format_note, parse_note, verify_note
 from casetrail.proofs.pending import Pending
 from casetrail.proofs.tree import check_consistency, check_inclusion

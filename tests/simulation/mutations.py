@@ -18,6 +18,7 @@ from casetrail.domain import deciding
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.views import Views
 from casetrail.projections.watch_store import WatchStore
+from casetrail.proofs.drafting import Drafting
 from casetrail.proofs.logtree import LogTree
 from tests.simulation.invariants import Invariant
 from tests.simulation.memory_log import Cluster, Lane, Manner, MemoryWriter
@@ -184,11 +185,11 @@ MUTATIONS: Final = (
         "self._reader.position(record.partition)", "record.offset", (Invariant.POSITION, Invariant.STOPPED), FEW,
     ),
     Mutation(
-        "the notary takes in again what a checkpoint has taken in", LogTree, "_seal",
+        "the notary takes in again what a checkpoint has taken in", LogTree, "_include",
         "self.pending.included(one.partition, one.end)", "pass", (Invariant.TREE, Invariant.STOPPED), SOME, notarised,
     ),
     Mutation(
-        "a checkpoint does not cover the one before", LogTree, "_advance",
+        "a checkpoint does not cover the one before", Drafting, "begin",
         "b\"\" if newest is None else newest.record_hash", "b\"\"", (Invariant.TREE, Invariant.STOPPED), FEW, notarised,
     ),
     Mutation(
