@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bench.queries import renamed, some_cases
+from bench.queries import some_cases, with_id
 from bench.servers import Memory
 from casetrail.eventlog.opening import init_log
 from casetrail.projections.database import SqliteDatabase, create_table_indexes, create_tables
@@ -39,11 +39,6 @@ def earlier(row: Row, times: list[int], by: int) -> Row:
         if moved[at] is not None:
             moved[at] -= by
     return tuple(moved)
-
-
-def with_id(row: Row, place: int, start: int) -> Row:
-    """A row about the same case among the thousand that begin at ``start``."""
-    return (*row[:place], renamed(row[place], start), *row[place + 1 :])
 
 
 def judged(timeline: list[Row]) -> tuple[list[Row], list[Row]]:

@@ -34,6 +34,7 @@ OWING: Final = Table(
     (
         ("owing_by_holder", "holder, unit, agency, status, due_at, is_open", "is_open = 1"),
         ("owing_by_due", "due_at, case_id", ""),
+        ("owing_by_status", "status, due_at, case_id", ""),
     ),
 )
 """The cases that are open or owe something, and what is due first in each: by it they are listed and counted."""

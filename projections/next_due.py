@@ -5,10 +5,10 @@ missed. So the lists of cases agree with ``due`` and ``overdue``, which list the
 adopted policy: there it stands in the rows of the cases, by the usual limits of ``domain.due``.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from casetrail.projections.database import Database, has_judgements
+from casetrail.projections.database import Database, has_judgements, marks
 
 MANY: Final = 50_000
 """From so many cases on, they are no longer looked up one by one: all are gone through until enough fit."""
@@ -46,12 +46,18 @@ def next_due(database: Database) -> NextDue:
     return BY_CLOCKS if has_judgements(database) else BY_USUAL_LIMITS
 
 
-def cases_overdue(database: Database, at: int) -> str | None:
-    """A query for the cases in which something was due before ``?``, which is ``at``; None where they are too many."""
+def cases_overdue(database: Database, at: int, status: Sequence[str] = ()) -> tuple[str, list[Any]] | None:
+    """A query for the cases in which something was due before ``at``, and its values; None where they are too many.
+
+    ``status``: those of some status only; of some there are few, and going through all cases for them takes long.
+    """
+    which, values = "due_at < ?", [at, *status]
+    if status:
+        which += f" AND status IN ({marks(status)})"
     ((count,),) = database.rows(
-        f"SELECT count(*) FROM (SELECT 1 AS one FROM owing WHERE due_at < ? LIMIT {MANY}) AS found", (at,)  # noqa: S608
+        f"SELECT count(*) FROM (SELECT 1 AS one FROM owing WHERE {which} LIMIT {MANY}) AS found", values  # noqa: S608
     )  # fmt: skip
-    return "SELECT case_id FROM owing WHERE due_at < ?" if count < MANY else None
+    return (f"SELECT case_id FROM owing WHERE {which}", values) if count < MANY else None  # noqa: S608
 
 
 def cases_first(descending: bool) -> str:

@@ -126,7 +126,7 @@ def cases(database: Database, which: CaseFilter) -> Answer:
     due = next_due(database)
     conditions = which.conditions()
     if which.overdue_at is not None:
-        conditions.append(_overdue(database, due, micros(which.overdue_at)))
+        conditions.append(_overdue(database, due, micros(which.overdue_at), which.status))
     if due is BY_CLOCKS and which.sort == "due" and which.limit <= FIRST_CASES:
         found = _listed(database, which, due, [*conditions, (f"case_id IN ({cases_first(which.descending)})", [])])
         if len(found) == which.limit:
@@ -134,9 +134,9 @@ def cases(database: Database, which: CaseFilter) -> Answer:
     return _listed(database, which, due, conditions)
 
 
-def _overdue(database: Database, due: NextDue, at: int) -> tuple[str, list[Any]]:
-    some = cases_overdue(database, at) if due is BY_CLOCKS else None
-    return (f"{due.at} < ?" if some is None else f"case_id IN ({some})"), [at]
+def _overdue(database: Database, due: NextDue, at: int, status: Sequence[str]) -> tuple[str, list[Any]]:
+    some = cases_overdue(database, at, status) if due is BY_CLOCKS else None
+    return (f"{due.at} < ?", [at]) if some is None else (f"case_id IN ({some[0]})", some[1])
 
 
 def _listed(database: Database, which: CaseFilter, due: NextDue, conditions: Sequence[tuple[str, list[Any]]]) -> Answer:
