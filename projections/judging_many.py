@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from casetrail.domain.detectors.answering import same_answer
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
 from casetrail.domain.detectors.counting import Person
-from casetrail.domain.detectors.judging import Judge
+from casetrail.domain.detectors.judging import Judge, there
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Beating, Machines
 from casetrail.domain.detectors.merging import FARTHEST, away, merged_away, merged_unseen, unseen
@@ -228,13 +228,7 @@ class ManyJudge:
                 if (trace := traces.get(case_id)) is not None:
                     for name, find in OF_MERGERS.items():
                         found = find(trace, of, self.judge.settings(trace.agency, name), END)
-                        self._write(
-                            [
-                                finding_row(one, trace.agency)
-                                for one in found
-                                if one is not None and not one.settings.off
-                            ]
-                        )
+                        self._write(finding_row(one, trace.agency) for one in there(found))
 
     # --- machines ---
 

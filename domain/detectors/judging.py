@@ -137,16 +137,16 @@ class Judge:
         """All that was ever found of the machines of the log."""
         agency = min(machines.agencies, default="")
         for detector in self._of_machines:
-            yield from _there(detector.find(machines, self.settings(agency, detector.name), now))
+            yield from there(detector.find(machines, self.settings(agency, detector.name), now))
 
     def of_survey(self, survey: Survey, detectors: Collection[str], now: datetime) -> Iterator[Finding]:
         """All that some detectors find in what was counted of an agency's cases. Raises ``StatisticsMissing``."""
         for detector in self._of_many:
             if detector.name in detectors:
-                yield from _there(detector.find(survey, self.settings(survey.agency, detector.name), now))
+                yield from there(detector.find(survey, self.settings(survey.agency, detector.name), now))
 
 
-def _there(found: Iterator[Finding | None]) -> Iterator[Finding]:
+def there(found: Iterator[Finding | None]) -> Iterator[Finding]:
     """The findings among what was looked at, but for those of detectors that are turned off."""
     for finding in found:
         if finding is not None and not finding.settings.off:

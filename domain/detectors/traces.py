@@ -81,8 +81,8 @@ class Trace(NamedTuple):
     idle: tuple[Idle, ...]
     links: tuple[Link, ...]
     ends: tuple[End, ...]
-    danger: Danger | None = None
-    seen: tuple[Seen, ...] = ()
+    danger: Danger | None
+    seen: tuple[Seen, ...]
 
     @property
     def mergers(self) -> list[End]:
@@ -205,7 +205,7 @@ def _end(history: History, ended: Step, following: Step | None) -> End:
 
 
 def _danger(history: History, report: Step) -> Danger | None:
-    if history.case.kinds.count("FactCorrected") == 0 and Condition.IMMEDIATE_DANGER not in history.conditions:
+    if "FactCorrected" not in history.case.kinds and Condition.IMMEDIATE_DANGER not in history.conditions:
         return None  # of most cases
     for step in history.steps:
         body = step.body
