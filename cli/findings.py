@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +32,8 @@ Answers = dict[str, list[tuple[datetime, int, str]]]
 COLUMNS: Final = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
                   "settled_by", "told", "says", "evidence", "answered_at", "answer")  # fmt: skip
 SHORT: Final = ("since", "finding", "detector", "subject", "month", "holder", "state", "told", "says")
+MORE: Final = 10_000
+"""So many more than are listed are counted at most: to count millions takes seconds, and nobody needs to know to the last one."""
 EVIDENCE: Final = ("case_id", "number", "kind", "occurred_at", "recorded_at", "hash")
 TOLD: Final = ("level", "who", "at")
 
@@ -88,7 +90,10 @@ def findings(config: Config, **given: Any) -> None:
     form = given["form"]
     emit(rows, SHORT if form == "table" else COLUMNS, form, "findings")
     if more:
-        click.echo(f"and {more} more: give --limit", err=True)
+        click.echo(
+            f"and {more:,} more: give --limit" if more <= MORE else f"and more than {MORE:,} more: give --limit",
+            err=True,
+        )
     if not is_clean:
         context.exit(exits.FAULTS)
 
@@ -177,12 +182,14 @@ def _from_views(config: Config, wanted: Wanted, moment_text: str | None, limit: 
             raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
         at, _ = moment_asked(config, database, moment_text)
         rows = judgement_queries.findings(database, at, asked_for)
-        count, count_open = judgement_queries.count_findings(database, at, asked_for)
+        count = judgement_queries.count_findings(database, at, asked_for, limit + MORE)
+        open_ones = replace(asked_for, settled=False)
+        is_clean = not judgement_queries.count_findings(database, at, open_ones, 0)
         if judgement_queries.left_out(database) and not wanted.detectors:
             from casetrail.domain.detectors.catalogue import STATISTICAL
 
             _say_left_out(sorted(STATISTICAL))
-    return rows, count - len(rows), not count_open
+    return rows, count - len(rows), is_clean
 
 
 def _listed(config: Config, question: Asked, wanted: Wanted, limit: int) -> tuple[list[Row], int, bool]:

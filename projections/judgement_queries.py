@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from casetrail.domain.registry import Overseer
 
 HOUR: Final = 3_600_000_000
+ALL: Final = 2**62
 STATE: Final = """CASE WHEN ended_at IS NULL
 THEN CASE WHEN :now > due_at THEN 'missed' WHEN paused_from <= :now AND :now < paused_until THEN 'paused' ELSE 'running' END
 WHEN ended_at <= due_at THEN CASE WHEN met = 1 THEN 'met' ELSE 'lapsed' END
@@ -136,15 +137,11 @@ def findings(database: Database, now: datetime, wanted: WantedFindings) -> Answe
     return _answered(database, now, [_found(row, now) for row in database.rows(statement, [*values, wanted.limit])])
 
 
-def count_findings(database: Database, now: datetime, wanted: WantedFindings) -> tuple[int, int]:
-    """How many findings there are, and how many of them are open."""
+def count_findings(database: Database, now: datetime, wanted: WantedFindings, most: int | None = None) -> int:
+    """How many findings there are; where there are more than ``most``, one more than that: the others are not counted."""
     where, values = _conditions(now, wanted)
-    rows = database.rows(
-        "SELECT count(*), sum(CASE WHEN settled_at IS NULL OR settled_at > ? THEN 1 ELSE 0 END) "  # noqa: S608
-        f"FROM finding WHERE {where}",
-        [micros(now), *values],
-    )
-    return rows[0][0], int(rows[0][1] or 0)
+    statement = f"SELECT count(*) FROM (SELECT 1 FROM finding WHERE {where} LIMIT ?) AS counted"  # noqa: S608  (fixed names)
+    return int(database.rows(statement, [*values, ALL if most is None else most + 1])[0][0])
 
 
 def finding(database: Database, now: datetime, finding_id: str) -> dict[str, Any] | None:

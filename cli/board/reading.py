@@ -139,7 +139,7 @@ def _snapshot(database: "Database", asked: Asked, at: datetime, troubles: tuple[
         Section("overdue", overdue, late),
         Section("due", due, ahead),
         Section("escalations", escalations, len(escalations)),
-        Section("findings", found, judged.count_findings(database, at, about)[1]),
+        Section("findings", found, judged.count_findings(database, at, about)),
         Section("holds", holds, len(holds)),
     )
     unread = tuple(

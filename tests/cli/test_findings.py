@@ -78,6 +78,18 @@ def test_findings_are_chosen_by_detector_case_holder_and_unit(shell: Shell) -> N
     assert "more: give --limit" in said.stderr
 
 
+def test_findings_are_counted_up_to_a_bound(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1, 6):
+        shell.report(f"C-{number}")
+    count = len(listed(shell))
+    monkeypatch.setattr("casetrail.cli.findings.MORE", count - 1)
+    said = shell.run("findings", "--now", IN_TEN_DAYS, "--limit", "1", code=FAULTS)
+    assert f"and {count - 1} more: give --limit" in said.stderr
+    monkeypatch.setattr("casetrail.cli.findings.MORE", 2)
+    said = shell.run("findings", "--now", IN_TEN_DAYS, "--limit", "1", code=FAULTS)
+    assert "and more than 2 more: give --limit" in said.stderr
+
+
 def test_a_finding_is_explained(shell: Shell) -> None:
     shell.report("C-1")
     finding = listed(shell, "--detector", "never_screened")[0]["finding"]
