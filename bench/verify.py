@@ -115,16 +115,16 @@ def raw_consume_fast(bootstrap: str, topic: str, count: int) -> float:
 
 
 def run(bootstrap: str, folder: Path, scale: float, runs: int) -> Rows:
-    """From both logs, at one and at three times the events, with the peers."""
+    """From both logs, at one and at ten times the events, with the peers."""
     rows: Rows = []
     cases = int(CASES * scale)
     embedded, kafka = f"sqlite:{folder / 'verify-6.db'}", f"kafka://{bootstrap}/verify"
     places = [
         ("embedded log, 1 partition", f"sqlite:{folder / 'verify-1.db'}", 1, cases, ("python",)),
         ("embedded log", embedded, PARTITIONS, cases, ("python",)),
-        ("embedded log", f"sqlite:{folder / 'verify-3x.db'}", PARTITIONS, 3 * cases, ("python",)),
+        ("embedded log", f"sqlite:{folder / 'verify-10x.db'}", PARTITIONS, 10 * cases, ("python",)),
         ("Kafka", kafka, PARTITIONS, cases, ("python", "confluent")),
-        ("Kafka", f"{kafka}-3x", PARTITIONS, 3 * cases, ("python", "confluent")),
+        ("Kafka", f"{kafka}-10x", PARTITIONS, 10 * cases, ("python", "confluent")),
     ]
     for place, url, partitions, some, clients in places:
         count = made(url, partitions, some, folder / f"verify-notary-{len(rows)}")

@@ -167,10 +167,12 @@ class CaseMap:
         # A heap: node i has the children 2i and 2i + 1, the root is node 1, bucket b is node FIRST + b.
         self._hashes = bytearray(2 * FIRST * HASH_BYTES)
         self._kinds = bytearray(2 * FIRST)
+        self._unstored: set[int] = set()  # pages of buckets
         self.reload()
 
     def reload(self) -> None:
         """Take the state from the database: after a rollback, or when somebody else wrote."""
+        self._unstored.clear()
         stored = {page: (roots, kinds) for page, roots, kinds in self._connection.execute("SELECT * FROM map_page")}
         nothing = (bytes(PAGE * HASH_BYTES), bytes(PAGE))
         changed: set[int] = set()
@@ -210,8 +212,12 @@ class CaseMap:
                 found[key] = number, last_hash
         return found
 
-    def update(self, changes: Mapping[bytes, Entry | None]) -> bytes:
-        """Set the entries of cases, known or not, and return the new root. None takes a case out of the map."""
+    def update(self, changes: Mapping[bytes, Entry | None], *, stores: bool = True) -> bytes:
+        """Set the entries of cases, known or not, and return the new root. None takes a case out of the map.
+
+        ``stores``: otherwise the roots of buckets are written by the next update that does, or by ``store``; a database whose
+        transaction ends before that is of no use.
+        """
         rows, gone = [], []
         for key, entry in sorted(changes.items(), key=itemgetter(0)):
             if len(key) != HASH_BYTES:
@@ -223,7 +229,17 @@ class CaseMap:
         self._connection.executemany("DELETE FROM map_case WHERE bucket = ? AND key = ?", gone)
         self._connection.executemany("INSERT OR REPLACE INTO map_case VALUES (?, ?, ?, ?, ?)", rows)
         self._renew({_bucket(key) for key in changes})
+        if stores:
+            self.store()
         return self.root
+
+    def store(self) -> None:
+        """Write the roots of the buckets that have changed."""
+        for page in self._unstored:
+            nodes, place = _page(page)
+            stored = (page, self._hashes[place], self._kinds[nodes])
+            self._connection.execute("INSERT OR REPLACE INTO map_page VALUES (?, ?, ?)", stored)
+        self._unstored.clear()
 
     def _renew(self, buckets: set[int]) -> None:
         """Compute these buckets anew from their cases, and what stands above them."""
@@ -238,10 +254,7 @@ class CaseMap:
                 self._set(FIRST + bucket, found[0][2], ONE_CASE)
             else:
                 self._set(FIRST + bucket, _Cases(found).root(0, len(found), BUCKET_BITS), CASES)
-        for page in {bucket // PAGE for bucket in buckets}:
-            nodes, place = _page(page)
-            stored = (page, self._hashes[place], self._kinds[nodes])
-            self._connection.execute("INSERT OR REPLACE INTO map_page VALUES (?, ?, ?)", stored)
+        self._unstored |= {bucket // PAGE for bucket in buckets}
         self._raise({FIRST + bucket for bucket in buckets})
 
     def prove(self, key: bytes) -> MapProof:

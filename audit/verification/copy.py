@@ -82,6 +82,8 @@ class Copy:
         self._database = self.file.database
         try:
             self._database.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+            if not kept:
+                self._database.execute("PRAGMA synchronous=OFF")  # nobody opens it again
             self.map = CaseMap(self._database)
             for statement in TABLES:
                 self._database.execute(statement)
@@ -228,7 +230,7 @@ class Copy:
             yield case, self._changes.get(key) or known.get(key), key, state
 
     def _apply(self) -> None:
-        self.map.update(self._changes)
+        self.map.update(self._changes, stores=False)
         self._changes.clear()
 
     def seal(self, offset: int, appended_at: int, record_hash: bytes, note: bytes) -> Computed:
@@ -250,7 +252,9 @@ class Copy:
         self._keep_standing(witnessed)
         rows = [(partition, *at) for partition, at in places.items()]
         database.executemany("INSERT OR REPLACE INTO verified_place VALUES (?, ?, ?, ?)", rows)
-        self.hashes.sync()
+        if self.kept:
+            self.map.store()
+            self.hashes.sync()
         database.execute("COMMIT")
         self._begin()
 

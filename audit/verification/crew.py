@@ -7,7 +7,17 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from casetrail.audit.verification.partition import Checked, Job, Piece, Source, begin, check, pieces_in, work
+from casetrail.audit.verification.partition import (
+    Checked,
+    Job,
+    Piece,
+    Source,
+    begin,
+    check,
+    open_source,
+    pieces_in,
+    work,
+)
 
 Progress = Callable[[int], None]
 
@@ -31,6 +41,8 @@ class Crew:
         if processes > 1:
             arguments = (log_url, options, source.promises)
             self._pool = ProcessPoolExecutor(processes, get_context("spawn"), begin, arguments)
+            for _ in range(processes):  # while this one looks at the checkpoints
+                self._pool.submit(open_source)
 
     def hush(self) -> None:
         """Tell no progress any more: what is done from now on was done before."""

@@ -8,6 +8,7 @@ import gc
 import marshal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,6 +19,7 @@ from casetrail.audit.verification.events import First, Judge, Place, State
 from casetrail.audit.verification.feed import NEVER, Ahead, Feed, Promises
 from casetrail.domain.values import append_time, is_append_time
 from casetrail.eventlog.codec import Unreadable
+from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.headers import read_header
 from casetrail.eventlog.opening import open_log
@@ -125,13 +127,29 @@ def begin(log_url: str, options: dict[str, object], promises: Promises) -> None:
     """What the jobs of this process will read."""
     global _open
     gc.set_threshold(SELDOM)
-    _open = cache(lambda: Source(open_log(log_url, options), promises))
+
+    @cache
+    def opened() -> Source:
+        source = Source(open_log(log_url, options), promises)
+        gc.freeze()  # what is there by now stays, and need not be gone through after each job
+        return source
+
+    _open = opened
+
+
+def open_source() -> None:
+    """Open what will be read. What goes wrong, the first job says."""
+    assert _open is not None
+    with suppress(LogError):
+        _open()
 
 
 def work(job: Job) -> Checked:
     """Do a job in a process that has begun. Raises ``LogUnreachable``, ``OffsetGone``."""
     assert _open is not None
-    return check(_open(), job)
+    checked = check(_open(), job)
+    gc.collect()  # a client of Kafka is a circle, with all that it had fetched
+    return checked
 
 
 def check(source: Source, job: Job) -> Checked:

@@ -11,7 +11,10 @@ from casetrail.domain.notarized import OffsetRange
 
 EVENTS: Final = 60_000
 """The most events of a job: what a process keeps in memory grows with it."""
-
+TOGETHER: Final = 120_000
+"""The events of a batch, more or less: the fewer, the more of them is put together while others are still being checked."""
+SHARE: Final = 20_000
+"""The events of a batch for each partition, at least: to begin a job costs as much as a thousand of them."""
 
 Following = Callable[[int, int], int]
 """Gives for a partition, and an offset in it, the offset of the first event from there on; any large one for none."""
@@ -38,7 +41,7 @@ class Plan:
 
     def batches(self) -> Iterator[Batch]:
         """All there is to check, in the order in which it has to be put together."""
-        for group in self._checkpoints.groups(EVENTS * len(self._extents)):
+        for group in self._checkpoints.groups(max(TOGETHER, SHARE * len(self._extents))):
             ranges = [(number, one) for number, stated in enumerate(group.checkpoints) for one in stated.ranges]
             yield Batch(group, list(self._jobs(ranges)))
         at = {one.partition: self._rest(one) for one in self._extents.values()}

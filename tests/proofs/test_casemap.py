@@ -227,6 +227,28 @@ def test_the_map_comes_back_when_it_is_opened_again() -> None:
     check_map_proof(again.root, key, CASES[key], again.prove(key))
 
 
+def test_roots_that_an_update_did_not_store_are_stored_later() -> None:
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    made = CaseMap(database)
+    cases = list(CASES.items())
+    made.update(dict(cases[:100]))
+    first, after = made.root, made.update(dict(cases[100:]), stores=False)
+    assert CaseMap(database).root == first != after == made.root == naive_root(CASES)
+    made.store()
+    assert CaseMap(database).root == after
+
+
+def test_what_was_not_stored_is_forgotten_with_a_rollback() -> None:
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    made = CaseMap(database)
+    database.execute("BEGIN")
+    made.update(CASES, stores=False)
+    database.execute("ROLLBACK")
+    made.reload()
+    made.store()
+    assert CaseMap(database).root == made.root == naive_root({})
+
+
 def test_many_cases_are_looked_up_as_each_by_itself() -> None:
     held = {case_key(f"C-{number}"): (number, sha256(b"%d" % number).digest()) for number in range(1, 1300)}
     found = map_of(held)
