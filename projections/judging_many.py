@@ -3,6 +3,7 @@
 import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from casetrail.domain.detectors.answering import same_answer
@@ -22,7 +23,6 @@ from casetrail.projections.rows import Row
 from casetrail.projections.tallies import BY_DAY, BY_PERSON, Tallies, days, months_between
 
 SELDOM: Final = 100_000
-"""Tallies are many objects and no cycles: going through them again and again costs a fifth."""
 OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
 OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name, same_answer.name)
 OF_MERGERS: Final = {merged_away.name: away, merged_unseen.name: unseen}
@@ -78,7 +78,7 @@ class ManyJudge:
             f"DELETE FROM finding WHERE subject = ? AND detector IN ({marks(OF_PERSONS)}) AND agency = ? AND unit = ?",  # noqa: S608
             (person.id, *OF_PERSONS, agency, person.unit),
         )
-        self._write(rows)
+        self.write(rows)
 
     def persons_of(self, agency: str, since: int) -> list[Person]:
         """Who was given a case, or lost one, on a day or later."""
@@ -102,7 +102,7 @@ class ManyJudge:
             "AND about <> 'case'",
             (agency, month, *OF_MONTHS),
         )
-        self._write(rows)
+        self.write(rows)
 
     def _before(self, agency: str, month: str) -> list[str]:
         """The months that a month is compared with."""
@@ -151,13 +151,17 @@ class ManyJudge:
                 f"DELETE FROM finding WHERE subject IN ({marks(some)}) AND detector = ?",  # noqa: S608
                 (*some, reported_again.name),
             )
-            pairs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-            for one in self._shared(some):
-                for other in self._beside(one, AFTER):
-                    pairs[one.case_id, other].append(one.kind)
-            traces = self._traces({case_id for pair in pairs for case_id in pair})
-            found = [self._again(traces[earlier], traces[new], pairs[earlier, new]) for earlier, new in sorted(pairs)]
-            self._write(row for row in found if row is not None)
+            self.write(self.of_reports(some))
+
+    def of_reports(self, case_ids: Sequence[str]) -> list[Row]:
+        """The findings that these cases were reported again."""
+        pairs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for one in self._shared(case_ids):
+            for other in self._beside(one, AFTER):
+                pairs[one.case_id, other].append(one.kind)
+        traces = self._traces({case_id for pair in pairs for case_id in pair})
+        found = [self._again(traces[earlier], traces[new], pairs[earlier, new]) for earlier, new in sorted(pairs)]
+        return [row for row in found if row is not None]
 
     def _again(self, earlier: Trace, new: Trace, shared: Collection[str]) -> Row | None:
         standard = self.judge.settings(earlier.agency, reported_again.name)(new.known_at)
@@ -228,7 +232,7 @@ class ManyJudge:
                 if (trace := traces.get(case_id)) is not None:
                     for name, find in OF_MERGERS.items():
                         found = find(trace, of, self.judge.settings(trace.agency, name), END)
-                        self._write(finding_row(one, trace.agency) for one in there(found))
+                        self.write(finding_row(one, trace.agency) for one in there(found))
 
     # --- machines ---
 
@@ -241,31 +245,15 @@ class ManyJudge:
         rows = [beating_row(one) for _, some in sorted(machines.of.items()) for one in some]
         self._database.run_many(BEATING.insert(), rows)
         self._database.run("DELETE FROM finding WHERE about = 'machine'")
-        self._write([finding_row(one, "") for one in self.judge.machines(machines, END)])
+        self.write([finding_row(one, "") for one in self.judge.machines(machines, END)])
 
     # --- from zero ---
 
-    def everything(self) -> None:
-        """Judge all persons, months and reports, where nothing of it has been judged yet."""
-        before = gc.get_threshold()
-        gc.set_threshold(SELDOM)
-        try:
-            self._everything()
-        finally:
-            gc.set_threshold(*before)
+    def agencies(self) -> list[str]:
+        """The agencies of whose cases anything is counted."""
+        return [agency for (agency,) in self._database.rows("SELECT DISTINCT agency FROM counted ORDER BY agency")]
 
-    def _everything(self) -> None:
-        for (agency,) in self._database.rows("SELECT DISTINCT agency FROM counted"):
-            for person in self.persons_of(agency, -(10**9)):
-                self._write(self.of_person(agency, person))
-            first = self.first_month(agency)
-            for month in [] if first is None else self.months_since(agency, first):
-                self._write(self.of_month(agency, month))
-        for some in self._sharing():
-            self._reported_again(some)
-        self._merged([case_id for (case_id,) in self._database.rows(EVER_MERGED)])
-
-    def _sharing(self) -> Iterator[list[str]]:
+    def sharing(self) -> Iterator[list[str]]:
         """The cases that share a token with another, some at a time."""
         last = ""
         while True:
@@ -278,5 +266,21 @@ class ManyJudge:
             yield [case_id for (case_id,) in rows]
             last = rows[-1][0]
 
-    def _write(self, rows: Iterable[Row]) -> None:
+    def judge_mergers(self) -> None:
+        """Judge all cases that were ever merged."""
+        self._merged([case_id for (case_id,) in self._database.rows(EVER_MERGED)])
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Write findings."""
         self._database.run_many(FINDING.upsert(), list(rows))
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """For many tallies: they are many objects and no cycles, and going through them again and again costs a fifth."""
+    before = gc.get_threshold()
+    gc.set_threshold(SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -29,8 +29,10 @@ SORTS: Final = {
     "due": "due_at",  # of whatever says what is due next
     "act": "last_act_at",
     "recorded": "last_recorded_at",
-    "case": "case_status.case_id || ''",  # else the order of the key is followed, case by case, and the index is not used
+    "case": "case_status.case_id",
 }
+IN_INDEX: Final = {"case": "case_status.case_id || ''"}
+"""Where only some cases are asked for: else the order of the key is followed, case by case, and the index is not used."""
 OFTEN_MISSING: Final = frozenset({"due", "act"})
 OPEN: Final = "is_open + 0 = 1"
 """Not ``is_open = 1``: that would bring in the index for ``holds``, which has only some of what is asked for here."""
@@ -142,7 +144,7 @@ def _overdue(database: Database, due: NextDue, at: int, status: Sequence[str]) -
 def _listed(database: Database, which: CaseFilter, due: NextDue, conditions: Sequence[tuple[str, list[Any]]]) -> Answer:
     where = " AND ".join(text for text, _ in conditions)
     values = [value for _, some in conditions for value in some]
-    column = SORTS[which.sort]
+    column = SORTS[which.sort] if len(conditions) == 1 else IN_INDEX.get(which.sort, SORTS[which.sort])
     inner, outer = (due.at, due.columns.get(column, column)) if which.sort == "due" else (column, column)
     order = " DESC" if which.descending else ""
     if (

@@ -21,11 +21,12 @@ from casetrail.projections.errors import ViewUnreachable
 from casetrail.projections.judgement_tables import JUDGED, UNREAD
 from casetrail.projections.judgements import Judgements, write_judgement_form
 from casetrail.projections.judging import CaseJudge, hashed
+from casetrail.projections.judging_all import judge_everything
 from casetrail.projections.judging_many import ManyJudge
 from casetrail.projections.registry import registry_of
 from casetrail.projections.rows import micros
 from casetrail.projections.tables import INTAKE, OUTCOMES, application_name
-from casetrail.projections.targets import Target, target_at
+from casetrail.projections.targets import Part, Target, target_at
 from casetrail.projections.views import Views, write_form
 
 FEW: Final = 20_000
@@ -68,7 +69,7 @@ def rebuild(
         database = target.finish(processes)
         _count(database, log.name, read, built)
         if judged:
-            _judge(database, log.name, read, built)
+            _judge(database, log.name, read, built, target.part(0), processes)
         views = Views(database, log.name)
         count = sum(one.events for one in built) + catch_up(log, views)
         if judged:
@@ -146,18 +147,21 @@ def _count(database: Database, log: str, read: Sequence[SetAside], built: Sequen
         write_form(database, log)
 
 
-def _judge(database: Database, log: str, read: Sequence[SetAside], built: Sequence[Built]) -> None:
+def _judge(
+    database: Database, log: str, read: Sequence[SetAside], built: Sequence[Built], part: Part, processes: int
+) -> None:
     """Judge what is counted over all cases, and write the positions that the judgements stand at."""
     latest: dict[int, datetime] = {}
     for one in built:
         for partition, moment in one.latest.items():
             latest[partition] = max(latest.get(partition, moment), moment)
-    registry = registry_of([hashed(value) for value in _registry(read)])
+    values = _registry(read)
+    registry = registry_of([hashed(value) for value in values])
     positions = {partition: at for one in read for partition, at in one.positions.items() if at}
     with database.transaction():
         database.run_many(UNREAD.insert(), registry.unread)
         many = ManyJudge(database, CaseJudge(registry).judge)
-        many.everything()
+        judge_everything(many, part, values, processes)
         many.machines(one for some in built for one in some.beatings)
         database.run_many(
             JUDGED.insert(),

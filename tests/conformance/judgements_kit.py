@@ -26,12 +26,13 @@ from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.registry import REGISTRY
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
-from casetrail.projections import judging_many, rebuild
+from casetrail.projections import judging_all, judging_many, rebuild
 from casetrail.projections.database import open_database
 from casetrail.projections.errors import ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_queries import STATE, WantedFindings, findings, horizon, stale
 from casetrail.projections.judgement_tables import JUDGEMENT_TABLES
 from casetrail.projections.judgements import Judgements
+from casetrail.projections.judging_many import OF_MONTHS, OF_PERSONS, OF_REPORTS
 from casetrail.projections.queries import at_micros, micros
 from casetrail.projections.registry import registry_of
 from casetrail.projections.views import Views
@@ -245,7 +246,12 @@ class JudgementsKit:
         told = JudgedLog(tmp_path / "log", 6, cases=20, partitions=3)
         told.go_on(500)
         expected = rebuilt_rows(fresh, told.log)
+        found = {row[1] for row in expected["finding"]}
+        for some in (OF_PERSONS, OF_MONTHS, OF_REPORTS):
+            assert found.intersection(some), found
         monkeypatch.setattr(rebuild, "FEW", 1)
+        for name in ("PERSONS", "MONTHS", "AT_ONCE"):
+            monkeypatch.setattr(judging_all, name, 2)
         url = fresh()
         rebuild.rebuild(told.log, told.url, url, processes=2)
         assert_same(all_rows(url), expected)
