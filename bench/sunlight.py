@@ -5,18 +5,15 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bench.queries import some_cases, with_id
+from bench.queries import judged_of, some_cases, with_id
 from bench.servers import Memory
 from casetrail.eventlog.opening import init_log
 from casetrail.projections.database import SqliteDatabase, create_table_indexes, create_tables
 from casetrail.projections.judgement_tables import CLOCK, FINDING, JUDGEMENT_BULK, JUDGEMENT_TABLES
 from casetrail.projections.judgements import write_judgement_form
-from casetrail.projections.judging import CaseJudge, hashed
-from casetrail.projections.registry import registry_of
 from casetrail.projections.rows import case_row
 from casetrail.projections.tables import BULK_TABLES, CASE_COLUMNS, CASE_STATUS, TIMELINE
 from casetrail.projections.views import write_form
@@ -41,18 +38,6 @@ def earlier(row: Row, times: list[int], by: int) -> Row:
     return tuple(moved)
 
 
-def judged(timeline: list[Row]) -> tuple[list[Row], list[Row]]:
-    """The runs of clocks, and the findings, of these cases."""
-    judge = CaseJudge(registry_of([]))
-    clocks: list[Row] = []
-    findings: list[Row] = []
-    for case_id, rows in groupby(sorted(timeline, key=lambda row: row[:2]), key=lambda row: str(row[0])):
-        made = judge.rows(case_id, [hashed(row[-1]) for row in rows])
-        clocks += made.clocks
-        findings += [row for row in made.findings if row[SUBJECT] == case_id]
-    return clocks, findings
-
-
 def views_with(folder: Path, cases: int) -> Path:
     """A log without events, and views as if it had that many cases over four years: made from a thousand real ones."""
     path = folder / f"sunlight-{cases}.db"
@@ -60,7 +45,7 @@ def views_with(folder: Path, cases: int) -> Path:
         name = log.name
     histories, timeline = some_cases()
     rows = [case_row(history, 0) for history in histories]
-    clocks, findings = judged(timeline)
+    clocks, findings = (rows for table, rows in judged_of(timeline) if table in (CLOCK, FINDING))
     file = folder / f"sunlight-{cases}.db.views.1"
     database = SqliteDatabase(file, create=True)
     database.run("PRAGMA synchronous=OFF")
