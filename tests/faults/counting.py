@@ -1,7 +1,5 @@
 """What is counted when the injuries are over: nothing lost, nothing doubled, everything verifies, views are right."""
 
-import json
-import sqlite3
 import subprocess
 import time
 from contextlib import closing, suppress
@@ -21,10 +19,12 @@ from casetrail.projections.judgements import Judgements
 from casetrail.projections.rebuild import catch_up, judge_to_end
 from casetrail.projections.tables import FORM, TABLES, TRACKING
 from casetrail.projections.views import Views
-from casetrail.publishing import Receipt
+from casetrail.publishing.spool import Spool
+from tests.faults.load import WRAPPER
 from tests.faults.site import CASETRAIL, Site
 
 PATIENCE = 300.0
+MANY = 10**9
 
 
 class Count(NamedTuple):
@@ -126,12 +126,10 @@ def _acknowledged(site: Site, log: Log) -> list[Count]:
             partition, offset, action_hash = line.split(" ")
             told.add((int(partition), int(offset), action_hash))
     for path in site.work.glob("*.spool"):
-        with closing(sqlite3.connect(path)) as spool:
-            for (text,) in spool.execute("SELECT receipt FROM delivered"):
-                receipt = Receipt.from_dict(json.loads(text))
-                told.add((receipt.partition, receipt.offset, receipt.action_hash.hex()))
-            (waiting,) = spool.execute("SELECT count(*) FROM waiting").fetchone()
-            assert not waiting, f"{path} still holds {waiting} submissions"
+        with closing(Spool(path, site.url, WRAPPER)) as spool:
+            for one in spool.to_hand_out(MANY):  # the services leave them there
+                told.add((one.receipt.partition, one.receipt.offset, one.receipt.action_hash.hex()))
+            assert not spool.count(), f"{path} still holds {spool.count()} submissions"
     ends = log.end_offsets(Topic.ACTIONS)
     held: dict[tuple[int, int], str] = {}
     with log.reader(Topic.ACTIONS, dict.fromkeys(ends, 0)) as reader:

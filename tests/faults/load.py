@@ -26,6 +26,7 @@ from tests.actions import life
 OPTIONS: Final = {"request_timeout_ms": 5000}
 PAUSE: Final = 0.15
 CASES: Final = 5
+WRAPPER: Final = LocalWrapper(bytes(32))
 
 
 def hostile(chance: random.Random) -> Entry:
@@ -56,7 +57,7 @@ def _changed(value: bytes, chance: random.Random) -> bytes:
 def main(url: str, folder: Path, name: str) -> None:
     """Submit until told to stop."""
     chance = random.Random()
-    spool = Spool(folder / f"{name}.spool", url, LocalWrapper(bytes(32)))
+    spool = Spool(folder / f"{name}.spool", url, WRAPPER)
     with (folder / f"{name}.acknowledged").open("a") as out, Submitter(url, spool, OPTIONS) as submitter:
         while not (folder / "stop").exists():
             cases = [life(f"{name}-{secrets.token_hex(6)}") for _ in range(CASES)]

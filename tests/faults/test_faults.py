@@ -1,6 +1,5 @@
 """A small run of what ``make faults`` does at length, and what its counting finds where something is wrong."""
 
-import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -20,11 +19,13 @@ from casetrail.eventlog.port import Entry, Topic
 from casetrail.projections import rebuild
 from casetrail.projections.case_store import CaseStore
 from casetrail.publishing import Receipt
+from casetrail.publishing.spool import Spool, spooled_for
 from tests.actions import HAPPENED, action, life, report
 from tests.consumers.notarial import notary_of, publish
 from tests.faults import counting
 from tests.faults.__main__ import page, run
 from tests.faults.counting import Count, counts
+from tests.faults.load import WRAPPER
 from tests.faults.site import Service, Site
 from tests.histories import LOG_NAME, record_all
 
@@ -131,11 +132,11 @@ def test_lost_submissions_doubled_actions_and_altered_rows_are_counted_each(fini
     with (finished.work / "load-1.acknowledged").open("a") as out:
         out.write(f"1 999 {bytes(32).hex()}\n")
         out.write(f"0 0 {bytes(32).hex()}\n")  # its place was given away twice
-    receipt = Receipt(LOG_NAME, VICTIM, twice, 0, 777, 0, bytes(32))
-    with closing(sqlite3.connect(finished.work / "load-2.spool")) as spool, spool:
-        spool.execute("CREATE TABLE delivered (receipt TEXT)")
-        spool.execute("CREATE TABLE waiting (number INTEGER)")
-        spool.execute("INSERT INTO delivered VALUES (?)", (json.dumps(receipt.to_dict()),))
+    with closing(Spool(finished.work / "load-2.spool", finished.url, WRAPPER)) as spool:
+        waited = action(report(), case_id="three")
+        entry = Entry(b"three", encode_action(waited))
+        spool.put([entry], [spooled_for(entry, "three", waited.action_id, 0)])
+        spool.done([(spool.ready(1)[0], Receipt(LOG_NAME, "three", waited.action_id, 0, 777, 0, bytes(32)))])
     with closing(sqlite3.connect(finished.work / "views")) as views, views:
         for table, column in (("case_status", "status"), ("clock", "owed_by")):
             statement = f"UPDATE {table} SET {column} = 'other' WHERE case_id = ?"
