@@ -183,13 +183,14 @@ def _from_views(config: Config, wanted: Wanted, moment_text: str | None, limit: 
         at, _ = moment_asked(config, database, moment_text)
         rows = judgement_queries.findings(database, at, asked_for)
         count = judgement_queries.count_findings(database, at, asked_for, limit + MORE)
-        open_ones = replace(asked_for, settled=False)
-        is_clean = not judgement_queries.count_findings(database, at, open_ones, 0)
+        count_open = count
+        if wanted.settled:
+            count_open = judgement_queries.count_findings(database, at, replace(asked_for, settled=False), 0)
         if judgement_queries.left_out(database) and not wanted.detectors:
             from casetrail.domain.detectors.catalogue import STATISTICAL
 
             _say_left_out(sorted(STATISTICAL))
-    return rows, count - len(rows), is_clean
+    return rows, count - len(rows), not count_open
 
 
 def _listed(config: Config, question: Asked, wanted: Wanted, limit: int) -> tuple[list[Row], int, bool]:

@@ -263,10 +263,10 @@ def marks(values: Sized) -> str:
     return ", ".join("?" * len(values))
 
 
-def in_parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Values, as many at a time as a statement takes."""
-    for start in range(0, len(values), MOST_VARIABLES):
-        yield values[start : start + MOST_VARIABLES]
+def in_parts(values: Sequence[T], size: int = MOST_VARIABLES) -> Iterator[Sequence[T]]:
+    """Values, so many at a time: as many as a statement takes, unless another number is given."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def create_tables(database: Database, tables: Iterable[Table] = TABLES, *, bulk: bool = False) -> None:

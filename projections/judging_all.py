@@ -3,26 +3,28 @@
 Each of them only reads what was judged of single cases; what they find is written between, a few pieces at a time.
 """
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from casetrail.eventlog.crew import Crew, Told
-from casetrail.projections.database import Database, PostgresDatabase, SqliteDatabase
+from casetrail.projections.database import in_parts
 from casetrail.projections.judging import CaseJudge, hashed
-from casetrail.projections.judging_many import ManyJudge, seldom_collected
+from casetrail.projections.judging_many import ManyJudge
 from casetrail.projections.registry import registry_of
 from casetrail.projections.rows import Row
 from casetrail.projections.stale import MONTH, PERSON, REPORT
-from casetrail.projections.targets import Part
+from casetrail.projections.targets import Part, open_part
 
 PERSONS: Final = 20
 MONTHS: Final = 24
-"""Months that are judged by one process, at least: those before them are read first, to be compared with."""
+"""Months that are judged together, at least: those before them are read first, to be compared with."""
 AT_ONCE: Final = 32
 """Pieces of work whose findings are in memory at the same time."""
 PASSES: Final = 1
+SELDOM: Final = 100_000
 
 
 class Work(NamedTuple):
@@ -60,14 +62,10 @@ def works(many: ManyJudge, processes: int) -> Iterator[Work]:
     for agency in many.agencies():
         first = many.first_month(agency)
         months = [] if first is None else many.months_since(agency, first)
-        runs = max(1, min(processes, len(months) // MONTHS))
-        yield from (Work(MONTH, agency, some) for some in _cut(months, -(-len(months) // runs)))
-        yield from (Work(PERSON, agency, some) for some in _cut(many.persons_of(agency, -(10**9)), PERSONS))
+        together = max(MONTHS, -(-len(months) // processes))
+        yield from (Work(MONTH, agency, some) for some in in_parts(months, together))
+        yield from (Work(PERSON, agency, some) for some in in_parts(many.persons_of(agency, -(10**9)), PERSONS))
     yield from (Work(REPORT, "", some) for some in many.sharing())
-
-
-def _cut(some: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (some[start : start + size] for start in range(0, len(some), max(1, size)))
 
 
 def rows_of(many: ManyJudge, work: Work) -> list[Row]:
@@ -81,14 +79,17 @@ def rows_of(many: ManyJudge, work: Work) -> list[Row]:
 
 def judged(job: Job, _: Told) -> list[Row]:
     """The findings of a piece of work, in a process of a crew."""
-    database: Database
-    if job.part.schema:
-        database = PostgresDatabase(job.part.target, job.part.schema)
-    else:
-        database = SqliteDatabase(Path(job.part.target))
-    try:
+    with closing(open_part(job.part)) as database:
         many = ManyJudge(database, CaseJudge(registry_of([hashed(value) for value in job.registry])).judge)
-        with seldom_collected():
-            return rows_of(many, job.work)
+        return rows_of(many, job.work)
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """For many tallies: they are many objects and no cycles, and going through them again and again costs a fifth."""
+    before = gc.get_threshold()
+    gc.set_threshold(SELDOM)
+    try:
+        yield
     finally:
-        database.close()
+        gc.set_threshold(*before)

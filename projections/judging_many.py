@@ -1,9 +1,7 @@
 """Findings over many cases, kept right: those of the persons, months and pairs of reports that something has changed for."""
 
-import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from casetrail.domain.detectors.answering import same_answer
@@ -22,7 +20,6 @@ from casetrail.projections.judging import END, beating_row, finding_row, load_be
 from casetrail.projections.rows import Row
 from casetrail.projections.tallies import BY_DAY, BY_PERSON, Tallies, days, months_between
 
-SELDOM: Final = 100_000
 OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
 OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name, same_answer.name)
 OF_MERGERS: Final = {merged_away.name: away, merged_unseen.name: unseen}
@@ -273,14 +270,3 @@ class ManyJudge:
     def write(self, rows: Iterable[Row]) -> None:
         """Write findings."""
         self._database.run_many(FINDING.upsert(), list(rows))
-
-
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """For many tallies: they are many objects and no cycles, and going through them again and again costs a fifth."""
-    before = gc.get_threshold()
-    gc.set_threshold(SELDOM)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

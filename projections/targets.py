@@ -52,13 +52,19 @@ def bulk_tables(judged: bool) -> Sequence[Table]:
     return (*BULK_TABLES, *JUDGEMENT_BULK) if judged else BULK_TABLES
 
 
+def open_part(part: Part, *, create: bool = False) -> Database:
+    """Open what one process writes to, or what has come of it; ``create``: an SQLite file is created."""
+    if part.schema:
+        return PostgresDatabase(part.target, part.schema)
+    return SqliteDatabase(Path(part.target), create=create)
+
+
 def part_database(part: Part) -> Database:
     """Open what one process writes to; an SQLite file is created."""
+    database = open_part(part, create=True)
     if part.schema:
-        shared = PostgresDatabase(part.target, part.schema)
-        shared.run("SET synchronous_commit = off")  # the swap is committed to disk, and all before it with that
-        return shared
-    database = SqliteDatabase(Path(part.target), create=True)
+        database.run("SET synchronous_commit = off")  # the swap is committed to disk, and all before it with that
+        return database
     for pragma in (*UNSAFE, "cache_size=-4096"):  # nothing is read again
         database.run(f"PRAGMA {pragma}")
     create_tables(database, all_tables(part.judged), bulk=True)
