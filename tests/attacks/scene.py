@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -159,6 +160,11 @@ class Scene:
         assert report["holds"] is not bool(found)
         assert done.exit_code == (exits.FAULTS if found else exits.OK)
         return found
+
+    def unkept(self, *words: str) -> Faults:
+        """The faults where everything is promised at once. The log's times are milliseconds, so a wait shows in the next."""
+        time.sleep(0.002)
+        return self.faults("--promised", "0", *words)
 
     def run(self, *words: str, code: int | None = exits.OK) -> Result:
         """Run a command on the log, with the partners' policy, in a folder of the auditor's own."""

@@ -161,7 +161,7 @@ def test_a_log_made_anew_with_a_cleaned_history_shows_to_whoever_has_seen_the_ot
         assert caplog.text.count("the log was cut, or forked") == 2  # both witnesses: 409
 
         assert scene.faults() == {}  # who comes for the first time sees a log in good order, with no witness
-        assert set(scene.faults("--promised", "0")) == {"quorum-missing"}
+        assert set(scene.unkept()) == {"quorum-missing"}
         assert set(scene.faults("--state", state)) == {"checkpoint-replaced", "end-went-back"}
         (row,) = scene.rows("audit", "compare", kept, scene.url, code=exits.FAULTS)
         assert row["verdict"] == "cut"
@@ -213,7 +213,7 @@ def test_a_time_that_is_ahead_on_the_brokers_is_found(on_broker: Scene, cluster:
     one = Record(partition, place, wall_clock(), VICTIM.encode(), encode_action(asked))
     cluster.produce(Topic.ACTIONS, [one], -HOUR // 2)
     cluster.set(Topic.ACTIONS, message_timestamp_type="LogAppendTime")
-    found = on_broker.faults("--promised", "0")
+    found = on_broker.unkept()
     assert set(found) == {"clock-differs"}
     assert at(found["clock-differs"]) == [("actions", partition, place)]
 

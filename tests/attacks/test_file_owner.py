@@ -152,7 +152,7 @@ def test_an_older_copy_of_the_whole_file_shows_to_whoever_has_seen_more(
     assert (
         len(re.findall("has not cosigned .* it answers 422: 'this witness has cosigned another root", caplog.text)) == 2
     )
-    assert set(embedded.faults("--promised", "0")) == {"quorum-missing"}
+    assert set(embedded.unkept()) == {"quorum-missing"}
 
 
 def test_a_submission_that_is_deleted_before_it_is_recorded_is_missed_by_its_receipt(embedded: Scene) -> None:
@@ -198,12 +198,12 @@ def test_what_is_altered_under_a_verified_checkpoint_only_a_run_that_rereads_fin
 def test_a_time_that_is_put_ahead_makes_nothing_that_waits_young(embedded: Scene) -> None:
     """What nobody has recorded, and checkpoints that no witness has seen: as if they were still to come."""
     (waiting,) = embedded.submit(life(VICTIM)[3])
-    assert set(embedded.faults("--promised", "0")) == {"recorder-silent"}
+    assert set(embedded.unkept()) == {"recorder-silent"}
     for topic, offset in ((Topic.ACTIONS, waiting.offset), (Topic.CHECKPOINTS, 3)):
         which = "WHERE topic = ? AND partition = ? AND offset = ?"
         place = topic, waiting.partition if topic is Topic.ACTIONS else 0, offset
         change(embedded, f"UPDATE record SET appended_at = appended_at + {4 * YEAR} {which}", *place)
-        found = embedded.faults("--promised", "0")
+        found = embedded.unkept()
         assert set(found) == {"clock-differs"}
         assert place in at(found["clock-differs"])
 

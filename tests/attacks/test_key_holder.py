@@ -170,7 +170,7 @@ def test_a_fork_that_is_shown_to_one_witness_is_found_by_the_first_exchange(fork
     assert newest(scene).root != newest(fork).root
     for one in forked:  # each history is sound, but for the witness who was not asked
         assert one.faults() == {}
-        assert set(one.faults("--promised", "0")) == {"quorum-missing"}
+        assert set(one.unkept()) == {"quorum-missing"}
     held = str(scene.folder / "court.witness"), str(scene.folder / "clinic.witness")
     (row,) = scene.rows("audit", "compare", *held, code=exits.FAULTS)
     assert row["verdict"] == "contradiction"
@@ -255,7 +255,7 @@ def test_a_state_that_was_made_with_another_policy_vouches_for_no_key_and_no_wit
     with scene.notary("court") as notary:
         publish(notary)
     scene.run("--policy", lax, "audit", "verify", "--state", state, "--promised", "0")
-    found = scene.faults("--state", state, "--promised", "0")
+    found = scene.unkept("--state", state)
     assert set(found) == {"quorum-missing"}  # one of the two has not seen the last one
     assert found["quorum-missing"][0]["found"].startswith("1 waiting")
 

@@ -23,7 +23,7 @@ MINUTE: Final = 60_000
 
 def nothing_found(scene: Scene) -> bool:
     """Whether a log convinces all tools that read it."""
-    found = scene.faults("--promised", "0"), scene.convicted(), scene.weakened()
+    found = scene.unkept(), scene.convicted(), scene.weakened()
     return scene.counted()["faults"] == 0 and not any(found)
 
 

@@ -174,7 +174,7 @@ def test_a_submission_that_is_never_recorded_is_pending_and_then_late(scene: Sce
     (held,) = scene.submit(life("C-09")[0])
     assert scene.counted()["pending"] == 1
     assert set(scene.faults("--promised", "3600")) == set()
-    found = scene.faults("--promised", "0")
+    found = scene.unkept()
     assert set(found) == {"recorder-silent"}
     assert found["recorder-silent"][0]["found"].startswith("1 waiting, since 20")
     for words in (("prove",), ("check", "--online")):
@@ -190,14 +190,14 @@ def test_an_answer_that_came_late_stays_late_in_the_reporters_hands(embedded: Sc
     overdue = replace(held, promised_within=0)
     for command in ("prove", "check"):
         assert "late: promised by" in embedded.receipt(command, overdue, code=exits.FAULTS).stderr
-    assert embedded.faults("--promised", "0") == {}  # nothing waits any more
+    assert embedded.unkept() == {}  # nothing waits any more
 
 
 def test_a_notary_that_stops_is_missed(embedded: Scene) -> None:
     (held,) = embedded.submit(life("C-09")[0])
     embedded.record()
     assert embedded.faults() == {}
-    assert set(embedded.faults("--promised", "0")) == {"notary-silent"}
+    assert set(embedded.unkept()) == {"notary-silent"}
     assert "no checkpoint covers that yet" in embedded.receipt("prove", held, code=exits.PENDING).stderr
     overdue = replace(held, promised_within=0)
     assert "that is late" in embedded.receipt("prove", overdue, code=exits.FAULTS).stderr
