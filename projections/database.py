@@ -90,6 +90,18 @@ class SqliteDatabase:
             while rows := cursor.fetchmany(PART):
                 yield rows
 
+    def beside(self) -> "SqliteDatabase":
+        """The same views for another thread. Raises ``ViewMoved`` where rebuilt ones have taken their place."""
+        found = SqliteDatabase(self._path)
+        if found._file != self._file:
+            found.close()
+            raise ViewMoved(f"the views at {self._path} have been replaced by rebuilt ones")
+        return found
+
+    def interrupt(self) -> None:
+        """Break off what another thread asks for: that raises there."""
+        self._database.interrupt()
+
     def run(self, statement: str, values: Sequence[Any] = ()) -> int:
         with _sqlite_errors():
             return self._database.execute(statement, values).rowcount

@@ -20,7 +20,10 @@ CLOCK: Final = Table(
         *columns("steps"),
     ),
     ("case_id", "number"),
-    (("clock_owed", "due_at, case_id, clock, owed_by, unit, agency", "ended_at IS NULL"),),
+    (
+        ("clock_owed", "due_at, case_id, clock, owed_by, unit, agency", "ended_at IS NULL"),
+        ("clock_owed_by", "owed_by, due_at, case_id, clock, number", "ended_at IS NULL"),
+    ),
 )  # fmt: skip
 OWING: Final = Table(
     "owing",
@@ -48,6 +51,7 @@ FINDING: Final = Table(
     ("finding", "subject", "agency"),
     (
         ("finding_by_time", "since, subject, detector, finding, holder, unit, settled_at", ""),
+        ("finding_of_holder", "holder, since, subject, detector, finding, settled_at", "holder IS NOT NULL"),
         ("finding_of_subject", "subject, detector", ""),
         ("finding_of_month", "agency, month, detector", "about <> 'case'"),
     ),
@@ -125,8 +129,8 @@ JUDGED: Final = Table(
 """The position in each partition, and the latest moment that its events speak of."""
 JUDGED_FORM: Final = Table("judged_form", columns("name", "value"), ("name",))
 
-JUDGEMENT_FORM: Final = "6"
-"""Raise it when a table here or what detectors find changes: judgements of another form are made anew."""
+JUDGEMENT_FORM: Final = "7"
+"""Raise it when a table or an index here, or what detectors find, changes: judgements of another form are made anew."""
 
 JUDGEMENT_TABLES: Final[Sequence[Table]] = (
     CLOCK,

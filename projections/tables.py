@@ -67,7 +67,7 @@ OUTCOME_COLUMNS: Final = (
     *columns("events", type="BIGINT"),
 )
 
-VIEW_FORM: Final = "5"
+VIEW_FORM: Final = "6"
 """Raise it when a table or an index changes: a view of another form is rebuilt."""
 
 
@@ -141,6 +141,7 @@ CASE_STATUS: Final = Table(
             "",
         ),
         ("case_by_holder", "holder, unit, agency, status, due_at, is_open", "is_open = 1"),
+        ("case_by_status", "status, case_id", ""),
     ),
 )
 TIMELINE: Final = Table("timeline", TIMELINE_COLUMNS, ("case_id", "number"))

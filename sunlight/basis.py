@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,7 +11,8 @@ from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Flaw, Log, Reader, Record, Topic
 from casetrail.eventlog.stream import Stream
-from casetrail.projections.database import Database, PostgresDatabase, open_database
+from casetrail.projections.database import Database, PostgresDatabase, Row, SqliteDatabase, open_database
+from casetrail.projections.errors import ViewMoved
 from casetrail.projections.judgement_queries import horizon, judged_up_to, stale
 from casetrail.projections.rebuild import rebuild
 from casetrail.projections.tables import application_name
@@ -113,7 +114,8 @@ def take(database: Database, log: Log, now: datetime) -> tuple[Counted, Basis]:
                 "or count fewer events, with --from-log and --events"
             )
         basis = Basis(log.name, now, positions, checkpointed(log, positions), rules(database, now))
-        return counted(database, now), basis
+        with _beside(database) as other:
+            return counted(database, now, other), basis
 
 
 @contextmanager
@@ -125,6 +127,25 @@ def _snapshot(database: Database) -> Iterator[None]:
         yield
     finally:
         database.run("COMMIT")
+
+
+@contextmanager
+def _beside(database: Database) -> Iterator[SqliteDatabase | None]:
+    """The same views once more, at the same position; None where they have moved on by now, or where one cannot know."""
+    if not isinstance(database, SqliteDatabase):
+        yield None  # PostgreSQL works on one question with several processes anyway
+        return
+    with ExitStack() as stack:
+        other = None
+        with suppress(ViewMoved):
+            other = stack.enter_context(closing(database.beside()))
+            stack.enter_context(_snapshot(other))
+        yield other if other is not None and _position(other) == _position(database) else None
+
+
+def _position(database: Database) -> list[list[Row]]:
+    """What every change of the views and their judgements changes, too."""
+    return [database.rows(f"SELECT * FROM {table} ORDER BY 1") for table in ("tracking", "judged", "stale")]  # noqa: S608
 
 
 def _seen(database: Database, log: Log) -> Positions:

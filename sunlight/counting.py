@@ -5,6 +5,7 @@ Everything is as of a moment: reports received after it, and what could be found
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -63,9 +64,34 @@ class Counted:
     findings: Kinds
 
 
-def counted(database: Database, now: datetime) -> Counted:
-    """Count all that the report needs, as of ``now``: no earlier than the latest moment that an event speaks of."""
-    return Counted(reports(database, now), clocks(database, now), escalations(database, now), findings(database, now))
+def counted(database: Database, now: datetime, beside: SqliteDatabase | None = None) -> Counted:
+    """Count all that the report needs, as of ``now``: no earlier than the latest moment that an event speaks of.
+
+    ``beside``: the same views once more, to count in them what is no run of a clock at the same time.
+    """
+    if beside is None:
+        runs, others = clocks(database, now), _others(database, now)
+    else:
+        runs, others = _two_at_once(database, beside, now)
+    found, alarms, seen = others
+    return Counted(found, runs, alarms, seen)
+
+
+def _two_at_once(
+    database: Database, beside: SqliteDatabase, now: datetime
+) -> tuple[Kinds, tuple[Months, Kinds, Kinds]]:
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(_others, beside, now)
+        try:
+            return clocks(database, now), asked.result()
+        except BaseException:
+            while wait([asked], timeout=0.1).not_done:  # it may be between two questions
+                beside.interrupt()
+            raise
+
+
+def _others(database: Database, now: datetime) -> tuple[Months, Kinds, Kinds]:
+    return reports(database, now), escalations(database, now), findings(database, now)
 
 
 def reports(database: Database, now: datetime) -> Months:

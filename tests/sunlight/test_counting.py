@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -15,13 +16,13 @@ from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.outcome import History, follow
 from casetrail.eventlog.port import Topic
-from casetrail.projections.database import Database, open_database
+from casetrail.projections.database import Database, SqliteDatabase, open_database
 from casetrail.projections.judgement_tables import CLOCK, FINDING
 from casetrail.projections.queries import micros
 from casetrail.projections.rebuild import rebuild
 from casetrail.projections.stale import MONTH, Stale, StaleTable
 from casetrail.sunlight.basis import take
-from casetrail.sunlight.counting import Kinds, Months, clocks, escalations, findings, reports
+from casetrail.sunlight.counting import Counted, Kinds, Months, clocks, counted, escalations, findings, reports
 from casetrail.sunlight.errors import MomentTooEarly, ViewsMoving
 from tests.histories import recorded_log
 
@@ -108,6 +109,98 @@ def test_judgements_that_are_behind_are_not_counted(views: Database, log: Embedd
         take(views, log, now)
     views.run("DELETE FROM stale")
     take(views, log, now)
+
+
+@pytest.fixture
+def asked_beside(monkeypatch: pytest.MonkeyPatch) -> list[SqliteDatabase]:
+    """The databases in which the second thread counts."""
+    found: list[SqliteDatabase] = []
+
+    def noting(database: Database, now: datetime, beside: SqliteDatabase | None = None) -> Counted:
+        if beside is not None:
+            found.append(beside)
+        return counted(database, now, beside)
+
+    monkeypatch.setattr("casetrail.sunlight.basis.counted", noting)
+    return found
+
+
+def test_two_threads_count_what_one_does(views: Database, log: EmbeddedLog, asked_beside: list[SqliteDatabase]) -> None:
+    now = datetime(2099, 1, 1, tzinfo=UTC)
+    found, _ = take(views, log, now)
+    assert found == counted(views, now)
+    assert found.findings
+    assert found.clocks
+    assert len(asked_beside) == isinstance(views, SqliteDatabase)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE tracking SET notification_id = notification_id + 1",
+        "UPDATE judged SET latest = latest + 1",
+        "INSERT INTO stale VALUES ('month', 'metro-pd', '', '2026-01', 1)",
+    ],
+)
+def test_views_that_move_between_two_looks_are_counted_by_one_thread(
+    log: EmbeddedLog,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked_beside: list[SqliteDatabase],
+    change: str,
+) -> None:
+    url, now = f"sqlite:{tmp_path / 'views'}", datetime(2099, 1, 1, tzinfo=UTC)
+    rebuild(log, f"sqlite:{log.path}", url, processes=1)
+    second = SqliteDatabase.beside
+
+    def moved(database: SqliteDatabase) -> SqliteDatabase:
+        with closing(open_database(url)) as writer:
+            writer.run(change)
+            writer.run("DELETE FROM finding")
+        return second(database)
+
+    monkeypatch.setattr(SqliteDatabase, "beside", moved)
+    with closing(open_database(url)) as database:
+        found, _ = take(database, log, now)
+        assert asked_beside == []
+        assert found.findings  # as they stood when its positions were read
+
+
+def test_views_that_are_replaced_between_two_looks_are_counted_by_one_thread(
+    log: EmbeddedLog, tmp_path: Path, asked_beside: list[SqliteDatabase]
+) -> None:
+    url = f"sqlite:{tmp_path / 'views'}"
+    rebuild(log, f"sqlite:{log.path}", url, processes=1)
+    with closing(open_database(url)) as database:
+        before = take(database, log, datetime(2099, 1, 1, tzinfo=UTC))
+        rebuild(log, f"sqlite:{log.path}", url, processes=1)
+        assert take(database, log, datetime(2099, 1, 1, tzinfo=UTC)) == before
+    assert len(asked_beside) == 1
+
+
+@pytest.mark.parametrize("failing", ["clocks", "findings"])
+def test_what_fails_in_either_thread_breaks_off_the_other(
+    log: EmbeddedLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    url = f"sqlite:{tmp_path / 'views'}"
+    rebuild(log, f"sqlite:{log.path}", url, processes=1)
+    begun = Event()
+
+    def fails(database: Database, now: datetime) -> Kinds:
+        if failing == "clocks":
+            assert begun.wait(60)
+        raise KeyboardInterrupt
+
+    def endless(database: Database, now: datetime) -> Months:
+        begun.set()
+        database.rows("WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i FROM n) SELECT count(*) FROM n")
+        raise AssertionError
+
+    monkeypatch.setattr(f"casetrail.sunlight.counting.{failing}", fails)
+    if failing == "clocks":
+        monkeypatch.setattr("casetrail.sunlight.counting.reports", endless)
+    with closing(open_database(url)) as database, pytest.raises(KeyboardInterrupt):
+        take(database, log, datetime(2099, 1, 1, tzinfo=UTC))
 
 
 def a_clock(number: int, clock: str, due: timedelta, ended: timedelta | None, met: bool = False) -> tuple[object, ...]:
