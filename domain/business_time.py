@@ -44,13 +44,18 @@ def due_after(
 
 
 def _due_on(calendar: Calendar, start: datetime, left: timedelta) -> datetime:
-    for ordinal in range(max(calendar.local_ordinal(start), FIRST_DAY), LAST_DAY):
+    """``start`` is UTC: no zone is a day behind it, so what is open then opens on the day before at the earliest."""
+    for ordinal in range(max(start.toordinal() - 1, FIRST_DAY), LAST_DAY):
         hours = calendar.hours(ordinal)
-        if hours is not None and hours[1] > start:
-            begins = max(hours[0], start)
-            if hours[1] - begins >= left:
-                return begins + left
-            left -= hours[1] - begins
+        if hours is None:
+            continue
+        opens, closes = hours
+        if closes > start:
+            if opens < start:
+                opens = start
+            if closes - opens >= left:
+                return opens + left
+            left -= closes - opens
     return LAST
 
 

@@ -249,7 +249,7 @@ def intake(database: Database) -> Answer:
 def statuses(database: Database) -> Answer:
     """How many cases stand at each status."""
     rows = database.rows(
-        f"SELECT status, count(*) FROM case_status WHERE status <> '{Status.UNREPORTED}' "  # noqa: S608  (fixed names)
-        f"OR NOT {RESERVED} GROUP BY status ORDER BY 2 DESC, 1"
+        f"SELECT status, count(*) FROM case_status "  # noqa: S608  (fixed names)
+        f"WHERE events > 0 AND (status <> '{Status.UNREPORTED}' OR NOT {RESERVED}) GROUP BY status ORDER BY 2 DESC, 1"
     )
     return _rows(("status", "cases"), rows)
