@@ -1,5 +1,6 @@
 """Questions of operators: ``cases``, ``show``, ``history``, ``holds``, ``referrals``, ``intake``."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from casetrail.domain.status import Status
 from casetrail.projections import queries
 
 HISTORY: Final = ("number", "occurred_at", "recorded_at", "late", "kind", "result", "actor", "role", "agency", "detail")
+MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 OFFENCE_NUMBER: Final = {offence.value: number for number, offence in enumerate(Offence)}
 
 
@@ -190,14 +192,26 @@ def referrals(config: Config, agency: str | None, state: tuple[str, ...], limit:
     emit(rows, columns, form, "referrals")
 
 
+def _month(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    if text is not None and not MONTH.fullmatch(text):
+        raise click.BadParameter("no month: write one as 2026-03")
+    return text
+
+
 @click.command()
+@click.option("--unit", metavar="ID", help="Only reports to this unit.")
+@click.option("--offence", multiple=True, type=choice(Offence), help="Only with this first NIBRS code; repeatable.")
+@click.option(
+    "--since", metavar="MONTH", callback=_month, help="Only reports received in this month (2026-03) or later."
+)
+@click.option("--until", metavar="MONTH", callback=_month, help="Only reports received in this month or earlier.")
 @format_option
 @pass_config
 @guarded
-def intake(config: Config, form: str) -> None:
+def intake(
+    config: Config, unit: str | None, offence: tuple[str, ...], since: str | None, until: str | None, form: str
+) -> None:
     """Count reports by month of receipt, unit and first offence: received, screened, assigned, contacted, closed."""
     with opened_views(config) as database:
-        rows = queries.intake(database)
-    columns = ("month", "unit", "offence", "received", "screened_in", "screened_out", "assigned", "contacted", "worked",
-               "closed")  # fmt: skip
-    emit(rows, columns, form, "intake")
+        rows = queries.intake(database, queries.IntakeFilter(since, until, unit, offence))
+    emit(rows, ("month", "unit", "offence", *queries.MEASURES), form, "intake")

@@ -8,7 +8,7 @@ from typing import Any, Final
 from casetrail.domain.reserved import MACHINES, REGISTRY
 from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH
-from casetrail.projections.database import Database
+from casetrail.projections.database import Database, marks
 from casetrail.projections.next_due import BY_CLOCKS, FIRST_CASES, NextDue, cases_first, cases_overdue, next_due
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -39,6 +39,7 @@ OPEN: Final = "is_open + 0 = 1"
 RESERVED: Final = f"(case_id = '{REGISTRY}' OR substr(case_id, 1, {len(MACHINES)}) = '{MACHINES}')"
 """What stands under a reserved key is the history of no case."""
 HELD_BY: Final = ("holder", "unit", "agency")
+MEASURES: Final = ("received", "screened_in", "screened_out", "assigned", "contacted", "worked", "closed")
 
 Answer = list[dict[str, Any]]
 
@@ -92,6 +93,27 @@ class CaseFilter:
         return found
 
 
+@dataclass(frozen=True)
+class IntakeFilter:
+    """Which intake counts to give. What is empty or None does not restrict.
+
+    ``since`` and ``until``: the first and the last month of receipt (``YYYY-MM``, UTC), both included.
+    """
+
+    since: str | None = None
+    until: str | None = None
+    unit: str | None = None
+    offences: Sequence[str] = ()
+
+    def conditions(self) -> list[tuple[str, list[Any]]]:
+        """The conditions, each with its values."""
+        given = (("month >= ?", self.since), ("month <= ?", self.until), ("unit = ?", self.unit))
+        found: list[tuple[str, list[Any]]] = [(text, [value]) for text, value in given if value is not None]
+        if self.offences:
+            found.append((f"offence IN ({marks(self.offences)})", [*self.offences]))
+        return found
+
+
 def micros(moment: datetime) -> int:
     """Microseconds since 1970, UTC."""
     return (moment - EPOCH) // MICROSECOND
@@ -116,6 +138,9 @@ def _typed(name: str, value: Any) -> Any:
     if name == "offences":
         return value.split(",") if value else []
     return value
+
+
+ALL_INTAKE: Final = IntakeFilter()
 
 
 def cases(database: Database, which: CaseFilter) -> Answer:
@@ -234,16 +259,19 @@ def referrals(database: Database, agency: str | None, states: Sequence[str], lim
     return _rows(names, database.rows(statement, [*values, limit]))
 
 
-def intake(database: Database) -> Answer:
+def intake(database: Database, which: IntakeFilter = ALL_INTAKE) -> Answer:
     """Intake counts by month, unit and first offence, one column a measure."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    measures = ("received", "screened_in", "screened_out", "assigned", "contacted", "worked", "closed")
-    for month, unit, offence, measure, count in database.rows(
-        "SELECT month, unit, offence, measure, cases FROM intake ORDER BY month, unit, offence"
-    ):
-        empty = {"month": month, "unit": unit, "offence": offence, **dict.fromkeys(measures, 0)}
-        found.setdefault((month, unit, offence), empty)[measure] = count
-    return list(found.values())
+    conditions = which.conditions()
+    where = f"WHERE {' AND '.join(text for text, _ in conditions)} " if conditions else ""
+    counts = ", ".join(
+        f"CAST(sum(CASE measure WHEN '{one}' THEN cases ELSE 0 END) AS BIGINT) AS {one}" for one in MEASURES
+    )
+    statement = (
+        f"SELECT month, unit, offence, {counts} FROM intake {where}"  # noqa: S608  (fixed names)
+        "GROUP BY month, unit, offence ORDER BY month, unit, offence"
+    )
+    values = [value for _, some in conditions for value in some]
+    return _rows(("month", "unit", "offence", *MEASURES), database.rows(statement, values))
 
 
 def statuses(database: Database) -> Answer:

@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from casetrail.cli import exits
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.publishing import Connection
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, SERGEANT, action, report
@@ -149,6 +150,23 @@ def test_intake_counts_by_month(years: Shell) -> None:
     assert sum(row["received"] for row in rows) == 4
     assert sum(row["screened_out"] for row in rows) == 1
     assert sum(row["worked"] for row in rows) == 1
+
+
+def test_intake_of_some_units_offences_and_months(years: Shell) -> None:
+    def received(*words: str) -> int:
+        return sum(row["received"] for row in years.rows("intake", *words))
+
+    assert received("--unit", "night") == 1
+    assert received("--offence", "11D") == 1  # the first of the report
+    assert received("--offence", "11B") == 0
+    months = [row["month"] for row in years.rows("intake")]
+    first, last = min(months), max(months)
+    assert first < last
+    assert received("--since", last) == months.count(last)
+    assert received("--since", last) + received("--until", first) == 4
+    assert received("--since", first, "--until", last, "--offence", "11D", "--offence", "11A") == 4
+    for text in ("2026-13", "2026-1", "2026", "March"):
+        assert "write one as 2026-03" in years.run("intake", "--until", text, code=exits.USAGE).stderr
 
 
 def test_views_can_be_rebuilt_to_the_same_rows(years: Shell) -> None:

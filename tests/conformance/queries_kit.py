@@ -353,6 +353,17 @@ class QueriesKit:
             "screened_out": 0, "assigned": 1, "contacted": 0, "worked": 0, "closed": 1,
         }  # fmt: skip
 
+    def test_intake_of_some_months_units_and_offences(self, database: Database) -> None:
+        for which, received in (
+            (queries.IntakeFilter(since="2026-04"), 3), (queries.IntakeFilter(until="2026-03"), 4),
+            (queries.IntakeFilter("2026-03", "2026-04"), 7), (queries.IntakeFilter("2026-05"), 0),
+            (queries.IntakeFilter(unit="north"), 3), (queries.IntakeFilter(unit="north", offences=["11D"]), 1),
+            (queries.IntakeFilter(offences=["11A", "11D"]), 7), (queries.IntakeFilter(offences=["09A"]), 0),
+        ):  # fmt: skip
+            found = queries.intake(database, which)
+            assert sum(row["received"] for row in found) == received, which
+            assert all(type(row[one]) is int for row in found for one in queries.MEASURES)
+
     def test_how_many_stand_where(self, database: Database) -> None:
         assert [tuple(row.values()) for row in queries.statuses(database)] == [
             ("received", 2), ("unreported", 2), ("closed", 1), ("investigating", 1), ("screened_out", 1),
