@@ -1,5 +1,6 @@
 """``casetrail partner export`` and ``check``: an agency's view as a file that can be shown to others, signed."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -55,20 +56,21 @@ def export(
 ) -> None:
     """Write all that 'casetrail partner AGENCY' shows into a CSV file, with a signed statement of what it is.
 
-    The statement names the agency, the moment, the number of rows, the file's SHA-256 and the newest checkpoint of the
-    log. Whoever gets both files checks them by 'casetrail partner check'.
+    The statement names the agency, the moment, the number of rows, the file's SHA-256 and the newest checkpoint of what
+    the views have seen of the log. Whoever gets both files checks them by 'casetrail partner check'.
     """
+    from casetrail.projections.position import positions, snapshot
     from casetrail.proofs.files import put
     from casetrail.proofs.keys import load_key
     from casetrail.proofs.statement import Statement, statement_file
 
     signer = load_key(key, passphrase_in(passphrase_file))
-    with convicting(), opened_log(config) as log:  # first: views that are opened after it lack nothing that it covers
-        name, checkpoint = log.name, _newest(config, log)
-    with views_asked(config, {"until_text": until_text, "moment_text": None, "judge_by": None}) as (database, question):
+    asked = views_asked(config, {"until_text": until_text, "moment_text": None, "judge_by": None})
+    with convicting(), opened_log(config) as log, asked as (database, question), snapshot(database):
         check_known(database, agency)
+        checkpoint = _newest(config, log, positions(database, log))
         content, count = _csv(database, agency, question)
-    statement = Statement(f"{SUBJECT} {agency}", name, question.at, count, sha256(content).hexdigest(), checkpoint)
+    statement = Statement(f"{SUBJECT} {agency}", log.name, question.at, count, sha256(content).hexdigest(), checkpoint)
     signed = statement.sign(signer)
     try:
         put(out, content)
@@ -78,16 +80,16 @@ def export(
     fields(_row(statement, [signer.name]), form)
 
 
-def _newest(config: Config, log: Any) -> "Checkpoint | None":
-    """The newest checkpoint; signed as the trust policy says, where one is configured."""
+def _newest(config: Config, log: Any, seen: Mapping[int, int]) -> "Checkpoint | None":
+    """The newest checkpoint that covers no more than was seen; signed as the trust policy says, where one is configured."""
     from casetrail.proofs.checkpoint import parse_checkpoint
-    from casetrail.proofs.newest import newest_checkpoint
+    from casetrail.proofs.newest import newest_covering
     from casetrail.proofs.note import parse_note
 
-    note, policy = newest_checkpoint(log), loaded_policy(config)
-    if note is None:
+    found, policy = newest_covering(log, seen), loaded_policy(config)
+    if found is None:
         return None
-    parsed = parse_note(note)
+    parsed = parse_note(found.note)
     return parse_checkpoint(parsed.text) if policy is None else policy.check(parsed).checkpoint
 
 

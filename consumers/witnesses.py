@@ -168,6 +168,7 @@ class Witnesses:
                 url, answer = box.get(timeout=max(0.0, until - monotonic()))
             except Empty:
                 break
+            del self._asking[url]  # whoever has answered is not waited for, though its thread may not have ended yet
             if isinstance(answer, Exception) and not isinstance(answer, WitnessRefused):
                 raise answer
             answers[url] = answer

@@ -141,6 +141,8 @@ class Calendar:
         if not self.is_business_day(day):
             return None
         opens, closes = self._at(day, self.opens), self._at(day, self.closes)
+        if self.local_ordinal(opens) != day.toordinal():  # a day that the zone has skipped, by crossing the date line
+            return None
         return (opens, closes) if opens < closes else None  # the very hours that clocks skip on this day
 
     def _at(self, day: date, minutes: int) -> datetime:

@@ -1,8 +1,8 @@
 """Processes that share the reading of a log: they do one kind of job after another, and tell how far they are."""
 
 import gc
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from typing import Any, Final, Self, TypeVar
 
@@ -13,6 +13,12 @@ Told = Callable[[int], None]
 """Is told how many events were done just now."""
 
 TELL_EVERY: Final = 0.2
+GIVEN_UP: Final = -(2**62)
+"""Stands in the counter once nobody waits for the jobs any more."""
+
+
+class GivenUp(Exception):
+    """Nobody waits for this job any more."""
 
 
 class Crew:
@@ -33,10 +39,13 @@ class Crew:
         if self._pool is None:
             return [work(job, self._add) for job in jobs]
         futures = [self._pool.submit(_work, work, job) for job in jobs]
-        while wait(futures, TELL_EVERY).not_done:
+        left: Collection[Future[RESULT]] = futures
+        while left:
+            done, left = wait(left, TELL_EVERY, FIRST_EXCEPTION)
             self._tell(self._counter.value)
-        self._tell(self._counter.value)
-        return [future.result() for future in futures]
+            for one in done:
+                one.result()  # what failed is not waited for
+        return [one.result() for one in futures]
 
     def _add(self, count: int) -> None:
         self._done += count
@@ -52,9 +61,13 @@ class Crew:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Where something was raised, jobs that have not begun never do, and the others end when they tell how far they are."""
         if self._pool is not None:
-            self._pool.shutdown()
+            if kind is not None:
+                with self._counter.get_lock():
+                    self._counter.value = GIVEN_UP
+            self._pool.shutdown(cancel_futures=True)
 
 
 _counter: Any = None
@@ -73,4 +86,6 @@ def _work(work: Callable[[JOB, Told], RESULT], job: JOB) -> RESULT:
 
 def _count(count: int) -> None:
     with _counter.get_lock():
+        if _counter.value < 0:
+            raise GivenUp
         _counter.value += count

@@ -1,7 +1,6 @@
 """The file of an embedded log: its tables, the triggers that keep it append-only, its connections and transactions."""
 
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
@@ -10,7 +9,7 @@ from typing import Final
 
 from casetrail.eventlog.errors import LogExists, LogMissing, LogUnreachable
 from casetrail.eventlog.port import NO_TIME, Flaw, Record, Topic, Weakness, record_of
-from casetrail.eventlog.transaction import committing
+from casetrail.eventlog.transaction import committing, write_ahead
 
 FORMAT: Final = "casetrail-log-2"
 BUSY_TIMEOUT: Final = 30.0
@@ -73,7 +72,10 @@ def make_file(path: Path, name: str, partitions: int) -> None:
         raise LogUnreachable(f"no log can be made at {path} ({error})") from error
     database = connect(path)
     try:
-        _write_ahead(database)
+        try:
+            write_ahead(database, BUSY_TIMEOUT)
+        except sqlite3.OperationalError as error:
+            raise LogUnreachable(f"the log's file cannot be written ({error})") from error
         with transaction(database):
             if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise LogExists(f"{path} has just been made by another process; it is left as it is")
@@ -82,19 +84,6 @@ def make_file(path: Path, name: str, partitions: int) -> None:
             database.execute("INSERT INTO log VALUES (?, ?, ?)", (name, partitions, FORMAT))
     finally:
         database.close()
-
-
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Readers and a writer at once: a property of the file, set once. Another process may be setting it just now."""
-    until = time.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if time.monotonic() > until:
-                raise LogUnreachable(f"the log's file cannot be written ({error})") from error
-            time.sleep(0.01)
 
 
 def describe_file(path: Path) -> tuple[str, int]:

@@ -14,11 +14,14 @@ from typing import Final, NamedTuple
 
 from casetrail.domain.memory import MEMORY, dump_case, load_case
 from casetrail.eventlog.outcome import History
+from casetrail.eventlog.transaction import write_ahead
 from casetrail.projections.cache import CACHED_CASES, HistoryCache
 from casetrail.projections.errors import ViewMoved
 from casetrail.projections.local_file import LocalFile
 
 MOST_VARIABLES: Final = 500
+PATIENCE: Final = 30.0
+"""Seconds that others who use the file are waited for."""
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS form (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -47,12 +50,14 @@ class CaseStore:
         Raises ``ViewError`` where the file is no database, ``StateUnreachable`` where it cannot be opened or written. So
         does every method that reads or writes; of what was to be written nothing is, then.
         """
-        self._file = LocalFile(path, "the state file", "if it is one, delete it: it is made anew from the log", 30)
+        self._file = LocalFile(
+            path, "the state file", "if it is one, delete it: it is made anew from the log", PATIENCE
+        )
         self._database = self._file.database
         self.cache = HistoryCache(self._load, cached)
         self._rests_on: dict[int, Position | None] = {}  # the position from which memory goes on, by partition
         with self._file.opening():
-            self._database.execute("PRAGMA journal_mode=WAL")
+            write_ahead(self._database, PATIENCE)
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(TABLES)
             self._version = self._file_version()

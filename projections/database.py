@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from casetrail.eventlog.transaction import write_ahead
 from casetrail.projections.errors import ViewAddressBad, ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK
 from casetrail.projections.tables import BULK_TABLES, TABLES, Table
@@ -20,6 +21,8 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 SCHEMA: Final = "casetrail"
 KIND: Final = re.compile(r"[a-z][a-z0-9+]*:(//)?")
+PATIENCE: Final = 30.0
+"""Seconds that others who write into the same file are waited for."""
 PART: Final = 50_000
 MOST_VARIABLES: Final = 500
 """As many values as a statement takes, on any build of SQLite."""
@@ -69,10 +72,10 @@ class SqliteDatabase:
             found = _file_at(path)  # before it is opened: what is swapped in meanwhile is then seen as another file
             mode = "rwc" if create else "rw"  # not an empty file in the place of one that was swapped just now
             self._database = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}", isolation_level=None, check_same_thread=False, timeout=30,
+                f"{path.absolute().as_uri()}?mode={mode}", isolation_level=None, check_same_thread=False, timeout=PATIENCE,
                 uri=True,
             )  # fmt: skip
-            self._database.execute("PRAGMA journal_mode=WAL")
+            write_ahead(self._database, PATIENCE)
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("PRAGMA cache_size=-65536")
             self._file = found or _file_at(path)
@@ -93,7 +96,7 @@ class SqliteDatabase:
     def beside(self) -> "SqliteDatabase":
         """The same views for another thread. Raises ``ViewMoved`` where rebuilt ones have taken their place."""
         found = SqliteDatabase(self._path)
-        if found._file != self._file:
+        if not found._file == self._file == _file_at(self._path):  # before it was opened, and since
             found.close()
             raise ViewMoved(f"the views at {self._path} have been replaced by rebuilt ones")
         return found

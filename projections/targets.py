@@ -161,8 +161,9 @@ class SqliteTarget(Target):
         self._lock.close()
 
     def abandon(self) -> None:
-        for file in self.path.parent.glob(f"{self.file.name}*"):
-            _remove(file)
+        if self.path.resolve() != self.file.resolve():  # else it was swapped in before what went wrong
+            for file in self.path.parent.glob(f"{self.file.name}*"):
+                _remove(file)
         self._lock.close()
 
 
@@ -198,6 +199,7 @@ class PostgresTarget(Target):
     def finish(self, parts: int) -> Database:
         database = PostgresDatabase(self.url, self.new)
         database.run("SET maintenance_work_mem = '256MB'")
+        database.run("SET idle_in_transaction_session_timeout = 0")  # it waits for processes that judge
         for table in bulk_tables(self.judged):
             create_table_indexes(database, table, with_key=True)
         database.run(

@@ -7,16 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from casetrail.domain.notarized import CheckpointPublished
-from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Flaw, Log, Reader, Record, Topic
-from casetrail.eventlog.stream import Stream
-from casetrail.projections.database import Database, PostgresDatabase, Row, SqliteDatabase, open_database
-from casetrail.projections.errors import ViewMoved
+from casetrail.projections.database import Database, Row, SqliteDatabase, open_database
+from casetrail.projections.errors import ViewError
 from casetrail.projections.judgement_queries import horizon, judged_up_to, stale
+from casetrail.projections.position import positions, snapshot
 from casetrail.projections.rebuild import rebuild
-from casetrail.projections.tables import application_name
 from casetrail.proofs.checkpoint import parse_checkpoint
+from casetrail.proofs.newest import newest_covering
 from casetrail.proofs.note import parse_note
 from casetrail.sunlight.counting import Counted, counted
 from casetrail.sunlight.edition import Basis, Checkpointed
@@ -105,28 +103,17 @@ def take(database: Database, log: Log, now: datetime) -> tuple[Counted, Basis]:
 
     Raises ``MomentTooEarly`` and ``ViewsMoving``.
     """
-    with _snapshot(database):
-        positions = _positions(database, log)
+    with snapshot(database):
+        seen = _positions(database, log)
         latest = horizon(database)
         if latest is not None and now < latest:
             raise MomentTooEarly(
                 f"the events speak of moments up to {latest:%Y-%m-%dT%H:%M:%SZ}: give --now no earlier, "
                 "or count fewer events, with --from-log and --events"
             )
-        basis = Basis(log.name, now, positions, checkpointed(log, positions), rules(database, now))
+        basis = Basis(log.name, now, seen, checkpointed(log, seen), rules(database, now))
         with _beside(database) as other:
             return counted(database, now, other), basis
-
-
-@contextmanager
-def _snapshot(database: Database) -> Iterator[None]:
-    """The database stays as it is for whoever looks, however it changes."""
-    is_shared = isinstance(database, PostgresDatabase)
-    database.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if is_shared else "BEGIN")
-    try:
-        yield
-    finally:
-        database.run("COMMIT")
 
 
 @contextmanager
@@ -137,10 +124,12 @@ def _beside(database: Database) -> Iterator[SqliteDatabase | None]:
         return
     with ExitStack() as stack:
         other = None
-        with suppress(ViewMoved):
-            other = stack.enter_context(closing(database.beside()))
-            stack.enter_context(_snapshot(other))
-        yield other if other is not None and _position(other) == _position(database) else None
+        with suppress(ViewError):  # one thread can count them all the same
+            found = stack.enter_context(closing(database.beside()))
+            stack.enter_context(snapshot(found))
+            if _position(found) == _position(database):
+                other = found
+        yield other
 
 
 def _position(database: Database) -> list[list[Row]]:
@@ -148,38 +137,18 @@ def _position(database: Database) -> list[list[Row]]:
     return [database.rows(f"SELECT * FROM {table} ORDER BY 1") for table in ("tracking", "judged", "stale")]  # noqa: S608
 
 
-def _seen(database: Database, log: Log) -> Positions:
-    seen: dict[str, int] = dict(database.rows("SELECT application_name, notification_id FROM tracking"))
-    names = {partition: application_name(log.name, partition) for partition in range(log.partitions)}
-    return {partition: seen[name] for partition, name in names.items() if seen.get(name)}
-
-
 def _positions(database: Database, log: Log) -> Positions:
-    found = _seen(database, log)
+    found = positions(database, log)
     judged = {partition: end for partition, end in judged_up_to(database, log.name).items() if end}
     if found != judged or stale(database):
         raise ViewsMoving("the judgements have not followed the views yet: try again in a moment, or give --from-log")
     return found
 
 
-def checkpointed(log: Log, positions: Positions) -> Checkpointed | None:
+def checkpointed(log: Log, seen: Positions) -> Checkpointed | None:
     """The newest checkpoint that covers nothing but events before these positions; None where there is none."""
-    covered: dict[int, int] = {}
-    found = None
-    for record in _published(log):
-        covered |= {one.partition: max(one.end, covered.get(one.partition, 0)) for one in record.ranges}
-        if any(end > positions.get(partition, 0) for partition, end in covered.items()):
-            break
-        said = parse_checkpoint(parse_note(record.note).text)
-        later = sum(positions.values()) - sum(covered.values())
-        found = Checkpointed(record.note, said.origin, said.size, said.root, later)
-    return found
-
-
-def _published(log: Log) -> Iterator[CheckpointPublished]:
-    end = log.end_offsets(Topic.CHECKPOINTS)[0]
-    with log.reader(Topic.CHECKPOINTS, {0: 0}) as reader:
-        for record in Stream(reader, 0, end):
-            made = decode_notarized(record.value)
-            if isinstance(made, CheckpointPublished):
-                yield made
+    found = newest_covering(log, seen)
+    if found is None:
+        return None
+    said = parse_checkpoint(parse_note(found.note).text)
+    return Checkpointed(found.note, said.origin, said.size, said.root, sum(seen.values()) - found.covered)

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.transaction import write_ahead
 from casetrail.proofs.checkpoint import Checkpoint
 
 FORMAT: Final = "casetrail-witness-1"
+PATIENCE: Final = 5.0
+"""Seconds that others who use the file are waited for."""
 MOST_LEAVES: Final = 2**63 - 1
 """What SQLite can count."""
 
@@ -80,7 +83,7 @@ class WitnessState:
                 f"{path.absolute().as_uri()}?mode={mode}",
                 uri=True,
                 isolation_level=None,
-                timeout=5.0,
+                timeout=PATIENCE,
                 check_same_thread=False,
             )
         except sqlite3.Error as error:
@@ -97,7 +100,7 @@ class WitnessState:
             raise StateUnusable(f"the witness's state {path} is of another version of casetrail")
 
     def _prepare(self) -> None:
-        self._database.execute("PRAGMA journal_mode=WAL")  # who lists what was seen does not stop who cosigns
+        write_ahead(self._database, PATIENCE)  # who lists what was seen does not stop who cosigns
         self._database.execute("PRAGMA synchronous=FULL")  # what is committed survives a power failure, too
         self._database.execute("BEGIN IMMEDIATE")
         if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():

@@ -151,18 +151,19 @@ def _about(
             clock="danger_contact"),
 )  # fmt: skip
 def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """A report of immediate danger that was merged into a case without it, before anybody had seen the child.
+    """A report of immediate danger that was merged into a case that owes nothing for it, before anybody had seen the child.
 
     Rule: a case in which immediate danger is alleged was merged, and when the limit since the report is over (or since
     then, at the merger) the log shows neither that somebody has seen the child in person since the report was received,
-    there or in a case into which it was merged, or on from there, nor that danger is alleged in one of those, too. The
-    clock of the report ended with the merger, and the other case has none for it.
+    there or in a case into which it was merged, or on from there, nor that one of those has a danger of its own for which
+    nobody had seen the child before. The clock of the report ended with the merger, and the other case has none for it.
 
     Evidence: what alleges the danger, and the merger.
 
     Settled by: a contact in person, or that danger is alleged in the other case, or the reopening of the case.
 
-    May be wrong: where a second call told of the same danger as a first one, which was entered without it.
+    May be wrong: where a second call told of the same danger as a first one, which was entered without it, or for which
+    the child had just been seen.
 
     Found in: nowhere yet: it is the way around the shortest clock that a supervisor has.
     """
@@ -180,7 +181,15 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
         standard = settings(merger.since)
         since = max(standard.due("limit", danger.received_at), danger.known_at, merger.since)
         others = list(_beyond(trace, merger, of))
-        settled = [(other.danger.known_at, other.danger.event) for other in others if other.danger is not None]
+        settled = []
+        for other in others:
+            if other.danger is None:
+                continue
+            before = [one.known_at for one in other.seen if other.danger.received_at <= one.at < danger.received_at]
+            if before:  # it owes nothing for what came after that
+                since = max(since, min(before))
+            else:
+                settled.append((other.danger.known_at, other.danger.event))
         for seen in (one for case in (trace, *others) for one in case.seen):
             if seen.at >= danger.received_at:
                 settled.append((seen.known_at, seen.event))

@@ -121,6 +121,21 @@ def test_a_statement_rests_on_the_newest_checkpoint(office: Office) -> None:
     assert checked(office) == said
 
 
+def test_a_statement_rests_on_no_checkpoint_over_what_the_views_have_not_seen(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.notarise()
+    before = exported(office)
+    office.run(*CLINIC[:4], "--role", "reporter", "report", "C-9", "--for-agency", "metro-pd", *REPORT)
+    office.notarise()
+    with monkeypatch.context() as patch:
+        patch.setattr("casetrail.cli.embedded_views.bring_up_to_date", lambda *_, **__: None)
+        behind = exported(office)
+    after = exported(office)
+    assert before["checkpoint_size"] == behind["checkpoint_size"] < after["checkpoint_size"]
+    assert before["rows"] == behind["rows"] < after["rows"]
+
+
 def test_a_trust_policy_says_whose_statements_and_whose_checkpoints_are_believed(office: Office) -> None:
     office.notarise()
     policy = Path(office.policy[1])

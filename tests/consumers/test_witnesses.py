@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,6 +218,24 @@ def test_a_witness_that_keeps_us_waiting_holds_nothing_up_and_has_a_rest(
             assert signers(notary) == ["court.example/witness"]
         assert slow.asked == 1
     assert caplog.text.count("no answer in") == 1
+
+
+def test_a_witness_that_has_answered_is_asked_again_though_its_thread_has_not_ended(
+    log: Log, tmp_path: Path, court: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, ask = threading.Event(), Witnesses._one
+
+    def lingering(*of: Any) -> None:
+        ask(*of)
+        ends.wait(60)
+
+    monkeypatch.setattr(Witnesses, "_one", lingering)
+    with notary_of(log, tmp_path / "n", KEY, Witnesses([Witness(COURT.verifier_key, court)])) as notary:
+        for name in ("C-3", "C-4"):
+            fill(log, [name])
+            publish(notary)
+            assert signers(notary) == ["court.example/witness"]
+    ends.set()
 
 
 def cosignature(key: SignerKey, size: int = 3) -> bytes:

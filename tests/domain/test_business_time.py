@@ -25,8 +25,13 @@ def chicago(month: int, day: int, hour: int = 0, minute: int = 0, fold: int = 0)
     return datetime(2026, month, day, hour, minute, tzinfo=CHICAGO, fold=fold).astimezone(UTC)
 
 
-AROUND_CHANGES = moments(chicago(3, 5), chicago(3, 12)) | moments(chicago(10, 29), chicago(11, 4))
-"""Moments around the two nights of 2026 in which clocks in Chicago are changed: 8 March and 1 November."""
+AROUND_CHANGES = (
+    moments(chicago(3, 5), chicago(3, 12))
+    | moments(chicago(10, 29), chicago(11, 4))
+    | moments(datetime(2011, 12, 28, tzinfo=UTC), datetime(2012, 1, 2, tzinfo=UTC))
+)
+"""Moments around the two nights of 2026 in which clocks in Chicago are changed, 8 March and 1 November; and around the 30th
+of December 2011, which Samoa has skipped."""
 LIMITS = st.integers(1, 40 * 24 * 60).map(lambda minutes: minutes * MINUTE)
 
 
@@ -127,6 +132,15 @@ def test_a_day_on_which_clocks_change_has_23_or_25_hours() -> None:
     assert elapsed(chicago(3, 8), chicago(3, 9), ALWAYS) == 23 * HOUR == elapsed(chicago(3, 8), chicago(3, 9))
     assert elapsed(chicago(11, 1), chicago(11, 2), ALWAYS) == 25 * HOUR
     assert due_after(chicago(11, 1, 1, 30), HOUR, ALWAYS) == chicago(11, 1, 1, 30, fold=1)
+
+
+def test_a_day_that_a_zone_has_skipped_has_no_hours() -> None:
+    office = Calendar("office", "Pacific/Apia", opens=8 * 60, closes=17 * 60)
+    assert office.hours(date(2011, 12, 30).toordinal()) is None  # a Friday elsewhere
+    start = datetime(2011, 12, 30, 20, tzinfo=UTC)  # a Saturday morning there
+    later = datetime(2012, 2, 1, tzinfo=UTC)
+    for paused in ([], [(later, later + HOUR)]):
+        assert due_after(start, 5 * HOUR, office, paused) == datetime(2012, 1, 1, 23, tzinfo=UTC)
 
 
 def test_an_office_that_opens_only_in_the_hour_that_clocks_skip_is_closed_that_day() -> None:

@@ -16,7 +16,7 @@ from tests.domain.clock_histories import day
 from tests.domain.clock_stories import ASKED, CONTACT, IN, MERGED, OUT, REOPENED, STEP, held
 from tests.domain.detecting import SECOND, found, numbers, only, with_settings
 from tests.domain.policies import within
-from tests.domain.populations import Doing
+from tests.domain.populations import Doing, recorded
 from tests.domain.surveying import found as found_in
 from tests.domain.surveying import told
 
@@ -207,6 +207,28 @@ def test_a_danger_that_is_known_only_later_counts_from_then() -> None:
     cases = [told("A", calm(0), corrected(3, True), into("B", 3.5)), told("B", calm(0))]
     (one,) = found_in(cases, "merged_unseen", day(99))
     assert (one.since, evidence(one)) == (day(3.5), ["A#2", "A#3"])
+
+
+def test_a_danger_that_the_other_case_has_dealt_with_before_owes_nothing_for_a_new_report() -> None:
+    other = told("B", reported(0), visited(0.5))
+    cases = [told("A", reported(9), into("B", 9.1)), other]
+    (one,) = found_in(cases, "merged_unseen", day(99))
+    assert (one.since, one.is_open, evidence(one)) == (day(10), True, ["A#1", "A#2"])
+    seen = [cases[0], told("B", reported(0), visited(0.5), visited(9.5))]
+    assert found_in(seen, "merged_unseen", day(99)) == []
+
+
+def test_a_danger_that_the_other_case_has_not_dealt_with_is_that_cases_own() -> None:
+    cases = [told("A", reported(9), into("B", 9.1)), told("B", reported(0))]
+    assert found_in(cases, "merged_unseen", day(99)) == []
+
+
+def test_that_the_other_case_had_dealt_with_its_danger_is_seen_when_it_is_entered() -> None:
+    late = recorded("B", [(day(0), reported(0)), (day(50), visited(0.5))])
+    cases = [told("A", reported(9), into("B", 9.1)), late]
+    assert found_in(cases, "merged_unseen", day(49)) == []
+    (one,) = found_in(cases, "merged_unseen", day(99))
+    assert one.since == day(50)
 
 
 def test_a_telephone_call_is_no_visit() -> None:

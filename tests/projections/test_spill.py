@@ -1,6 +1,7 @@
 """What is set aside comes back, case by case, and whole."""
 
 from pathlib import Path
+from time import sleep
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -78,6 +79,25 @@ def twice(job: list[int], told: Told) -> int:
     for count in job:
         told(count)
     return 2 * sum(job)
+
+
+def leaves_a_mark(job: Path, told: Told) -> None:
+    """A job that fails, or leaves a mark and goes on for as long as anybody waits for it."""
+    if job.name == "fails":
+        while not list(job.parent.glob("*.begun")):
+            sleep(0.01)
+        raise OSError(job.name)
+    job.with_suffix(".begun").touch()
+    while True:
+        told(1)
+        sleep(0.01)
+
+
+def test_where_a_job_of_a_crew_fails_the_others_end_and_those_that_wait_never_begin(tmp_path: Path) -> None:
+    jobs = [tmp_path / "fails", *(tmp_path / f"{number}" for number in range(40))]
+    with pytest.raises(OSError, match="fails"), Crew(2, 1, None) as crew:
+        crew.do(leaves_a_mark, jobs)
+    assert 1 <= len(list(tmp_path.glob("*.begun"))) <= 5  # a pool hands out some jobs ahead
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -16,7 +16,7 @@ from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.proofs import newest
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
-from casetrail.proofs.newest import newest_checkpoint
+from casetrail.proofs.newest import newest_checkpoint, newest_covering
 from casetrail.proofs.note import parse_note, verify_note
 from casetrail.proofs.statement import Statement, parse_statement
 from tests.consumers.notarial import KEY, fill, notary_of, publish
@@ -97,3 +97,21 @@ def test_the_newest_checkpoint_is_found_behind_whatever_was_written_after_it(
     assert parse_checkpoint(parse_note(note).text).size == size
     log.append(Topic.CHECKPOINTS, [Entry(None, b"anything", 0) for _ in range(30)])
     assert newest_checkpoint(log) == note
+
+
+def test_the_newest_checkpoint_that_covers_no_more_than_some_events(log: Log, tmp_path: Path) -> None:
+    ends: list[dict[int, int]] = []
+    notes: list[bytes | None] = []
+    with notary_of(log, tmp_path / "notary") as notary:
+        for case_id in ("C-1", "C-2", "C-3"):
+            fill(log, [case_id])
+            publish(notary)
+            ends.append(log.end_offsets(Topic.EVENTS))
+            notes.append(newest_checkpoint(log))
+    log.append(Topic.CHECKPOINTS, [Entry(None, b"anything", 0)])
+    found = [newest_covering(log, end) for end in ends]
+    assert [one and one.note for one in found] == notes
+    assert all(one and one.covered <= sum(end.values()) for one, end in zip(found, ends, strict=True))
+    assert newest_covering(log, {}) is None
+    taken_back = {one: ends[0].get(one, 0) if at > ends[0].get(one, 0) else at for one, at in ends[2].items()}
+    assert newest_covering(log, taken_back) == found[0]

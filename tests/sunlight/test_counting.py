@@ -178,6 +178,21 @@ def test_views_that_are_replaced_between_two_looks_are_counted_by_one_thread(
     assert len(asked_beside) == 1
 
 
+@pytest.mark.parametrize("missing", ["tracking", "judged", "stale"])
+def test_views_that_cannot_be_read_a_second_time_are_counted_by_one_thread(
+    log: EmbeddedLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_beside: list[SqliteDatabase], missing: str
+) -> None:
+    for name in ("views", "others"):
+        rebuild(log, f"sqlite:{log.path}", f"sqlite:{tmp_path / name}", processes=1)
+    with closing(open_database(f"sqlite:{tmp_path / 'others'}")) as others:
+        others.run(f"DROP TABLE {missing}")
+    monkeypatch.setattr(SqliteDatabase, "beside", lambda _: open_database(f"sqlite:{tmp_path / 'others'}"))
+    with closing(open_database(f"sqlite:{tmp_path / 'views'}")) as database:
+        found, _ = take(database, log, datetime(2099, 1, 1, tzinfo=UTC))
+    assert found.findings
+    assert asked_beside == []
+
+
 @pytest.mark.parametrize("failing", ["clocks", "findings"])
 def test_what_fails_in_either_thread_breaks_off_the_other(
     log: EmbeddedLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
