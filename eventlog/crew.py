@@ -42,7 +42,7 @@ class Crew:
         left: Collection[Future[RESULT]] = futures
         while left:
             done, left = wait(left, TELL_EVERY, FIRST_EXCEPTION)
-            self._tell(self._counter.value)
+            self._tell(self._counter.get_obj().value)  # unlocked: a process that was killed may have the lock for ever
             for one in done:
                 one.result()  # what failed is not waited for
         return [one.result() for one in futures]
@@ -65,9 +65,14 @@ class Crew:
         """Where something was raised, jobs that have not begun never do, and the others end when they tell how far they are."""
         if self._pool is not None:
             if kind is not None:
-                with self._counter.get_lock():
-                    self._counter.value = GIVEN_UP
+                self._give_up()
             self._pool.shutdown(cancel_futures=True)
+
+    def _give_up(self) -> None:
+        lock = self._counter.get_lock()
+        if lock.acquire(timeout=1):  # else a process was killed with it: then the pool ends the others
+            self._counter.value = GIVEN_UP
+            lock.release()
 
 
 _counter: Any = None

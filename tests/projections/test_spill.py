@@ -1,5 +1,8 @@
 """What is set aside comes back, case by case, and whole."""
 
+import os
+import signal
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from time import sleep
 
@@ -7,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from casetrail.eventlog import crew
 from casetrail.eventlog.crew import Crew, Told
 from casetrail.eventlog.port import Record
 from casetrail.projections import spill
@@ -95,16 +99,29 @@ def leaves_a_mark(job: Path, told: Told) -> None:
 
 def test_where_a_job_of_a_crew_fails_the_others_end_and_those_that_wait_never_begin(tmp_path: Path) -> None:
     jobs = [tmp_path / "fails", *(tmp_path / f"{number}" for number in range(40))]
-    with pytest.raises(OSError, match="fails"), Crew(2, 1, None) as crew:
-        crew.do(leaves_a_mark, jobs)
+    with pytest.raises(OSError, match="fails"), Crew(2, 1, None) as some:
+        some.do(leaves_a_mark, jobs)
     assert 1 <= len(list(tmp_path.glob("*.begun"))) <= 5  # a pool hands out some jobs ahead
+
+
+def dies(job: Path, told: Told) -> None:
+    """A job whose process is killed in the worst moment: while it tells how far it is."""
+    if job.name == "0":
+        crew._counter.get_lock().acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+    leaves_a_mark(job, told)
+
+
+def test_where_a_process_of_a_crew_is_killed_nobody_waits_for_ever(tmp_path: Path) -> None:
+    with pytest.raises(BrokenProcessPool), Crew(2, 1, None) as some:
+        some.do(dies, [tmp_path / f"{number}" for number in range(40)])
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_crew_tells_of_every_event_once_however_often_it_is_gone_through(processes: int) -> None:
     told: list[int] = []
-    with Crew(processes, 2, told.append) as crew:
-        assert crew.do(twice, [[3, 4], [1, 1]]) == [14, 4]
+    with Crew(processes, 2, told.append) as some:
+        assert some.do(twice, [[3, 4], [1, 1]]) == [14, 4]
         assert sum(told) == 4
-        assert crew.do(twice, [[2], [7]]) == [4, 14]
+        assert some.do(twice, [[2], [7]]) == [4, 14]
     assert sum(told) == 9
