@@ -44,7 +44,7 @@ def due_after(
 
 
 def _due_on(calendar: Calendar, start: datetime, left: timedelta) -> datetime:
-    """``start`` is UTC: no zone is a day behind it, so what is open then opens on the day before at the earliest."""
+    """No zone is more than a day behind UTC, in which ``start`` is: what is open then opened on the day before at the earliest."""
     for ordinal in range(max(start.toordinal() - 1, FIRST_DAY), LAST_DAY):
         hours = calendar.hours(ordinal)
         if hours is None:
