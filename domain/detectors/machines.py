@@ -43,16 +43,27 @@ def _beating(history: History, step: Step, body: Heartbeat) -> Beating:
 
 
 def joined(some: Sequence[Beating]) -> list[Beating]:
-    """The same beatings, of one kind, those that touch as one."""
+    """The same beatings, of one kind, those that touch as one: the same in whatever order they come.
+
+    Two machines may give a sign in the same millisecond: then the first and the last are told by their events.
+    """
     made: list[Beating] = []
-    for one in sorted(some, key=lambda one: (one.since, one.until)):
+    for one in sorted(some, key=_begins):
         if made and one.since <= made[-1].until:
             before = made[-1]
-            later = one if one.until >= before.until else before
+            later = max(before, one, key=_ends)
             made[-1] = before._replace(until=later.until, last=later.last, agency=later.agency)
         else:
             made.append(one)
     return made
+
+
+def _begins(one: Beating) -> tuple[datetime, str, int]:
+    return one.since, one.first.case_id, one.first.number
+
+
+def _ends(one: Beating) -> tuple[datetime, str, int]:
+    return one.until, one.last.case_id, one.last.number
 
 
 class Machines:

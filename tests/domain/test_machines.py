@@ -1,12 +1,17 @@
 """A machine that falls silent is seen, whoever has stopped it."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from casetrail.domain.actions import Actor
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.codes import Level, MachineKind, Role
 from casetrail.domain.deciding import decide
-from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.detectors.finding import Evidence, Finding
+from casetrail.domain.detectors.machines import Beating, Machines, joined
 from casetrail.domain.heartbeat import Heartbeat, machine_key
 from casetrail.domain.registry import Overseer
 from casetrail.domain.reserved import is_reserved
@@ -44,6 +49,31 @@ def silences(now: datetime, *histories: tuple[str, list[Recorded]]) -> list[Find
     for key, events in histories:
         judging.count(history_of(events, key))
     return list(judging.many(now))
+
+
+SIGNS = st.builds(
+    lambda at, within, number, agency: Beating(
+        MachineKind.RECORDER, agency, minute(at), minute(at + within), *[Evidence(f"machine:r{number}", at, b"")] * 2
+    ),
+    st.integers(0, 20), st.integers(0, 6), st.integers(1, 3), st.sampled_from(["county", "metro-pd"]),
+)  # fmt: skip
+"""Single heartbeats, many of them in the same millisecond as another machine's."""
+
+
+@given(
+    signs=st.lists(SIGNS, max_size=12, unique_by=lambda one: one.first),
+    data=st.data(),
+    cuts=st.sets(st.integers(1, 11)),
+)
+def test_heartbeats_are_joined_to_the_same_whichever_come_first(
+    signs: list[Beating], data: st.DataObject, cuts: set[int]
+) -> None:
+    other = data.draw(st.permutations(signs))
+    parts = [other[start:end] for start, end in pairwise([0, *sorted(cuts), len(other)]) if start < end]
+    machines = Machines()
+    for part in parts:
+        machines.add(joined(part))
+    assert machines.of[MachineKind.RECORDER] == joined(signs)
 
 
 def test_a_watchdog_that_is_stopped_is_seen_after_what_it_promised_and_the_time_of_grace() -> None:

@@ -1,6 +1,7 @@
 """What is counted when the injuries are over: nothing lost, nothing doubled, everything verifies, views are right."""
 
 import subprocess
+import sys
 import time
 from contextlib import closing, suppress
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from tests.faults.site import CASETRAIL, Site
 
 PATIENCE = 300.0
 MANY = 10**9
+SHOWN = 4
+"""Rows of a table that are shown where a rebuild makes them otherwise: all of them are invented."""
 
 
 class Count(NamedTuple):
@@ -179,7 +182,13 @@ def _differing_rows(site: Site) -> int:
         judge_to_end(log, Judgements(database, log.name))
     rebuilt = f"sqlite:{site.work / 'rebuilt.views'}"
     is_rebuilt = _exit(site, "--views", rebuilt, "views", "rebuild") == 0
-    return sum(len(_rows(site.views, name) ^ (_rows(rebuilt, name) if is_rebuilt else set())) for name in _compared())
+    count = 0
+    for name in _compared():
+        differing = _rows(site.views, name) ^ (_rows(rebuilt, name) if is_rebuilt else set())
+        for row in sorted(map(str, differing))[:SHOWN]:
+            print(f"differs in {name}: {row[:400]}", file=sys.stderr)
+        count += len(differing)
+    return count
 
 
 def _compared() -> list[str]:
