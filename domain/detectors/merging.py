@@ -158,7 +158,7 @@ def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterat
     there or in a case into which it was merged, or on from there, nor that one of those has a danger of its own for which
     nobody had seen the child before. The clock of the report ended with the merger, and the other case has none for it.
 
-    Evidence: what alleges the danger, and the merger.
+    Evidence: the merger, and what alleges the danger.
 
     Settled by: a contact in person, or that danger is alleged in the other case, or the reopening of the case.
 
@@ -196,7 +196,8 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
         if merger.until is not None and merger.until_event is not None:
             settled.append((merger.until, merger.until_event))
         at, by = min(settled, key=lambda one: one[0], default=(None, None))
-        yield _about(trace, standard, since, (danger.event, merger.event), UNSEEN, (at, by), now)
+        # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
+        yield _about(trace, standard, since, (merger.event, danger.event), UNSEEN, (at, by), now)
 
 
 def _beyond(trace: Trace, merger: End, of: Of) -> Iterator[Trace]:

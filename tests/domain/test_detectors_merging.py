@@ -171,7 +171,7 @@ def test_a_report_of_danger_that_is_merged_into_a_case_without_it_is_seen_when_t
     cases = [told("A", reported(2), into("B", 2.1)), told("B", calm(0), visited(1))]
     assert found_in(cases, "merged_unseen", day(3)) == []
     (one,) = found_in(cases, "merged_unseen", day(3) + SECOND)
-    assert (one.subject, one.since, one.is_open, evidence(one)) == ("A", day(3), True, ["A#1", "A#2"])
+    assert (one.subject, one.since, one.is_open, evidence(one)) == ("A", day(3), True, ["A#2", "A#1"])
     assert found_in(cases, DETECTOR, day(99)) == []
 
 
@@ -206,16 +206,23 @@ def test_a_danger_that_is_corrected_away_before_the_merger_counts_as_alleged() -
 def test_a_danger_that_is_known_only_later_counts_from_then() -> None:
     cases = [told("A", calm(0), corrected(3, True), into("B", 3.5)), told("B", calm(0))]
     (one,) = found_in(cases, "merged_unseen", day(99))
-    assert (one.since, evidence(one)) == (day(3.5), ["A#2", "A#3"])
+    assert (one.since, evidence(one)) == (day(3.5), ["A#3", "A#2"])
 
 
 def test_a_danger_that_the_other_case_has_dealt_with_before_owes_nothing_for_a_new_report() -> None:
     other = told("B", reported(0), visited(0.5))
     cases = [told("A", reported(9), into("B", 9.1)), other]
     (one,) = found_in(cases, "merged_unseen", day(99))
-    assert (one.since, one.is_open, evidence(one)) == (day(10), True, ["A#1", "A#2"])
+    assert (one.since, one.is_open, evidence(one)) == (day(10), True, ["A#2", "A#1"])
     seen = [cases[0], told("B", reported(0), visited(0.5), visited(9.5))]
     assert found_in(seen, "merged_unseen", day(99)) == []
+
+
+def test_each_merger_of_a_child_in_danger_is_a_finding_of_its_own() -> None:
+    twice = told("A", reported(0), into("B", 0.5), (day(3), SERGEANT, REOPENED), into("B", 4))
+    first, second = found_in([twice, told("B", calm(0))], "merged_unseen", day(99))
+    assert (first.since, first.settled_at, second.since, second.is_open) == (day(1), day(3), day(4), True)
+    assert first.id != second.id
 
 
 def test_a_danger_that_the_other_case_has_not_dealt_with_is_that_cases_own() -> None:
