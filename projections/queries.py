@@ -74,7 +74,7 @@ class CaseFilter:
         which = f"NOT {RESERVED}" if self.asks_for_unreported else "received_at IS NOT NULL"
         found: list[tuple[str, list[Any]]] = [(which, [])]
         if self.status:
-            found.append((f"status IN ({', '.join('?' * len(self.status))})", list(self.status)))
+            found.append((f"status IN ({marks(self.status)})", list(self.status)))
         if self.offence_bits:
             found.append(("(offence_bits & ?) <> 0", [self.offence_bits]))
         for name in ("holder", "unit", "agency"):
@@ -250,7 +250,7 @@ def referrals(database: Database, agency: str | None, states: Sequence[str], lim
         conditions.append("to_agency = ?")
         values.append(agency)
     if states:
-        conditions.append(f"state IN ({', '.join('?' * len(states))})")
+        conditions.append(f"state IN ({marks(states)})")
         values += states
     statement = (
         f"SELECT {', '.join(names)} FROM referral WHERE {' AND '.join(conditions)} "  # noqa: S608  (fixed names)
