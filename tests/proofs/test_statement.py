@@ -1,25 +1,19 @@
 """A statement reads back as what was signed, and nothing else is one."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casetrail.eventlog.opening import init_log
-from casetrail.eventlog.port import Entry, Log, Topic
-from casetrail.proofs import newest
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
-from casetrail.proofs.newest import newest_checkpoint, newest_covering
 from casetrail.proofs.note import parse_note, verify_note
 from casetrail.proofs.statement import Statement, parse_statement
-from tests.consumers.notarial import KEY, fill, notary_of, publish
+from tests.consumers.notarial import KEY
 
 CONTENT = b'case_id,clocks\r\nC-1,"a\r\nb"\r\nC-2,x\r\n'
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -71,47 +65,3 @@ def test_a_file_with_other_bytes_or_rows_is_not_the_one_that_was_signed() -> Non
         STATEMENT.check(CONTENT + b"C-3,y\r\n")
     with pytest.raises(NoteInvalid, match="says 3 rows"):
         replace(STATEMENT, rows=3).check(CONTENT)
-
-
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
-    """A log without a checkpoint; on Kafka the markers of transactions take offsets of their own."""
-    chosen = f"sqlite:{tmp_path / 'log.db'}" if request.param == "embedded" else request.getfixturevalue("kafka_url")
-    with init_log(chosen, partitions=1, replication=1, min_isr=1) as opened:
-        yield opened
-
-
-def test_the_newest_checkpoint_is_found_behind_whatever_was_written_after_it(
-    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(newest, "BACK", 2)
-    assert newest_checkpoint(log) is None
-    fill(log, ["C-1"])
-    with notary_of(log, tmp_path / "notary") as notary:
-        publish(notary)
-        first = newest_checkpoint(log)
-        publish(notary)
-        size = notary.tree.size
-    note = newest_checkpoint(log)
-    assert note is not None and note != first
-    assert parse_checkpoint(parse_note(note).text).size == size
-    log.append(Topic.CHECKPOINTS, [Entry(None, b"anything", 0) for _ in range(30)])
-    assert newest_checkpoint(log) == note
-
-
-def test_the_newest_checkpoint_that_covers_no_more_than_some_events(log: Log, tmp_path: Path) -> None:
-    ends: list[dict[int, int]] = []
-    notes: list[bytes | None] = []
-    with notary_of(log, tmp_path / "notary") as notary:
-        for case_id in ("C-1", "C-2", "C-3"):
-            fill(log, [case_id])
-            publish(notary)
-            ends.append(log.end_offsets(Topic.EVENTS))
-            notes.append(newest_checkpoint(log))
-    log.append(Topic.CHECKPOINTS, [Entry(None, b"anything", 0)])
-    found = [newest_covering(log, end) for end in ends]
-    assert [one and one.note for one in found] == notes
-    assert all(one and one.covered <= sum(end.values()) for one, end in zip(found, ends, strict=True))
-    assert newest_covering(log, {}) is None
-    taken_back = {one: ends[0].get(one, 0) if at > ends[0].get(one, 0) else at for one, at in ends[2].items()}
-    assert newest_covering(log, taken_back) == found[0]
