@@ -15,7 +15,7 @@ from casetrail.audit.believed import first_believed, witnessed_at
 from casetrail.audit.export import events_of
 from casetrail.audit.publication.leaves import Cursor
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
-from casetrail.domain.case import Case
+from casetrail.domain.case import Case, Recorded
 from casetrail.domain.values import at_millis, iso
 from casetrail.eventlog.codec import Event, Unreadable, decode_event
 from casetrail.eventlog.errors import LogError
@@ -197,17 +197,20 @@ def check_agrees(tree: LogTree, proof: TlogProof) -> None:
         )
 
 
-def case_now(log: Log, case_id: str, progress: Progress | None = None) -> Case:
-    """The case as the log's events leave it. Raises ``ChainBroken`` where one does not follow from the one before."""
-    history = History.empty(case_id)
+def events_now(log: Log, case_id: str, progress: Progress | None = None) -> tuple[Case, list[tuple[Recorded, bytes]]]:
+    """The case as the log's events leave it, and these events, each with its leaf hash.
+
+    Raises ``ChainBroken`` where one does not follow from the one before.
+    """
+    history, events = History.empty(case_id), list[tuple[Recorded, bytes]]()
     for record in events_of(log, case_id, progress):
         try:
-            follow(history, record)
+            events.append((follow(history, record).recorded(), leaf_hash(record.value or b"")))
         except Unreadable as error:
             raise ChainBroken(
                 f"the event at partition {record.partition}, offset {record.offset} of case {case_id} cannot be read: {error}"
             ) from error
-    return history.case
+    return history.case, events
 
 
 # --- without it ---

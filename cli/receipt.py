@@ -1,6 +1,7 @@
 """``casetrail receipt``: what the reporter holds against the log. Proven with the log, checked without it."""
 
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -90,8 +91,9 @@ def prove(config: Config, file: Path, form: str) -> None:
 def check(config: Config, file: Path, online: bool, form: str) -> None:
     """Check the receipt in FILE and its proof, FILE.tlog-proof: without the log, with the trust policy only.
 
-    Names nobody: with --online it tells the stage of the case and what is due in it, not who owes it. Exit code 5 while there
-    is no proof; 8 where it does not hold, the answer came late, or the log denies the submission.
+    Names nobody: with --online it tells the stage of the case and what is due in it by the policies that were adopted, not who
+    owes it; of a case that was merged into another one, where it goes on, too. Exit code 5 while there is no proof; 8 where it
+    does not hold, the answer came late, or the log denies the submission.
     """
     from casetrail.audit.receipts import check_proof
 
@@ -115,8 +117,7 @@ def check(config: Config, file: Path, online: bool, form: str) -> None:
 
 def _online(config: Config, held: "Receipt", found: "Proven | None") -> dict[str, Any]:
     """What the log says now of the submission and its case; a proof must still be true of it."""
-    from casetrail.audit.receipts import answered_by, case_now, check_submitted
-    from casetrail.domain.due import dues
+    from casetrail.audit.receipts import answered_by, check_submitted
 
     with opened_log(config) as log:
         _check_name(log, held)
@@ -126,10 +127,34 @@ def _online(config: Config, held: "Receipt", found: "Proven | None") -> dict[str
         if found is not None and answered != found.answered:
             raise Failure(ANSWER_GONE, exits.FAULTS)
         with progress_bar("folding the case", None) as progress:
-            case = case_now(log, held.case_id, progress)
-    at = now()
-    due = [{"what": one.kind.value, "by": one.at, "overdue": one.at < at} for one in dues(case)]
-    return {**_result(answered), "stage": case.status.value, "due": due}
+            return {**_result(answered), **_stage(log, held.case_id, progress)}
+
+
+def _stage(log: "Log", case_id: str, progress: Any) -> dict[str, Any]:
+    """Where the case stands, and what is due in it, as the log's own events say; merged away, where it goes on, too."""
+    from casetrail.audit.receipts import events_now
+    from casetrail.domain.registry import REGISTRY
+    from casetrail.projections.as_of import owed
+    from casetrail.projections.registry import registry_of
+
+    registry = registry_of(events_now(log, REGISTRY, progress)[1])
+    stages: dict[str, str] = {}
+    due, following = [], case_id
+    while following and following not in stages:
+        case, events = events_now(log, following, progress)
+        stages[following] = case.status.value
+        for clock in sorted(
+            owed(following, [event for event, _ in events], registry), key=attrgetter("due_at", "name")
+        ):
+            due.append({"case_id": following, "what": clock.name, "by": clock.due_at, "overdue": clock.due_at < now()})
+        following = case.facts.merged_into or ""
+    last = [*stages][-1]
+    goes_on = (
+        {"goes_on_in": None, "goes_on_stage": None}
+        if last == case_id
+        else {"goes_on_in": last, "goes_on_stage": stages[last]}
+    )
+    return {"stage": stages[case_id], **goes_on, "due": due}
 
 
 def _answer(log: "Log", held: "Receipt") -> "Record | None":

@@ -49,7 +49,7 @@ def replay(
         for path in spill.close():
             for history, events in _histories(path):
                 if case_id in (None, history.case.id):
-                    yield status_row(history, next_due(history.case.id, events, known))
+                    yield status_row(history, due_first(owed(history.case.id, events, known)))
             path.unlink()
 
 
@@ -85,12 +85,12 @@ def _histories(path: Path) -> Iterator[tuple[History, list[Recorded]]]:
     yield from found.values()
 
 
-def next_due(case_id: str, events: list[Recorded], registry: Registry) -> Clock | None:
-    """The run of a clock that is due first, of those that have not ended: as the lists of cases take it from the views."""
+def owed(case_id: str, events: list[Recorded], registry: Registry) -> list[Clock]:
+    """The runs of a case's clocks that have not ended, by the policies that were adopted."""
     if not is_judged(case_id):
-        return None
+        return []
     runs = fold(case_id, events, registry.policies, END, registry.departures)
-    return due_first(judged(runs, END))
+    return [clock for clock in judged(runs, END) if clock.is_owed]
 
 
 def status_row(history: History, due: Clock | None) -> dict[str, Any]:

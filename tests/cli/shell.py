@@ -13,6 +13,7 @@ from casetrail.cli.main import cli
 
 PROGRAM: Final = str(Path(sys.executable).with_name("casetrail"))
 
+COMMANDER: Final = ("--person", "cmd.diaz", "--agency", "metro-pd", "--role", "commander")
 SERGEANT: Final = ("--person", "sgt.archer", "--agency", "metro-pd", "--role", "supervisor")
 OTHER_SERGEANT: Final = ("--person", "sgt.brandt", "--agency", "metro-pd", "--role", "supervisor")
 DETECTIVE: Final = ("--person", "det.01", "--agency", "metro-pd", "--role", "investigator")

@@ -6,10 +6,9 @@ from typing import Any, Final
 import pytest
 
 from casetrail.domain.values import iso
-from tests.cli.shell import DETECTIVE, INTAKE, SERGEANT, Shell
+from tests.cli.shell import COMMANDER, DETECTIVE, INTAKE, SERGEANT, Shell
 from tests.domain.policies import within
 
-COMMANDER: Final = ("--person", "cmd.diaz", "--agency", "metro-pd", "--role", "commander")
 QUICK: Final = within("clocks.screening", "72 hours", "2 hours")
 """A screening within hours, where the generic policy and the usual limits have days."""
 DUE: Final = ("due", "owed_by", "due_at")

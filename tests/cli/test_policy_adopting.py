@@ -7,10 +7,9 @@ from typing import Any, Final
 import pytest
 
 from casetrail.domain.values import iso
-from tests.cli.shell import CLINIC, DETECTIVE, INTAKE, REPORT, SERGEANT, Shell
+from tests.cli.shell import CLINIC, COMMANDER, DETECTIVE, INTAKE, REPORT, SERGEANT, Shell
 from tests.domain.policies import text_of, within
 
-COMMANDER: Final = ("--person", "cmd.diaz", "--agency", "metro-pd", "--role", "commander")
 CLINIC_HEAD: Final = ("--person", "clinic.head", "--agency", "clinic", "--role", "commander")
 LAX: Final = within("clocks.screening", "72 hours", "30 days")
 

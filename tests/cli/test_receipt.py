@@ -16,7 +16,8 @@ from casetrail.eventlog.port import Entry, Topic
 from casetrail.publishing import Receipt
 from tests.actions import life
 from tests.cli.notarial_shell import Office
-from tests.cli.shell import DETECTIVE, INTAKE, REPORT, SERGEANT, Shell
+from tests.cli.shell import COMMANDER, DETECTIVE, INTAKE, REPORT, SERGEANT, Shell
+from tests.domain.policies import within
 
 ALTER = """UPDATE record SET value = CAST(replace(CAST(value AS TEXT), 'child-crimes', 'other-crimes') AS BLOB)
            WHERE topic = 'events'"""
@@ -142,6 +143,47 @@ def test_online_the_stage_and_what_is_due_are_told_and_no_names(office: Office) 
     receipt(office, "prove", "r.txt")
     both = receipt(office, "check", "r.txt", "--online")
     assert (both["stage"], both["late"]) == ("assigned", False)
+
+
+def test_what_is_due_goes_by_the_policy_that_was_adopted(office: Office) -> None:
+    Path("quick.toml").write_text(within("clocks.screening", "72 hours", "2 hours"), "utf-8")
+    office.run(*COMMANDER, "policy", "adopt", "quick.toml")
+    office.run(*INTAKE, "report", "C-2", *REPORT, "--receipt", "quick.txt")
+    for held, hours in (("r.txt", 72), ("quick.txt", 2)):  # each by what was in force when it began
+        (row,) = office.rows("receipt", "check", held, "--online")
+        (by,) = [datetime.fromisoformat(one["by"]) for one in row["due"] if one["what"] == "screening"]
+        left = by - datetime.fromisoformat(row["submitted_at"])
+        assert timedelta(hours=hours - 1) < left < timedelta(hours=hours + 1)
+
+
+def test_a_decision_that_was_put_off_is_not_said_to_be_overdue(office: Office) -> None:
+    long_ago, later = (
+        datetime.now(UTC) - timedelta(days=130),
+        (datetime.now(UTC) + timedelta(days=20)).isoformat(),
+    )
+    office.run(*INTAKE, "report", "C-3", *REPORT, "--at", long_ago.isoformat(), "--receipt", "old.txt")
+    office.run(*SERGEANT, "act", "screened-in", "C-3", "--reason", "alleges_crime")
+    office.run(*SERGEANT, "act", "assigned", "C-3", "--holder", "det.01")
+    for what, overdue in (("decision", True), ("extended_decision", False)):
+        (row,) = office.rows("receipt", "check", "old.txt", "--online")
+        assert {one["what"]: one["overdue"] for one in row["due"] if "decision" in one["what"]} == {what: overdue}
+        office.run(*SERGEANT, "act", "decision-extended", "C-3", "--until", later, "--reason", "awaiting_lab")
+
+
+def test_a_case_that_was_merged_away_is_followed_to_where_it_goes_on(office: Office) -> None:
+    for into in ("C-2", "C-3"):
+        office.run(*INTAKE, "report", into, *REPORT)
+    office.run(*SERGEANT, "act", "merged", "C-1", "--into", "C-2", "--reason", "same_incident")
+    office.run(*SERGEANT, "act", "merged", "C-2", "--into", "C-3", "--reason", "same_incident")
+    (row,) = office.rows("receipt", "check", "r.txt", "--online")
+    assert (row["stage"], row["goes_on_in"], row["goes_on_stage"]) == ("merged", "C-3", "received")
+    assert {one["case_id"] for one in row["due"]} == {"C-3"}
+    assert {one["what"] for one in row["due"]} >= {"screening"}
+
+
+def test_a_case_that_goes_on_by_itself_goes_on_nowhere_else(office: Office) -> None:
+    (row,) = office.rows("receipt", "check", "r.txt", "--online")
+    assert (row["goes_on_in"], row["goes_on_stage"]) == (None, None)
 
 
 def test_what_is_overdue_is_said_to_be(office: Office) -> None:
