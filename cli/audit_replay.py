@@ -11,11 +11,12 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, format_option, guarded, opened_log, pass_config
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
+from casetrail.domain.values import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from casetrail.audit.replaying.findings import Finding, Verdict
+    from casetrail.audit.replaying.findings import Finding, Named, Verdict
 
 COLUMNS: Final = ("kind", "partition", "case_id", "action", "action_offset", "event_offset", "first", "follows",
                   "followers", "expected", "recorded", "meaning")  # fmt: skip
@@ -74,6 +75,7 @@ def _summary(verdicts: "Sequence[Verdict]") -> list[str]:
         f"actions: {sums['actions']}, compared with their events: {sums['compared']}, "
         f"pending: {sums['pending']}{waiting}"
     ]
+    lines += [f"decided by rule set {rule_set}: {said}" for rule_set, said in sorted(_rule_sets(verdicts).items())]
     if sums["unjudged"]:
         lines.append(f"not to be judged in full: {sums['unjudged']} events (see history-cut and unknown-rule-set)")
     if sums["cut"]:
@@ -86,3 +88,16 @@ def _summary(verdicts: "Sequence[Verdict]") -> list[str]:
     if hidden > 0:
         lines.append(f"counted, but not listed: {hidden}")
     return lines
+
+
+def _rule_sets(verdicts: "Sequence[Verdict]") -> dict[int, str]:
+    """From when to when which rules were in force, in how many partitions."""
+    named: dict[int, list[Named]] = {}
+    for verdict in verdicts:
+        for rule_set, where in verdict.rule_sets.items():
+            named.setdefault(rule_set, []).append(where)
+    return {
+        rule_set: f"events recorded from {iso(min(one.first_at for one in some))} to {iso(max(one.last_at for one in some))}, "
+        f"in {len(some)} of {len(verdicts)} partitions"
+        for rule_set, some in named.items()
+    }

@@ -1,10 +1,11 @@
 """What a replay finds: the kinds of difference in plain words, and the verdict on a partition."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 LISTED: Final = 10_000
 """So many findings of a partition are listed; all are counted. A log that was forged from end to end fills no memory."""
@@ -24,6 +25,7 @@ class Kind(StrEnum):
     NO_EVENT = "no-event"
     CHAIN_DIFFERS = "chain-differs"
     OLDER_RULE_SET = "older-rule-set"
+    RULE_SET_KEPT = "rule-set-kept"
     UNKNOWN_RULE_SET = "unknown-rule-set"
     HISTORY_CUT = "history-cut"
 
@@ -42,6 +44,8 @@ MEANINGS: Final[dict[Kind, str]] = {
     "between them, was exchanged, moved or removed after it had been recorded.",
     Kind.OLDER_RULE_SET: "From here on events name an older rule set than those before: they were decided by rules no "
     "longer in force.",
+    Kind.RULE_SET_KEPT: "Events of this partition name an older rule set more than a day after others had gone over to a newer "
+    "one: its cases went on being decided by rules no longer in force.",
     Kind.UNKNOWN_RULE_SET: "From here on events name a rule set that this version of casetrail does not know: whether they "
     "were decided rightly cannot be said; use a newer version.",
     Kind.HISTORY_CUT: "The log no longer begins at offset 0: what stood before has been deleted and cannot be checked.",
@@ -79,6 +83,19 @@ class Finding:
         return MEANINGS[self.kind]
 
 
+class Named(NamedTuple):
+    """Where events of a partition name a rule set: the first and the last of them, and when the log took them in."""
+
+    first: int
+    first_at: datetime
+    last: int
+    last_at: datetime
+
+    def join(self, other: "Named") -> "Named":
+        """The same for both."""
+        return Named(*min(self[:2], other[:2]), *max(self[2:], other[2:]))
+
+
 @dataclass
 class Verdict:
     """What the replay of one partition came to.
@@ -86,6 +103,7 @@ class Verdict:
     ``compared`` actions have an event that was held against what the rules make of the action. ``unjudged`` events could
     not be judged in full: their rule set is unknown, or their action or their case's past has been deleted. The events of
     ``cut`` actions have been deleted. ``pending`` actions have no event yet, the first of them since ``pending_since``.
+    ``rule_sets``: where its events name which, those that were read in vain left out.
     """
 
     partition: int
@@ -95,6 +113,7 @@ class Verdict:
     cut: int = 0
     pending: int = 0
     pending_since: datetime | None = None
+    rule_sets: dict[int, Named] = field(default_factory=dict)
     counts: Counter[Kind] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
 
@@ -123,6 +142,13 @@ class Verdict:
             self.cut + other.cut,
             self.pending + other.pending,
             min(since, default=None),
+            joined(self.rule_sets, other.rule_sets),
             self.counts + other.counts,
             sorted(self.findings + other.findings, key=Finding.place)[:LISTED],
         )
+
+
+def joined(some: Mapping[int, Named], others: Mapping[int, Named]) -> dict[int, Named]:
+    """Where rule sets are named in either."""
+    both = {one: some[one].join(others[one]) for one in some.keys() & others.keys()}
+    return {**some, **others, **both}

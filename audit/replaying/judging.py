@@ -38,7 +38,7 @@ from casetrail.audit.replaying.comparing import (
     unread,
     weight,
 )
-from casetrail.audit.replaying.findings import Finding, Kind, Verdict
+from casetrail.audit.replaying.findings import Finding, Kind, Named, Verdict, joined
 from casetrail.audit.replaying.order import Answer, rules_named
 from casetrail.domain.deciding import RULE_SETS
 from casetrail.domain.rules import RULE_SET
@@ -74,10 +74,14 @@ class Judge:
         self._rule_set = RULE_SET  # by which the next event is expected to be decided
         self._named = 0  # the rule set that the event before names
         self._newest = 0
+        self._run: tuple[int, Record, Record] | None = (
+            None  # events that name one rule set: the first and the last of them
+        )
         self._passed_over: dict[int, tuple[int, Event]] = {}  # an action: the place of its finding, the event it lacks
 
     def close(self) -> None:
         """Let go of what was kept of the cases."""
+        self._end_run()
         self._trials.close()
 
     # --- actions in their order ---
@@ -96,6 +100,7 @@ class Judge:
         if trial.rightful is None and not answer.moved and is_expected(answer.record, made):
             bring_on(trial.recorded, made)
             self._named = self._rule_set
+            self._note(self._rule_set, answer.record)
         else:
             self._examine(record, answer, case_id, trial)
         for other in answers:
@@ -107,6 +112,7 @@ class Judge:
         named = rules_named(answers[0].record.value)
         if named is not None:
             self._name(named)
+            self._note(named, answers[0].record)
         for answer in answers:
             if self._cases(key_of(answer.record)):
                 self.invented(answer)
@@ -198,6 +204,7 @@ class Judge:
             return
         where = Place(case_id, asked(event), record.offset, answer.record.offset)
         known = self._named_rules(event, where, trial)
+        self._note(event.rule_set, answer.record)
         self._see_past(trial, event)
         rules = event.rule_set if known else self._rule_set
         made_of = [outcome_of(history, record, self._log, self._partitions, rules) for history in trial.histories]
@@ -258,6 +265,20 @@ class Judge:
         if named in RULE_SETS:
             self._rule_set = named
         return self._newest
+
+    def _note(self, named: int, record: Record) -> None:
+        """Note where rule sets are named: this event names one."""
+        if self._run is not None and self._run[0] == named:
+            self._run = named, self._run[1], record
+        else:
+            self._end_run()
+            self._run = named, record, record
+
+    def _end_run(self) -> None:
+        if self._run is not None:
+            named, first, last = self._run
+            run = Named(first.offset, at_millis(first.appended_at), last.offset, at_millis(last.appended_at))
+            self.verdict.rule_sets = joined(self.verdict.rule_sets, {named: run})
 
     def _see_past(self, trial: Trial, event: Event) -> None:
         """Whether events of the case were deleted, together with the actions that could tell what they said."""

@@ -5,8 +5,9 @@ names. So a report that was refused, altered or left out by whoever runs the rec
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple
@@ -15,7 +16,8 @@ from zlib import crc32
 from casetrail.audit.replaying.findings import Finding, Kind, Verdict
 from casetrail.audit.replaying.judging import Judge
 from casetrail.audit.replaying.order import Answers
-from casetrail.domain.values import is_id
+from casetrail.domain.deciding import RULE_SETS
+from casetrail.domain.values import is_id, iso
 from casetrail.eventlog.crew import Crew, Told
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.partitioner import partition_for
@@ -25,6 +27,8 @@ from casetrail.eventlog.stream import Stream
 REPORT_EVERY: Final = 2_000
 WORTH_A_PROCESS: Final = 20_000
 UNEVEN: Final = 1.2
+UPGRADE: Final = timedelta(days=1)
+"""For so long recorders may decide by an older rule set beside others that have a newer one."""
 
 
 class Extent(NamedTuple):
@@ -97,7 +101,24 @@ def replay(
     verdicts: dict[int, Verdict] = {}
     for one in chain.from_iterable(judged):
         verdicts[one.partition] = verdicts.get(one.partition, Verdict(one.partition)).join(one)
+    note_kept(verdicts.values())
     return [verdicts[partition] for partition in sorted(verdicts)]
+
+
+def note_kept(verdicts: Collection[Verdict]) -> None:
+    """Note the partitions in which a rule set was named long after others had gone over to a newer one.
+
+    A recorder that stays on rules no longer in force decides by them what it likes: seen in its partition alone, nothing differs.
+    """
+    named = [(rule_set, where.first_at) for one in verdicts for rule_set, where in one.rule_sets.items()]
+    for verdict in verdicts:
+        for rule_set, where in sorted(verdict.rule_sets.items()):
+            newer = [(at, other) for other, at in named if rule_set < other and other in RULE_SETS]
+            if newer and min(newer)[0] + UPGRADE < where.last_at:
+                finding = Finding(Kind.RULE_SET_KEPT, verdict.partition, None, None, None, where.last)
+                finding.expected = {"rule_set": min(newer)[1], "since": iso(min(newer)[0])}
+                finding.recorded = {"rule_set": rule_set, "until": iso(where.last_at)}
+                verdict.add(finding)
 
 
 def _dealt(extents: Sequence[Extent], processes: int) -> list[list[Extent]]:

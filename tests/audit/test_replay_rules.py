@@ -11,6 +11,7 @@ from fastavro import schemaless_writer
 
 from casetrail.audit.replaying import judging as replay_judging
 from casetrail.audit.replaying.findings import Kind
+from casetrail.audit.replaying.replay import replay
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
@@ -122,3 +123,43 @@ def test_events_written_with_an_earlier_schema_are_compared_by_what_they_say(pat
     assert findings_in(file.url) == []
     file.put(11, encode_event(decode_event(file.value(11))._replace(actor=None)))
     assert found(file.url) == [(Kind.MISATTRIBUTED, "case-01", 11)]
+
+
+DAY: Final = 86_400_000
+"""In milliseconds, as the log's file has its times."""
+
+
+@pytest.mark.usefixtures("two_rule_sets")
+@pytest.mark.parametrize(("days", "kept"), [(0, False), (1, False), (2, True)])
+def test_a_recorder_that_stays_on_old_rules_is_found_by_what_other_partitions_name(
+    path: Path, days: int, kept: bool
+) -> None:
+    def crook(event: Event, action: Record) -> Event:
+        return event if action.partition == 0 else by_two_from(0)(event, action)  # type: ignore[operator]
+
+    file = File(make_log(path, *cases(10), partitions=3, crook=crook))
+    file.database.execute(  # the last event of partition 0 came so many days after all others
+        "UPDATE record SET appended_at = (SELECT min(appended_at) FROM record) + ? "
+        "WHERE topic = 'events' AND partition = 0 AND offset = (SELECT max(offset) FROM record "
+        "WHERE topic = 'events' AND partition = 0)",
+        (days * DAY,),
+    )
+    verdicts = replay(file.url)
+    assert [sorted(one.rule_sets) for one in verdicts] == [[RULE_SET], [NEWER], [NEWER]]
+    findings = [finding for verdict in verdicts for finding in verdict.findings]
+    assert [(one.kind, one.partition, one.case_id) for one in findings] == [(Kind.RULE_SET_KEPT, 0, None)] * kept
+    for one in findings:
+        assert one.event_offset == verdicts[0].rule_sets[RULE_SET].last
+        assert (one.expected["rule_set"], one.recorded["rule_set"]) == (NEWER, RULE_SET)
+
+
+@pytest.mark.usefixtures("two_rule_sets")
+def test_a_partition_that_rests_since_before_the_newer_rules_is_no_finding(path: Path) -> None:
+    def crook(event: Event, action: Record) -> Event:
+        return event if action.partition == 0 else by_two_from(0)(event, action)  # type: ignore[operator]
+
+    file = File(make_log(path, *cases(10), partitions=3, crook=crook))
+    file.database.execute(
+        "UPDATE record SET appended_at = appended_at + ? WHERE topic = 'events' AND partition > 0", (9 * DAY,)
+    )
+    assert [one.findings for one in replay(file.url)] == [[], [], []]
