@@ -139,7 +139,8 @@ def _text(folder: str, story: Story, sight: Sight) -> str:
             f"![Days until the last report of each pattern was seen]({folder}/patterns.svg)",
             "",
             "What each detector looks for: [detectors](detectors/README.md). A report is often seen before it is dropped in the way that gives",
-            "the pattern its name: one that is closed without work was not begun in time either.",
+            "the pattern its name: one that is closed without work was not begun in time either. So the last three columns count only the",
+            "detectors that look for just this way, and the days until they could: which is after the report had been dropped so.",
             "",
             "## What the years would have looked like",
             "",
@@ -157,6 +158,10 @@ def _text(folder: str, story: Story, sight: Sight) -> str:
             "## False alarms",
             "",
             *_alarms(sight),
+            "",
+            "## Each of them",
+            "",
+            *_each(sight.seen),
             "",
             "## Play it yourself",
             "",
@@ -185,14 +190,28 @@ def _summary(sight: Sight) -> list[str]:
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     found_in = {one.name: one.found_in for one in PATTERNS}
-    yield "| pattern | found in | reports | seen | median days | slowest | seen first by |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: | --- |"
+    yield "| pattern | found in | reports | seen | median days | slowest | seen first by | made for it | seen by that | median days |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | --- | --- | ---: | ---: |"
     for row in rows:
-        first = ", ".join(f"[{name}](detectors/{name}.md)" for name in row["seen_first_by"])
+        first, own = (
+            ", ".join(f"[{one}](detectors/{one}.md)" for one in row[name]) for name in ("seen_first_by", "own")
+        )
         yield (
             f"| {row['pattern']} | {found_in[row['pattern']]} | {row['reports']} | {row['seen']} "
-            f"| {row['median_days']} | {row['slowest_days']} | {first} |"
+            f"| {row['median_days']} | {row['slowest_days']} | {first} "
+            f"| {own} | {row['seen_by_own']} | {'' if row['own_median_days'] is None else row['own_median_days']} |"
         )
+
+
+def _each(seen: Sequence[Seen]) -> Iterator[str]:
+    yield "Days are counted from receipt; told of a finding or of a missed deadline: who, after how many days."
+    yield ""
+    yield "| case | kind | how it was dropped | days until seen | seen by | told |"
+    yield "| --- | --- | --- | ---: | --- | --- |"
+    for one in seen:
+        told = ", ".join(f"{level.value} {days:.1f}" for level, days in one.told.items())
+        days = "" if one.days is None else f"{one.days:.1f}"
+        yield f"| {one.case_id} | {one.group} | {one.pattern} | {days} | {', '.join((*one.seen_by, *one.also_by))} | {told} |"
 
 
 def _told(seen: Sequence[Seen]) -> Iterator[str]:

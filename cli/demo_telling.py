@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 STILL: Final = timedelta(days=30)
 STANDING: Final = ("case_id", "status", "holder", "offences", "received_at", "last_act_at", "due", "owed_by", "due_at")
 HISTORY: Final = ("number", "occurred_at", "kind", "result", "actor", "role", "detail")
-PATTERN: Final = ("pattern", "reports", "seen", "median_days", "slowest_days", "seen_first_by")
+PATTERN: Final = (
+    "pattern",
+    "reports",
+    "seen",
+    "median_days",
+    "slowest_days",
+    "seen_first_by",
+    "seen_by_own",
+    "own_median_days",
+)
 ROW: Final = (
     "case_id",
     "group",

@@ -298,37 +298,41 @@ Days = tuple[float, float]
 
 
 class Pattern(NamedTuple):
-    """A way of being dropped: its name, how many of the 149, what is told, where it was found, and when it happens."""
+    """A way of being dropped: its name, how many of the 149, what is told, where it was found, and when it happens.
+
+    ``own``: the detectors that look for just this way.
+    """
 
     name: str
     reports: int
     tell: Callable[[Dropping], None]
     found_in: str
+    own: tuple[str, ...]
     when: tuple[Days, ...] = ()
     """Where it is no matter of a certain time, this is empty."""
 
 
 PATTERNS: Final = (
-    Pattern("never screened", 24, never_screened, "Houston"),
-    Pattern("never assigned", 21, never_assigned, "Houston"),
-    Pattern("screened away", 3, screened_away, "Arizona"),
-    Pattern("never worked", 15, never_worked, "Kansas City"),
-    Pattern("victim never contacted", 6, never_contacted, "Kansas City"),
-    Pattern("met once, never again", 8, met_once, "Kansas City"),
-    Pattern("piled on one", 5, piled_on_one, "Kansas City", ((866, 882),)),
-    Pattern("left behind", 8, left_behind, "Kansas City", ((376, 398), (836, 858), (1184, 1206))),
-    Pattern("let go, held by nobody", 4, released, "Kansas City"),
-    Pattern("inherited in bulk", 12, inherited, "Kansas City", ((834, 858),)),
-    Pattern("partner left waiting", 10, partner_left_waiting, "Kansas City"),
-    Pattern("alarm ignored", 4, ignored_alarm, "Arizona"),
-    Pattern("closed without work", 7, closed_without_work, "Kansas City"),
-    Pattern("rubber stamp", 6, rubber_stamp, "Houston", ((585, 598),)),
-    Pattern("convenient code", 5, for_lack_of_personnel, "Houston", ((515, 538),)),
-    Pattern("forbidden code", 2, for_lack_of_personnel, "Houston", ((760, 1380),)),
-    Pattern("suspended for ever", 3, suspended_for_ever, "Houston"),
-    Pattern("shuffled", 2, shuffled, "practice"),
-    Pattern("entered late", 2, entered_late, "Kansas City"),
-    Pattern("reported again", 2, reported_again, "Arizona"),
+    Pattern("never screened", 24, never_screened, "Houston", ("never_screened",)),
+    Pattern("never assigned", 21, never_assigned, "Houston", ("never_assigned",)),
+    Pattern("screened away", 3, screened_away, "Arizona", ("screened_out_unasked", "led_nowhere")),
+    Pattern("never worked", 15, never_worked, "Kansas City", ("never_begun", "untouched")),
+    Pattern("victim never contacted", 6, never_contacted, "Kansas City", ("no_contact",)),
+    Pattern("met once, never again", 8, met_once, "Kansas City", ("contact_lost",)),
+    Pattern("piled on one", 5, piled_on_one, "Kansas City", ("overloaded", "too_many_new"), ((866, 882),)),
+    Pattern("left behind", 8, left_behind, "Kansas City", ("holder_left",), ((376, 398), (836, 858), (1184, 1206))),
+    Pattern("let go, held by nobody", 4, released, "Kansas City", ("held_by_nobody",)),
+    Pattern("inherited in bulk", 12, inherited, "Kansas City", ("bulk_handover",), ((834, 858),)),
+    Pattern("partner left waiting", 10, partner_left_waiting, "Kansas City", ("partner_waiting", "interview_missed")),
+    Pattern("alarm ignored", 4, ignored_alarm, "Arizona", ("ignored_alarm",)),
+    Pattern("closed without work", 7, closed_without_work, "Kansas City", ("closed_without_work",)),
+    Pattern("rubber stamp", 6, rubber_stamp, "Houston", ("rubber_stamp",), ((585, 598),)),
+    Pattern("convenient code", 5, for_lack_of_personnel, "Houston", ("convenient_code",), ((515, 538),)),
+    Pattern("forbidden code", 2, for_lack_of_personnel, "Houston", ("forbidden_code",), ((760, 1380),)),
+    Pattern("suspended for ever", 3, suspended_for_ever, "Houston", ("suspended_for_ever", "rested_long")),
+    Pattern("shuffled", 2, shuffled, "practice", ("shuffled",)),
+    Pattern("entered late", 2, entered_late, "Kansas City", ("entered_late", "late_entries")),
+    Pattern("reported again", 2, reported_again, "Arizona", ("reported_again",)),
 )
 
 

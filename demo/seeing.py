@@ -63,7 +63,7 @@ class Seen:
     """What was seen of one of the 149. Days are counted from its receipt; None where it was not to be seen.
 
     ``seen_by``: the detectors with a finding about the case, the first one first. ``also_by``: those with a finding about
-    a person or the unit that rests on it. ``told``: who was told of a finding or, by the log, of a missed deadline, and
+    a person or the unit that rests on it. ``days_by``: after how many days each of them had its first. ``told``: who was told of a finding or, by the log, of a missed deadline, and
     after how many days.
     """
 
@@ -74,6 +74,7 @@ class Seen:
     seen_at: datetime | None
     seen_by: tuple[str, ...]
     also_by: tuple[str, ...]
+    days_by: dict[str, float]
     told: dict[Level, float]
 
     @property
@@ -143,6 +144,7 @@ def _seen(arrival: Arrival, about: Sequence[Found], resting: Sequence[Found], to
     report, pattern = arrival
     assert pattern is not None  # only the 149 are asked for
     in_order = sorted(about, key=lambda one: (one.since, one.detector))
+    latest_first = sorted((*about, *resting), key=lambda one: one.since, reverse=True)
     return Seen(
         report.case_id,
         report.group,
@@ -151,6 +153,7 @@ def _seen(arrival: Arrival, about: Sequence[Found], resting: Sequence[Found], to
         in_order[0].since if in_order else None,
         tuple(dict.fromkeys(one.detector for one in in_order)),
         tuple(sorted({one.detector for one in resting})),
+        {one.detector: (one.since - report.at) / DAY for one in latest_first},
         {
             level: round((min(one.at for one in told if one.level is level) - report.at) / DAY, 2)
             for level in Level
@@ -170,10 +173,14 @@ def _told(findings: Sequence[Found], escalated: Sequence[Telling], end: datetime
 
 
 def by_pattern(seen: Sequence[Seen]) -> list[dict[str, object]]:
-    """A row for each pattern: how many reports, after how many days they were seen, and by what first."""
+    """A row for each pattern: how many reports, after how many days they were seen, and by what first.
+
+    And how many were seen by the detectors that look for just this way of dropping, whatever else had been seen before.
+    """
     rows = []
-    for pattern in (one.name for one in PATTERNS):
+    for pattern, own in ((one.name, one.own) for one in PATTERNS):
         some = [one for one in seen if one.pattern == pattern]
+        by_own = [min(found) for one in some if (found := [one.days_by[name] for name in own if name in one.days_by])]
         days = [one.days for one in some if one.days is not None]
         first = Counter(one.seen_by[0] for one in some if one.seen_by)
         rows.append(
@@ -184,6 +191,9 @@ def by_pattern(seen: Sequence[Seen]) -> list[dict[str, object]]:
                 "median_days": round(median(days), 1) if days else None,
                 "slowest_days": round(max(days), 1) if days else None,
                 "seen_first_by": [name for name, _ in first.most_common(3)],
+                "own": list(own),
+                "seen_by_own": len(by_own),
+                "own_median_days": round(median(by_own), 1) if by_own else None,
             }
         )
     return rows

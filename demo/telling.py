@@ -151,7 +151,7 @@ def _in_turn(scenes: Iterable[Scene]) -> Iterator[Scene]:
 def _before(scene: Scene, ends: Sequence[datetime]) -> Scene:
     """The scene, entered before the end that comes after it."""
     following = next((at for at in ends if scene.at < at), None)
-    if following is None or scene.entered < following:
+    if following is None or scene.entered <= following:  # the end itself is entered when it is
         return scene
     return replace(scene, entered=max(scene.at, following - MINUTE))
 

@@ -100,6 +100,14 @@ def test_all_149_are_seen_half_of_them_in_three_days_the_slowest_in_45(four_year
     assert len(outside) > 140, "somebody outside the unit was told of nearly all"
 
 
+def test_each_way_of_dropping_is_seen_by_what_looks_for_it_not_only_by_what_came_before(four_years: Path) -> None:
+    rows = json.loads((four_years / "rows.json").read_text("utf-8"))
+    for pattern in PATTERNS:
+        some = [{*row["seen_by"], *row["also_by"]} for row in rows if row["pattern"] == pattern.name]
+        by_own = sum(not found.isdisjoint(pattern.own) for found in some)
+        assert len(some) == pattern.reports and by_own >= 0.8 * len(some), pattern.name
+
+
 def test_of_100_cases_that_were_handled_well_there_are_at_most_2_findings(four_years: Path) -> None:
     dropped = {row["case_id"] for row in json.loads((four_years / "rows.json").read_text("utf-8"))}
     found = ask(four_years, "findings", "--now", END, "--settled", "--limit", "100000", allowed=(0, 8))
