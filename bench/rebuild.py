@@ -18,6 +18,7 @@ CASES = 500_000
 SMALLER = 5
 """So many times fewer events and cases in the first of the two logs."""
 MOST_RUNS = 3
+ALONE = "status views, without judgements: "
 """Of the larger log: five would take a quarter of an hour."""
 SAMPLE = 3000
 """Events for ProjectionRunner, which takes about a thousand a second."""
@@ -83,9 +84,7 @@ def measured(servers: tuple[str, str, Path], cases: int, runs: int, runner: floa
         ("casetrail", "SQLite", 1.2),
         ("casetrail[fast]", "SQLite, casetrail[fast]", 2.0),
     ):
-        remark = (
-            f"{times(found[kind], streams, 'Kafka Streams', bar)}; {times(found[kind], runner, 'ProjectionRunner', 25)}"
-        )
+        remark = f"{ALONE}{times(found[kind], streams, 'Kafka Streams', bar)}; {times(found[kind], runner, 'ProjectionRunner', 25)}"
         yield f"rebuild into {label}, {size} {unit}", found[kind], remark + of
     yield f"Kafka Streams 4.1 into one table, {size} {unit}", streams, "peer: exactly once, RocksDB, 2 threads" + of
     yield from memory_rows(rebuilds, size)
@@ -114,7 +113,12 @@ def once(rebuilds: Rebuilds, postgres_url: str, size: str, streams: float, *, is
     for label, measure in kinds.items():
         rate = measure()
         say(f"rebuild, {size}, once: {label}: {rate:,.1f}")
-        yield f"rebuild into {label}, {size} (events/s)", rate, f"{times(rate, streams, 'Kafka Streams')}; runs: 1"
+        what = "" if "judgements" in label else ALONE
+        yield (
+            f"rebuild into {label}, {size} (events/s)",
+            rate,
+            f"{what}{times(rate, streams, 'Kafka Streams')}; runs: 1",
+        )
 
 
 def run(bootstrap: str, postgres_url: str, folder: Path, scale: float, runs: int) -> Rows:

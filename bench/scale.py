@@ -22,7 +22,7 @@ MISSING: Final = "not measured yet"
 INPUTS: Final[Mapping[str, tuple[str, str]]] = {
     "recorder": ("events/s", r"intake, submitted to recorded, bulk \(events/s\)"),
     "recorder_fast": ("events/s", r"intake, submitted to recorded, bulk, casetrail\[fast\].*"),
-    "projector": ("events/s", r"projector on waiting events, SQLite \(events/s\)"),
+    "projector": ("events/s", r"projector on waiting events, PostgreSQL \(events/s\)"),
     "rebuild": ("events/s", r"rebuild into SQLite, [\d,]+ events, 500,000 cases \(events/s\)"),
     "rebuild_postgres": ("events/s", r"rebuild into PostgreSQL, [\d,]+ events, 500,000 cases \(events/s\)"),
     "rebuild_judged": ("events/s", r"rebuild into SQLite, with judgements, .*"),
