@@ -2,11 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from casetrail.projections.database import SqliteDatabase
+from casetrail.projections.errors import ViewMoved
 from casetrail.proofs import hashes
 from tests.simulation.memory_log import Step
 
@@ -27,6 +29,7 @@ class Disk:
         self.holder: DiskConnection | None = None
         self.garbage = False
         self.commits = 0
+        self.renewed = 0  # how often it was deleted, and another one stands in its place
         self.torn: dict[int, tuple[int, bytes]] = {}  # positions that a torn write has made up
         self.kept: list[Copy] = []  # what it held after each of its last commits, where that will be asked for
 
@@ -97,6 +100,14 @@ class DiskViews(SqliteDatabase):
         self._database = connection  # type: ignore[assignment]
         self._path = Path("/nowhere/views")
         self._file = None
+        self._disk, self._renewed = connection.disk, connection.disk.renewed
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with super().transaction():
+            if self._disk.renewed != self._renewed:  # as SqliteDatabase sees it by the file's number
+                raise ViewMoved("the views were deleted: these are others")
+            yield
 
 
 class Sqlite:

@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.simulation.disks import Copy, Disk
 from tests.simulation.invariants import views_template
-from tests.simulation.plan import NOTARIES, PROJECTORS, RECORDERS, Setting, Tear
+from tests.simulation.plan import JUDGES, NOTARIES, PROJECTORS, RECORDERS, Setting, Tear
 
 NAME: Final = "simulated"
 """The log's."""
@@ -27,12 +27,12 @@ class Files:
     def disk(self, name: str) -> Disk:
         """The database file of that name, made where it is not there."""
         if name not in self.disks:
-            self.disks[name] = Disk(name, views_template(NAME) if name == "views" else None)
+            self.disks[name] = Disk(name, views_template(NAME, self._setting.judged) if name == "views" else None)
         return self.disks[name]
 
     def name_of(self, process: str) -> str:
         """The name of a process's database file."""
-        if process in PROJECTORS:
+        if process in PROJECTORS or process in JUDGES:
             return "views"
         if process not in RECORDERS:
             return f"{'tree' if process in NOTARIES else 'watch'} of {process}"
@@ -72,6 +72,7 @@ class Files:
             torn |= copy[1]
         disk.database.close()
         disk.database, disk.garbage, disk.torn, disk.kept = made.database, False, torn, []
+        disk.renewed += 1
         self.disks[disk.name] = disk
 
     def close(self) -> None:

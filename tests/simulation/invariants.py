@@ -34,6 +34,8 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.outcome import History, bring_on, case_of, outcome_of
 from casetrail.eventlog.port import Record, Topic
+from casetrail.projections.judgement_tables import JUDGEMENT_TABLES
+from casetrail.projections.judgements import Judgements
 from casetrail.projections.partner import ledger_rows
 from casetrail.projections.rows import case_row, intake_measures, referral_rows, timeline_row
 from casetrail.projections.rows import outcome_of as outcome_name
@@ -67,6 +69,7 @@ class Invariant(StrEnum):
     STATE = "the recorder's state file is the fold of the events up to its position"
     POSITION = "the views have exactly the rows of the events before their position"
     VIEWS = "the views are the fold of the log"
+    JUDGED = "clocks and findings follow the events, are never ahead of the views, and in the end nothing is stale"
     TREE = "each checkpoint follows from the events and the checkpoint before"
     WATCHED = "each missed deadline is recorded, once; the watchdog's file holds the events before its position"
     STOPPED = "no process stops for good"
@@ -236,6 +239,14 @@ class Oracle:
                     Invariant.VIEWS, f"{case_id} has {count} events or another hash at {followed[partition]}"
                 )
 
+    def check_judged(self, disk: Disk) -> None:
+        """The views have changed, or their judgements: these follow, event by event."""
+        run = disk.database.execute
+        at = dict(run("SELECT application_name, notification_id FROM tracking").fetchall())
+        for name, position in run("SELECT application_name, notification_id FROM judged").fetchall():
+            if position > at.get(name, 0):
+                raise Violated(Invariant.JUDGED, f"{name} is judged up to {position}, and seen up to {at.get(name, 0)}")
+
     def check_watch(self, disk: Disk) -> None:
         """A watchdog's file has changed."""
         run = disk.database.execute
@@ -279,6 +290,12 @@ class Oracle:
         yield OUTCOMES, [(*which, count) for which, count in counted.items()]
         measured = Counter(measure for one in histories for measure in intake_measures(one.case))
         yield INTAKE, [(*which, count) for which, count in measured.items()]
+
+    def check_same_judgements(self, views: Disk, other: Disk) -> None:
+        """These are what somebody else makes of the same log, who has met with no fault."""
+        for table in (*JUDGEMENT_TABLES,):
+            if rows_of(views, table) != rows_of(other, table):
+                raise Violated(Invariant.JUDGED, f"{table.name} is another table than the events make")
 
     def _check_stored(self, disk: Disk) -> None:
         if not disk.database.execute("SELECT 1 FROM sqlite_master WHERE name = 'history'").fetchone():
@@ -346,10 +363,13 @@ def rows_of(disk: Disk, table: Table) -> list[tuple[Any, ...]]:
 
 
 @cache
-def views_template(log: str) -> bytes:
-    """Empty views without indexes, as the bytes of a database."""
+def views_template(log: str, judged: bool) -> bytes:
+    """Empty views without indexes, as the bytes of a database; ``judged``: with judgements."""
     disk = Disk("template")
-    Views.create(DiskViews(DiskConnection(disk, nothing, nothing)), log)
+    views = DiskViews(DiskConnection(disk, nothing, nothing))
+    Views.create(views, log)
+    if judged:
+        Judgements.create(views, log)
     indexes = disk.database.execute(
         "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     ).fetchall()

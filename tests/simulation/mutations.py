@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
+from casetrail.consumers.judging import Judging
 from casetrail.consumers.projector import Projector
 from casetrail.consumers.recorder import OwnedPartition, Recorder
 from casetrail.consumers.watchdog import Watchdog
 from casetrail.domain import deciding
 from casetrail.projections.case_store import CaseStore
+from casetrail.projections.judgements import Judgements
 from casetrail.projections.views import Views
 from casetrail.projections.watch_store import WatchStore
 from casetrail.proofs.drafting import Drafting
@@ -46,6 +48,11 @@ def notarised(plan: Plan) -> bool:
 def watched(plan: Plan) -> bool:
     """There are watchdogs."""
     return plan.setting.watched
+
+
+def judging(plan: Plan) -> bool:
+    """The views have judgements."""
+    return plan.setting.judged
 
 
 def submitting(plan: Plan) -> bool:
@@ -183,6 +190,18 @@ MUTATIONS: Final = (
     Mutation(
         "the views stand at the last event, not behind it", Projector, "step",
         "self._reader.position(record.partition)", "record.offset", (Invariant.POSITION, Invariant.STOPPED), FEW,
+    ),
+    Mutation(
+        "judgements and their position are written in no transaction", Judgements, "apply",
+        "with self.database.transaction():", "if True:", (Invariant.JUDGED, Invariant.STOPPED), 2_000, judging,
+    ),
+    Mutation(
+        "judgements run ahead of the views", Judging, "_take_in",
+        "if not self._judgements.wait_for_timeline(after, timeout):", "if False:", (Invariant.JUDGED, Invariant.STOPPED), SOME, judging,
+    ),
+    Mutation(
+        "what an event makes stale is not noted", Judgements, "_write",
+        "self._stale.note(stale | self._changed(judged))", "pass", (Invariant.JUDGED,), SOME, judging,
     ),
     Mutation(
         "the notary takes in again what a checkpoint has taken in", LogTree, "_include",

@@ -16,12 +16,14 @@ RECORDERS: Final = ("recorder-a", "recorder-b")
 PROJECTORS: Final = ("projector-a", "projector-b")
 NOTARIES: Final = ("notary-a", "notary-b")
 WATCHDOGS: Final = ("watchdog-a", "watchdog-b")
-PROCESSES: Final = (*WATCHDOGS, *RECORDERS, *PROJECTORS, *NOTARIES)
+JUDGES: Final = ("judge-a", "judge-b")
+PROCESSES: Final = (*WATCHDOGS, *RECORDERS, *PROJECTORS, *JUDGES, *NOTARIES)
 TELLING: Final = {
     RECORDERS: ("commit ", "COMMIT", "BEGIN", "read the last", "open the writer", "poll events"),
     PROJECTORS: ("BEGIN", "COMMIT"),
     NOTARIES: ("commit ", "COMMIT", "BEGIN", "open the writer"),
     WATCHDOGS: ("append", "append", "BEGIN", "COMMIT"),
+    JUDGES: ("BEGIN", "COMMIT", "COMMIT", "DELETE"),
 }
 """Calls before which much is decided already: faults strike there more often."""
 MINUTE: Final = 60_000
@@ -113,8 +115,8 @@ Op = Submit | Run | Stop | Kill | Expire | Rebalance | Jump
 class Setting(NamedTuple):
     """How the run is set up. ``cached``: cases that a recorder keeps in memory; ``save_every``: see ``recorder``.
 
-    ``shared``: both recorders use one state file. ``notarised``: there are notaries; ``watched``: there are watchdogs. They take
-    as much time as all others, so they are not in every run.
+    ``shared``: both recorders use one state file. ``notarised``: there are notaries; ``watched``: there are watchdogs; ``judged``:
+    the views have judgements, and two who keep them right. They take as much time as all others, so they are not in every run.
     """
 
     manner: Manner
@@ -126,6 +128,7 @@ class Setting(NamedTuple):
     shared: bool
     notarised: bool
     watched: bool
+    judged: bool
 
 
 class Plan(NamedTuple):
@@ -149,6 +152,7 @@ def plan_of(seed: int) -> Plan:
         shared=chance.random() < 0.3,
         notarised=chance.random() < 0.3,
         watched=chance.random() < 0.15,
+        judged=Random(f"{seed} judged").random() < 0.12,
     )
     planner = Planner(chance, setting)
     return Plan(seed, setting, tuple(planner.op() for _ in range(chance.randrange(20, 42))))
@@ -193,6 +197,8 @@ class Planner:
             kinds, weights = [*kinds, NOTARIES], [*weights, 5]
         if self._setting.watched:
             kinds, weights = [*kinds, WATCHDOGS], [*weights, 4]
+        if self._setting.judged:
+            kinds, weights = [*kinds, JUDGES], [*weights, 8]
         (kind,) = self._chance.choices(kinds, weights)
         found = kind[self._chance.random() < 0.35]
         return found if found not in without else kind[found == kind[0]]
@@ -226,7 +232,7 @@ class Planner:
     def _taken_over(self, without: frozenset[str]) -> list[Op]:
         """Others like those that stand still take their place, and some of them end before those come back."""
         chance, found = self._chance, list[Op]()
-        for kind in (RECORDERS, PROJECTORS, NOTARIES, WATCHDOGS):
+        for kind in (RECORDERS, PROJECTORS, NOTARIES, WATCHDOGS, *((JUDGES,) if self._setting.judged else ())):
             free = [one for one in kind if one not in without]
             if len(free) == 1 and chance.random() < 0.8:
                 found += [Rebalance()] * (chance.random() < 0.3)

@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
+from casetrail.consumers import judging as judging_module
 from casetrail.consumers import notary as notary_module
 from casetrail.consumers import recorder as recorder_module
 from casetrail.consumers import watchdog as watchdog_module
+from casetrail.domain.policy_file import parse_policy
 from casetrail.eventlog import outcome as outcome_module
 from casetrail.eventlog import stream as stream_module
 from casetrail.eventlog.codec import decode_event, read_action
 from casetrail.eventlog.port import Topic
+from casetrail.projections import judgements as judgements_module
+from casetrail.projections import judging as judging_rows_module
 from casetrail.projections import local_file
+from casetrail.projections import registry as registry_module
 from casetrail.proofs import casemap, hashes, treefile
 from tests.simulation.disks import Sqlite, WatchedLevel
 from tests.simulation.invariants import Violated
@@ -75,6 +80,11 @@ def simulated() -> Iterator[Path]:
             (WatchedLevel, "opened", staticmethod(lambda level: _current().opened(level))),
             (watchdog_module, "monotonic", lambda: _current().monotonic()),
             (watchdog_module, "decode_event", remembered(decode_event)),
+            (judging_module, "monotonic", lambda: _current().monotonic()),
+            (judgements_module, "monotonic", lambda: _current().monotonic()),
+            (judgements_module, "sleep", lambda seconds: _current().idle(seconds)),
+            (judging_rows_module, "decode_event", remembered(decode_event)),
+            (registry_module, "parse_policy", remembered(parse_policy)),
             (notary_module, "monotonic", lambda: _current().monotonic()),
             (stream_module, "monotonic", lambda: _current().monotonic()),
             (recorder_module, "SAVE_EVERY", 1),

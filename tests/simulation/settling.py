@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from typing import Final
 
+from casetrail.consumers.judging import Judging
+from casetrail.consumers.projector import Projector
 from casetrail.consumers.watchdog import Watchdog
 from casetrail.domain.alarms import PATIENCE
 from casetrail.domain.values import MILLISECOND
 from casetrail.eventlog.port import Topic
+from casetrail.projections.judgements import Judgements
+from casetrail.projections.views import Views
 from casetrail.projections.watch_store import WatchStore
-from tests.simulation.disks import Disk
+from tests.simulation.disks import Disk, DiskConnection, DiskViews
 from tests.simulation.files import NAME
-from tests.simulation.invariants import Invariant, Violated
+from tests.simulation.invariants import Invariant, Violated, views_template
 from tests.simulation.lives import Life
-from tests.simulation.memory_log import MemoryLog
-from tests.simulation.plan import NOTARIES, PROCESSES, PROJECTORS, RECORDERS, WATCHDOGS
+from tests.simulation.memory_log import MemoryLog, nothing
+from tests.simulation.plan import JUDGES, NOTARIES, PROCESSES, PROJECTORS, RECORDERS, WATCHDOGS
 from tests.simulation.world import CADENCE, World, watchdog
 
 ROUNDS: Final = 60
@@ -32,6 +36,8 @@ def settle(world: World) -> None:
     if world.setting.watched:
         _watch(world)
     _until(world, PROJECTORS[0], lambda: _views_at_end(world))
+    if world.setting.judged:
+        _judge(world)
     if world.setting.notarised:
         world.seconds += CADENCE.every
         _until(world, NOTARIES[0], lambda: _tree_at_end(world))
@@ -57,6 +63,29 @@ def _watch(world: World) -> None:
         watchdog(MemoryLog(world.cluster), WatchStore(disk.name, NAME), lambda: world.now), world.now
     )
     world.running.pop()
+
+
+def _judge(world: World) -> None:
+    """Judge all that waits; then somebody else does who knows nothing of what happened."""
+    _until(world, JUDGES[0], lambda: _judged_at_end(world.files.views))
+    other = Disk("views of somebody else", views_template(NAME, judged=True))
+    world.files.disks[other.name] = other
+    views = DiskViews(DiskConnection(other, nothing, nothing))
+    log = MemoryLog(world.cluster)
+    for follow in (Projector(log, Views(views, NAME), LARGE), Judging(log, Judgements(views, NAME), LARGE)):
+        for _ in range(ROUNDS):
+            follow.step(0.0)
+    if not _judged_at_end(other):
+        raise Violated(Invariant.PROGRESS, "somebody else does not come to the end of judging")
+    world.oracle.check_same_judgements(world.files.views, other)
+
+
+def _judged_at_end(disk: Disk) -> bool:
+    run = disk.database.execute
+    seen, judged = (
+        run(f"SELECT application_name, notification_id FROM {one} ORDER BY 1") for one in ("tracking", "judged")
+    )
+    return seen.fetchall() == judged.fetchall() and run("SELECT count(*) FROM stale").fetchone() == (0,)
 
 
 def _watched(world: World) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from casetrail.consumers.judging import Judging
 from casetrail.consumers.loop import PASSING, Consumer
 from casetrail.consumers.notary import Cadence, Notary
 from casetrail.consumers.projector import Projector
@@ -25,6 +26,7 @@ from casetrail.eventlog.port import Record, Topic
 from casetrail.eventlog.schemas import register_in_log
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.errors import ViewError
+from casetrail.projections.judgements import Judgements
 from casetrail.projections.views import Views
 from casetrail.projections.watch_store import WatchStore
 from casetrail.proofs.keys import Algorithm, SignerKey
@@ -38,6 +40,7 @@ from tests.simulation.invariants import Invariant, Oracle, Violated
 from tests.simulation.lives import Crashed, Life
 from tests.simulation.memory_log import Cluster, CommitUnderWay, Manner, MemoryLog
 from tests.simulation.plan import (
+    JUDGES,
     NOTARIES,
     PROJECTORS,
     RECORDERS,
@@ -86,10 +89,10 @@ class World:
         self.now, self.seconds = START, 1000.0
         self.cluster = Cluster(NAME, setting.partitions, lambda: self.now, setting.manner)
         self.cluster.lanes[Topic.SCHEMAS][0].slots[:] = schemas()
-        self.cluster.idle = self._idle
+        self.cluster.idle = self.idle
         self.oracle = Oracle(self.cluster)
         self.cluster.seen = self.oracle.seen
-        self.story = story(setting.story, setting.partitions)
+        self.story = story(setting.story, setting.partitions, setting.judged)
         self.lives: dict[str, Life] = {}
         self.running: list[Life] = []
         keeps = any(isinstance(op, Kill) and op.tear is Tear.OLDER for op in all_ops(plan.ops))
@@ -103,7 +106,8 @@ class World:
         """Seconds, as every process's own clock shows them."""
         return self.seconds
 
-    def _idle(self, timeout: float) -> None:
+    def idle(self, timeout: float) -> None:
+        """Wait for so many seconds."""
         self.seconds += timeout
 
     def connect(self, path: Any, **_: Any) -> Any:
@@ -122,6 +126,8 @@ class World:
         """A transaction was committed."""
         if disk.name == "views":
             self.oracle.check_views(disk)
+            if self.setting.judged:
+                self.oracle.check_judged(disk)
         elif disk.name.startswith("state"):
             self.oracle.check_state(disk)
         elif disk.name.startswith("watch"):
@@ -209,6 +215,8 @@ class World:
             return Recorder(life.log, life.store, batch=self.batch)
         if name in PROJECTORS:
             return Projector(life.log, Views(DiskViews(life.connect(self.files.views)), NAME), self.batch)
+        if name in JUDGES:
+            return Judging(life.log, Judgements(DiskViews(life.connect(self.files.views)), NAME), self.batch)
         if name in WATCHDOGS:
             return watchdog(life.log, WatchStore(self.files.name_of(name), NAME), lambda: self.now)
         return Notary(life.log, self.files.directory / name, KEY, CADENCE)
