@@ -38,7 +38,8 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
     """Write the whole history of CASE, with the proof that it is whole, to one file.
 
     For a case that is not in the log the file proves that. 'casetrail audit check FILE' checks it without the log, with the
-    trust policy only. Exit code 8 where what the log holds of the case does not fit the log's own checkpoints.
+    trust policy only. Exit code 5 while witnesses have not seen enough for a proof: try again; 8 where what the log holds of
+    the case does not fit the log's own checkpoints.
     """
     from casetrail.audit.export import export_case
     from casetrail.audit.exported import check_export

@@ -30,7 +30,7 @@ def publish(config: Config, directory: Path, hashes_only: bool, unwitnessed: boo
     quorum of witnesses. Run it again for what has come since: what is there already is not written anew.
 
     Entries are the events themselves: persons are sealed in them, but ids of staff, codes and times are open to read.
-    Exit code 8 where DIR publishes another history than the log has now.
+    Exit code 5 while no checkpoint has the quorum: try again; 8 where DIR publishes another history than the log has now.
     """
     from casetrail.audit.believed import newest_believed
     from casetrail.audit.publication.publish import publish as published

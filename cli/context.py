@@ -39,6 +39,8 @@ UNREACHABLE: Final = frozenset(
     }
 )
 NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published", "source-missing"})
+PENDING: Final = frozenset({"pending", "not-witnessed"})
+"""Nothing is wrong, and it is not so far yet."""
 GONE: Final = frozenset({"log-damaged", "offset-gone"})
 """What should be in the log cannot be had: that is a finding, whatever was asked."""
 
@@ -92,7 +94,7 @@ def failure_of(error: Exception) -> Failure | None:
         return Failure(str(error), exits.NOT_FOUND)
     if code in GONE:
         return Failure(str(error), exits.FAULTS)
-    return Failure(str(error), exits.PENDING if code == "pending" else exits.FAILED)
+    return Failure(str(error), exits.PENDING if code in PENDING else exits.FAILED)
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
