@@ -1,8 +1,9 @@
 """One case as a file that proves itself: its events, that there are no others, or that the log has no such case.
 
 Completeness comes from the case map: a checkpoint's record states the map's root, and that record is a leaf under the next
-checkpoint, whose witnesses so vouch for it. Events that came after that record are in the file too, and nothing is claimed
-of them. docs/proofs.md describes the format; ``audit.exported`` checks it.
+checkpoint, whose witnesses so vouch for it. But the records of long ago are leaves under it, too: how old the statement is say
+only those who cosigned the record's own checkpoint. Events that came after that record are in the file too, and nothing is
+claimed of them. docs/proofs.md describes the format; ``audit.exported`` checks it.
 """
 
 import json
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from casetrail.audit.believed import NotWitnessed, believed
+from casetrail.audit.believed import Believed, NotWitnessed, believed
 from casetrail.audit.publication.leaves import Cursor
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
@@ -24,8 +25,9 @@ from casetrail.proofs.checkpoint import parse_decimal
 from casetrail.proofs.logtree import LogTree
 from casetrail.proofs.note import from_base64
 from casetrail.proofs.policy import Policy
+from casetrail.proofs.treefile import Sealed
 
-FORMAT: Final = "casetrail-case@v1"
+FORMAT: Final = "casetrail-case@v2"
 MOST_HEAD_BYTES: Final = 200
 """Where a file names its format, also when somebody has spelt its JSON in another way."""
 
@@ -63,10 +65,32 @@ class CaseExport:
     map_proof: MapProof
     record: ProvenLeaf
     """The record of the last checkpoint but one: it states the root of the case map."""
+    cosignatures: bytes
+    """The lines of those who cosigned that checkpoint; empty where ``note`` says how old it is, see ``is_next``."""
     events: tuple[ProvenLeaf, ...]
     """All events that the log had, in order, also those after the record."""
     note: bytes
     """The checkpoint under which all is proven, with its cosignatures."""
+
+    @property
+    def covered(self) -> int:
+        """How many events the statement is about."""
+        return 0 if self.statement is None else self.statement[0]
+
+    @property
+    def later(self) -> tuple[ProvenLeaf, ...]:
+        """The events after those."""
+        return self.events[self.covered :]
+
+    @property
+    def later_proven(self) -> int:
+        """How many of the later events are leaves under ``note``."""
+        return sum(one.index is not None for one in self.later)
+
+    @property
+    def in_log(self) -> bool:
+        """Whether the log has the case: by the statement, or by an event that came later."""
+        return self.covered + self.later_proven > 0
 
     def format(self) -> bytes:
         """The bytes of the file. The same export always has the same bytes."""
@@ -80,6 +104,7 @@ class CaseExport:
                 "other": None if other is None else {"key": _text(other[0]), "value": _text(other[1])},
             },
             "record": _leaf(self.record),
+            "record_cosignatures": self.cosignatures.decode(),
             "events": [_leaf(one) for one in self.events],
             "checkpoint": self.note.decode(),
         }
@@ -91,7 +116,8 @@ def export_case(log: Log, tree: LogTree, policy: Policy, case_id: str, progress:
 
     What the log holds is put down as it is: ``audit.exported.check_export`` says whether it fits its own checkpoints.
 
-    Raises ``NotWitnessed`` where there is none that the policy believes and that covers another one.
+    Raises ``NotWitnessed`` where there is none that the policy believes and that covers another one, or where no quorum says
+    how old that one is.
     """
     newest = tree.newest()
     chosen = None if newest is None else believed(tree, newest, policy)
@@ -103,6 +129,7 @@ def export_case(log: Log, tree: LogTree, policy: Policy, case_id: str, progress:
         raise NotWitnessed(
             "the newest checkpoint is not cosigned by the policy's quorum yet: try again when its witnesses have seen it"
         )
+    cosignatures = _cosignatures(tree, record, chosen, policy)
     stored = log.read_one(Topic.CHECKPOINTS, 0, record.offset)
     size = chosen.sealed.size
     events = tuple(_proven(tree, event, size) for event in events_of(log, case_id, progress))
@@ -111,9 +138,30 @@ def export_case(log: Log, tree: LogTree, policy: Policy, case_id: str, progress:
         statement,
         map_proof,
         ProvenLeaf((stored and stored.value) or b"", record.size, tuple(tree.inclusion(record.size, size))),
+        cosignatures,
         events,
         chosen.note,
     )
+
+
+def is_next(record: int, head: int) -> bool:
+    """Whether a checkpoint of ``head`` leaves takes in nothing but the record of one of ``record`` leaves.
+
+    Then what that record states is true as of the later checkpoint, too, and its witnesses say how old it is.
+    """
+    return head == record + 1
+
+
+def _cosignatures(tree: LogTree, record: Sealed, head: Believed, policy: Policy) -> bytes:
+    """What says how old the record's statement is. Raises ``NotWitnessed`` where that are too few for the policy."""
+    if is_next(record.size, head.sealed.size):
+        return b""
+    if (found := believed(tree, record, policy)) is None:
+        raise NotWitnessed(
+            f"the checkpoint of {record.size} leaves, which says where the case stands, is not cosigned by the policy's quorum, "
+            "so nobody vouches for its age: try again when the witnesses have seen the next ones"
+        )
+    return found.note.removeprefix(record.note)
 
 
 def events_of(log: Log, case_id: str, progress: Progress | None = None) -> Iterator[Record]:
@@ -177,6 +225,7 @@ def _parsed(plain: Any) -> CaseExport:
         None if statement is None else (_number(statement["events"]), from_base64(statement["last_hash"])),
         MapProof(siblings, None if other is None else (from_base64(other["key"]), from_base64(other["value"]))),
         _parsed_leaf(plain["record"]),
+        plain["record_cosignatures"].encode(),
         tuple(map(_parsed_leaf, plain["events"])),
         plain["checkpoint"].encode(),
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from casetrail.audit.believed import witnessed_at
-from casetrail.audit.export import CaseExport, ProvenLeaf
+from casetrail.audit.export import CaseExport, ProvenLeaf, is_next
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.domain.values import iso
 from casetrail.eventlog.codec import Unreadable, decode_event
@@ -16,7 +16,7 @@ from casetrail.eventlog.notarized import decode_notarized
 from casetrail.proofs.casemap import case_key, check_map_proof
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import ProofInvalid
-from casetrail.proofs.note import Note, parse_note
+from casetrail.proofs.note import Note, parse_note, parse_signatures
 from casetrail.proofs.policy import Policy, Standing
 from casetrail.proofs.tree import check_inclusion
 
@@ -30,23 +30,25 @@ class Checked(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """What an export of which all holds proves of its case, in the tree of ``size`` leaves.
+    """What an export of which all holds proves of its case.
 
-    ``witnessed_at``: when the policy's quorum had cosigned the checkpoint that vouches for it, by the witnesses' own signed word;
-    None where the policy needs no witness.
+    ``events``: how many it had as of ``as_of_size`` leaves, these are all. ``as_of_witnessed_at``: when the policy's quorum had
+    seen the log like that, by the witnesses' own signed word; None where the policy needs no witness. ``later_events``: how many
+    more are leaves of the tree, and there may be others.
     """
 
     in_log: bool
     events: int
-    size: int
-    witnessed_at: datetime | None
+    later_events: int
+    as_of_size: int
+    as_of_witnessed_at: datetime | None
 
 
 def proven_by(export: CaseExport, policy: Policy) -> Proven:
     """What the file proves, once ``check_export`` has found that all in it holds."""
     _, _, checkpoint = _stated(export)
-    at = witnessed_at(policy, parse_note(export.note))
-    return Proven(export.statement is not None, _covered(export), checkpoint.size, at)
+    at = witnessed_at(policy, _as_of(export))
+    return Proven(export.in_log, export.covered, export.later_proven, checkpoint.size, at)
 
 
 def check_export(export: CaseExport, policy: Policy, wanted: str | None = None) -> list[Checked]:
@@ -108,6 +110,19 @@ def _stated(export: CaseExport) -> tuple[CheckpointPublished, Note, Checkpoint]:
     return record, note, parse_checkpoint(note.text)
 
 
+def _as_of(export: CaseExport) -> Note:
+    """The checkpoint whose witnesses say how old the statement is.
+
+    It is the record's own, with the cosignatures that the file has of it: any record of long ago is a leaf under the newest
+    checkpoint, whose witnesses say nothing of its age. Only where that takes in nothing but the record it is the newest one.
+    """
+    _, note, checkpoint = _stated(export)
+    if is_next(checkpoint.size, _head(export).size):
+        return parse_note(export.note)
+    lines = parse_signatures(export.cosignatures.decode()) if export.cosignatures else ()
+    return note._replace(signatures=(*note.signatures, *lines))
+
+
 def _check_record(export: CaseExport, policy: Policy) -> str:
     _, note, checkpoint = _stated(export)
     head = _head(export)
@@ -117,7 +132,23 @@ def _check_record(export: CaseExport, policy: Policy) -> str:
             "the record is not that of the checkpoint before, which is the leaf after all that it covers"
         )
     _check_leaf(export.record, head)
-    return f"the checkpoint of {_leaves(checkpoint.size)} is part of it, with the root of the case map"
+    return f"the checkpoint of {_leaves(checkpoint.size)} is part of it, with the root of the case map; {_age(export, policy)}"
+
+
+def _age(export: CaseExport, policy: Policy) -> str:
+    """How old the statement is. Raises ``ProofInvalid`` where the policy asks for witnesses, and too few of them say so."""
+    _, _, checkpoint = _stated(export)
+    standing = policy.check(_as_of(export))
+    if not standing.satisfied and standing.checkpoint.size == checkpoint.size:  # of the newest one that is told already
+        raise ProofInvalid(
+            f"{words_of(standing)}: that is not the quorum that the policy asks for, so nobody vouches for how old it is"
+        )
+    at = witnessed_at(policy, _as_of(export))
+    return (
+        "no witness says how old it is"
+        if at is None
+        else f"the policy's witnesses had seen the log like that at {iso(at)}"
+    )
 
 
 def _check_leaf(leaf: ProvenLeaf, head: Checkpoint) -> None:
@@ -135,12 +166,8 @@ def _check_statement(export: CaseExport) -> str:
     return f"as of {_leaves(checkpoint.size)}, the case has {_events(number)}, the last with hash {_text(last_hash)}"
 
 
-def _covered(export: CaseExport) -> int:
-    return 0 if export.statement is None else export.statement[0]
-
-
 def _check_history(export: CaseExport) -> str:
-    count = _covered(export)
+    count = export.covered
     if len(export.events) < count:
         raise ProofInvalid(f"the file has {_events(len(export.events))}, and the case has {count}: some were left out")
     last_hash = _check_chain(export, 0, count)
@@ -164,7 +191,7 @@ def _check_chain(export: CaseExport, start: int, end: int) -> bytes:
 
 
 def _check_inclusion(export: CaseExport) -> str:
-    head, events = _head(export), export.events[: _covered(export)]
+    head, events = _head(export), export.events[: export.covered]
     for number, leaf in enumerate(events, 1):
         _proven(leaf, number, head)
     return f"{_events(len(events))}, each proven to stand in the tree" if events else "there is no event to prove"
@@ -178,8 +205,7 @@ def _proven(leaf: ProvenLeaf, number: int, head: Checkpoint) -> None:
 
 
 def _check_later(export: CaseExport) -> str:
-    count, head = _covered(export), _head(export)
-    later = export.events[count:]
+    count, head, later = export.covered, _head(export), export.later
     if not later:
         return "none in the file"
     _check_chain(export, count, len(export.events))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from casetrail.audit.exported import Checked
 
 CHECKED = ("what", "holds", "found")
-ABOUT = ("case_id", "in_log", "events", "as_of_size", "witnessed_at")
+ABOUT = ("case_id", "in_log", "events", "later_events", "as_of_size", "as_of_witnessed_at")
 MOST_BYTES: Final = 2**28
 """An export comes from somebody else: so much is read of it, enough for thousands of the largest events."""
 
@@ -50,12 +50,12 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
         with progress_bar("searching", total) as progress:
             made = export_case(log, tree, policy, case_id, progress)
     write_document(made.format(), output)
-    covered = 0 if made.statement is None else made.statement[0]
     row = {
         "case_id": case_id,
-        "in_log": made.statement is not None,
-        "events": covered,
-        "later_events": max(len(made.events) - covered, 0),
+        "in_log": made.in_log,
+        "events": made.covered,
+        "later_events": made.later_proven,
+        "unproven_events": len(made.later) - made.later_proven,
         "file": str(output),
     }
     if str(output) != PIPE:
@@ -72,9 +72,9 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
 def check(config: Config, file: Path, wanted: str | None, form: str) -> None:
     """Check the export of a case in FILE, without the log: the trust policy is all that is needed.
 
-    All formats but the table say on each row which case it is, whether the log has it, with how many events, as of which size
-    of the tree, and when its witnesses had seen that: nothing of it where anything does not hold. Exit code 8 then, or where
-    the file is not of the case that --case names.
+    All formats but the table say on each row which case it is, whether the log has it, with how many events as of which size
+    of the tree, when witnesses had seen the log like that, and how many events are proven to have come later: nothing of it
+    where anything does not hold. Exit code 8 then, or where the file is not of the case that --case names.
     """
     from casetrail.audit.export import ExportInvalid, NoExport, parse_export
     from casetrail.audit.exported import check_export, proven_by
@@ -87,9 +87,7 @@ def check(config: Config, file: Path, wanted: str | None, form: str) -> None:
     found = check_export(made, policy, wanted)
     about: dict[str, Any] = {"case_id": made.case_id}
     if all(one.holds for one in found):
-        proven = proven_by(made, policy)
-        about |= {"in_log": proven.in_log, "events": proven.events}
-        about |= {"as_of_size": proven.size, "witnessed_at": proven.witnessed_at}
+        about |= proven_by(made, policy)._asdict()
     rows = [{**one._asdict(), **about} for one in found]
     emit(rows, CHECKED if form == "table" else (*CHECKED, *ABOUT), form, f"case {made.case_id}")
     _convict(found)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.drafting import Drafting
 from casetrail.proofs.keys import Algorithm, create_key
-from casetrail.proofs.logtree import TreeContradicted
+from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import Note, format_note, parse_note
 from casetrail.proofs.pending import Part
 from tests.attacks.scene import EARLIER, POLICY, VICTIM, Scene, at, lives, owning, scene_at
@@ -235,6 +236,31 @@ def test_a_case_that_the_map_denies_is_convicted_by_its_events_and_by_the_report
     ):
         done = embedded.run("--tree", str(embedded.folder / "fresh"), *words, code=exits.FAULTS)
         assert "it denies a case" in done.stderr
+
+
+def test_an_old_denial_of_a_case_under_todays_checkpoint_is_as_old_as_its_witnesses_say(embedded: Scene) -> None:
+    embedded.publish()
+    absent = embedded.folder / "absent.json"
+    embedded.run("audit", "export", "C-09", "--output", str(absent))
+    (then, *_) = embedded.rows("audit", "check", str(absent))
+    embedded.passed += timedelta(days=30)
+    embedded.go_on(*lives("C-09"))
+    embedded.publish()
+    old = parse_export(absent.read_bytes())
+    with LogTree(embedded.log, embedded.folder / "tree") as tree:
+        tree.follow()
+        record, head = tree.file.of_size(old.record.index or 0), tree.newest()
+        assert record is not None and head is not None
+        leaf = replace(old.record, proof=tuple(tree.inclusion(record.size, head.size)))
+        lines = tree.cosigned_note(record).removeprefix(record.note)
+        remade = replace(old, record=leaf, note=tree.cosigned_note(head))
+    absent.write_bytes(remade.format())
+    rows = {row["what"]: row["holds"] for row in embedded.rows("audit", "check", str(absent), code=exits.FAULTS)}
+    assert [what for what, holds in rows.items() if not holds] == ["record"]
+    absent.write_bytes(replace(remade, cosignatures=lines).format())
+    (now, *_) = embedded.rows("audit", "check", str(absent))
+    assert now["as_of_size"] == then["as_of_size"]
+    assert now["as_of_witnessed_at"] <= then["as_of_witnessed_at"]
 
 
 # --- an auditor's state ---

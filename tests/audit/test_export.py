@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from casetrail.audit.believed import NotWitnessed
 from casetrail.audit.export import CaseExport, ExportInvalid, ProvenLeaf, export_case, parse_export
-from casetrail.audit.exported import check_export
+from casetrail.audit.exported import check_export, proven_by
 from casetrail.eventlog.codec import decode_event, encode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import init_log, open_log
@@ -23,8 +23,10 @@ from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import parse_note
 from casetrail.proofs.policy import Policy, parse_policy
-from tests.audit.witnessing import POLICY, STRANGER_KEY, witnesses
+from tests.audit.witnessing import NO_QUORUM, POLICY, STRANGER_KEY, witnesses
 from tests.consumers.notarial import ORIGIN, fill, notary_of, publish
+
+THEN, TODAY = datetime(2026, 1, 5, 9, tzinfo=UTC), datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def any_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
         yield opened
 
 
-def notarise(log: Log, directory: Path, times: int = 1) -> None:
-    with notary_of(log, directory / "n", witnesses=witnesses()) as notary:
+def notarise(log: Log, directory: Path, times: int = 1, at: datetime | None = None) -> None:
+    with notary_of(log, directory / "n", witnesses=witnesses(at=at)) as notary:
         for _ in range(times):
             publish(notary)
 
@@ -68,6 +70,17 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> CaseExport:
 def absent(tmp_path_factory: pytest.TempPathFactory) -> CaseExport:
     """The export of a case that is not in the log."""
     return _example(tmp_path_factory.mktemp("absent"), "C-9")
+
+
+@pytest.fixture(scope="module")
+def between(tmp_path_factory: pytest.TempPathFactory) -> CaseExport:
+    """The export of the same case, where events of another one came between the record and the newest checkpoint."""
+    directory = tmp_path_factory.mktemp("between")
+    with init_log(f"sqlite:{directory / 'log.db'}", partitions=2) as log:
+        for cases, at in ((["C-1", "C-2"], THEN), (["C-3"], TODAY)):
+            fill(log, cases)
+            notarise(log, directory, at=at)
+        return exported(log, directory, "C-2")
 
 
 def _example(directory: Path, case_id: str) -> CaseExport:
@@ -184,13 +197,97 @@ def test_a_case_cannot_be_invented(case: CaseExport, absent: CaseExport) -> None
     assert {"statement", "history"} <= failing(replace(case, case_id="C-9"))
 
 
-def test_an_older_record_cannot_stand_in_for_the_newest(log: Log, tmp_path: Path) -> None:
-    before = exported(log, tmp_path, "C-2")
-    fill(log, ["C-2"])
-    notarise(log, tmp_path, 2)
-    after = exported(log, tmp_path, "C-2")
+# --- how old it is ---
+
+
+def under_the_newest(log: Log, directory: Path, old: CaseExport) -> CaseExport:
+    """What an export of then says, with all proofs made anew under the newest checkpoint, by somebody who hides what came since."""
+    with LogTree(log, directory / "tree") as tree:
+        tree.follow()
+        record, newest = tree.file.of_size(old.record.index or 0), tree.newest()
+        assert record is not None
+        assert newest is not None
+        first, *rest = (
+            replace(one, proof=tuple(tree.inclusion(one.index or 0, newest.size))) for one in (old.record, *old.events)
+        )
+        lines = "".join(one.line() for one in tree.cosignatures(record)).encode()
+        return replace(old, record=first, events=tuple(rest), cosignatures=lines, note=tree.cosigned_note(newest))
+
+
+@pytest.mark.parametrize("case_id", ["C-2", "C-9"])
+def test_an_older_record_cannot_stand_in_for_the_newest(tmp_path: Path, case_id: str) -> None:
+    with init_log(f"sqlite:{tmp_path / 'log.db'}", partitions=2) as log:
+        fill(log, ["C-1", "C-2"])
+        notarise(log, tmp_path, 2, at=THEN)
+        before = exported(log, tmp_path, case_id)
+        fill(log, [case_id])
+        notarise(log, tmp_path, 2, at=TODAY)
+        after = exported(log, tmp_path, case_id)
+        remade = under_the_newest(log, tmp_path, before)
     assert failing(replace(after, record=before.record)) >= {"record", "statement"}
-    assert failing(replace(before, note=after.note)) >= {"record", "inclusion"}
+    assert failing(replace(before, note=after.note)) >= {"record"}
+    assert proven_by(before, POLICY).as_of_witnessed_at == THEN
+    assert proven_by(after, POLICY).as_of_witnessed_at == TODAY
+
+    # all of it is true, as of then, and that is what it says
+    assert failing(remade) == set()
+    assert proven_by(remade, POLICY) == proven_by(before, POLICY)
+    clinic, court = remade.cosignatures.splitlines(keepends=True)
+    todays = b"".join(remade.note.splitlines(keepends=True)[-2:])
+    for lines in (b"", clinic, court, todays, b"\n" + todays):
+        assert failing(replace(remade, cosignatures=lines)) == {"record"}
+
+
+def test_the_time_is_that_of_the_witnesses_who_saw_the_log_as_the_statement_has_it(between: CaseExport) -> None:
+    assert failing(between) == set()
+    assert proven_by(between, POLICY).as_of_witnessed_at == THEN
+    (said,) = [one.found for one in check_export(between, POLICY) if one.what == "record"]
+    assert said.endswith("the policy's witnesses had seen the log like that at 2026-01-05T09:00:00Z")
+    assert failing(replace(between, cosignatures=b"")) == {"record"}
+
+
+def test_without_witnesses_nobody_says_how_old_it_is(between: CaseExport) -> None:
+    assert failing(between, NO_QUORUM) == set()
+    assert proven_by(between, NO_QUORUM).as_of_witnessed_at is None
+    (said,) = [one.found for one in check_export(between, NO_QUORUM) if one.what == "record"]
+    assert said.endswith("no witness says how old it is")
+
+
+def test_a_record_that_its_witnesses_have_missed_proves_nothing_until_they_have_seen_what_follows(
+    log: Log, tmp_path: Path
+) -> None:
+    fill(log, ["C-6"])
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+    fill(log, ["C-7"])
+    notarise(log, tmp_path)
+    with pytest.raises(NotWitnessed, match="nobody vouches for its age: try again"):
+        exported(log, tmp_path, "C-6")
+    notarise(log, tmp_path)
+    assert failing(exported(log, tmp_path, "C-6")) == set()
+
+
+def test_a_record_that_its_witnesses_have_missed_is_as_old_as_the_checkpoint_that_adds_nothing_else(
+    log: Log, tmp_path: Path
+) -> None:
+    fill(log, ["C-6"])
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+    notarise(log, tmp_path, at=TODAY)
+    found = exported(log, tmp_path, "C-6")
+    assert failing(found) == set()
+    assert proven_by(found, POLICY).as_of_witnessed_at == TODAY
+
+
+def test_a_case_that_came_after_the_record_is_in_the_log_by_its_events(log: Log, tmp_path: Path) -> None:
+    fill(log, ["C-9"])
+    notarise(log, tmp_path)
+    found = exported(log, tmp_path, "C-9")
+    assert failing(found) == set()
+    proven = proven_by(found, POLICY)
+    assert (proven.in_log, proven.events, proven.later_events) == (True, 0, 6)
+    fill(log, ["C-10"])  # under no checkpoint: that it is in the log nobody has to believe
+    assert not proven_by(exported(log, tmp_path, "C-10"), POLICY).in_log
 
 
 def test_later_events_are_checked_as_far_as_they_can_be(log: Log, tmp_path: Path) -> None:
@@ -236,11 +333,11 @@ def holds(value: bytes) -> bool:
 
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())
-@pytest.mark.parametrize("which", ["case", "absent"])
+@pytest.mark.parametrize("which", ["case", "absent", "between"])
 def test_no_byte_of_the_file_can_be_changed(
-    which: str, case: CaseExport, absent: CaseExport, data: st.DataObject
+    which: str, case: CaseExport, absent: CaseExport, between: CaseExport, data: st.DataObject
 ) -> None:
-    value = {"case": case, "absent": absent}[which].format()
+    value = {"case": case, "absent": absent, "between": between}[which].format()
     at = data.draw(st.integers(0, len(value) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda one: one != value[at]))
     changed = value[:at] + bytes([byte]) + value[at + 1 :]
@@ -277,8 +374,8 @@ def test_signatures_of_nobody_known_say_nothing(case: CaseExport) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        b"", b"{}", b"[]", b"null", b"1", b"\xff", b'{"format": "casetrail-case@v2"}', b"[" * 100_000,
-        b'{"format": "casetrail-case@v1", "case_id": 5, "statement": 3}',
+        b"", b"{}", b"[]", b"null", b"1", b"\xff", b'{"format": "casetrail-case@v1"}', b"[" * 100_000,
+        b'{"format": "casetrail-case@v2", "case_id": 5, "statement": 3}',
     ],
 )  # fmt: skip
 def test_what_is_no_export_is_said_to_be_none(value: bytes) -> None:
