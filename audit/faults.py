@@ -41,6 +41,7 @@ class Kind(StrEnum):
     EVENT_BEFORE_ACTION = "event-before-action"
     # checkpoints
     CHECKPOINT_UNREADABLE = "checkpoint-unreadable"
+    CHECKPOINT_EXTENDED = "checkpoint-extended"
     SIGNATURE_INVALID = "signature-invalid"
     LOG_KEY_CHANGED = "log-key-changed"
     RANGES_WRONG = "ranges-wrong"
@@ -99,6 +100,8 @@ FAULTS: Final[dict[Kind, str]] = {
     Kind.TIME_DIFFERS: "The event's recorded_at is not the time at which the log took the submission in.",
     Kind.EVENT_BEFORE_ACTION: "The event was appended before the submission that it answers.",
     Kind.CHECKPOINT_UNREADABLE: "The record among the checkpoints cannot be read: no notary wrote it, or it was altered.",
+    Kind.CHECKPOINT_EXTENDED: "The checkpoint has more lines than origin, size and root. No notary writes any, no proof is "
+    "made under it, and a signature by ML-DSA-44 does not cover them: anybody can have put them there.",
     Kind.SIGNATURE_INVALID: "The checkpoint is not signed by the log's key: somebody else made it, or it was altered.",
     Kind.LOG_KEY_CHANGED: "The checkpoint is signed with another key, or for another log, than those before it, and no "
     "policy says that this is right.",

@@ -380,6 +380,8 @@ def _difference(where: str, said: Checkpoint, made: Checkpoint, same_map: bool) 
         return (
             f"{where} has another root than the events: a byte of an event it covers, or of a checkpoint, was altered"
         )
+    if said.extensions:
+        return f"{where} has more lines than origin, size and root: no notary writes any"
     if not same_map:
         return f"{where} has another case map than the events: it denies a case, or an event of one"
     return f"{where} is signed for another log: {said.origin}"

@@ -138,6 +138,8 @@ class Entries:
     def _check_record(self, leaf: int, record: CheckpointPublished, said: Checkpoint) -> None:
         if said.origin != self._origin:
             self._fault(Kind.LOG_KEY_CHANGED, leaf, "the checkpoint is of another log than the published one")
+        if said.extensions:
+            self._fault(Kind.CHECKPOINT_EXTENDED, leaf, f"lines more than three: {len(said.extensions)}")
         self._checked["roots"] += 1
         self._checked["map roots"] += 1
         if said.root != self._root():

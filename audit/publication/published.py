@@ -155,6 +155,12 @@ def verify_published(
     """
     log = PublishedLog(directory)
     found = PublishedReport(log.checkpoint, None)
+    if log.checkpoint.extensions:
+        _fault(
+            found,
+            Kind.CHECKPOINT_EXTENDED,
+            f"the published one; lines more than three: {len(log.checkpoint.extensions)}",
+        )
     _check_signatures(log, policy, found)
     with _database() as database:
         judge = None

@@ -151,6 +151,8 @@ class Checkpoints:
         if self._find(record_hash) is not None:
             self._fault(Kind.RANGES_WRONG, record, "the same record stood here before: all is taken in twice")
             return
+        if said.extensions:
+            self._fault(Kind.CHECKPOINT_EXTENDED, record, f"lines more than three: {len(said.extensions)}")
         self._number += 1
         self.counts["checkpoints"] += 1
         times = self._check_signature(record, note, said)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,12 @@ def forge(folder: Path, entries: Sequence[bytes], key: SignerKey = KEY) -> None:
     put(folder / "checkpoint", signed(Checkpoint(key.name, frontier.size, frontier.root()), key))
 
 
+def test_a_published_checkpoint_with_lines_more_shows(www: Path) -> None:
+    said = parse_checkpoint(parse_note((www / "checkpoint").read_bytes()).text)
+    put(www / "checkpoint", signed(replace(said, extensions=("more",))))
+    assert kinds(verify_published(www, NO_QUORUM)) == {Kind.CHECKPOINT_EXTENDED}
+
+
 def put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -302,6 +309,10 @@ FORGERIES: dict[str, tuple[Kind, Change]] = {
     ),
     "a record has another root": (
         Kind.ROOT_DIFFERS, changed_record(note=lambda record: signed(Checkpoint(ORIGIN, said_by(record).size, bytes(32)))),
+    ),
+    "a record has lines more": (
+        Kind.CHECKPOINT_EXTENDED,
+        changed_record(note=lambda record: signed(Checkpoint(ORIGIN, said_by(record).size, said_by(record).root, ("more",)))),
     ),
     "a record denies a case": (Kind.MAP_DIFFERS, changed_record(map_root=bytes(32))),
     "a record is signed by somebody else": (

@@ -330,6 +330,12 @@ def test_a_checkpoint_is_forged_without_the_logs_key(story: Story) -> None:
     assert story.kinds(policy=None) == {Kind.LOG_KEY_CHANGED}
 
 
+def test_a_checkpoint_has_three_lines_and_no_more(story: Story) -> None:
+    forge(story, 2, extensions=("more",))
+    found = by_kind(story)
+    assert {kind: places(some) for kind, some in found.items()} == {Kind.CHECKPOINT_EXTENDED: [("checkpoints", 2)]}
+
+
 def test_a_stolen_key_signs_a_shorter_tree(story: Story) -> None:
     forge(story, 2, size=100)
     found = by_kind(story)

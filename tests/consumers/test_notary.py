@@ -235,6 +235,22 @@ def test_a_checkpoint_cannot_deny_a_case(log: Log, tmp_path: Path) -> None:
         tree.follow()
 
 
+def test_a_checkpoint_has_three_lines_and_no_more(log: Log, tmp_path: Path) -> None:
+    with notary_of(log, tmp_path / "n") as notary:
+        publish(notary)
+    (first,) = records(log, Topic.CHECKPOINTS)
+    stored = decode_notarized(first.value)
+    assert isinstance(stored, CheckpointPublished)
+    events = [leaf_hash(event.value or b"") for event in records(log, Topic.EVENTS)]
+    size, root = len(events) + 1, naive_root([*events, leaf_hash(first.value or b"")])
+    forged(log, Checkpoint(ORIGIN, size, root, ("more",)), map_root=stored.map_root)
+    with (
+        pytest.raises(TreeContradicted, match="more lines than origin, size and root"),
+        LogTree(log, tmp_path / "t") as tree,
+    ):
+        tree.follow()
+
+
 def test_a_log_that_was_replaced_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     with init_log(f"sqlite:{path}") as log:
