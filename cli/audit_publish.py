@@ -32,7 +32,7 @@ def publish(config: Config, directory: Path, hashes_only: bool, unwitnessed: boo
     Entries are the events themselves: persons are sealed in them, but ids of staff, codes and times are open to read.
     Exit code 5 while no checkpoint has the quorum: try again; 8 where DIR publishes another history than the log has now.
     """
-    from casetrail.audit.believed import newest_believed
+    from casetrail.audit.believed import newest_believed, witnessed_at
     from casetrail.audit.publication.publish import publish as published
     from casetrail.proofs.note import parse_note
 
@@ -48,6 +48,7 @@ def publish(config: Config, directory: Path, hashes_only: bool, unwitnessed: boo
         "size": done.checkpoint.size,
         "root": done.checkpoint.root,
         "witnesses": sorted(witnesses),
+        "witnessed_at": None if policy is None else witnessed_at(policy, parse_note(done.note)),
         "files_written": done.files,
     }
     fields(row, form)

@@ -60,13 +60,14 @@ def opened_tree(config: Config, log: "Log", policy: "Policy | None") -> "Iterato
         yield tree
 
 
-def required_policy(config: Config) -> "Policy":
-    """The configured policy."""
+def required_policy(config: Config, otherwise: str = "") -> "Policy":
+    """The configured policy. ``otherwise``: what can be given in its place, behind a sentence."""
     from casetrail.cli.context import loaded_policy
 
     policy = loaded_policy(config)
     if policy is None:
         raise click.UsageError(
             "whose log and which witnesses are trusted? give --policy FILE (before the command), or configure it"
+            + otherwise
         )
     return policy

@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from casetrail.audit.believed import witnessed_at
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.publication.entries import Entries
 from casetrail.eventlog.errors import LogError
@@ -69,6 +71,8 @@ class PublishedReport:
     """Who vouches for the checkpoint; None where no policy was given, or the log's signature is wrong."""
     checked: Counter[str] = field(default_factory=Counter)
     faults: Faults = field(default_factory=Faults)
+    witnessed_at: datetime | None = None
+    """When the policy's quorum had cosigned the checkpoint, by its witnesses' own word; None also where it asks for none."""
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -188,6 +192,7 @@ def _check_signatures(log: PublishedLog, policy: Policy | None, found: Published
         return
     found.checked["signatures of checkpoints"] += 1
     found.checked["cosignatures"] += len(found.standing.witnesses)
+    found.witnessed_at = witnessed_at(policy, log.note)
     if not found.standing.satisfied:
         seen = ", ".join(found.standing.witnesses) or "nobody"
         _fault(found, Kind.QUORUM_MISSING, f"the published checkpoint is cosigned by {seen}")

@@ -21,6 +21,7 @@ from casetrail.eventlog.port import Record, Topic
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.note import Note, parse_note
+from casetrail.proofs.treefile import Sealed
 
 MOST_CHECKPOINTS: Final = 4_000
 READ: Final = 500
@@ -82,6 +83,8 @@ class Checkpoints:
         self.again = self._resumed is not None and signatures.policy is not None and not known().is_of_policy
         """Whether signatures are checked that an earlier run has seen, by another policy."""
         self.witnessed = -1 if self.again else known().witnessed
+        self.witnessed_at = self._witnessed_at(known().file.numbered(self.witnessed))
+        """When the quorum had cosigned that checkpoint, by its own times (milliseconds UTC); None where nobody is asked for."""
         self.began_at = {partition: included.get(partition, 0) for partition in extents}
         self.at = dict(self.began_at)
         self._claimed = dict(self.at)
@@ -162,7 +165,7 @@ class Checkpoints:
         group.events += sum(one.end - one.start for one in ranges)
         self._recent[record_hash] = Known(self._number, record.appended_at, stored.note)
         self._cosigned_at[record_hash] = {}
-        self._witnessed(record_hash, self._number, _moments(times, record), group)
+        self._witnessed(record_hash, self._number, _moments(times, record.appended_at), group)
 
     def _check_signature(self, record: Record, note: Note, said: Checkpoint) -> Times:
         """Check that the log's key has signed a checkpoint; the witnesses whose cosignatures the note itself carries."""
@@ -193,6 +196,7 @@ class Checkpoints:
         cosigned = self._signatures.of_witnesses(known.note, lines)[1] if lines else {}
         if known.number > self.witnessed and self._signatures.satisfied_by({*times, *cosigned}):
             self.witnessed = known.number
+            self.witnessed_at = self._signatures.satisfied_at(_moments({**times, **cosigned}, record.appended_at))
 
     def _ranges(self, record: Record, stated: tuple[OffsetRange, ...]) -> tuple[tuple[OffsetRange, ...], bool]:
         """What a checkpoint takes in of the events that the log has; and whether it says just that."""
@@ -229,10 +233,10 @@ class Checkpoints:
         times = self._check_lines(record, known, stored.lines)
         if stored.checkpoint not in self._cosigned_at and (earlier := self._known().lines_of(stored.checkpoint)):
             self._cosigned_at[stored.checkpoint] = _moments(
-                self._signatures.of_witnesses(known.note, earlier)[1], record
+                self._signatures.of_witnesses(known.note, earlier)[1], record.appended_at
             )
         group.cosigned.append((stored.checkpoint, stored.lines))
-        self._witnessed(stored.checkpoint, known.number, _moments(times, record), group)
+        self._witnessed(stored.checkpoint, known.number, _moments(times, record.appended_at), group)
 
     def _check_lines(self, record: Record, known: Known, lines: bytes) -> Times:
         """Check the cosignatures in a record; the witnesses that gave them."""
@@ -276,7 +280,14 @@ class Checkpoints:
             moment = self._signatures.satisfied_at(known)
             if moment is not None:
                 group.steps.append(Step(self.witnessed, number, moment))
-            self.witnessed = number
+            self.witnessed, self.witnessed_at = number, moment
+
+    def _witnessed_at(self, sealed: Sealed | None) -> int | None:
+        """When the quorum had cosigned a checkpoint that an earlier run has found to be witnessed."""
+        if sealed is None:
+            return None
+        times = self._signatures.read(sealed.note, self._known().lines_of(sealed.record_hash))[1]
+        return self._signatures.satisfied_at(_moments(times, sealed.appended_at))
 
     def _fault(self, kind: Kind, record: Record, found: str) -> None:
         self._faults.add(Fault(kind, found, Topic.CHECKPOINTS, record.partition, record.offset))
@@ -286,6 +297,6 @@ def _millis(moment: datetime) -> int:
     return (moment - EPOCH) // MILLISECOND
 
 
-def _moments(times: Times, record: Record) -> dict[str, int]:
-    """When witnesses have cosigned, milliseconds UTC; where one states no time, when its cosignature came."""
-    return {name: record.appended_at if at is None else _millis(at) for name, at in times.items()}
+def _moments(times: Times, came: int) -> dict[str, int]:
+    """When witnesses have cosigned, milliseconds UTC; where one states no time, when its cosignature ``came``."""
+    return {name: came if at is None else _millis(at) for name, at in times.items()}

@@ -89,6 +89,12 @@ class Signatures:
 
         Beside each witness stands the time that it states (UTC).
         """
+        wrong, times, unknown = self.read(note, lines)
+        self._unchecked += unknown if self.policy is not None else 0
+        return wrong, times, unknown
+
+    def read(self, note: bytes, lines: bytes) -> tuple[list[Wrong], dict[str, datetime | None], int]:
+        """The same of cosignatures that were counted before."""
         try:
             signatures = parse_signatures(lines.decode())
         except (NoteInvalid, UnicodeDecodeError) as error:
@@ -105,7 +111,6 @@ class Signatures:
                 unknown += 1
             else:
                 times[found[0]] = found[1]
-        self._unchecked += unknown if self.policy is not None else 0
         return wrong, times, unknown
 
     def _witness(self, text: str, signature: Signature) -> tuple[str, datetime | None] | None:

@@ -73,7 +73,8 @@ class Report:
 
     ``since``: the checkpoint that an earlier run had come to. ``not_read_again``: the number of leaves under it, where they were
     not. ``up_to``: the newest one.
-    ``witnessed_up_to``: the newest one that the policy's quorum has cosigned; None also where the policy asks for no witness.
+    ``witnessed_up_to``: the newest one that the policy's quorum has cosigned, ``witnessed_at`` by the witnesses' own word; None also
+    where the policy asks for no witness.
     ``checkpoint_wait``, ``quorum_wait``: how long a submission has waited at most for a checkpoint over its event, and for one
     that the quorum had cosigned, of those that this run has read and that wait no more.
     """
@@ -87,6 +88,7 @@ class Report:
     remarks: list[str] = field(default_factory=list)
     not_read_again: int = 0
     witnessed_up_to: Sealed | None = None
+    witnessed_at: datetime | None = None
     checkpoint_wait: Wait | None = None
     quorum_wait: Wait | None = None
 
@@ -249,6 +251,7 @@ class Run:
         report.not_read_again = self._since.size if self._resumes and self._since is not None else 0
         if signatures.ask_for_witnesses:
             report.witnessed_up_to = merge.copy.file.numbered(checkpoints.witnessed)
+            report.witnessed_at = None if checkpoints.witnessed_at is None else at_millis(checkpoints.witnessed_at)
         report.checkpoint_wait, report.quorum_wait = merge.waits.checkpoint, merge.waits.quorum
         if checkpoints.again:
             report.remarks.append(AGAIN)

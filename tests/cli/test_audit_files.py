@@ -156,6 +156,23 @@ def test_a_published_log_is_verified_without_the_log(office: Office, tmp_path: P
     assert json.loads(done.stdout)["counts"].keys() == {"map-differs", "root-differs", "tile-differs"}
 
 
+def test_what_is_verified_is_as_old_as_its_witnesses_say(office: Office) -> None:
+    at = datetime.now(UTC).replace(microsecond=0)
+    office.notarise(at=at)
+    (row,) = office.rows(*office.policy, "audit", "publish", "www")
+    assert row["witnessed_at"] == iso(at)
+    for words in (("--from", "www"), ("--state", "mine"), ("--state", "mine"), ("--state", "mine", "--reread")):
+        verify = (*office.policy, "audit", "verify", *words, "--format")
+        done = office.run(*verify, "json")
+        assert json.loads(done.stdout)["witnessed_up_to"]["witnessed_at"] == iso(at)
+        assert f"witnessed up to 3 at {iso(at)}" in done.stderr
+        assert f"witnessed up to 3 at {iso(at)}" in office.run(*verify, "table").stderr
+        rows = [json.loads(line) for line in office.run(*verify, "ndjson").stdout.splitlines()]
+        assert [(row["row"], row["size"], row["witnessed_at"]) for row in rows[:2]] == [
+            ("up_to", 3, None), ("witnessed_up_to", 3, iso(at)),
+        ]  # fmt: skip
+
+
 def test_a_folder_without_a_checkpoint_is_missing_and_one_with_garbage_is_unreadable(office: Office) -> None:
     office.run(*office.policy, "audit", "verify", "--from", "www", code=exits.NOT_FOUND)
     Path("www").mkdir()

@@ -100,15 +100,46 @@ def test_rows_for_machines_have_the_same_fields(notarised: Shell, form: str) -> 
     else:
         rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {tuple(row) for row in rows} == {
-        ("row", "checked", "count", "kind", "severity", "topic", "partition", "offset", "case_id", "found", "meaning")
+        (
+            "row",
+            "size",
+            "witnessed_at",
+            "checked",
+            "count",
+            "kind",
+            "severity",
+            "topic",
+            "partition",
+            "offset",
+            "case_id",
+            "found",
+            "meaning",
+        )
     }
     assert [row["case_id"] for row in rows if row["row"] == "fault"] == ["C-1"]
     assert {row["checked"]: str(row["count"]) for row in rows if row["row"] == "checked"}["map_roots"] == "1"
 
 
 def test_without_a_policy_it_says_that_signatures_were_not_checked(notarised: Shell) -> None:
-    done = notarised.run("audit", "verify")
+    done = notarised.run("audit", "verify", "--no-policy")
     assert f"log key {KEY.verifier_key.key_id.hex()} of {KEY.name}: not checked against a policy" in done.stderr
+
+
+def test_a_log_with_checkpoints_is_verified_with_a_policy_or_expressly_without(
+    notarised: Shell, tmp_path: Path
+) -> None:
+    notarised.run("audit", "publish", "www", "--unwitnessed")
+    for words in (("--state", "mine"), ("--from", "www")):
+        done = notarised.run("audit", "verify", *words, code=exits.USAGE)
+        assert "give --policy FILE (before the command), or configure it; or --no-policy" in done.stderr
+        assert done.stdout == ""
+        assert not (tmp_path / "mine").exists()
+    for words in (("--state", "mine"), ("--from", "www")):
+        notarised.run("audit", "verify", *words, "--no-policy")
+    (tmp_path / "young").mkdir()
+    young = Shell(tmp_path / "young")
+    young.run("log", "init")
+    assert "there is no checkpoint" in young.run("audit", "verify").stderr
 
 
 def test_a_policy_that_names_no_log_accuses_nobody(notarised: Shell, tmp_path: Path) -> None:
@@ -162,7 +193,9 @@ def test_a_folder_that_is_no_state_is_named(notarised: Shell, tmp_path: Path) ->
     (tmp_path / "other").mkdir()
     other = told(tmp_path / "other")
     other.log.close()
-    done = notarised.run("--log", other.recording.url, "audit", "verify", "--state", "mine", *LONG, code=exits.FAILED)
+    done = notarised.run(
+        "--log", other.recording.url, "audit", "verify", "--no-policy", "--state", "mine", *LONG, code=exits.FAILED
+    )
     assert "mine is the state of another log" in done.stderr
 
 
@@ -175,6 +208,8 @@ def test_what_is_published_is_verified_without_the_log(notarised: Shell) -> None
     assert found["up_to"]["size"] == 15
     done = notarised.run(*policy, "audit", "verify", "--from", "www", "--state", "mine", code=exits.USAGE)
     assert "does not go with --from" in done.stderr
+    done = notarised.run(*policy, "audit", "verify", "--from", "www", "--promised", "3600", code=exits.USAGE)
+    assert "--promised is about a log" in done.stderr
     entries = next(Path("www/tile/entries").glob("**/15"))
     entries.write_bytes(entries.read_bytes()[:-1] + b"?")
     assert verified(notarised, "--from", "www", code=exits.FAULTS)["counts"]
@@ -182,7 +217,7 @@ def test_what_is_published_is_verified_without_the_log(notarised: Shell) -> None
 
 def test_what_a_hostile_log_says_does_no_harm_on_a_terminal(notarised: Shell) -> None:
     tamper(notarised, "UPDATE log SET name = 'x' || char(7) || char(8238)")
-    done = notarised.run("audit", "verify", code=exits.FAULTS)
+    done = notarised.run("audit", "verify", "--no-policy", code=exits.FAULTS)
     assert "checked in x\\u0007\\u202e" in done.stdout
 
 

@@ -28,7 +28,7 @@ time_zone = "UTC"
 """
 
 CODES: Final = {
-    "--log sqlite:damaged/log.db audit verify": exits.FAULTS,
+    "--log sqlite:damaged/log.db audit verify --no-policy": exits.FAULTS,
     "--log sqlite:damaged/log.db audit replay": exits.FAULTS,
     "--log sqlite:damaged/log.db count": exits.FAULTS,
     "--log sqlite:damaged/log.db log check": exits.FAULTS,
@@ -130,7 +130,7 @@ def test_what_has_no_rows_ends_with_its_own_code_too(office: Shell, redirection:
 def test_a_reader_that_is_gone_before_anything_is_written_changes_nothing(office: Shell) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [PROGRAM, "--log", "sqlite:damaged/log.db", "audit", "verify", "--format", "ndjson"]
+    command = [PROGRAM, "--log", "sqlite:damaged/log.db", "audit", "verify", "--no-policy", "--format", "ndjson"]
     done = subprocess.run(
         command, cwd=office.folder, env=environment(), stdout=writing, stderr=writing, check=False, timeout=60
     )
