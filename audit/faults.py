@@ -81,7 +81,8 @@ FAULTS: Final[dict[Kind, str]] = {
     Kind.EVENT_UNREADABLE: "The record cannot be read as an event: no recorder wrote it, or it was altered afterwards.",
     Kind.SCHEMA_MISSING: "Records are written with a schema that the log does not carry: who holds only the log cannot "
     "read them.",
-    Kind.SCHEMA_ALTERED: "The record among the schemas is not, byte for byte, the schema that its key names.",
+    Kind.SCHEMA_ALTERED: "What stands among the schemas is not, byte for byte, the schema that its key, or its file's name, "
+    "names.",
     Kind.LOG_DIFFERS: "The event says that it belongs to another log: it was copied from there.",
     Kind.KEY_DIFFERS: "The record's key is not the case that the event names: who looks for the case by its key misses it.",
     Kind.CASE_MISPLACED: "The event does not stand in the partition of its case: who looks for the case there misses it.",

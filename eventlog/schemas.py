@@ -7,6 +7,7 @@ import json
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from itertools import chain
 from typing import Any, Final
 
 from fastavro.schema import parse_schema, to_parsing_canonical_form
@@ -29,6 +30,24 @@ def schema_id(schema: Any) -> int:
     """The id of a schema, 0 to 2**31 - 1."""
     canonical = to_parsing_canonical_form(schema)
     return int.from_bytes(sha256(canonical.encode()).digest()[:4]) & 0x7FFFFFFF
+
+
+def id_of(name: bytes | None, text: bytes) -> int | None:
+    """The id of the schema whose JSON this is; None where it is none, or where ``name`` is not its id in hex."""
+    try:
+        number = schema_id(json.loads(text))
+    except Exception:  # whatever hostile bytes make the parser raise: then this is no schema
+        return None
+    return number if name == f"{number:08x}".encode() else None
+
+
+def what_differs(number: int | None, text: bytes) -> str:
+    """What is wrong with a schema's JSON, where ``id_of`` has found this id; empty where nothing is."""
+    if number is None:
+        return "the schema's id does not follow from its content"
+    if number in published() and text != published()[number].encode():
+        return "the schema is spelt otherwise than it was published: its explanations, or defaults, are other ones"
+    return ""
 
 
 @cache
@@ -55,6 +74,18 @@ def parsed(schema_id: int) -> Any:
     if text is None:
         raise UnknownSchema(schema_id)
     return parse_schema(json.loads(text))
+
+
+def carried(log: Log) -> dict[int, bytes]:
+    """The JSON of each schema that the log carries, by its id. Raises ``LogUnreachable``, ``OffsetGone``."""
+    found: dict[int, bytes] = {}
+    ends = log.end_offsets(Topic.SCHEMAS)
+    with log.reader(Topic.SCHEMAS, dict.fromkeys(ends, 0)) as reader:
+        for record in chain.from_iterable(batches(reader, ends)):
+            text = record.value or b""
+            if (number := id_of(record.key, text)) is not None:
+                found.setdefault(number, text)
+    return found
 
 
 def register_in_log(log: Log) -> int:

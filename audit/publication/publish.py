@@ -3,6 +3,7 @@
     DIR/checkpoint                       the newest checkpoint that is believed, with its cosignatures
     DIR/tile/<level>/<index>[.p/<width>] hashes of the tree
     DIR/tile/entries/<index>[.p/<width>] the leaves themselves: events, and the records of earlier checkpoints
+    DIR/schemas/<id>.avsc                the Avro schemas that those are written with
 
 Each file comes into its place whole, the checkpoint last: who reads while this writes never finds a checkpoint whose
 tiles are not there yet. What an earlier run has published is left as it is.
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 from casetrail.audit.believed import Believed
 from casetrail.audit.publication.leaves import Leaves
+from casetrail.audit.publication.schemas import named_by, place_of, texts_of
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Log
@@ -98,7 +100,7 @@ def _write_entries(log: Log, tree: LogTree, files: "_Folder", size: int, progres
     if not missing:
         return
     start = min(one.number for one in missing) * TILE
-    leaves = Leaves(log, tree)
+    leaves, schemas = Leaves(log, tree), set[int]()
     try:
         values = leaves.read(start, size)
         for bundle in islice(tiles_at(None, size), start // TILE, None):
@@ -111,10 +113,13 @@ def _write_entries(log: Log, tree: LogTree, files: "_Folder", size: int, progres
                 )
             if bundle in missing:
                 files.write(bundle, pack_entries(entries))
+                schemas |= named_by(entries)
             if progress is not None:
                 progress(bundle.width)
     finally:
         leaves.close()
+    for number, text in texts_of(log, {one for one in schemas if not files.has(place_of(one))}).items():
+        files.put(place_of(number), text)
 
 
 def _hashes(tree: LogTree, tile: Tile) -> bytes:
@@ -169,7 +174,11 @@ class _Folder:
 
     def missing(self, tiles: Iterable[Tile]) -> Iterator[Tile]:
         """Those that are not there, or may be left over from a run that did not come to its end."""
-        return (one for one in tiles if one.end > self._size or not (self._directory / one.path).is_file())
+        return (one for one in tiles if one.end > self._size or not self.has(one.path))
+
+    def has(self, place: str) -> bool:
+        """Whether there is such a file."""
+        return (self._directory / place).is_file()
 
     def write(self, tile: Tile, content: bytes) -> None:
         """Write a tile."""

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from casetrail.audit.believed import witnessed_at
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.publication.entries import Entries
+from casetrail.audit.publication.schemas import check_schemas
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
@@ -176,6 +177,7 @@ def verify_published(
             _fault(found, Kind.FILE_MISSING, f"tile/{ENTRIES}: no entries are there, so no event was checked")
         root = _check_tree(log, judge, found, progress)
     found.checked["roots"] += 1
+    found.checked["schemas"] += check_schemas(directory, found.faults)
     if root != log.checkpoint.root:
         _fault(found, Kind.ROOT_DIFFERS, f"the published checkpoint of {log.checkpoint.size} leaves has another root")
     return found

@@ -1,14 +1,13 @@
 """What of a log is checked besides its records of actions, events and checkpoints: its schemas, its settings, its start."""
 
-import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.audit.verification.feed import Feed, Promises, read_all
 from casetrail.eventlog.embedded_file import GUARDS, MISPLACED
-from casetrail.eventlog.port import Log, Record, Topic
-from casetrail.eventlog.schemas import published, schema_id
+from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.schemas import id_of, what_differs
 
 STARTS: Final = frozenset({"first offset", "log start offset"})
 """Weaknesses that ``check_starts`` names, partition by partition."""
@@ -48,24 +47,10 @@ def carried_schemas(log: Log, start: int, promises: Promises, faults: Faults) ->
     with Feed(log, Topic.SCHEMAS, 0, start, end, promises, faults) as feed:
         records = read_all(feed, end)
     for record in records:
-        number = _id_in(record)
-        found = ""
-        if number is None:
-            found = "the schema's id does not follow from its content"
-        elif number in published() and record.value != published()[number].encode():
-            found = "the schema is spelt otherwise than it was published: its explanations, or defaults, are other ones"
-        if found:
+        text = record.value or b""
+        number = id_of(record.key, text)
+        if found := what_differs(number, text):
             faults.add(Fault(Kind.SCHEMA_ALTERED, found, Topic.SCHEMAS, record.partition, record.offset))
         if number is not None:
             carried.add(number)
     return len(records), carried
-
-
-def _id_in(record: Record) -> int | None:
-    """The id of the schema in a record; None where its key is another one, or where it is none."""
-    try:
-        schema: Any = json.loads(record.value or b"")
-        number = schema_id(schema)
-    except Exception:  # whatever hostile bytes make the parser raise: then this is no schema
-        return None
-    return number if record.key == f"{number:08x}".encode() else None

@@ -2,6 +2,8 @@
 
 import fcntl
 import hashlib
+import io
+import json
 import os
 import sqlite3
 import threading
@@ -9,9 +11,11 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import fastavro
 import pytest
 
 from casetrail.audit.believed import NotWitnessed, newest_believed
@@ -20,6 +24,7 @@ from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Log, Topic
+from casetrail.eventlog.schemas import schema_id
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import parse_note
@@ -50,6 +55,12 @@ def published(log: Log, folder: Path, policy: Policy | None = POLICY, *, hashes_
     with LogTree(log, folder.parent / "tree") as tree:
         tree.follow()
         return publish(log, tree, newest_believed(tree, policy), folder, hashes_only).files
+
+
+def decoded(folder: Path, entry: bytes) -> Any:
+    """An entry as whoever has the folder and any Avro library decodes it."""
+    schema = json.loads((folder / "schemas" / f"{entry[1:5].hex()}.avsc").read_bytes())
+    return fastavro.schemaless_reader(io.BytesIO(entry[5:]), schema, None)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -148,6 +159,24 @@ def test_any_client_mirrors_the_log_from_any_web_server(any_log: Log, tmp_path: 
             assert head.root == merkle([hashlib.sha256(b"\x00" + entry).digest() for entry in entries])
 
 
+def test_whoever_has_the_folder_decodes_it_without_this_program(log: Log, tmp_path: Path) -> None:
+    later = {"type": "record", "name": "of.Tomorrow", "fields": [{"name": "case_id", "type": "string"}]}
+    key, text = f"{schema_id(later):08x}".encode(), json.dumps(later, indent=3).encode()
+    log.append(Topic.SCHEMAS, [Entry(key, text)])
+    with notary_of(log, tmp_path / "n", witnesses=witnesses()) as notary:
+        fill(log, ["C-1", "C-2"])
+        checkpoint(notary)
+        published(log, tmp_path / "www")
+        log.append(Topic.EVENTS, [Entry(b"C-3", b"\x00" + bytes.fromhex(key.decode()) + b"\x06C-3", 0)])
+        checkpoint(notary)
+        published(log, tmp_path / "www")
+    *events, record, last = (decoded(tmp_path / "www", entry) for entry in stored_leaves(log))
+    assert {event["case_id"] for event in events} == {"C-1", "C-2"}
+    assert parse_checkpoint(parse_note(record["note"]).text).size == len(events)
+    assert last == {"case_id": "C-3"}
+    assert (tmp_path / "www" / "schemas" / f"{key.decode()}.avsc").read_bytes() == text
+
+
 def test_the_published_checkpoint_carries_its_cosignatures(log: Log, tmp_path: Path) -> None:
     fill(log, ["C-1"])
     with notary_of(log, tmp_path / "n", witnesses=witnesses()) as notary:
@@ -164,11 +193,13 @@ def test_a_second_run_writes_only_what_is_new(log: Log, tmp_path: Path) -> None:
         checkpoint(notary)
         first = published(log, tmp_path / "www")
         stamps = {one: one.stat().st_mtime_ns for one in (tmp_path / "www").rglob("*") if one.is_file()}
-        assert first == len(stamps) == 6  # two tiles of level 0, one of level 1, two bundles, the checkpoint
+        assert first == len(stamps) == 7  # two tiles of level 0, one of level 1, two bundles, a schema, the checkpoint
         assert published(log, tmp_path / "www") == 0
         fill(log, ["D-1"])
         checkpoint(notary)
-        assert published(log, tmp_path / "www") == 3
+        assert (
+            published(log, tmp_path / "www") == 4
+        )  # the first checkpoint's record is a leaf, and has a schema of its own
         changed = [one for one, stamp in stamps.items() if one.stat().st_mtime_ns != stamp]
         assert changed == [tmp_path / "www" / "checkpoint"]
 
@@ -219,7 +250,11 @@ def test_hashes_alone_hold_no_event(log: Log, tmp_path: Path) -> None:
     hashes_only = files(tmp_path / "www")
     assert set(hashes_only) == {"checkpoint", "tile/0/000", "tile/0/001.p/104", "tile/1/000.p/1"}
     published(log, tmp_path / "www")
-    assert {one: content for one, content in files(tmp_path / "www").items() if "entries" not in one} == hashes_only
+    assert {
+        one: content
+        for one, content in files(tmp_path / "www").items()
+        if "entries" not in one and "schemas" not in one
+    } == hashes_only
     assert "tile/entries/001.p/104" in files(tmp_path / "www")
     with pytest.raises(FolderUnusable, match="hashes only"):  # entries that end before the tree does help nobody
         published(log, tmp_path / "www", hashes_only=True)

@@ -81,7 +81,7 @@ def test_a_published_log_verifies_without_the_log(any_log: Log, tmp_path: Path) 
     assert size == sum(told)
     assert found.checked == {
         "leaves": size, "events": size - 2, "cases": 90, "checkpoints": 2, "roots": 3, "map roots": 2,
-        "signatures of checkpoints": 3, "cosignatures": 2, "tiles": len(list(tiles_of(size))),
+        "signatures of checkpoints": 3, "cosignatures": 2, "tiles": len(list(tiles_of(size))), "schemas": 2,
     }  # fmt: skip
     assert found.standing is not None
     assert found.standing.satisfied
@@ -168,6 +168,19 @@ def test_a_file_that_is_missing_cut_off_or_longer_shows(www: Path) -> None:
             assert kinds(found) == {Kind.BUNDLE_UNREADABLE if is_bundle else Kind.TILE_UNREADABLE}, (path, len(changed))
             assert found.faults.listed[0].found.startswith(f"{path.relative_to(www)}: ")
         path.write_bytes(content)
+
+
+def test_a_schema_that_is_exchanged_shows_and_a_mirror_without_them_holds(www: Path) -> None:
+    event, checkpoint = sorted((www / "schemas").iterdir())
+    event.write_bytes(checkpoint.read_bytes())
+    (fault,) = verify_published(www, POLICY).faults.listed
+    assert (fault.kind, fault.found) == (
+        Kind.SCHEMA_ALTERED, f"schemas/{event.name}: the schema's id does not follow from its content",
+    )  # fmt: skip
+    shutil.rmtree(www / "schemas")
+    found = verify_published(www, POLICY)
+    assert not found.faults.counts
+    assert found.checked["schemas"] == 0
 
 
 def test_where_nothing_is_published_it_is_said(tmp_path: Path) -> None:

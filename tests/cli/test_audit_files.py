@@ -9,6 +9,7 @@ import pytest
 
 from casetrail.cli import exits
 from casetrail.domain.values import iso
+from casetrail.eventlog.schemas import current_ids
 from tests.cli.notarial_shell import Office
 from tests.cli.shell import INTAKE, REPORT, Shell
 
@@ -27,7 +28,7 @@ def test_a_log_is_published_and_published_again(office: Office) -> None:
     (row,) = office.rows(*office.policy, "audit", "publish", "www")
     assert (row["size"], row["origin"], row["witnesses"]) == (3, "kcpd.example/casetrail", ["clinic", "court"])
     assert {str(one.relative_to("www")) for one in Path("www").rglob("*") if one.is_file()} == {
-        "checkpoint", "tile/0/000.p/3", "tile/entries/000.p/3",
+        "checkpoint", "tile/0/000.p/3", "tile/entries/000.p/3", f"schemas/{current_ids()['event']:08x}.avsc",
     }  # fmt: skip
     (row,) = office.rows(*office.policy, "audit", "publish", "www")
     assert row["files_written"] == 0

@@ -1,0 +1,48 @@
+"""The schemas of a published log's entries, beside them: whoever has the files can decode them without this program."""
+
+from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from casetrail.audit.faults import Fault, Faults, Kind
+from casetrail.eventlog.codec import PREFIX, Unreadable, schema_of
+from casetrail.eventlog.port import Log
+from casetrail.eventlog.schemas import carried, id_of, published, what_differs
+
+FOLDER: Final = "schemas"
+NAMES: Final = "[0-9a-f]" * 8 + ".avsc"
+MOST_BYTES: Final = 1_000_000
+
+
+def place_of(number: int) -> str:
+    """The place of a schema's file below the log's prefix."""
+    return f"{FOLDER}/{number:08x}.avsc"
+
+
+def named_by(entries: Iterable[bytes]) -> set[int]:
+    """The ids of the schemas that entries are written with. What is no event names none."""
+    found = set()
+    for prefix in {entry[:PREFIX] for entry in entries}:
+        with suppress(Unreadable):
+            found.add(schema_of(prefix))
+    return found
+
+
+def texts_of(log: Log, numbers: Set[int]) -> Mapping[int, bytes]:
+    """The JSON of these schemas, as it was published or as the log carries it. What neither has is left out."""
+    known = {number: text.encode() for number, text in published().items() if number in numbers}
+    if numbers - known.keys():
+        known = {number: text for number, text in carried(log).items() if number in numbers} | known
+    return known
+
+
+def check_schemas(directory: Path, faults: Faults) -> int:
+    """Whether each schema that is there has the id by which it is named; how many there are."""
+    paths = sorted((directory / FOLDER).glob(NAMES))
+    for path in paths:
+        with path.open("rb") as opened:
+            text = opened.read(MOST_BYTES)
+        if found := what_differs(id_of(path.stem.encode(), text), text):
+            faults.add(Fault(Kind.SCHEMA_ALTERED, f"{FOLDER}/{path.name}: {found}"))
+    return len(paths)
