@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,12 +16,13 @@ from casetrail.domain.codes import ReviewResult
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.investigation import SupervisorReviewed
 from casetrail.eventlog.codec import Event, encode_event
+from casetrail.eventlog.embedded import wall_clock
 from casetrail.eventlog.errors import WriterFenced
 from casetrail.eventlog.outcome import History, case_of, follow, outcome_of
 from casetrail.eventlog.port import Entry, Record, Topic
 from casetrail.projections.case_store import CaseStore
 from tests.actions import DETECTIVE, OTHER_SERGEANT, action, life
-from tests.attacks.scene import Scene, lives, scene_at
+from tests.attacks.scene import EARLIER, Scene, lives, scene_at
 
 HUNDRED: Final = tuple(f"C-{number:03}" for number in range(100))
 ONE: Final = "C-037"
@@ -223,3 +225,18 @@ def test_of_two_recorders_at_once_the_older_is_fenced_and_nothing_is_doubled(sce
     assert scene.convicted() == set()
     counted = scene.counted()
     assert (counted["accepted"], counted["pending"]) == (len(scene.receipts), 0)
+
+
+@pytest.mark.parametrize(("partition", "found"), [(0, set()), (1, {("rule-set-kept", None)})])
+def test_a_recorder_that_stays_on_older_rules_in_its_partition_is_found_by_what_others_name(
+    tmp_path: Path, partition: int, found: set[tuple[str, None]]
+) -> None:
+    steps = count(-100)  # two days pass between any two things, so partition 1 is recorded two days after partition 0
+
+    def clock() -> int:
+        return wall_clock() + next(steps) * 2 * 86_400_000
+
+    with scene_at(tmp_path, f"sqlite:{tmp_path / 'log.db'}", begun=False, clock=clock) as scene:
+        scene.submit(*lives(*EARLIER))
+        record_as(scene, lambda event, asked: event._replace(rule_set=1) if asked.partition == partition else event)
+        assert scene.convicted() == found
