@@ -113,7 +113,7 @@ def cosign(
     FILE is what 'casetrail witness request' has written, or a bare checkpoint where no proof is needed: the first one of a log,
     or one that was cosigned before; '-' reads standard input. Exit code 8 where the log contradicts itself.
     """
-    from casetrail.audit.witnessing.witness import Contradiction, NotConsistent, SizeConflict
+    from casetrail.audit.witnessing.witness import NotConsistent, Refused, SizeConflict
     from casetrail.proofs.addcheckpoint import is_add_checkpoint, parse_add_checkpoint
     from casetrail.proofs.checkpoint import parse_checkpoint
     from casetrail.proofs.note import parse_note
@@ -121,14 +121,19 @@ def cosign(
     content = read_document(file, MOST_BYTES)
     with _cosigner(config, key, passphrase_file, log_keys, state) as cosigner:
         request = parse_add_checkpoint(content) if is_add_checkpoint(content) else _bare(cosigner, content)
-        known = cosigner.newest(parse_checkpoint(parse_note(request.note).text).origin)
+        checkpoint = parse_checkpoint(parse_note(request.note).text)
+        known = cosigner.newest(checkpoint.origin)
         try:
             lines = cosigner.cosign(request)
-        except Contradiction as error:
-            raise Failure(
-                f"{error}; both signed checkpoints are kept in {state}: they are evidence", exits.FAULTS
-            ) from error
-        except (SizeConflict, NotConsistent) as error:
+        except Refused as error:
+            if error.contradicts:
+                raise Failure(
+                    f"not cosigned: the log has signed two roots for the same {checkpoint.size} leaves: it was forked, or its "
+                    f"key is in other hands; both signed checkpoints are kept in {state}: they are evidence",
+                    exits.FAULTS,
+                ) from error
+            if not isinstance(error, SizeConflict | NotConsistent):
+                raise
             size = known.size if known else 0
             hint = f"ask the log for what 'casetrail witness request --from {size}' writes"
             raise Failure(f"not cosigned: {error}; {hint}") from error

@@ -24,9 +24,13 @@ LOG: Final = logging.getLogger("casetrail.witness")
 
 
 class Refused(LogError):
-    """A witness does not cosign. Each reason is a class of its own."""
+    """A witness does not cosign. Each reason is a class of its own.
+
+    ``contradicts``: whatever the reason, the log has signed another root for the same size, and both notes are kept.
+    """
 
     code = "refused"
+    contradicts = False
 
 
 class OriginUnknown(Refused):
@@ -106,8 +110,6 @@ class Cosigner:
         note = parse_note(request.note)
         checkpoint = parse_checkpoint(note.text)
         signed = self._signed(note, checkpoint)
-        if request.old > checkpoint.size:
-            raise OldSizeTooLarge(f"a tree of {checkpoint.size} leaves cannot extend one of {request.old}")
         with self._lock:
             with self._state.transaction():
                 refusal, before = self._refusal(request, checkpoint), self._state.find(checkpoint)
@@ -116,8 +118,11 @@ class Cosigner:
                 lines = "" if refusal else self.key.cosign(note.text, self._clock()).line()
                 if lines:
                     self._state.sign(checkpoint, signed, lines)
-            self._tell(checkpoint, refusal, before)
+                kept = self._state.find(checkpoint)
+            contradicts = kept is not None and kept.contradicts
+            self._tell(checkpoint, refusal, contradicts and before is None)
         if refusal is not None:
+            refusal.contradicts = contradicts
             raise refusal
         return lines
 
@@ -135,6 +140,8 @@ class Cosigner:
         return format_note(Note(note.text, tuple(one.signature for one in found)))
 
     def _refusal(self, request: AddCheckpoint, checkpoint: Checkpoint) -> Refused | None:
+        if request.old > checkpoint.size:
+            return OldSizeTooLarge(f"a tree of {checkpoint.size} leaves cannot extend one of {request.old}")
         newest = self._state.newest(checkpoint.origin)
         size, root = (0, EMPTY_ROOT) if newest is None else (newest.size, newest.root)
         if request.old != size:
@@ -149,10 +156,9 @@ class Cosigner:
             return NotConsistent(str(error))
         return None
 
-    def _tell(self, checkpoint: Checkpoint, refusal: Refused | None, before: Seen | None) -> None:
+    def _tell(self, checkpoint: Checkpoint, refusal: Refused | None, is_contradiction_new: bool) -> None:
         what = f"{checkpoint.size} leaves of {checkpoint.origin}"
-        now = self._state.find(checkpoint)
-        if before is None and now is not None and now.contradicts:
+        if is_contradiction_new:
             LOG.error("CONTRADICTION: the log has signed two roots for %s; both notes are kept", what)
         if refusal is None:
             LOG.info("cosigned %s", what)

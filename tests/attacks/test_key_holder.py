@@ -95,22 +95,26 @@ def test_a_replaced_checkpoint_is_missed_by_the_one_after_it(embedded: Scene) ->
 # --- a stolen key ---
 
 
-def test_a_stolen_key_signs_no_shorter_tree_that_a_witness_cosigns(embedded: Scene) -> None:
-    known = newest(embedded)
+def test_a_stolen_key_signs_no_shorter_tree_that_a_witness_cosigns(scene: Scene) -> None:
+    known = newest(scene)
     forged = signed(known.size - 5, bytes(32))
-    assert [status for status, _ in refusals(embedded, forged)] == [409, 409, 400]
-    assert refusals(embedded, forged)[0][1] == str(known.size)
-    same_size = refusals(embedded, signed(known.size, bytes(32)))
+    assert scene.ask("court", AddCheckpoint(known.size, (), forged)).status == 400
+    kept = str(scene.folder / "court.witness")
+    (row,) = scene.rows("audit", "compare", kept, scene.url, code=exits.FAULTS)
+    assert (row["verdict"], row["first_note"]) == ("contradiction", forged.decode())  # what a witness refuses it keeps
+
+    assert [status for status, _ in refusals(scene, forged)] == [409, 409, 400]
+    assert refusals(scene, forged)[0][1] == str(known.size)
+    same_size = refusals(scene, signed(known.size, bytes(32)))
     assert [status for status, _ in same_size] == [409, 422]
     assert "the log was forked" in same_size[1][1]
-    assert [status for status, _ in refusals(embedded, signed(known.size + 5, bytes(32)))] == [409, 422]
+    assert [status for status, _ in refusals(scene, signed(known.size + 5, bytes(32)))] == [409, 422]
 
-    thief = str(embedded.file("thief.note", forged))
-    (row,) = embedded.rows("audit", "compare", thief, embedded.url, code=exits.FAULTS)
+    thief = str(scene.file("thief.note", forged))
+    (row,) = scene.rows("audit", "compare", thief, scene.url, code=exits.FAULTS)
+    assert (row["verdict"], row["first_note"]) == ("contradiction", forged.decode())
+    (row,) = scene.rows("audit", "compare", kept, scene.url, code=exits.FAULTS)
     assert row["verdict"] == "contradiction"
-    assert row["first_note"] == forged.decode()
-    (row,) = embedded.rows("audit", "compare", str(embedded.folder / "court.witness"), embedded.url, code=exits.FAULTS)
-    assert row["verdict"] == "contradiction"  # what a witness refuses it keeps
 
 
 def test_a_shorter_tree_among_the_checkpoints_is_named_and_stops_the_notary(scene: Scene) -> None:

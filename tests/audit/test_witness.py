@@ -123,6 +123,20 @@ def test_a_tree_cannot_extend_a_larger_one(witness: Cosigner) -> None:
     refused(witness, AddCheckpoint(9, (), LOG.note(8)), OldSizeTooLarge)
 
 
+def test_what_is_said_to_extend_a_larger_tree_is_kept_and_marked_where_it_contradicts(
+    witness: Cosigner, state: WitnessState
+) -> None:
+    witness.cosign(LOG.request(0, 8))
+    witness.cosign(LOG.request(8, 20))
+    assert not refused(witness, AddCheckpoint(20, (), FORK.note(9)), OldSizeTooLarge).contradicts
+    assert refused(witness, AddCheckpoint(20, (), FORK.note(8)), OldSizeTooLarge).contradicts
+    assert [(one.note, one.refused, one.contradicts) for one in state.seen(refused=True)] == [
+        (LOG.note(8), None, True),
+        (FORK.note(9), "old-size-too-large", False),
+        (FORK.note(8), "old-size-too-large", True),
+    ]
+
+
 @pytest.mark.parametrize("old", [0, 4, 6])
 def test_a_proof_from_another_size_than_the_known_one_is_answered_with_that(witness: Cosigner, old: int) -> None:
     witness.cosign(LOG.request(0, 5))
@@ -176,7 +190,7 @@ def test_another_root_for_an_old_size_shows_too_though_the_answer_is_a_size(
 ) -> None:
     witness.cosign(LOG.request(0, 8))
     witness.cosign(LOG.request(8, 20))
-    refused(witness, FORK.request(0, 8), SizeConflict)
+    assert refused(witness, FORK.request(0, 8), SizeConflict).contradicts
     assert [(one.size, one.contradicts) for one in state.seen()] == [(8, True), (20, False), (8, True)]
 
 

@@ -116,6 +116,31 @@ def test_a_log_that_was_forked_is_refused_and_the_evidence_kept(shell: Shell, co
     assert "contradict" in table.stderr
 
 
+@pytest.mark.parametrize("bare", [True, False])
+def test_another_root_for_an_older_size_is_a_contradiction_too(shell: Shell, court: list[str], bare: bool) -> None:
+    publish(shell, "C-1")
+    other = forked(shell)
+    size = publish(shell, "C-2")
+    assert publish(other, "C-3") == size
+    other.run("--tree", "fork/mine", "witness", "request", "--from", "0", "--output", "other")
+    if bare:
+        file = shell.folder / "other"
+        file.write_bytes(file.read_bytes().partition(b"\n\n")[2])
+    request(shell, 0)
+    shell.run("witness", "cosign", "request", *court)
+    larger = publish(shell, "C-4")
+    request(shell, size)
+    shell.run("witness", "cosign", "request", *court)
+    refused = shell.run("witness", "cosign", "other", *court, code=exits.FAULTS)
+    assert f"two roots for the same {size} leaves" in refused.output
+    assert "evidence" in refused.output and "request --from" not in refused.output
+    assert listed(shell, code=exits.FAULTS) == [
+        (size, "cosigned", True),
+        (larger, "cosigned", False),
+        (size, "size-conflict", True),
+    ]
+
+
 def test_nothing_is_cosigned_without_a_known_log(shell: Shell, court: list[str]) -> None:
     publish(shell, "C-1")
     request(shell, 0)
