@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final, NamedTuple
 
-from casetrail.audit.held import Held, Tree
+from casetrail.audit.held import Held, PassedOver, Tree, nothing
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.errors import NoteInvalid, ProofInvalid
 from casetrail.proofs.keys import VerifierKey
@@ -59,11 +59,13 @@ class Finding(NamedTuple):
 class Comparison:
     """The checkpoints of believed logs that two parties hold. All are kept in memory: some 500 bytes each."""
 
-    def __init__(self, one: Iterable[Held], other: Iterable[Held], keys: Iterable[VerifierKey]) -> None:
+    def __init__(
+        self, one: Iterable[Held | PassedOver], other: Iterable[Held | PassedOver], keys: Iterable[VerifierKey]
+    ) -> None:
         """``keys`` are those of the logs that are believed; checkpoints of others are passed over.
 
-        Raises ``NothingToCompare`` where a party holds none and is no log without any, ``NoteInvalid`` where one that matters is
-        not signed by its log.
+        So is, by name, what a believed log has not signed. Raises ``NothingToCompare`` where a party holds nothing and is no log
+        without any checkpoint, ``NoteInvalid`` where it holds only what is not signed.
         """
         self._keys: dict[str, list[VerifierKey]] = {}
         for key in keys:
@@ -72,6 +74,8 @@ class Comparison:
         self._empty: list[Held | None] = [None, None]
         """For each side the log without any checkpoint that it is."""
         self.contradictions: list[Finding] = []
+        self.passed_over: list[PassedOver] = []
+        """What was met and is no checkpoint of a believed log, though it stands where one should, or says that it is one."""
         for number, found in enumerate((one, other)):
             self._take(number, found)
             if not self._sides[number] and self._empty[number] is None:
@@ -79,26 +83,64 @@ class Comparison:
         if not any(self._sides):
             raise NothingToCompare("neither log has a checkpoint")
 
-    def _take(self, number: int, found: Iterable[Held]) -> None:
-        side = self._sides[number]
-        for held in found:
-            if not held.note:
-                self._empty[number] = held
-            if held.origin not in self._keys:
-                continue
-            key = held.origin, held.size
-            for earlier in dict.fromkeys(known[key] for known in self._sides if key in known):
-                if earlier.root != held.root and len(self.contradictions) < MOST_CONTRADICTIONS:
-                    self.contradictions.append(self._two_roots(earlier, held))
-            side.setdefault(key, held)
+    def _take(self, number: int, found: Iterable[Held | PassedOver]) -> None:
+        side, last = self._sides[number], None
+        for one in found:
+            if isinstance(one, PassedOver):
+                self.passed_over.append(one)
+            elif not one.note:
+                self._empty[number] = one
+            elif one.origin in self._keys:
+                last, key = one, (one.origin, one.size)
+                if self._fits(one) and (key not in side or not self._is_signed(side[key])):
+                    side[key] = one
+        self._believe_newest(side)
+        if last is not None and not side:
+            if not last.by_log:
+                self.verify(last)
+            self._empty[number] = nothing(last.where)  # whatever stands there, the log has signed none of it
 
-    def verify(self, held: Held) -> Held:
-        """The same, once a key of its log is found to have signed it. Raises ``NoteInvalid``."""
+    def _fits(self, held: Held) -> bool:
+        """Whether a checkpoint may be kept: where known ones of its size have another root, its log must have signed it.
+
+        Then those that the log has signed, too, contradict it.
+        """
+        key = held.origin, held.size
+        for earlier in dict.fromkeys(known[key] for known in self._sides if key in known):
+            if earlier.root != held.root and len(self.contradictions) < MOST_CONTRADICTIONS:
+                if not self._is_signed(held):
+                    return False
+                if self._is_signed(earlier):
+                    self.contradictions.append(_two_roots(earlier, held))
+        return True
+
+    def _believe_newest(self, side: dict[tuple[str, int], Held]) -> None:
+        """Let the newest checkpoint of each log be one that it has signed: whatever follows rests on that."""
+        believed: set[str] = set()
+        for held in sorted(side.values(), key=lambda one: one.size, reverse=True):
+            if held.origin not in believed and self._is_signed(held):
+                believed.add(held.origin)
+
+    def _is_signed(self, held: Held) -> bool:
+        """Whether a key of its log has signed it. From what is not nothing follows: it is named, and forgotten."""
+        try:
+            self.verify(held)
+        except NoteInvalid:
+            self.passed_over.append(
+                PassedOver(held.where, held.place, "not signed by a key of the log that is believed")
+            )
+            for side in self._sides:
+                if side.get((held.origin, held.size)) is held:
+                    del side[held.origin, held.size]
+            return False
+        return True
+
+    def verify(self, held: Held) -> None:
+        """Find that a key of its log has signed it. Raises ``NoteInvalid``."""
         try:
             verify_note(parse_note(held.note), self._keys[held.origin])
         except NoteInvalid as error:
             raise NoteInvalid(f"{held.where}, checkpoint of {held.size} leaves: {error}") from error
-        return held
 
     @property
     def is_settled(self) -> bool:
@@ -115,6 +157,8 @@ class Comparison:
             return self.contradictions
         if tree is not None:
             if tree.held.note:
+                if tree.held.origin not in self._keys:
+                    raise NothingToCompare(f"the tree in {tree.held.where} is of a log that is not believed")
                 self.verify(tree.held)
             if root_of(tree.held.size, tree.hash_at) != tree.held.root:
                 raise ProofInvalid(f"the tree in {tree.held.where} is not the one that its checkpoint is of")
@@ -126,23 +170,23 @@ class Comparison:
         common = [origin for origin in ones if origin in others]
         if not common:
             raise NothingToCompare("the two hold checkpoints of different logs")
-        return [self._standing(self.verify(ones[origin]), self.verify(others[origin]), tree) for origin in common]
+        return [self._standing(ones[origin], others[origin], tree) for origin in common]
 
     def _against(self, tree: Tree, progress: Callable[[int], None] | None) -> Iterator[Finding]:
         for side in self._sides:
-            for held in side.values():
+            for held in list(side.values()):
                 if progress is not None:
                     progress(1)
                 if tree.held.note and held.origin != tree.held.origin:
                     continue
                 if held.size > tree.held.size:
-                    if tree.is_log:
-                        yield self._cut(held, tree.held)
+                    if tree.is_log and self._is_signed(held):
+                        yield _cut(held, tree.held)
                 elif held.size == tree.held.size:
-                    if held.root != tree.held.root:
-                        yield self._two_roots(held, tree.held)
-                elif (root := root_of(held.size, tree.hash_at)) != held.root:
-                    yield self._not_begun_with(held, tree, root)
+                    if held.root != tree.held.root and self._is_signed(held):
+                        yield _two_roots(held, tree.held)
+                elif (root := root_of(held.size, tree.hash_at)) != held.root and self._is_signed(held):
+                    yield _not_begun_with(held, tree, root)
 
     def _cut_sides(self, tree: Tree | None) -> Iterator[Finding]:
         """A side that is a log, and ends before what the other side has of it."""
@@ -154,37 +198,7 @@ class Comparison:
                     continue
                 is_copy = held.by_log or (tree is not None and tree.is_log and tree.held.origin == origin)
                 if not end.note or not is_copy:  # of a log that is there, too, a shorter one may be an old copy
-                    yield self._cut(held, end)
-
-    def _two_roots(self, first: Held, second: Held) -> Finding:
-        meaning = (
-            f"the log has signed two roots for the same {first.size} leaves: it has shown different histories, or its key "
-            "is in other hands"
-        )
-        return Finding(Verdict.CONTRADICTION, self.verify(first), self.verify(second), meaning)
-
-    def _not_begun_with(self, held: Held, tree: Tree, root: bytes) -> Finding:
-        second = tree.held
-        proof = tuple(consistency_proof(held.size, second.size, tree.hash_at))
-        check_consistency(held.size, root, second.size, second.root, proof)
-        meaning = (
-            f"the log has signed a tree of {held.size} leaves, and a tree of {second.size} leaves that begins otherwise: it has "
-            "shown different histories, or its key is in other hands"
-        )
-        return Finding(Verdict.CONTRADICTION, self.verify(held), second, meaning, root, proof)
-
-    def _cut(self, held: Held, newest: Held) -> Finding:
-        if not newest.note:
-            meaning = (
-                f"the log has signed {held.size} leaves, and {newest.where} has no checkpoint at all: they were deleted, or it "
-                "is another log"
-            )
-            return Finding(Verdict.CUT, newest._replace(origin=held.origin), self.verify(held), meaning)
-        meaning = (
-            f"the log has signed {held.size} leaves, and what is there now ends with {newest.size}: its end was cut off, or "
-            f"{newest.where} is another branch of it, or an old copy"
-        )
-        return Finding(Verdict.CUT, self.verify(newest), self.verify(held), meaning)
+                    yield _cut(held, end)
 
     def _standing(self, one: Held, other: Held, tree: Tree | None) -> Finding:
         first, second = sorted((one, other), key=lambda held: held.size)
@@ -207,6 +221,39 @@ class Comparison:
             "the log's hashes can tell; give --log (before the command) or --from DIR"
         )
         return Finding(Verdict.UNPROVEN, first, second, meaning)
+
+
+def _two_roots(first: Held, second: Held) -> Finding:
+    meaning = (
+        f"the log has signed two roots for the same {first.size} leaves: it has shown different histories, or its key "
+        "is in other hands"
+    )
+    return Finding(Verdict.CONTRADICTION, first, second, meaning)
+
+
+def _not_begun_with(held: Held, tree: Tree, root: bytes) -> Finding:
+    second = tree.held
+    proof = tuple(consistency_proof(held.size, second.size, tree.hash_at))
+    check_consistency(held.size, root, second.size, second.root, proof)
+    meaning = (
+        f"the log has signed a tree of {held.size} leaves, and a tree of {second.size} leaves that begins otherwise: it has "
+        "shown different histories, or its key is in other hands"
+    )
+    return Finding(Verdict.CONTRADICTION, held, second, meaning, root, proof)
+
+
+def _cut(held: Held, newest: Held) -> Finding:
+    if not newest.note:
+        meaning = (
+            f"the log has signed {held.size} leaves, and {newest.where} has no checkpoint at all: they were deleted, or it "
+            "is another log"
+        )
+        return Finding(Verdict.CUT, newest._replace(origin=held.origin), held, meaning)
+    meaning = (
+        f"the log has signed {held.size} leaves, and what is there now ends with {newest.size}: its end was cut off, or "
+        f"{newest.where} is another branch of it, or an old copy"
+    )
+    return Finding(Verdict.CUT, newest, held, meaning)
 
 
 def _newest(side: dict[tuple[str, int], Held]) -> dict[str, Held]:

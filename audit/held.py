@@ -54,7 +54,8 @@ class SourceMissing(SourceUnreadable):
 class Held(NamedTuple):
     """A checkpoint that somebody holds: where, what it says, and the signed note.
 
-    ``by_log``: it was read in a log itself. A log that holds none has one of no leaves, which nobody has signed: no note.
+    ``by_log``: it was read in a log itself, at ``offset`` of its checkpoints. A log that holds none has one of no leaves, which
+    nobody has signed: no note.
     """
 
     where: str
@@ -63,6 +64,24 @@ class Held(NamedTuple):
     root: bytes
     note: bytes
     by_log: bool = False
+    offset: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Which one it is of those at ``where``."""
+        return f"checkpoint of {self.size} leaves" if self.offset is None else _at(self.offset)
+
+
+class PassedOver(NamedTuple):
+    """What stands among the checkpoints of a source and is none of its log's: where, at which place, and why.
+
+    Whoever may write there can put it there. So it convicts nobody, and must not keep what the log has signed from being
+    compared.
+    """
+
+    where: str
+    place: str
+    why: str
 
 
 class Access(NamedTuple):
@@ -92,12 +111,12 @@ def held(where: str, note: bytes) -> Held:
     return Held(where, intern(checkpoint.origin), checkpoint.size, checkpoint.root, note)
 
 
-def held_at(source: str, access: Access) -> Iterator[Held]:
-    """The checkpoints at a source.
+def held_at(source: str, access: Access) -> Iterator[Held | PassedOver]:
+    """The checkpoints at a source, and what stands among those of a log and is none.
 
     A source is the address of a log (``sqlite:``, ``kafka:``), a URL of a checkpoint, a published folder, the state of an
     auditor or a witness, or a file with a checkpoint, a request to cosign one, or a proof. Raises ``SourceUnreadable``, and
-    what reading a log raises; ``NoteInvalid`` where a log or a state holds what is no checkpoint.
+    what reading a log raises; ``NoteInvalid`` where a state holds what is no checkpoint.
     """
     if source.startswith(("sqlite:", "kafka:")):
         with access.open_log(source) as log:
@@ -160,32 +179,35 @@ def _in(where: str, content: bytes) -> Held:
         raise SourceUnreadable(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
 
 
-def _of_log(where: str, log: Log) -> Iterator[Held]:
+def _of_log(where: str, log: Log) -> Iterator[Held | PassedOver]:
     ends, is_empty = log.end_offsets(Topic.CHECKPOINTS), True
     with log.reader(Topic.CHECKPOINTS, dict.fromkeys(ends, 0)) as reader:
         for records in batches(reader, ends):
             for record in records:
                 try:
                     stored = decode_notarized(record.value)
-                except Unreadable as error:
-                    raise SourceUnreadable(
-                        f"{where}: offset {record.offset} of the checkpoints was not written by a notary"
-                    ) from error
-                if isinstance(stored, CheckpointPublished):
-                    is_empty = False
-                    yield held(where, stored.note)._replace(by_log=True)
+                    if isinstance(stored, CheckpointPublished):
+                        yield held(where, stored.note)._replace(by_log=True, offset=record.offset)
+                        is_empty = False
+                except (Unreadable, NoteInvalid):
+                    yield PassedOver(where, _at(record.offset), "not written by a notary")
     if is_empty:
-        yield _nothing(where)
+        yield nothing(where)
 
 
-def _nothing(where: str) -> Held:
+def _at(offset: int) -> str:
+    return f"offset {offset}"
+
+
+def nothing(where: str) -> Held:
+    """What a log holds that has no checkpoint."""
     return Held(where, "", 0, NO_LEAVES, b"", by_log=True)
 
 
 def tree_of_log(where: str, tree: LogTree) -> Tree:
     """The tree that was made from the log; one of no leaves where the log has no checkpoint."""
     newest = tree.newest()
-    made = _nothing(where) if newest is None else held(where, newest.note)._replace(by_log=True)
+    made = nothing(where) if newest is None else held(where, newest.note)._replace(by_log=True)
     return Tree(made, tree.hashes.hash_at, is_log=True)
 
 

@@ -19,10 +19,12 @@ from casetrail.cli.trust import believed_logs, log_key_option
 
 if TYPE_CHECKING:
     from casetrail.audit.compare import Finding
-    from casetrail.audit.held import Tree
+    from casetrail.audit.held import PassedOver, Tree
 
 COLUMNS: Final = ("verdict", "origin", "first", "first_size", "second", "second_size", "meaning")
 MORE: Final = ("first_note", "second_note", "root_of_first_size_in_second", "proof")
+SHOWN: Final = 20
+"""So many places of what was passed over are named."""
 
 
 @click.command()
@@ -58,7 +60,8 @@ def compare(
 
     Two roots for one size contradict each other by themselves. That the larger of two trees begins with the smaller one is
     proven with the hashes of the configured log, or of a folder. Exit code 8 where the log contradicts itself, or ends before
-    what it has signed: then the signed checkpoints are the evidence. Exit code 5 where nothing is proven either way.
+    what it has signed: then the signed checkpoints are the evidence. Exit code 5 where nothing is proven either way. What stands
+    among the checkpoints and was not signed by the log is passed over, and named on standard error.
     """
     from casetrail.audit.compare import FAULTS, Comparison, Verdict, evidence
     from casetrail.audit.held import Access, held_at
@@ -71,7 +74,10 @@ def compare(
             _tree(config, published, needed=not comparison.is_settled) as tree,
             progress_bar("comparing", None) as progress,
         ):
-            found = comparison.findings(tree, progress)
+            try:
+                found = comparison.findings(tree, progress)
+            finally:
+                _name(comparison.passed_over)
     faults = [finding for finding in found if finding.verdict in FAULTS]
     emit(map(_row, found), COLUMNS if form == "table" else (*COLUMNS, *MORE), form)
     if faults:
@@ -117,6 +123,19 @@ def _tree(config: Config, published: Path | None, needed: bool) -> "Iterator[Tre
     else:
         with opened_log(config) as log, opened_tree(config, log, loaded_policy(config)) as tree:
             yield tree_of_log(config.log_url(), tree)
+
+
+def _name(passed_over: "Sequence[PassedOver]") -> None:
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in dict.fromkeys(passed_over):
+        places.setdefault((one.where, one.why), []).append(one.place)
+    for (where, why), some in places.items():
+        more = f" and {len(some) - SHOWN} more" if len(some) > SHOWN else ""
+        click.echo(
+            f"{where}: {len(some)} passed over among the checkpoints, {why}: {', '.join(some[:SHOWN])}{more}; 'casetrail audit "
+            "verify' says more",
+            err=True,
+        )
 
 
 def _row(one: "Finding") -> dict[str, Any]:

@@ -21,10 +21,10 @@ from casetrail.eventlog.notarized import encode_notarized
 from casetrail.eventlog.port import Appended, Entry, Record, Topic
 from casetrail.privacy.opening import open_keyring
 from casetrail.privacy.tokens import child_token
-from casetrail.proofs.checkpoint import Checkpoint
+from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.proofs.logtree import TreeContradicted
-from casetrail.proofs.note import Note, format_note
+from casetrail.proofs.note import Note, format_note, parse_note
 from tests.actions import HAPPENED, INTAKE, SERGEANT, action, life, report
 from tests.attacks.scene import POLICY, VICTIM, Scene, at, lives
 from tests.consumers.notarial import KEY, ORIGIN, SELDOM, publish
@@ -46,15 +46,15 @@ def next_of(record: Record, event: Event) -> Event:
 # --- past the recorder ---
 
 
-def test_an_event_that_nobody_submitted_is_named(embedded: Scene) -> None:
-    record, event = embedded.events()[-1]
-    end = embedded.log.end_offsets(Topic.ACTIONS)[record.partition]
-    where = put(embedded, record, encode_event(next_of(record, event)._replace(action_offset=end)))
-    found = embedded.faults()
+def test_an_event_that_nobody_submitted_is_named(scene: Scene) -> None:
+    record, event = scene.events()[-1]
+    end = scene.log.end_offsets(Topic.ACTIONS)[record.partition]
+    where = put(scene, record, encode_event(next_of(record, event)._replace(action_offset=end)))
+    found = scene.faults()
     assert set(found) == {"answers-nothing"}
     assert at(found["answers-nothing"]) == [("events", where.partition, where.offset)]
-    assert embedded.convicted() == {("invented", VICTIM)}
-    embedded.counted(exits.FAULTS)
+    assert scene.convicted() == {("invented", VICTIM)}
+    scene.counted(exits.FAULTS)
 
 
 def test_a_submission_that_comes_where_an_invented_event_waited_for_it_is_no_answered_one(embedded: Scene) -> None:
@@ -123,6 +123,7 @@ def test_what_an_insider_writes_among_the_schemas_is_named(embedded: Scene) -> N
 def test_what_an_insider_writes_among_the_checkpoints_is_named_and_stops_the_notary_and_every_proof(
     embedded: Scene,
 ) -> None:
+    kept = embedded.newest_note()
     where = put(embedded, Record(0, 0, 0, None, None), b"all is well", Topic.CHECKPOINTS)
     found = embedded.faults()
     assert {code: at(some) for code, some in found.items()} == {
@@ -132,8 +133,37 @@ def test_what_an_insider_writes_among_the_checkpoints_is_named_and_stops_the_not
         embedded.publish()
     assert "was not written by a notary" in embedded.receipt("prove", embedded.of()[0], code=exits.FAULTS).stderr
 
+    told = contradicted(embedded, kept)
+    assert f"1 passed over among the checkpoints, not written by a notary: offset {where.offset};" in told
+
+    go_on_past(embedded, where.offset)
+    (row,) = embedded.rows("audit", "compare", str(embedded.file("kept.note", kept)), embedded.url)
+    assert row["verdict"] == "same"
+
+
+def contradicted(scene: Scene, kept: bytes) -> str:
+    """Whoever holds another checkpoint that the log's key has signed convicts it, whatever else stands in the log.
+
+    What is said besides of what stands there.
+    """
+    text = Checkpoint(ORIGIN, parse_checkpoint(parse_note(kept).text).size, bytes(32)).text()
+    other = scene.file("other.note", format_note(Note(text, (KEY.sign_note(text),))))
+    done = scene.run("audit", "compare", str(other), scene.url, "--format", "json", code=exits.FAULTS)
+    (row,) = json.loads(done.stdout)
+    assert (row["verdict"], row["first_note"]) == ("contradiction", other.read_text("utf-8"))
+    return done.stderr
+
+
+def go_on_past(scene: Scene, offset: int) -> None:
+    """The notary is told to go on past what stands there, and does so."""
+    notary = Notary(scene.log, scene.folder / "notary", KEY, SELDOM, scene.witnesses(), policy=POLICY, past=offset)
+    publish(notary)
+    notary.close()
+    scene.publish()
+
 
 def test_a_checkpoint_of_another_key_is_named_and_stops_the_notary_until_it_is_told_to_go_on(scene: Scene) -> None:
+    kept = scene.newest_note()
     held = scene.submit(*lives("C-09"))
     scene.record()
     with scene.notary() as notary:
@@ -151,11 +181,15 @@ def test_a_checkpoint_of_another_key_is_named_and_stops_the_notary_until_it_is_t
     with pytest.raises(TreeContradicted, match=f"--past {offset}'"):
         scene.publish()
     assert "is not one of this log's" in scene.receipt("prove", held[0], code=exits.FAULTS).stderr
+    told = contradicted(scene, kept)
+    assert (
+        f"1 passed over among the checkpoints, not signed by a key of the log that is believed: offset {offset};"
+        in told
+    )
 
-    notary = Notary(scene.log, scene.folder / "notary", KEY, SELDOM, scene.witnesses(), policy=POLICY, past=offset)
-    publish(notary)
-    notary.close()
-    scene.publish()
+    go_on_past(scene, offset)
+    (row,) = scene.rows("audit", "compare", str(scene.file("kept.note", kept)), scene.url)
+    assert row["verdict"] == "same"
     assert set(scene.faults()) == {"signature-invalid"}  # for ever
     scene.receipt("prove", held[0], code=exits.OK)
     scene.receipt("check", held[0], "--online", code=exits.OK)

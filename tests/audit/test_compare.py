@@ -10,6 +10,7 @@ from casetrail.audit.held import (
     NO_LEAVES,
     Access,
     Held,
+    PassedOver,
     SourceMissing,
     SourceUnreadable,
     Tree,
@@ -18,8 +19,10 @@ from casetrail.audit.held import (
     tree_of_folder,
 )
 from casetrail.audit.witnessing.witness import Refused
+from casetrail.domain.notarized import CheckpointPublished
+from casetrail.eventlog.notarized import encode_notarized
 from casetrail.eventlog.opening import init_log, open_log
-from casetrail.eventlog.port import Log
+from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.errors import NoteInvalid, ProofInvalid
 from casetrail.proofs.keys import Algorithm, create_key
@@ -156,11 +159,73 @@ def test_another_root_for_the_size_that_the_log_has_now_is_said_to_be_that() -> 
 
 
 def test_a_checkpoint_that_the_log_has_not_signed_proves_nothing() -> None:
-    forged = signed(FORK.checkpoint(80), create_key(ORIGIN, Algorithm.ED25519))
     altered = LOG.note(80).replace(b"\n80\n", b"\n81\n")
-    for bad in (forged, altered):
+    for bad in (forged(FORK, 80), altered):
         with pytest.raises(NoteInvalid, match=r"^B, checkpoint of 8"):
             compared(holding("A", LOG.note(80)), holding("B", bad))
+
+
+def among(*notes: bytes) -> list[Held | PassedOver]:
+    """A side that is a log, with these notes among its checkpoints, one at each offset; an empty one is no checkpoint at all."""
+    return [
+        held("B", note)._replace(by_log=True, offset=offset)
+        if note
+        else PassedOver("B", f"offset {offset}", "not written by a notary")
+        for offset, note in enumerate(notes)
+    ]
+
+
+def forged(log: SmallLog, size: int) -> bytes:
+    return signed(log.checkpoint(size), create_key(ORIGIN, Algorithm.ED25519))
+
+
+NOT_SIGNED = "not signed by a key of the log that is believed"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_none_of_the_logs_hides_no_contradiction_and_is_named(is_first: bool) -> None:
+    one: list[Held | PassedOver] = [*holding("A", LOG.note(80))]
+    other = among(forged(FORK, 80), b"", FORK.note(80), forged(FORK, 200))
+    if not is_first:
+        one, other = other, one
+    comparison = Comparison(one, other, [LOG_KEY.verifier_key])
+    (found,) = comparison.findings()
+    assert found.verdict is Verdict.CONTRADICTION
+    assert {found.first.note, found.second.note} == {LOG.note(80), FORK.note(80)}
+    assert sorted(comparison.passed_over) == [
+        ("B", "offset 0", NOT_SIGNED),
+        ("B", "offset 1", "not written by a notary"),
+        ("B", "offset 3", NOT_SIGNED),
+    ]
+
+
+@pytest.mark.parametrize(
+    "notes", [(LOG.note(80), forged(LOG, 90)), (forged(LOG, 80), LOG.note(80)), (forged(FORK, 80), LOG.note(80))]
+)
+def test_what_the_log_has_not_signed_changes_no_verdict(notes: tuple[bytes, ...]) -> None:
+    comparison = Comparison(holding("A", LOG.note(80)), among(*notes), [LOG_KEY.verifier_key])
+    (found,) = comparison.findings()
+    assert (found.verdict, found.second.note) == (Verdict.SAME, LOG.note(80))
+    assert [why for _, _, why in comparison.passed_over] == [NOT_SIGNED]
+
+
+def test_what_the_log_has_not_signed_is_not_held_against_the_tree() -> None:
+    one, other = holding("A", LOG.note(50)), among(forged(FORK, 75), LOG.note(95))
+    comparison = Comparison(one, other, [LOG_KEY.verifier_key])
+    assert verdicts(comparison.findings(tree_of(LOG, 100))) == [Verdict.EXTENDS]
+    assert comparison.passed_over == [("B", "offset 0", NOT_SIGNED)]
+
+
+def test_a_log_that_holds_nothing_but_forged_checkpoints_is_cut() -> None:
+    (found,) = Comparison(holding("A", LOG.note(50)), among(forged(LOG, 50)), [LOG_KEY.verifier_key]).findings()
+    assert (found.verdict, found.first.size, found.second.note) == (Verdict.CUT, 0, LOG.note(50))
+
+
+def test_a_tree_of_another_log_proves_nothing() -> None:
+    stranger = SmallLog(key=create_key("stranger.example", Algorithm.ED25519))
+    one, other = holding("A", LOG.note(50)), holding("B", LOG.note(80))
+    with pytest.raises(NothingToCompare, match="not believed"):
+        compared(one, other, tree_of(stranger, 90))
 
 
 def test_a_tree_that_is_not_its_checkpoints_proves_nothing() -> None:
@@ -211,7 +276,7 @@ def nowhere(url: str) -> bytes:
 
 
 def read(source: Path | str, access: Access = Access(no_log, nowhere)) -> list[Held]:  # noqa: B008
-    return list(held_at(str(source), access))
+    return [one for one in held_at(str(source), access) if isinstance(one, Held)]
 
 
 def test_checkpoints_are_found_in_each_kind_of_file(tmp_path: Path) -> None:
@@ -269,6 +334,19 @@ def test_a_log_holds_the_checkpoints_of_its_notary(tmp_path: Path, kind: str, re
     assert [one.size for one in found] == sizes
     (same,) = Comparison(found, found[1:], [KEY.verifier_key]).findings()
     assert same.verdict is Verdict.SAME
+
+
+def test_what_no_notary_has_written_among_a_logs_checkpoints_is_passed_over_by_name(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'log.db'}"
+    no_note = encode_notarized(CheckpointPublished(b"no note", (), bytes(32)))
+    with init_log(url, partitions=1) as log:
+        fill(log, ["C-1"])
+        with notary_of(log, tmp_path / "n") as notary:
+            size = publish(notary)
+        log.append(Topic.CHECKPOINTS, [Entry(None, value, 0) for value in (b"all is well", no_note)])
+    first, *others = held_at(url, Access(open_log, nowhere))
+    assert isinstance(first, Held) and (first.size, first.place) == (size, "offset 0")
+    assert others == [PassedOver(url, f"offset {offset}", "not written by a notary") for offset in (1, 2)]
 
 
 def published(log: SmallLog, size: int, directory: Path) -> Path:
