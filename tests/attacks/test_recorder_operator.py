@@ -195,14 +195,14 @@ def test_an_answer_that_came_late_stays_late_in_the_reporters_hands(embedded: Sc
     assert embedded.unkept() == {}  # nothing waits any more
 
 
-def test_a_notary_that_stops_is_missed(embedded: Scene) -> None:
-    (held,) = embedded.submit(life("C-09")[0])
-    embedded.record()
-    assert embedded.faults() == {}
-    assert set(embedded.unkept()) == {"notary-silent"}
-    assert "no checkpoint covers that yet" in embedded.receipt("prove", held, code=exits.PENDING).stderr
+def test_a_notary_that_stops_is_missed(scene: Scene) -> None:
+    (held,) = scene.submit(life("C-09")[0])
+    scene.record()
+    assert scene.faults() == {}
+    assert set(scene.unkept()) == {"notary-silent"}
+    assert "no checkpoint covers that yet" in scene.receipt("prove", held, code=exits.PENDING).stderr
     overdue = replace(held, promised_within=0)
-    assert "that is late" in embedded.receipt("prove", overdue, code=exits.FAULTS).stderr
+    assert "that is late" in scene.receipt("prove", overdue, code=exits.FAULTS).stderr
 
 
 def test_of_two_recorders_at_once_the_older_is_fenced_and_nothing_is_doubled(scene: Scene) -> None:
