@@ -22,10 +22,18 @@ from kafka.admin import (
     ACLResourcePatternType,
     ConfigResource,
     ConfigResourceType,
+    NewTopic,
     ResourcePattern,
     ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
 )
-from kafka.errors import KafkaError, TopicAuthorizationFailedError
+from kafka.errors import (
+    CoordinatorNotAvailableError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
 from casetrail.cli.main import cli
 from casetrail.eventlog.codec import encode_action
@@ -46,6 +54,7 @@ LOG = "kcpd"
 USERS = {name: f"{name}-password" for name in (ADMIN, *ROLES, "service", "nobody")}
 """One user for each role; a service that submits and waits for outcomes has two roles."""
 CASETRAIL = (sys.executable, "-c", "from casetrail.cli.main import main; main()")
+GROUP = f"{LOG}.recorder"
 TRANSACTIONAL = {"recorder": f"{LOG}.recorder.0", "notary": f"{LOG}.notary.0"}
 
 MAY_APPEND = {
@@ -68,8 +77,8 @@ MAY_READ = {
     }.items()
     for topic in topics
 }
-REFUSED = r"(?i)authoriz|not known"
-"""What the client says; of a topic that a user may not see it says that it is not known."""
+REFUSED = r"(?i)authoriz|not known|needs ALTER permission"
+"""What the client says; of a topic that a user may not see it says that it is not known, of passwords what a broker says."""
 EVERYBODY = [user for user in USERS if user != ADMIN]
 
 
@@ -106,6 +115,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     url = url_of(broker)
     init_log(url, partitions=2, replication=1, min_isr=1, options=broker.options(ADMIN)).close()
     give_rights(broker, url)
+    assert not recorders(broker)
     yield broker
     broker.kill()
 
@@ -125,6 +135,18 @@ def give_rights(broker: SecuredBroker, url: str) -> None:
     with admin(broker, ADMIN) as client:
         client.create_acls([acl for role in ROLES for acl in granted(url, role, role)])
         client.create_acls([acl for role in ("submitter", "reader") for acl in granted(url, role, "service")])
+
+
+def recorders(broker: SecuredBroker) -> object:
+    """The members of the recorders' group."""
+    until = time.monotonic() + 60
+    with admin(broker, ADMIN) as client:
+        while True:
+            try:
+                return client.describe_groups([GROUP])[GROUP]["members"]
+            except CoordinatorNotAvailableError:  # what keeps groups is made when somebody first asks for one
+                assert time.monotonic() < until
+                time.sleep(0.2)
 
 
 def url_of(broker: SecuredBroker, log: str = LOG) -> str:
@@ -286,6 +308,20 @@ def test_nobody_takes_the_place_of_a_recorder_or_notary(broker: SecuredBroker, u
         producer.close(timeout=1)
 
 
+@pytest.mark.parametrize("user", [user for user in EVERYBODY if user != "recorder"])
+def test_nobody_joins_the_recorders_and_takes_partitions_from_them(broker: SecuredBroker, user: str) -> None:
+    asked = client_options(broker.bootstrap, broker.options(user), consumer=True)
+    consumer = KafkaConsumer(topic_name(LOG, Topic.ACTIONS), group_id=GROUP, enable_auto_commit=False, **asked)
+    until = time.monotonic() + 20
+    try:
+        with pytest.raises((GroupAuthorizationFailedError, TopicAuthorizationFailedError)):
+            while time.monotonic() < until:
+                consumer.poll(500)
+    finally:
+        consumer.close()
+    assert not recorders(broker)
+
+
 def weaken(client: KafkaAdminClient) -> object:
     """Let the events expire."""
     named = {"retention.ms": "1000"}
@@ -306,9 +342,33 @@ def allow_oneself(client: KafkaAdminClient) -> object:
     return client.create_acls([ACL("User:nobody", "*", ACLOperation.ALL, ACLPermissionType.ALLOW, events)])
 
 
-@pytest.mark.parametrize("attempt", [weaken, delete_topic, delete_records, allow_oneself])
+def add_partitions(client: KafkaAdminClient) -> object:
+    """To where no recorder reads, or can answer."""
+    return client.create_partitions({topic_name(LOG, Topic.ACTIONS): 3})
+
+
+def create_topic(client: KafkaAdminClient) -> object:
+    return client.create_topics([NewTopic(f"{LOG}.other", 1, 1)])
+
+
+def change_password(client: KafkaAdminClient) -> object:
+    """So that one can come in as somebody else, who then cannot."""
+    chosen = UserScramCredentialUpsertion("reader", ScramMechanism.SCRAM_SHA_512, "chosen")
+    return client.alter_user_scram_credentials([chosen])
+
+
+def delete_group(client: KafkaAdminClient) -> object:
+    return client.delete_groups([GROUP])
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        weaken, delete_topic, delete_records, allow_oneself, add_partitions, create_topic, change_password, delete_group,
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("user", EVERYBODY)
-def test_nobody_deletes_weakens_or_gives_rights(
+def test_nobody_deletes_weakens_creates_or_gives_rights(
     broker: SecuredBroker, user: str, attempt: Callable[[KafkaAdminClient], object]
 ) -> None:
     with admin(broker, user) as client:
