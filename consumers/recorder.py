@@ -36,6 +36,12 @@ class RecorderFault(LogError):
     code = "recorder-fault"
 
 
+class PartitionMissing(LogError):
+    """``LOG.actions`` has a partition that the log was not made with: what is submitted there cannot be answered."""
+
+    code = "partition-missing"
+
+
 class OwnedPartition:
     """One partition that this recorder owns: its writer, and how far its events have been followed."""
 
@@ -145,6 +151,12 @@ class Recorder:
 
     def _assigned(self, partitions: Iterable[int]) -> Mapping[int, int]:
         self.save()  # opening a partition may empty the cache
+        if added := [one for one in partitions if one >= self._log.partitions]:
+            raise PartitionMissing(
+                f"the actions have a partition {added[0]}, and this log was made with {self._log.partitions} partition(s): somebody "
+                "has added some, and that number can never be changed; 'casetrail log check' shows it, and docs/operations.md "
+                "says what to do"
+            )
         for partition in partitions:
             self._owned[partition] = OwnedPartition(self._log, self._store, partition)
             LOG.info("partition %d: recording from action %d", partition, self._owned[partition].next_action)

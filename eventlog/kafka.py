@@ -49,7 +49,7 @@ class KafkaLog:
         checked = checked_options(options)
         log = cls(bootstrap, name, 0, checked)
         try:
-            asked = known_partitions(topic_name(name, Topic.EVENTS))
+            asked = known_partitions(topic_name(name, Topic.EVENTS), topic_name(name, Topic.ACTIONS))
             found = log._lookups.ask("read_uncommitted", asked, finding_timeout(bootstrap))
         except LogError:
             log.close()
@@ -177,8 +177,12 @@ class KafkaLog:
         return KafkaGroup(self, group, on_assigned, on_revoked)
 
     def weaknesses(self) -> list[Weakness]:
-        starts = {topic: max(self.start_offsets(topic).values()) for topic in Topic}
-        return weaknesses(self.bootstrap, self.name, self.options, starts)
+        return weaknesses(self.bootstrap, self.name, self.options, self._starts_at)
+
+    def _starts_at(self, topic: Topic, partitions: int) -> int:
+        """The highest offset at which one of so many partitions of a topic begins."""
+        every = [TopicPartition(topic_name(self.name, topic), number) for number in range(partitions)]
+        return max(self._starts("read_uncommitted", every).values())
 
     def close(self) -> None:
         self._lookups.close()

@@ -50,6 +50,7 @@ def rights(log: str) -> list[Right]:
         Right("recorder", "group", f"{log}.recorder", False, ("Describe", "Read")),
         Right("recorder", "transactional-id", f"{log}.recorder.", True, ("Describe", "Write")),
         *_on(log, "notary", {
+            Topic.ACTIONS: ("Describe",),  # how many partitions the log was made with
             Topic.EVENTS: ("Describe", "Read"),
             Topic.CHECKPOINTS: ("Describe", "Read", "Write"),
             Topic.SCHEMAS: ("Describe", "Read", "Write"),

@@ -100,8 +100,11 @@ def follow_leaders(consumer: KafkaConsumer) -> None:
     fetcher._handle_list_offsets_response, fetcher._group_list_offset_requests = handled, grouped
 
 
-def known_partitions(topic: str) -> Question[int]:
-    """How many partitions the brokers know of a topic; 0 where they know no such topic."""
+def known_partitions(topic: str, beside: str) -> Question[int]:
+    """How many partitions the brokers know of a topic; 0 where they know no such topic.
+
+    No more than of the one ``beside``, where this user may see that: they were made with the same number, and it can only grow.
+    """
 
     def ask(consumer: KafkaConsumer, seconds: float) -> int:
         cluster, wait = consumer._cluster, consumer._manager.wait_for
@@ -113,7 +116,8 @@ def known_partitions(topic: str) -> Question[int]:
             consumer._net.run(wait, cluster.request_update(), max(0.0, until - time.monotonic()) * 1000)
         finally:
             cluster.need_all_topic_metadata = False
-        return len(cluster.partitions_for_topic(topic) or ())
+        known, others = (len(cluster.partitions_for_topic(one) or ()) for one in (topic, beside))
+        return min(known, others or known)
 
     return ask
 

@@ -1,6 +1,6 @@
 """The topics of a log on Kafka: the settings that an immutable history needs, and which of them have been weakened."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kafka import KafkaAdminClient
@@ -128,11 +128,23 @@ def _of_topic(settings: Mapping[Any, Any], name: str) -> dict[str, str]:
     return {}
 
 
-def weaknesses(bootstrap: str, name: str, options: Mapping[str, Any], starts: Mapping[Topic, int]) -> list[Weakness]:
-    """Every setting of the log's topics that protects the history less than it must; ``starts``: lowest offset kept."""
+def weaknesses(
+    bootstrap: str, name: str, options: Mapping[str, Any], starts_at: Callable[[Topic, int], int]
+) -> list[Weakness]:
+    """Every setting of the log's topics that protects the history less than it must.
+
+    ``starts_at``: the highest offset at which one of so many partitions of a topic begins.
+    """
     found = []
-    for topic, (_, replicas, settings) in describe(bootstrap, name, options).items():
+    described = describe(bootstrap, name, options)
+    # partitions can be added and not taken away: the fewer are those that the log was made with
+    cases = min(described[topic][0] for topic in (Topic.ACTIONS, Topic.EVENTS))
+    for topic, (partitions, replicas, settings) in described.items():
         full = topic_name(name, topic)
+        made = cases if topic in (Topic.ACTIONS, Topic.EVENTS) else 1
+        if partitions != made:
+            meaning = "partitions were added: what is written to them is read by nobody, and submissions there are never answered"
+            found.append(Weakness(full, "partitions", str(partitions), str(made), meaning))
         for setting, (required, meaning) in SETTINGS.items():
             if settings.get(setting) != required:
                 found.append(Weakness(full, setting, settings.get(setting, "unknown"), required, meaning))
@@ -145,7 +157,7 @@ def weaknesses(bootstrap: str, name: str, options: Mapping[str, Any], starts: Ma
                 "the history is lost with the brokers that hold it; 3 copies survive the loss of one without a stop"
             )
             found.append(Weakness(full, "replication factor", str(replicas), "3", meaning))
-        if starts[topic] > 0:
+        if (start := starts_at(topic, partitions)) > 0:
             meaning = "records before this offset have been deleted"
-            found.append(Weakness(full, "log start offset", str(starts[topic]), "0", meaning))
+            found.append(Weakness(full, "log start offset", str(start), "0", meaning))
     return found

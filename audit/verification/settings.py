@@ -37,7 +37,9 @@ def check_settings(log: Log, promises: Promises, faults: Faults) -> int:
         return len(GUARDS) + 1  # and the journal
     from casetrail.eventlog.kafka_topics import SETTINGS  # late: importing the client takes a tenth of a second
 
-    return len(Topic) * (len(SETTINGS) + 2)  # and the copies: how many there are, and how many must be in step
+    return len(Topic) * (
+        len(SETTINGS) + 3
+    )  # and partitions and copies: how many there are, and how many must be in step
 
 
 def carried_schemas(log: Log, start: int, promises: Promises, faults: Faults) -> tuple[int, set[int]]:
