@@ -236,8 +236,8 @@ def _conflicting(answer: Answer | WitnessRefused, sealed: Sealed, old: int) -> i
         raise WitnessRefused(
             f"it has cosigned {size} leaves of this log, which has {sealed.size}: the log was cut, or forked"
         )
+    if size == old == sealed.size:  # as tlog-witness v1.0.0 has it; 422 since
+        raise WitnessRefused(f"it has cosigned another root for the same {size} leaves: the log was forked")
     if size == old:
-        raise WitnessRefused(
-            f"it wants a proof from {size} leaves, and does not take it: another root for the same size"
-        )
+        raise WitnessRefused(f"it wants a proof from {size} leaves, and does not take it")
     return size

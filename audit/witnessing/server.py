@@ -41,7 +41,7 @@ STATUS: Final[Mapping[type[LogError], HTTPStatus]] = {
     NotSigned: HTTPStatus.FORBIDDEN,
     OriginUnknown: HTTPStatus.NOT_FOUND,
     SizeConflict: HTTPStatus.CONFLICT,
-    NotConsistent: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotConsistent: HTTPStatus.UNPROCESSABLE_ENTITY,  # another root for the same size, too: v1.0.0 had 409 (C2SP #280)
     StateUnusable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

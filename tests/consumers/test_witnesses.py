@@ -294,6 +294,26 @@ def test_an_answer_that_is_no_cosignature_is_not_recorded(
         assert b"court.example" not in one.lines
 
 
+def test_a_witness_that_has_cosigned_another_root_for_the_size_is_told_of_whichever_code_it_answers(
+    log: Log, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By version 1.0.0 of the specification it says 409 with the very size that it was asked from: it is not asked for ever."""
+    asked: list[bytes] = []
+
+    def conflict(_: str, body: bytes) -> Answer:
+        asked.append(body.partition(b"\n")[0])
+        return Answer(409, "text/x.tlog.size", body.partition(b"\n\n")[2].split(b"\n")[1] + b"\n")
+
+    with notary_of(
+        log, tmp_path / "n", KEY, Witnesses([Witness(COURT.verifier_key, "https://court")], conflict)
+    ) as one:
+        size = publish(one)
+        assert asked == [b"old 0", f"old {size}".encode()]
+        assert signers(one) == []
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warning.endswith(f"it has cosigned another root for the same {size} leaves: the log was forked")
+
+
 @pytest.mark.parametrize(
     "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent"]
 )
