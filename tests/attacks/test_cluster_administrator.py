@@ -13,6 +13,7 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from casetrail.cli import exits
+from casetrail.consumers.recorder import PartitionMissing
 from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.embedded import EmbeddedLog, wall_clock
 from casetrail.eventlog.opening import init_log
@@ -106,6 +107,19 @@ def test_retention_that_was_switched_on_is_found_and_what_it_took_after_it_was_s
     assert ("actions", "log start offset") in on_broker.weakened()
     assert set(on_broker.faults()) == {"history-cut"}
     assert "holds nothing at" in on_broker.receipt("prove", on_broker.of()[0], code=exits.FAULTS).stderr
+
+
+@pytest.mark.broker
+def test_partitions_that_are_added_so_that_nobody_answers_there_are_named_and_stop_the_recorder(
+    on_broker: Scene, cluster: Cluster
+) -> None:
+    cluster.admin.create_partitions({cluster.name(Topic.ACTIONS): 3})
+    until(lambda: on_broker.weakened() == {("actions", "partitions")})
+    (record, *_) = on_broker.records(Topic.ACTIONS)
+    cluster.produce(Topic.ACTIONS, [record._replace(partition=2)])
+    assert set(on_broker.faults()) == {"setting-weakened"}
+    with pytest.raises(PartitionMissing, match="somebody has added some"):
+        on_broker.record()
 
 
 @pytest.mark.broker
