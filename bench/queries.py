@@ -20,7 +20,7 @@ from casetrail.projections.partner import ledger_rows
 from casetrail.projections.registry import registry_of
 from casetrail.projections.rows import Row, case_row, intake_measures, referral_rows, timeline_row
 from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, INTAKE, PARTNER_LEDGER, REFERRALS, TIMELINE, Table
-from casetrail.projections.views import write_form
+from casetrail.projections.views import write_views_form
 
 QUERIES = {
     "cases": ["cases"],
@@ -83,7 +83,7 @@ def views_with(folder: Path, cases: int) -> Path:
                 place = table.columns.index(next(one for one in table.columns if one.name in ("case_id", "subject")))
                 database.load(table, [with_id(row, place, start) for row in some])
         database.load(INTAKE, [(*where, count * (cases // len(histories))) for where, count in intake.items()])
-        write_form(database, path.stem)
+        write_views_form(database, path.stem)
         write_judgement_form(database, path.stem)
     for table in (*BULK_TABLES, *JUDGEMENT_BULK):
         create_table_indexes(database, table, with_key=True)

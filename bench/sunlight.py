@@ -16,7 +16,7 @@ from casetrail.projections.judgement_tables import CLOCK, FINDING, JUDGEMENT_BUL
 from casetrail.projections.judgements import write_judgement_form
 from casetrail.projections.rows import case_row
 from casetrail.projections.tables import BULK_TABLES, CASE_COLUMNS, CASE_STATUS, TIMELINE
-from casetrail.projections.views import write_form
+from casetrail.projections.views import write_views_form
 
 Rows = list[tuple[str, float, str]]
 MONTHS = 48
@@ -58,7 +58,7 @@ def views_with(folder: Path, cases: int) -> Path:
             database.load(TIMELINE, (with_id(row, 0, start) for row in timeline))
             database.load(CLOCK, (earlier(with_id(row, 0, start), CLOCK_TIMES, by) for row in clocks))
             database.load(FINDING, (earlier(with_id(row, SUBJECT, start), FINDING_TIMES, by) for row in findings))
-        write_form(database, name)
+        write_views_form(database, name)
         write_judgement_form(database, name)
     for table in (*BULK_TABLES, *JUDGEMENT_BULK):
         create_table_indexes(database, table, with_key=True)

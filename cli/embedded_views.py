@@ -55,10 +55,10 @@ def _take_in(log: Log, config: Config, judged: bool) -> None:
             database = open_database(config.views_url())
             catch_up(log, Views(database, log.name))
             if judged:
-                judge_to_end(log, Judgements(database, log.name))
+                judge_to_end(log, Judgements(database, log.name, partly=True))
             return
         except ViewMissing:
-            rebuild(log, config.log_url(), config.views_url())
+            rebuild(log, config.log_url(), config.views_url(), asked=False)
         except ViewMoved:
             continue  # somebody else is bringing them up to date: look again
         finally:

@@ -31,6 +31,7 @@ def opened_judgements(config: Config) -> "Iterator[Database]":
                 exits.NOT_FOUND,
             )
         _say_unread(database)
+        _say_uncompared(config, database)
         yield database
 
 
@@ -70,6 +71,15 @@ def _say_unread(database: "Database") -> None:
 
     for number, problems in unread_policies(database):
         say_unread(number, problems)
+
+
+def _say_uncompared(config: Config, database: "Database") -> None:
+    """Say where months wait for somebody who has SciPy. Those of a log on Kafka wait for the projector, for a moment."""
+    from casetrail.domain.detectors.statistics import EXTRA, available
+    from casetrail.projections.judgement_queries import stale
+
+    if config.log_url().startswith("sqlite:") and not available() and (months := stale(database)):
+        click.echo(f"{months} month(s) not compared anew: that needs SciPy, the extra casetrail[{EXTRA}]", err=True)
 
 
 def asks_views(given: dict[str, Any]) -> bool:

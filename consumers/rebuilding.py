@@ -78,7 +78,7 @@ def build(place: Place, connection: Connection) -> None:
     with suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more
         try:
             with open_log(place.log_url, place.log_options) as log:
-                rebuild(log, place.log_url, place.views_url, place.log_options, connection.send)
+                rebuild(log, place.log_url, place.views_url, place.log_options, connection.send, asked=False)
             connection.send(None)
         except Exception as error:
             error.add_note("".join(traceback.format_exception(error)))

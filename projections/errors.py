@@ -31,6 +31,12 @@ class ViewMissing(ViewError):
     code = "views-missing"
 
 
+class ViewNewer(ViewError):
+    """The views were made by a newer version, or with what is missing here: whoever would make them anew would make less of them."""
+
+    code = "views-newer"
+
+
 class ViewMoved(ViewError):
     """Another projector has moved the views on, or they were swapped: begin anew from their position."""
 

@@ -19,6 +19,7 @@ from casetrail.domain.reserved import MACHINES
 from casetrail.eventlog.port import Record
 from casetrail.projections.database import Database, create_tables, has_judgements, in_parts, marks
 from casetrail.projections.errors import ViewMissing, ViewMoved
+from casetrail.projections.form import check_form, write_form
 from casetrail.projections.judgement_tables import (
     COUNTED,
     FINDING,
@@ -63,8 +64,24 @@ def form_of(log: str) -> dict[str, str]:
 
 def write_judgement_form(database: Database, log: str) -> None:
     """Name the log and the form of the judgements beside them."""
-    for name, value in form_of(log).items():
-        database.run(JUDGED_FORM.upsert(), (name, value))
+    write_form(database, JUDGED_FORM, form_of(log))
+
+
+def check_judgements(database: Database, log: str, *, partly: bool = False) -> None:
+    """Raises ``ViewMissing`` where the judgements are not there, or are to be made anew, and ``ViewNewer``.
+
+    ``partly``: those may be used that were made with statistics, though these are missing here.
+    """
+    if not has_judgements(database):
+        raise ViewMissing("the judgements have not been made yet; 'casetrail views rebuild' makes them")
+    wanted = form_of(log) | ({"statistics": "1"} if partly and _lacks_statistics(database) else {})
+    check_form(database, JUDGED_FORM, "judgements", wanted)
+
+
+def _lacks_statistics(database: Database) -> bool:
+    """Whether the judgements were made with statistics, and these are missing here."""
+    made_with = database.rows("SELECT value FROM judged_form WHERE name = 'statistics'")
+    return made_with == [("1",)] and not available()
 
 
 def stored_history(database: Database, case_id: str) -> list[Hashed]:
@@ -99,15 +116,15 @@ class Judged(NamedTuple):
 class Judgements:
     """The judgements of one log. Not for use by several threads."""
 
-    def __init__(self, database: Database, log: str) -> None:
-        """Use the judgements in ``database``. Raises ``ViewMissing`` where they are not there, or of another log or form."""
+    def __init__(self, database: Database, log: str, *, partly: bool = False) -> None:
+        """Use the judgements in ``database``. Raises as ``check_judgements`` does.
+
+        ``partly``: also where statistics are missing here. What is compared month by month then stays stale for whoever has
+        them; all else is judged.
+        """
+        check_judgements(database, log, partly=partly)
         self.database, self.log = database, log
-        if not has_judgements(database):
-            raise ViewMissing("the judgements have not been made yet; 'casetrail views rebuild' makes them")
-        found: dict[str, str] = dict(database.rows("SELECT name, value FROM judged_form"))
-        if found != form_of(log):
-            raise ViewMissing("the judgements are of another log or form; 'casetrail views rebuild' makes them anew")
-        self._stale = StaleTable(database)
+        self._stale = StaleTable(database, left=MONTH if _lacks_statistics(database) else "")
         self._positions = self._positions_stored()
         self._use(self._registry_as_judged())
 

@@ -7,6 +7,7 @@ the number of events and cases.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,10 +17,10 @@ from casetrail.eventlog.port import Log, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections import building
 from casetrail.projections.building import Built, Job, SetAside, Share
-from casetrail.projections.database import Database
-from casetrail.projections.errors import ViewUnreachable
+from casetrail.projections.database import Database, open_database
+from casetrail.projections.errors import ViewMissing, ViewUnreachable
 from casetrail.projections.judgement_tables import JUDGED, UNREAD
-from casetrail.projections.judgements import Judgements, write_judgement_form
+from casetrail.projections.judgements import Judgements, check_judgements, write_judgement_form
 from casetrail.projections.judging import CaseJudge, hashed
 from casetrail.projections.judging_all import judge_everything
 from casetrail.projections.judging_many import ManyJudge
@@ -27,7 +28,7 @@ from casetrail.projections.registry import registry_of
 from casetrail.projections.rows import micros
 from casetrail.projections.tables import INTAKE, OUTCOMES, application_name
 from casetrail.projections.targets import Part, Target, target_at
-from casetrail.projections.views import Views, write_form
+from casetrail.projections.views import Views, check_views, write_views_form
 
 FEW: Final = 20_000
 """Events that are folded in this process: starting others would take longer."""
@@ -46,11 +47,13 @@ def rebuild(
     progress: Progress | None = None,
     processes: int | None = None,
     judged: bool = True,
+    asked: bool = True,
 ) -> int:
     """Build the views anew and swap them in; how many events went into them. ``judged``: with the judgements.
 
-    ``progress`` is told of events as they are done. The views that serve meanwhile stay as they are. Raises
-    ``ViewUnreachable`` where the disk is full.
+    ``progress`` is told of events as they are done. The views that serve meanwhile stay as they are. ``asked``: somebody
+    wants it, whatever there is now; else ``ViewNewer`` is raised where that is of a newer form. Raises ``ViewUnreachable``
+    where the disk is full.
     """
     target = target_at(views_url, judged)
     ends = log.end_offsets(Topic.EVENTS)
@@ -59,6 +62,8 @@ def rebuild(
         processes = 1
     target.begin()
     try:
+        if not asked:
+            _spare_newer(views_url, log.name)
         with target.workplace() as directory, Crew(processes, PASSES, progress) as crew:
             shares = [
                 Share(log_url, dict(options or {}), some, Path(directory), f"events-{number}")
@@ -85,6 +90,13 @@ def rebuild(
         target.abandon()
         raise
     return count
+
+
+def _spare_newer(views_url: str, log: str) -> None:
+    """Raises ``ViewNewer`` where such views serve by now: another may have made them while this one waited for its turn."""
+    for check in (check_views, check_judgements):
+        with suppress(ViewMissing), closing(open_database(views_url)) as database:
+            check(database, log)
 
 
 def catch_up(log: Log, views: Views | Judgements) -> int:
@@ -144,7 +156,7 @@ def _count(database: Database, log: str, read: Sequence[SetAside], built: Sequen
             "INSERT INTO tracking VALUES (?, ?)",
             [(application_name(log, partition), at) for partition, at in sorted(positions.items()) if at],
         )
-        write_form(database, log)
+        write_views_form(database, log)
 
 
 def _judge(

@@ -38,8 +38,9 @@ Marked = Sequence[tuple[Stale, int]]
 class StaleTable:
     """What is noted in one database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database, self._after = database, Stale(*START)
+    def __init__(self, database: Database, left: str = "") -> None:
+        """``left``: the kind that is left for others; '' for none."""
+        self._database, self._left, self._after = database, left, Stale(*START)
 
     def note(self, some: Iterable[Stale]) -> None:
         """Note that these must be judged anew, whether they are noted already or not."""
@@ -52,8 +53,8 @@ class StaleTable:
     def _following(self, after: Stale) -> Marked:
         rows = self._database.rows(
             "SELECT kind, agency, unit, subject, mark FROM stale WHERE (kind, agency, unit, subject) > (?, ?, ?, ?) "
-            "ORDER BY kind, agency, unit, subject LIMIT ?",
-            (*after, max(TOGETHER.values())),
+            "AND kind <> ? ORDER BY kind, agency, unit, subject LIMIT ?",
+            (*after, self._left, max(TOGETHER.values())),
         )
         found = [(Stale(*row[:4]), row[4]) for row in rows]
         of_a_kind = [one for one in found if (one[0].kind, one[0].agency) == (found[0][0].kind, found[0][0].agency)]

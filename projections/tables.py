@@ -67,8 +67,8 @@ OUTCOME_COLUMNS: Final = (
     *columns("events", type="BIGINT"),
 )
 
-VIEW_FORM: Final = "6"
-"""Raise it when a table or an index changes: a view of another form is rebuilt."""
+VIEW_FORM: Final = "7"
+"""Raise it when a table or an index changes, or what a case remembers (``MEMORY``): a view of an older form is rebuilt."""
 
 
 class Table(NamedTuple):

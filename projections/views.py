@@ -19,10 +19,12 @@ from casetrail.projections.cache import HistoryCache
 from casetrail.projections.database import Database, create_tables
 from casetrail.projections.errors import ViewMissing, ViewMoved
 from casetrail.projections.folding import Batch
+from casetrail.projections.form import check_form, write_form
 from casetrail.projections.partner import FORGOTTEN, ledger_rows
 from casetrail.projections.rows import case_row, referral_rows
 from casetrail.projections.tables import (
     CASE_STATUS,
+    FORM,
     INTAKE,
     OUTCOMES,
     PARTNER_LEDGER,
@@ -36,10 +38,16 @@ MOST_VARIABLES: Final = 500
 POLL_INTERVAL: Final = 0.005
 
 
-def write_form(database: Database, log: str) -> None:
+def write_views_form(database: Database, log: str) -> None:
     """Name the log and the form of the views in the views themselves."""
-    for name, value in form_of(log).items():
-        database.run("INSERT INTO form VALUES (?, ?)", (name, value))
+    write_form(database, FORM, form_of(log))
+
+
+def check_views(database: Database, log: str) -> None:
+    """Raises ``ViewMissing`` where the views are not there, or are to be made anew, and ``ViewNewer``."""
+    if not database.exists():
+        raise ViewMissing("the views have not been made yet; 'casetrail views rebuild' makes them")
+    check_form(database, FORM, "views", form_of(log))
 
 
 def form_of(log: str) -> dict[str, str]:
@@ -51,16 +59,9 @@ class Views(TrackingRecorder):
     """The views of one log. Not for use by several threads."""
 
     def __init__(self, database: Database, log: str) -> None:
-        """Use the views in ``database``. Raises ``ViewMissing`` where they are not there, or of another log or form."""
+        """Use the views in ``database``. Raises as ``check_views`` does."""
+        check_views(database, log)
         self.database, self.log = database, log
-        if not database.exists():
-            raise ViewMissing("the views have not been made yet; 'casetrail views rebuild' makes them")
-        found: dict[str, str] = dict(database.rows("SELECT name, value FROM form"))
-        if found != form_of(log):
-            raise ViewMissing(
-                f"the views are of log '{found.get('log')}' in form {found.get('form')}, "
-                f"not of log '{log}' in form {VIEW_FORM}; 'casetrail views rebuild' makes them anew"
-            )
         self._cache = HistoryCache(self._load)
 
     @classmethod
@@ -68,7 +69,7 @@ class Views(TrackingRecorder):
         """Make empty views."""
         with database.transaction():
             create_tables(database)
-            write_form(database, log)
+            write_views_form(database, log)
         return cls(database, log)
 
     def _load(self, case_ids: Sequence[str]) -> dict[str, History]:

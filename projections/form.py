@@ -1,0 +1,53 @@
+"""In what form views and judgements stand, and who may make them anew.
+
+By themselves only those are made anew that are of an older form, or without statistics where there are some now. Else two
+installations that differ would make them anew against each other for ever.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from casetrail.projections.database import Database
+from casetrail.projections.errors import ViewMissing, ViewNewer
+from casetrail.projections.tables import Table
+
+BY: Final = "version"
+"""Which version made them: for people, and compared by nobody."""
+
+
+def write_form(database: Database, table: Table, form: Mapping[str, str]) -> None:
+    """Name log and form, and the version that wrote them, in the tables themselves."""
+    for name, value in {**form, BY: _version()}.items():
+        database.run(table.upsert(), (name, value))
+
+
+def check_form(database: Database, table: Table, what: str, wanted: Mapping[str, str]) -> None:
+    """Raises ``ViewMissing`` for what is to be made anew, ``ViewNewer`` for what this installation must leave as it is."""
+    found: dict[str, str] = dict(database.rows(f"SELECT name, value FROM {table.name}"))  # noqa: S608  (a fixed name)
+    by = found.pop(BY, "an earlier version")
+    if found == wanted:
+        return
+    if found.get("log") == wanted["log"] and (more := _more(found, wanted)):
+        raise ViewNewer(f"the {what} were made by casetrail {by} {more}, or stop it; they are left as they are")
+    raise ViewMissing(
+        f"the {what} are of log '{found.get('log')}' in form {found.get('form')}, "
+        f"not of log '{wanted['log']}' in form {wanted['form']}; 'casetrail views rebuild' makes them anew"
+    )
+
+
+def _more(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """What they have that this installation has not, and what to do about that; '' where there is nothing."""
+    if found.get("statistics", "0") > wanted.get("statistics", "0"):
+        return "with statistics, for which SciPy is missing here: install casetrail[statistics] for this process"
+    theirs, ours = int(found["form"]), int(wanted["form"])
+    if theirs > ours:
+        return f"in form {theirs}, and this is casetrail {_version()} for form {ours}: update this process"
+    if theirs == ours and found.get("memory") != wanted.get("memory"):  # which of the two is newer is not known
+        return f"of another build in the same form {theirs}: update this process"
+    return ""
+
+
+def _version() -> str:
+    from importlib.metadata import version  # late: it is large, and seldom needed
+
+    return version("casetrail")
