@@ -21,6 +21,7 @@ from casetrail.domain.codes import MachineKind, Role
 from casetrail.domain.heartbeat import LONGEST_SILENCE, Heartbeat, machine_key
 from casetrail.eventlog.errors import LogError, LogRefused
 from casetrail.eventlog.port import Log
+from casetrail.projections.errors import ViewError
 
 LOG: Final = logging.getLogger("casetrail.heart")
 EVERY: Final = 600.0
@@ -97,5 +98,8 @@ class Heart:
                 LOG.error("%s (%s)", REFUSED, error)
             self._refused = True
             self._health.noted(NOTE, REFUSED)
-        except LogError as error:
+        except (
+            LogError,
+            ViewError,
+        ) as error:  # of an embedded log the submission is recorded, too: its state file is in use
             LOG.warning("no heartbeat of %s was taken by the log: %s", ", ".join(kinds), error)

@@ -16,7 +16,7 @@ AT_ONCE: Final = 1000
 def submit(log: Log, actions: Sequence[Action], timeout: float = 30.0) -> None:
     """Append actions and return once they are durable. On an embedded log they are recorded, too: no server has to run.
 
-    Raises ``LogUnreachable``.
+    Raises ``LogUnreachable``, and on an embedded log whatever a recorder raises: ``LogError``, ``ViewError``.
     """
     for start in range(0, len(actions), AT_ONCE):
         some = actions[start : start + AT_ONCE]

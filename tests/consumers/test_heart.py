@@ -16,6 +16,7 @@ from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogRefused, LogUnreachable
+from casetrail.projections.errors import StateUnreachable, ViewMoved
 from tests.consumers.watching import World, events_of
 from tests.domain.clock_histories import day
 
@@ -65,14 +66,15 @@ def test_one_in_trouble_gives_none_and_the_others_do(log: EmbeddedLog) -> None:
     assert {one.within for one in heartbeats(log)} == {1}, "a second is the least that can be promised"
 
 
-def test_a_log_that_takes_no_heartbeat_holds_nobody_up(
-    log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("error", [LogUnreachable("gone"), StateUnreachable("in use"), ViewMoved("by another")])
+def test_a_log_that_takes_no_heartbeat_holds_nobody_up_and_gets_the_next_one(
+    log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     failed = threading.Event()
 
     def unreachable(*_: object) -> None:
         failed.set()
-        raise LogUnreachable("gone")
+        raise error
 
     health = Health()
     health.stepped("recorder", 1)
