@@ -8,6 +8,7 @@ AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 LOCKER := .cache/locker
 LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --no-header
+EXTRAS := build fast analysis statistics board sunlight
 
 .PHONY: help demo test test-embedded browser check format bench soak faults docs lock clean venv
 .DEFAULT_GOAL := help
@@ -68,7 +69,7 @@ lock: ## pin the dependencies anew, for every Python from 3.11 on and every plat
 	$(PYTHON) -m venv $(LOCKER)
 	$(LOCKER)/bin/pip install --quiet --disable-pip-version-check uv
 	$(LOCK) --extra dev --extra build --output-file requirements.lock pyproject.toml
-	$(LOCK) --extra build --output-file requirements-run.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock $(EXTRAS:%=--extra %) --output-file requirements-run.lock pyproject.toml
 	rm -rf $(LOCKER)
 
 venv: $(VENV)/installed

@@ -1,4 +1,4 @@
-"""Look for published advisories on what an installation brings along (``requirements-run.lock``), by pip-audit.
+"""Look for published advisories on what an installation brings along, with all its extras (``requirements-run.lock``), by pip-audit.
 
 Exit code 1 where there is one. Where the advisories cannot be reached, that is said, and is no error: a build without a
 network must be possible.

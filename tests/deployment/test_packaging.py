@@ -1,5 +1,6 @@
 """What is installed is all that is written: a new folder or file can't be left out of the wheel unnoticed."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,11 @@ from tests.servers.kafka import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 ROOMS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 PACKAGED = {".py", ".avsc", ".json", ".sql", ".yaml", ".toml", ".typed", ".html", ".css"}
+
+
+def pinned(lock: str) -> set[tuple[str, str]]:
+    """The names and versions that a lock pins; some have several, for different Pythons."""
+    return set(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / lock).read_text("utf-8"), re.MULTILINE))
 
 
 def files_of_rooms() -> set[str]:
@@ -53,6 +59,15 @@ def test_the_wheel_holds_every_file_of_every_room_and_nothing_else(tmp_path: Pat
 
 def test_every_room_says_that_it_is_typed() -> None:
     assert [folder for folder in ROOMS.values() if not (ROOT / folder / "py.typed").exists()] == []
+
+
+def test_the_image_has_every_extra_in_the_version_that_is_tested() -> None:
+    """``make check`` looks for advisories on what stands in this lock, so on whatever can be installed."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = {re.split(r"[^\w.-]", one)[0].lower() for extra in extras.keys() - {"dev"} for one in extras[extra]}
+    in_image = pinned("requirements-run.lock")
+    assert wanted <= {name for name, _ in in_image}
+    assert in_image <= pinned("requirements.lock")
 
 
 def test_the_image_is_built_from_every_room() -> None:
