@@ -19,9 +19,11 @@ from casetrail.cli.main import cli
 from casetrail.cli.serve import LONGEST
 from casetrail.eventlog.kafka_topics import SETTINGS
 from tests.deployment.compose import BROKERS, OF_ONE_BROKER, broker_settings, command_of, load, variables_in
+from tests.servers.kafka import ROOT
 
 FILE = load()
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 OURS = {name: command for name, service in SERVICES.items() if (command := command_of(service)) is not None}
 
 
@@ -69,7 +71,7 @@ def test_whoever_waits_for_health_waits_for_a_service_that_has_a_health_check() 
 
 def test_every_service_that_keeps_running_has_a_health_check() -> None:
     running = {name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"}
-    assert running == {*BROKERS, "postgres", "recorder", "projector", "notary", "watchdog"}
+    assert running == {*BROKERS, "postgres", "recorder-1", "recorder-2", "projector", "notary", "watchdog"}
     assert all("healthcheck" in SERVICES[name] for name in running)
 
 
@@ -103,10 +105,29 @@ def test_no_service_is_killed_before_it_ends_by_itself() -> None:
             assert grace is not None and int(grace[1]) > LONGEST + 10, name  # it is asked, and then ends by itself
 
 
-def test_whoever_gives_heartbeats_keeps_its_name_in_a_new_container() -> None:
+def test_whoever_gives_heartbeats_keeps_its_name_in_a_new_container_and_has_it_alone() -> None:
     serving = {name: words for name, words in OURS.items() if words[0] == "serve"}
     assert {words[1] for words in serving.values()} == {"recorder", "projector", "notary", "watchdog"}
-    assert all("--machine" in words for words in serving.values())
+    machines = [(words[1], words[words.index("--machine") + 1]) for words in serving.values()]
+    assert len(set(machines)) == len(machines)
+    assert not any("deploy" in SERVICES[name] for name in serving), "replicas would have one name"
+
+
+def test_whoever_keeps_a_file_of_its_own_has_a_volume_of_its_own() -> None:
+    keeping = [name for name, words in OURS.items() if words[0] == "serve" and words[1] != "projector"]
+    folders = [SERVICES[name]["volumes"] for name in keeping]
+    assert all(one[0].endswith(":/var/lib/casetrail") and len(one) == 1 for one in folders)
+    assert len({one[0] for one in folders}) == len(keeping)
+
+
+def test_what_a_service_says_does_not_fill_the_disk() -> None:
+    for name, service in SERVICES.items():
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+
+
+def test_the_brokers_have_the_settings_that_operations_asks_for() -> None:
+    asked = dict(re.findall(r"^On the brokers set `([a-z.]+)=(\d+)`", OPERATIONS, re.MULTILINE))
+    assert asked and asked.items() <= broker_settings(SERVICES["kafka-1"]).items()
 
 
 def test_people_can_submit_while_the_brokers_are_away() -> None:
@@ -150,6 +171,6 @@ def test_the_brokers_lose_nothing_that_they_acknowledged_and_forget_nothing() ->
 
 
 def test_the_log_names_every_broker() -> None:
-    named = SERVICES["recorder"]["environment"]["CASETRAIL_LOG"].removeprefix("kafka://").partition("/")[0]
+    named = SERVICES["recorder-1"]["environment"]["CASETRAIL_LOG"].removeprefix("kafka://").partition("/")[0]
     advertised = [broker_settings(SERVICES[name])["advertised.listeners"] for name in BROKERS]
     assert [f"PLAINTEXT://{one}" for one in named.split(",")] == advertised

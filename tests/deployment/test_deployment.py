@@ -128,14 +128,11 @@ def test_the_commands_of_the_file_record_and_show_a_report_also_when_a_broker_fa
         run(environment, tmp_path, "log", "check")
 
         services = []
-        for name, folder in (
-            ("recorder", "recorder-1"), ("recorder", "recorder-2"), ("projector", "projector"), ("notary", "notary"),
-            ("watchdog", "watchdog"),
-        ):  # fmt: skip
-            (tmp_path / folder).mkdir()
+        for name in ("recorder-1", "recorder-2", "projector", "notary", "watchdog"):
+            (tmp_path / name).mkdir()
             if name == "notary":
-                run(environment, tmp_path / folder, *(command_of(SERVICES["notary-key"]) or []))
-            service = Service(name, tmp_path / folder, environment)
+                run(environment, tmp_path / name, *(command_of(SERVICES["notary-key"]) or []))
+            service = Service(name, tmp_path / name, environment)
             services.append(service)
             stack.callback(service.stop)
         for service in services:
