@@ -35,6 +35,8 @@ from casetrail.projections.watch_store import WatchStore
 from casetrail.proofs.keys import SignerKey
 
 LOG: Final = logging.getLogger("casetrail")
+FOLDING: Final = "histories-folding"
+"""The trouble of a recorder that folds the histories of the partitions that it takes over."""
 
 
 class Notarial(NamedTuple):
@@ -78,11 +80,17 @@ class Stopped:
 
 
 class ServedRecorder(Recorder):
-    """A recorder with a state file of its own."""
+    """A recorder with a state file of its own, which says in the health of its process what takes it long."""
 
-    def __init__(self, log: Log, state: Path) -> None:
-        self.store = CaseStore(state, log.name)
-        super().__init__(log, self.store)
+    def __init__(self, log: Log, state: Path, health: Health) -> None:
+        self.store, self._health, self._folds = CaseStore(state, log.name), health, False
+        super().__init__(log, self.store, told=self._say)
+
+    def _say(self, text: str | None) -> None:
+        if text and not self._folds:
+            self._health.troubled("recorder", FOLDING)
+        self._folds = text is not None
+        self._health.noted("histories", text)
 
     def close(self) -> None:
         super().close()
@@ -112,7 +120,7 @@ class Consumers:
         }
 
     def _record(self) -> Recorder:
-        self._recorder = ServedRecorder(self._log, self._state)
+        self._recorder = ServedRecorder(self._log, self._state, self._health)
         return self._recorder
 
     def _project(self) -> Consumer:
@@ -197,8 +205,10 @@ class Consumers:
         return found
 
     def gauges(self) -> dict[tuple[str, str], float]:
-        """What else is measured: how far a rebuild of the views is, and whether what the outbox has to send arrives."""
+        """What else is measured: what a recorder owns, how far a rebuild is, whether what the outbox has to send arrives."""
         found: dict[tuple[str, str], float] = {}
+        if self._recorder is not None:
+            found["casetrail_owned_partitions", "recorder"] = len(self._recorder.owned)
         if (rebuilt := self._rebuilt) is not None:
             found["casetrail_rebuilt_events", "projector"] = rebuilt[0]
             found["casetrail_rebuilding_events", "projector"] = rebuilt[1]

@@ -7,7 +7,7 @@ costs nothing: what was committed is found, what was not is decided again, to th
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from itertools import groupby, islice
 from operator import attrgetter
@@ -42,11 +42,19 @@ class PartitionMissing(LogError):
     code = "partition-missing"
 
 
+Told = Callable[[str | None], None]
+"""Is told what a recorder is at that takes long, again and again, and then None."""
+
+
+def nobody(_: str | None) -> None:
+    """Nobody is told."""
+
+
 class OwnedPartition:
     """One partition that this recorder owns: its writer, and how far its events have been followed."""
 
-    def __init__(self, log: Log, store: CaseStore, partition: int) -> None:
-        self.log, self.store, self.partition = log, store, partition
+    def __init__(self, log: Log, store: CaseStore, partition: int, told: Told = nobody) -> None:
+        self.log, self.store, self.partition, self._told = log, store, partition, told
         self.writer: Writer = log.writer(partition)
         self.next_action = 0
         self.catch_up()
@@ -87,6 +95,8 @@ class OwnedPartition:
                 self._follow_one(record)
             if records and (self.store.unsaved >= SAVE_EVERY or record.offset >= last_offset):
                 self.store.save({self.partition: _position(record)})
+            if records and record.offset < last_offset:
+                self._told(f"partition {self.partition}, offset {record.offset:,} of {last_offset:,}")
 
     def _follow_one(self, record: Record) -> None:
         case_id = (record.key or b"").decode(errors="replace")
@@ -138,8 +148,11 @@ class Recorder:
     ``step`` means: close this recorder and make a new one, which finds out from the log what has been recorded.
     """
 
-    def __init__(self, log: Log, store: CaseStore, group: str = "recorder", batch: int = BATCH) -> None:
-        self._log, self._store, self._batch = log, store, batch
+    def __init__(
+        self, log: Log, store: CaseStore, group: str = "recorder", batch: int = BATCH, told: Told = nobody
+    ) -> None:
+        """``told``: how far it is with folding the histories of partitions that it takes over, which has to come first."""
+        self._log, self._store, self._batch, self._told = log, store, batch, told
         self._owned: dict[int, OwnedPartition] = {}
         self.recorded = 0
         self._group = log.join(f"{log.name}.{group}", self._assigned, self._revoked)
@@ -157,9 +170,17 @@ class Recorder:
                 "has added some, and that number can never be changed; 'casetrail log check' shows it, and docs/operations.md "
                 "says what to do"
             )
-        for partition in partitions:
-            self._owned[partition] = OwnedPartition(self._log, self._store, partition)
-            LOG.info("partition %d: recording from action %d", partition, self._owned[partition].next_action)
+        taken = ", ".join(map(str, partitions))
+
+        def told(at: str | None) -> None:
+            self._told(f"folding the histories of partitions {taken}: {at}")
+
+        try:
+            for partition in partitions:
+                self._owned[partition] = OwnedPartition(self._log, self._store, partition, told)
+                LOG.info("partition %d: recording from action %d", partition, self._owned[partition].next_action)
+        finally:
+            self._told(None)
         return {partition: self._owned[partition].next_action for partition in partitions}
 
     def _revoked(self, partitions: Iterable[int]) -> None:

@@ -85,6 +85,22 @@ def test_following_the_events_may_fail_halfway(
     assert_goes_on(cluster, store)
 
 
+def test_a_recorder_that_takes_over_says_how_far_it_is_with_the_histories(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Recorder(MemoryLog(cluster), CaseStore(":memory:", "test"))
+    first.step(0.0)
+    cluster.groups.clear()
+    monkeypatch.setattr(recorder_module, "BATCH", 2)
+    last = len(life(CASE)) - 1
+    told: list[str | None] = []
+    second = Recorder(MemoryLog(cluster), CaseStore(":memory:", "test"), told=told.append)
+    second.step(0.0)
+    second.close()
+    assert told[0] == f"folding the histories of partitions 0: partition 0, offset 1 of {last}"
+    assert told[-1] is None and len(told) == last // 2 + 1
+
+
 def test_the_log_may_be_out_of_reach_when_a_recorder_is_closed(cluster: Cluster, store: CaseStore) -> None:
     failing = Failing()
     recorder = Recorder(MemoryLog(cluster, failing), store)
