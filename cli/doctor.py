@@ -1,8 +1,7 @@
 """``casetrail doctor``: what is configured, what of it works, and what to do about the rest."""
 
-import shutil
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import format_option, guarded, now, opened_keyring, opened_log, pass_config
 from casetrail.cli.render import emit
 from casetrail.domain.deciding import CLOCK_TOLERANCE
-from casetrail.domain.values import at_millis, iso
+from casetrail.domain.values import EPOCH, at_millis, iso
 from casetrail.eventlog.opening import shown
 from casetrail.eventlog.port import Topic
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from casetrail.projections.database import Database
 
 COLUMNS = ("check", "result", "detail")
-LITTLE_ROOM = 1 << 30
-"""Bytes: less than that free is said while there is still time."""
 
 
 @click.command()
@@ -72,12 +69,12 @@ def _settings(config: Config) -> tuple[bool, str]:
 def _recorder(config: Config) -> tuple[bool, str]:
     with opened_log(config) as log:
         actions, pending = log.end_offsets(Topic.ACTIONS), 0
-        from casetrail.eventlog.codec import Unreadable, decode_event
+        from casetrail.consumers.pending import answered
+        from casetrail.eventlog.codec import Unreadable
 
         for partition, end in actions.items():
-            last = log.last(Topic.EVENTS, partition)
             try:
-                pending += end - (decode_event(last.value).action_offset + 1 if last is not None else 0)
+                pending += end - answered(log, partition)
             except Unreadable:
                 foreign = f"the last record of the events in partition {partition} was not written by a recorder"
                 return True, f"{foreign}; 'casetrail count' shows what else is wrong"
@@ -149,23 +146,18 @@ def _spool(config: Config) -> tuple[bool, str]:
 
 
 def _disk(config: Config) -> tuple[bool, str]:
-    """Room where this machine writes: the log, the views, the keyring and the spool, as far as they are files here."""
-    urls = (config.log_url(), config.views_url(), config.keyring_url())
-    files = [Path(url.removeprefix("sqlite:")) for url in urls if url.startswith("sqlite:")]
-    files += [Path(config.spool)] if config.spool else []
-    free = {
-        folder: shutil.disk_usage(folder).free
-        for folder in {file.resolve().parent for file in files}
-        if folder.exists()
-    }
-    low = [f"{folder}: {room / 2**20:,.0f} MB free" for folder, room in free.items() if room < LITTLE_ROOM]
-    if low:
-        return True, f"{'; '.join(low)}; make room before it is full: what cannot be written is refused, not lost"
-    return False, f"{min(free.values()) / 2**30:,.1f} GB free" if free else "nothing is written on this machine"
+    """Room wherever this machine writes."""
+    from casetrail.cli.disks import places, room_at
+    from casetrail.consumers.health import little_room
+
+    free = {name: room_at(path) for name, path in places(config).items()}
+    if low := little_room(free):
+        return True, f"{low}; make room before it is full: what cannot be written is refused, not lost"
+    return False, f"{min(free.values()) / 2**30:,.1f} GB free"
 
 
 def _machines(config: Config) -> tuple[bool, str]:
-    """Which machines have given no heartbeat in time. One that has never run is not missed."""
+    """Which kinds of machine have given no heartbeat in time, and who of one that has. One that has never run is not missed."""
     from casetrail.cli.context import opened_views
     from casetrail.domain.codes import MachineKind
     from casetrail.domain.detectors.history import History
@@ -175,7 +167,7 @@ def _machines(config: Config) -> tuple[bool, str]:
     from casetrail.eventlog.hashing import leaf_hash
     from casetrail.projections.queries import reserved, timeline
 
-    machines, at = Machines(), now()
+    machines, at, last_of = Machines(), now(), dict[str, datetime]()
     this, last = at.strftime(":%Y-%m"), (at.replace(day=1) - timedelta(days=1)).strftime(":%Y-%m")
     with opened_views(config) as database:
         for key in reserved(database):
@@ -183,13 +175,18 @@ def _machines(config: Config) -> tuple[bool, str]:
                 history = History(key)
                 for _, _, value in timeline(database, key):
                     history.follow(decode_event(value).recorded(), leaf_hash(value))
-                machines.add(beatings(history))
+                found = beatings(history)
+                machines.add(found)
+                name = key.removeprefix(MACHINES).rpartition(":")[0]
+                last_of[name] = max([last_of.get(name, EPOCH), *(one.until for one in found)])
     silent = [
         f"{kind} since {iso(some[-1].until)}" for kind, some in sorted(machines.of.items()) if some[-1].until < at
     ]
     if silent:
         return True, f"no heartbeat of {', '.join(silent)}; is 'casetrail serve' running?"
     at_work = f"at work: {', '.join(sorted(machines.of)) or 'none that gives heartbeats'}"
+    if gone := [f"{name} since {iso(until)}" for name, until in sorted(last_of.items()) if until < at]:
+        at_work += f"; silent while others of the kind work: {', '.join(gone)}"
     if MachineKind.RECORDER in machines.of or config.log_url().startswith("sqlite:"):
         return False, at_work
     return False, (

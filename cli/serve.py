@@ -15,11 +15,13 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, guarded, moment, now, opened_log, pass_config, passphrase_in
+from casetrail.cli.disks import places_of, room_at
 from casetrail.cli.serving import Consumers, Notarial, Running, Watching
 from casetrail.consumers.health import Health, HealthServer
 from casetrail.consumers.heart import EVERY, Heart, Host, host_name
 from casetrail.consumers.loop import Consumer, run
 from casetrail.consumers.notary import Cadence
+from casetrail.consumers.pending import Pending
 from casetrail.consumers.recipients import load_recipients
 from casetrail.domain.values import iso
 from casetrail.proofs.keys import load_key
@@ -128,14 +130,19 @@ def serve(
                 load_key(key, passphrase_in(passphrase_file)), Cadence(every, most), NOWHERE if past is None else past
             )
         )
-        health = Health(lambda: runs.lags(), lambda: runs.gauges())
+        pending = Pending(log).measure if what in ("recorder", "projector", "all") else None
+        wanted = ["recorder", "projector", "watchdog"] if what == "all" else [what]
+        wanted += [name for name, has in (("notary", key), ("outbox", watching.recipients)) if what == "all" and has]
+        written = places_of(config, wanted, state)
+        health = Health(
+            lambda: runs.lags(), lambda: runs.gauges(), pending,
+            lambda: {name: room_at(path) for name, path in written.items()},
+        )  # fmt: skip
         running = Running(stop, health)
         runs = Consumers(config, log, state or config.path_beside("state"), notarial, watching, running)
         if watching.played is not None:
             _play(runs, stop)
             return
-        wanted = ["recorder", "projector", "watchdog"] if what == "all" else [what]
-        wanted += [name for name, has in (("notary", key), ("outbox", watching.recipients)) if what == "all" and has]
         if watching.since is not None:
             health.noted("since", f"what was missed, or recorded, before {iso(watching.since)} is left alone")
         try:

@@ -10,32 +10,41 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from casetrail.eventlog.errors import LogError
 
 STALE_AFTER: Final = 30.0
 SILENT_AFTER: Final = 15.0
 """Seconds without an answer after which a log is away: a client may wait for a broker that hangs for much longer."""
+LITTLE_ROOM: Final = 1 << 30
+"""Bytes: less than that free is said while there is still time."""
 PATIENCE: Final = 2.0
 """Seconds that whoever asks for the lags waits for the log."""
+
+Key = TypeVar("Key")
 
 Lags = Callable[[], Mapping[tuple[str, int], int]]
 """For each consumer and partition: how many offsets lie between it and the end of what it reads. May raise ``LogError``."""
 
+Pending = Callable[[], Mapping[int, int]]
+"""For each partition of the log: how many actions wait for their event, whoever records it. May raise ``LogError``."""
+
+Rooms = Callable[[], Mapping[str, int]]
+"""Bytes that are free, by what is written there."""
 
 Gauges = Callable[[], Mapping[tuple[str, str], float]]
 """What else is measured, by its name in Prometheus and the consumer."""
 
 
-class Latest:
-    """The lags as last measured. A log that does not answer keeps nobody waiting who asks for them."""
+class Latest(Generic[Key]):
+    """What was last measured in the log. A log that does not answer keeps nobody waiting who asks for it."""
 
-    def __init__(self, measure: Lags) -> None:
-        self._measure = measure
+    def __init__(self, name: str, measure: Callable[[], Mapping[Key, int]]) -> None:
+        self._name, self._measure = name, measure
         self._lock = threading.Lock()
         self._measuring: threading.Thread | None = None
-        self._found: tuple[Mapping[tuple[str, int], int], float] | None = None
+        self._found: tuple[Mapping[Key, int], float] | None = None
         self._unanswered_since: float | None = None
 
     def silence(self) -> float:
@@ -44,12 +53,12 @@ class Latest:
         since = self._unanswered_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def ask(self) -> tuple[Mapping[tuple[str, int], int], float] | None:
-        """The lags, measured anew where the log answers soon, and how many seconds old they are; None: none were yet."""
+    def ask(self) -> tuple[Mapping[Key, int], float] | None:
+        """Measured anew where the log answers soon, and how many seconds old that is; None: nothing was measured yet."""
         with self._lock:
             measuring = self._measuring
             if measuring is None or not measuring.is_alive():
-                measuring = self._measuring = threading.Thread(target=self._take, name="lags", daemon=True)
+                measuring = self._measuring = threading.Thread(target=self._take, name=self._name, daemon=True)
                 measuring.start()
         measuring.join(PATIENCE)
         found = self._found
@@ -65,9 +74,15 @@ class Latest:
 class Health:
     """What the consumers of this process have done, and when."""
 
-    def __init__(self, lags: Lags | None = None, gauges: Gauges | None = None) -> None:
-        self._lags = None if lags is None else Latest(lags)
-        self._gauges = gauges
+    def __init__(
+        self, lags: Lags | None = None, gauges: Gauges | None = None, pending: Pending | None = None,
+        rooms: Rooms = dict,
+    ) -> None:  # fmt: skip
+        self._lags = None if lags is None else Latest("lags", lags)
+        self._pending = (
+            None if pending is None else Latest("pending", pending)
+        )  # apart: an open transaction holds it up
+        self._gauges, self._rooms = gauges, rooms
         self._lock = threading.Lock()
         self._done: dict[str, int] = {}
         self._stepped: dict[str, float] = {}
@@ -112,6 +127,7 @@ class Health:
         """Whether every consumer works and the log answers, and what each says."""
         silence = 0.0 if self._lags is None else self._lags.silence()
         self.noted("log", f"no answer for {silence:.0f} s" if silence > SILENT_AFTER else None)
+        self.noted("disk", little_room(self._rooms()))
         with self._lock:
             now = time.monotonic()
             consumers = {
@@ -151,9 +167,23 @@ class Health:
                 for (name, partition), lag in sorted(lags.items())
             ]
             lines += ["# TYPE casetrail_lag_age_seconds gauge", f"casetrail_lag_age_seconds {age:.3f}"]
+        if self._pending is not None and (counted := self._pending.ask()) is not None:
+            waiting, age = counted
+            lines.append("# TYPE casetrail_pending gauge")
+            lines += [f'casetrail_pending{{partition="{one}"}} {count}' for one, count in sorted(waiting.items())]
+            lines += ["# TYPE casetrail_pending_age_seconds gauge", f"casetrail_pending_age_seconds {age:.3f}"]
+        if rooms := self._rooms():
+            lines.append("# TYPE casetrail_free_bytes gauge")
+            lines += [f'casetrail_free_bytes{{for="{name}"}} {room}' for name, room in sorted(rooms.items())]
         for (gauge, name), value in sorted(self._gauges().items()) if self._gauges is not None else ():
             lines += [f"# TYPE {gauge} gauge", f'{gauge}{{consumer="{name}"}} {value:g}']
         return "\n".join(lines) + "\n"
+
+
+def little_room(rooms: Mapping[str, int]) -> str | None:
+    """Where little room is left, in words; None where there is enough."""
+    low = [f"{name}: {room / 2**20:,.0f} MB free" for name, room in sorted(rooms.items()) if room < LITTLE_ROOM]
+    return "; ".join(low) or None
 
 
 class HealthServer:

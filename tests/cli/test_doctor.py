@@ -13,10 +13,14 @@ from click.testing import CliRunner
 
 from casetrail.cli import exits
 from casetrail.cli.main import cli
+from casetrail.domain.actions import Action, Actor
+from casetrail.domain.codes import MachineKind, Role
+from casetrail.domain.heartbeat import Heartbeat, machine_key
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.projections.database import open_database
 from casetrail.projections.stale import CASE, Stale, StaleTable
+from casetrail.publishing import connect
 from tests.cli.shell import INTAKE, REPORT, SERGEANT, Shell
 
 
@@ -161,21 +165,33 @@ def test_a_views_address_that_is_none(shell: Shell) -> None:
     assert wrong(shell, "--views", "mysql://x")["views"]
 
 
-def test_a_machine_that_no_longer_gives_heartbeats_is_found(shell: Shell) -> None:
-    from casetrail.domain.actions import Action, Actor
-    from casetrail.domain.codes import MachineKind, Role
-    from casetrail.domain.heartbeat import Heartbeat, machine_key
-    from casetrail.publishing import connect
+def beat(shell: Shell, host: str, kind: MachineKind, within: int) -> None:
+    """A machine gives a heartbeat."""
+    at, actor = datetime.now(UTC), Actor(f"{host}.{kind}", "metro-pd", Role.SYSTEM)
+    asked = Action(token_bytes(16), machine_key(actor.id, at), at, actor, Heartbeat(actor.id, kind, within))
+    with connect(f"sqlite:{shell.log}") as connection:
+        assert connection.wait(connection.submit(asked)).result == "accepted"
 
+
+def test_one_of_two_machines_that_no_longer_gives_heartbeats_is_named(shell: Shell) -> None:
+    beat(shell, "kcpd-1", MachineKind.RECORDER, 3600)
+    beat(shell, "kcpd-2", MachineKind.RECORDER, 1)
+    until = time.monotonic() + 30
+    while "silent" not in (found := {row["check"]: row["detail"] for row in shell.rows("doctor")}["machines"]):
+        assert time.monotonic() < until, "its silence is not seen"
+    assert (
+        "at work: recorder" in found
+        and "others of the kind work: kcpd-2.recorder since" in found
+        and "kcpd-1" not in found
+    )
+
+
+def test_a_machine_that_no_longer_gives_heartbeats_is_found(shell: Shell) -> None:
     shell.report()
     rows = {row["check"]: row["detail"] for row in shell.rows("doctor")}
     assert rows["machines"] == "at work: none that gives heartbeats"
-    at = datetime.now(UTC)
     for kind, within in ((MachineKind.RECORDER, 3600), (MachineKind.WATCHDOG, 1)):
-        actor = Actor(f"host.{kind}", "metro-pd", Role.SYSTEM)
-        asked = Action(token_bytes(16), machine_key(actor.id, at), at, actor, Heartbeat(actor.id, kind, within))
-        with connect(f"sqlite:{shell.log}") as connection:
-            assert connection.wait(connection.submit(asked)).result == "accepted"
+        beat(shell, "host", kind, within)
     until = time.monotonic() + 30
     while "machines" not in (found := wrong(shell) if shell.run("doctor", code=None).exit_code else {}):
         assert time.monotonic() < until, "its silence is not seen"

@@ -103,7 +103,12 @@ def test_serve_records_and_projects_and_stops_in_good_order(shell: Shell, number
         assert json.loads(receipt.stdout)[0]["result"] == "accepted"
         wait_healthy(address)  # the projector builds the views first
         with urllib.request.urlopen(address.replace("/health", "/metrics"), timeout=10) as answer:
-            assert b"casetrail_lag" in answer.read()
+            said = answer.read().decode()
+        assert "casetrail_lag" in said and 'casetrail_pending{partition="0"} 0\n' in said
+        assert 'casetrail_owned_partitions{consumer="recorder"} 1\n' in said
+        assert {f'casetrail_free_bytes{{for="{name}"}}' for name in ("log", "recorder", "views", "watchdog")} <= {
+            one.partition(" ")[0] for one in said.splitlines()
+        }
         serving.send_signal(number)
         assert serving.wait(30) == exits.OK
         assert "Traceback" not in serving.communicate()[1]
