@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,12 +11,15 @@ from casetrail.projections.local_file import LocalFile
 from casetrail.projections.queries import at_micros, micros
 
 FORM: Final = "1"
+KEPT: Final = timedelta(days=400)
+"""How long it can be looked up in the file that a message was sent; for ever, the log says that it was to be."""
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS form (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS position (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS message (id TEXT, address TEXT, content TEXT NOT NULL, attempts INTEGER NOT NULL, "
     "next_at INTEGER NOT NULL, sent_at INTEGER, trouble TEXT, PRIMARY KEY (id, address))",
     "CREATE INDEX IF NOT EXISTS message_waiting ON message (next_at) WHERE sent_at IS NULL",
+    "CREATE INDEX IF NOT EXISTS message_sent ON message (sent_at) WHERE sent_at IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS unreached (address TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID",
 )
 
@@ -93,13 +96,14 @@ class OutboxStore:
         return [Waiting(*row) for row in rows]
 
     def sent(self, one: Waiting, now: datetime) -> None:
-        """It has arrived."""
+        """It has arrived. What has long ago is deleted."""
         with self._file.transaction() as database:
             database.execute(
                 "UPDATE message SET sent_at = ?, attempts = attempts + 1, trouble = NULL WHERE id = ? AND address = ?",
                 (micros(now), one.id, one.address),
             )
             database.execute("DELETE FROM unreached WHERE address = ?", (one.address,))
+            database.execute("DELETE FROM message WHERE sent_at < ?", (micros(now - KEPT),))
 
     def put_off(self, one: Waiting, now: datetime, until: datetime, trouble: str) -> None:
         """It has not arrived: everything for this address waits until then."""

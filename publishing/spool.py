@@ -12,6 +12,7 @@ import json
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -39,6 +40,8 @@ BUSY_TIMEOUT: Final = 30.0
 RECEIPT_BYTES: Final = 640
 """So long every receipt is made with blanks: it takes the place of what was put there for it, and needs no more room."""
 NO_RECEIPT: Final = "none yet"
+KEPT: Final = 400 * 24 * 3600 * 1000
+"""Milliseconds for which a receipt that was handed out can be asked for again; one that was not stays until it is."""
 SWEPT: Final = (1000, 8, 1)
 """So many that have been delivered are taken out at once; fewer where the disk has no room for the journal of so many."""
 TABLES: Final = (
@@ -255,7 +258,7 @@ class Spool:
         self._database.execute("UPDATE receipts SET receipt = ? WHERE number = ?", (_filled(receipt), number))
 
     def _sweep(self) -> None:
-        """Take out what has been delivered. Where there is no room even for that, it is done some other time."""
+        """Take out what has been delivered, and old receipts. Where there is no room even for that, it is done some other time."""
         for most in SWEPT:
             with suppress(SpoolUnusable), self._used(), immediate(self._database):
                 self._database.execute(
@@ -263,7 +266,19 @@ class Spool:
                     "(SELECT up_to FROM done) ORDER BY number LIMIT ?)",
                     (most,),
                 )
+                self._database.executemany("DELETE FROM receipts WHERE number = ?", self._old_receipts(most))
                 return
+
+    def _old_receipts(self, most: int) -> list[tuple[int]]:
+        """The first receipts that were handed out and are kept no longer. The oldest come first, so few are looked at."""
+        before, found = time.time() * 1000 - KEPT, list[tuple[int]]()
+        rows = self._database.execute("SELECT number, spooled_at, handed_out FROM receipts ORDER BY number")
+        for number, spooled_at, was_handed_out in rows:
+            if spooled_at >= before or len(found) == most:
+                break
+            if was_handed_out:
+                found.append((number,))
+        return found
 
     def receipt_for(self, action_id: bytes) -> Receipt | None:
         """The receipt of an action that has been delivered from here; None while it waits, or where it never waited."""

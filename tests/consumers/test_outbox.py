@@ -506,3 +506,20 @@ def test_a_file_of_recipients_that_cannot_be_used_says_where(world: World, text:
     (world.folder / "short").write_text("whsec_" + b64encode(b"abc").decode())
     with pytest.raises(RecipientsInvalid, match=message):
         load_recipients(addresses(world, text))
+
+
+# --- what the file keeps ---
+
+
+def test_what_was_sent_can_be_looked_up_for_a_year_and_what_waits_stays_however_long(tmp_path: Path) -> None:
+    store = OutboxStore(tmp_path / "outbox", "metro")
+    store.begin({0: 0}, day(1))
+    store.take([("first", "a", "{}"), ("second", "a", "{}"), ("third", "b", "{}"), ("waits", "c", "{}")], {0: 4})
+    first, second, third, _ = store.waiting(day(1), 9)
+    store.sent(first, day(1))
+    store.sent(second, day(366))
+    assert store.counts() == (2, 2)
+    store.sent(third, day(500))
+    assert store.counts() == (2, 1), "the first is forgotten"
+    assert [one.id for one in store.waiting(day(900), 9)] == ["waits"]
+    store.close()
