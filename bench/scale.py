@@ -22,6 +22,7 @@ MISSING: Final = "not measured yet"
 INPUTS: Final[Mapping[str, tuple[str, str]]] = {
     "recorder": ("events/s", r"intake, submitted to recorded, bulk \(events/s\)"),
     "recorder_fast": ("events/s", r"intake, submitted to recorded, bulk, casetrail\[fast\].*"),
+    "fold": ("events/s", r"recorder without a state file folds the histories \(events/s\)"),
     "projector": ("events/s", r"projector on waiting events, PostgreSQL \(events/s\)"),
     "rebuild": ("events/s", r"rebuild into SQLite, [\d,]+ events, 500,000 cases \(events/s\)"),
     "rebuild_postgres": ("events/s", r"rebuild into PostgreSQL, [\d,]+ events, 500,000 cases \(events/s\)"),
@@ -36,6 +37,7 @@ INPUTS: Final[Mapping[str, tuple[str, str]]] = {
     "postgres_bytes": ("bytes", r"size, PostgreSQL views, an event \(bytes\)"),
     "tree_bytes": ("bytes", r"size, notary's tree and case map, an event \(bytes\)"),
     "state_bytes": ("bytes", r"size, recorder's state file, a case \(bytes\)"),
+    "watchdog_bytes": ("bytes", r"size, watchdog's file, an event \(bytes\)"),
     "keyring_bytes": ("bytes", r"size, keyring, a case \(bytes\)"),
 }
 """Each measured input: its unit, and the row of a run's results that it is. Of several rows the lowest rate, or the most bytes."""

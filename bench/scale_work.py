@@ -103,6 +103,7 @@ LINES: Final = (
     Line("views in PostgreSQL, ten years", "events × 10 × `postgres_bytes`", "bytes", _of_events("postgres_bytes", YEARS)),
     Line("notary's tree, ten years", "events × 10 × `tree_bytes`", "bytes", _of_events("tree_bytes", YEARS)),
     Line("recorder's state file, ten years", "reports × 10 × `state_bytes`", "bytes", _of_cases("state_bytes", YEARS)),
+    Line("watchdog's file, ten years", "events × 10 × `watchdog_bytes`", "bytes", _of_events("watchdog_bytes", YEARS)),
     Line("keyring, ten years", "reports × 10 × `keyring_bytes`", "bytes", _of_cases("keyring_bytes", YEARS)),
     Line("verify a year", "events ÷ `verify`", "seconds", _time("verify")),
     Line("verify ten years", "× 10", "seconds", _time("verify", YEARS)),
@@ -112,6 +113,8 @@ LINES: Final = (
     Line("rebuild ten years into SQLite, status alone", "events × 10 ÷ `rebuild`", "seconds", _time("rebuild", YEARS)),
     Line("the same into PostgreSQL", "events × 10 ÷ `rebuild_postgres`", "seconds", _time("rebuild_postgres", YEARS)),
     Line("the same into SQLite, with judgements", "events × 10 ÷ `rebuild_judged`", "seconds", _time("rebuild_judged", YEARS)),
+    Line("a recorder without a state file takes over half of a year's events", "events ÷ 2 ÷ `fold`", "seconds",
+         lambda place, values: events(place) / 2 / values["fold"]),
     Line("a lost notary's tree, made again after ten years", "events × 10 ÷ `notary`", "seconds", _time("notary", YEARS)),
 )  # fmt: skip
 """The table, line by line."""

@@ -1,4 +1,4 @@
-"""How much room an event takes: on both logs, in the views, in the notary's tree, in a recorder's state file, in the keyring."""
+"""How much room an event takes: on both logs, in the views, in the notary's tree, in files of recorder and watchdog, in the keyring."""
 
 import time
 from pathlib import Path
@@ -10,15 +10,21 @@ from bench.data import actions
 from bench.filling import EVENTS_A_CASE
 from bench.measuring import Rows, say, views_of
 from bench.notary import notarised
+from casetrail.consumers.heart import Host
 from casetrail.consumers.recorder import Recorder
+from casetrail.consumers.watchdog import Watchdog
+from casetrail.domain.codes import MachineKind
+from casetrail.domain.values import EPOCH
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.outcome import History, answer
 from casetrail.eventlog.port import Entry, Log, Record, Topic
 from casetrail.privacy.opening import open_keyring
 from casetrail.projections.case_store import CaseStore
+from casetrail.projections.watch_store import WatchStore
 
 CASES = 10_000
 PARTITIONS = 4
+HOST = Host("bench", "metro-pd")
 ONE_BY_ONE = 500
 SEALED = "values as bench/data.py makes them: two of ten events have one sealed field of 112 bytes"
 
@@ -52,15 +58,26 @@ def one_by_one(log: Log) -> None:
     writer.close()
 
 
-def state_file(log: Log, path: Path) -> int:
-    """The bytes of the state file of a recorder that has caught up with all partitions."""
+def state_file(log: Log, path: Path) -> tuple[int, float]:
+    """The bytes of the state file of a recorder that has caught up with all partitions, and the seconds that it took."""
+    started = time.monotonic()
     store = CaseStore(path, log.name)
     recorder = Recorder(log, store)
     until = time.monotonic() + 120
     while len(recorder.owned) < log.partitions and time.monotonic() < until:
         recorder.step(0.1)
+    seconds = time.monotonic() - started
     recorder.close()
     store.close()
+    return beside(path), seconds
+
+
+def watchdog_file(log: Log, path: Path) -> int:
+    """The bytes of the file of a watchdog that has read all events."""
+    watchdog = Watchdog(log, WatchStore(path, log.name), HOST.actor(MachineKind.WATCHDOG), lambda: EPOCH)
+    while watchdog.is_behind:
+        watchdog.step(0.0)
+    watchdog.close()
     return beside(path)
 
 
@@ -92,7 +109,8 @@ def run(bootstrap: str, postgres_url: str, folder: Path, scale: float) -> Rows:
         count, _ = fill(log, cases)
         tree = folder / "sizes-notary"
         notarised(log, tree)
-        state = state_file(log, folder / "sizes-state")
+        state, seconds = state_file(log, folder / "sizes-state")
+        watched = watchdog_file(log, folder / "sizes-watchdog")
     yield (
         "size, embedded log, an action and its event (bytes)",
         beside(file) / count,
@@ -104,6 +122,12 @@ def run(bootstrap: str, postgres_url: str, folder: Path, scale: float) -> Rows:
         f"{cases:,} cases; a fixed part is in it",
     )
     yield "size, recorder's state file, a case (bytes)", state / cases, "may be deleted at any time"
+    yield "recorder without a state file folds the histories (events/s)", count / seconds, "embedded log"
+    yield (
+        "size, watchdog's file, an event (bytes)",
+        watched / count,
+        "every event of every case, and when to look again",
+    )
     say("sizes: Kafka")
     with init_log(f"kafka://{bootstrap}/sizes", partitions=PARTITIONS, replication=1, min_isr=1) as log:
         kafka_count, _ = fill(log, cases)
