@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Generic, TypeVar
@@ -143,10 +143,12 @@ class Health:
                 for name, code in self._trouble.items()
                 if name not in consumers
             }
-            fresh = all(now - stepped < STALE_AFTER for stepped in self._stepped.values())
-            healthy = bool(consumers) and fresh and not self._trouble and silence <= SILENT_AFTER
-            notes = {"notes": dict(self._notes)} if self._notes else {}
-        return healthy, {"status": "ok" if healthy else "not ok", "consumers": consumers, **notes}
+            late = [name for name, stepped in self._stepped.items() if now - stepped >= STALE_AFTER]
+            healthy = bool(consumers) and not late and not self._trouble and silence <= SILENT_AFTER
+            said: dict[str, object] = {"notes": dict(self._notes)} if self._notes else {}
+        if standing := _standing(late, bool(consumers)):
+            said["steps"] = standing
+        return healthy, {"status": "ok" if healthy else "not ok", "consumers": consumers, **said}
 
     def metrics(self) -> str:
         """The same in Prometheus' text format, with the lag of each partition."""
@@ -184,6 +186,13 @@ def little_room(rooms: Mapping[str, int]) -> str | None:
     """Where little room is left, in words; None where there is enough."""
     low = [f"{name}: {room / 2**20:,.0f} MB free" for name, room in sorted(rooms.items()) if room < LITTLE_ROOM]
     return "; ".join(low) or None
+
+
+def _standing(late: Sequence[str], has_begun: bool) -> str | None:
+    """Why nothing goes on where no consumer names a trouble."""
+    if not has_begun:
+        return "none has been made yet: the first one opens what is needed"
+    return f"none for {STALE_AFTER:.0f} s or longer: {', '.join(late)}" if late else None
 
 
 class HealthServer:

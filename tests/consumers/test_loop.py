@@ -1,6 +1,7 @@
 """The loop begins anew after what passes by itself, and stops for what does not; health says which."""
 
 import json
+import re
 import threading
 import time
 import urllib.error
@@ -12,6 +13,7 @@ from casetrail.consumers.health import Health, HealthServer
 from casetrail.consumers.loop import run
 from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.outcome import ChainBroken
+from tests.servers.kafka import ROOT
 
 
 class Scripted:
@@ -71,6 +73,26 @@ def test_health_is_served_with_its_lag() -> None:
         assert json.load(troubled.value)["consumers"]["recorder"]["trouble"] == "log-unreachable"
     finally:
         server.close()
+
+
+def test_health_gives_a_reason_also_before_the_first_step_and_where_steps_take_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    health = Health()
+    healthy, said = health.report()
+    assert not healthy and "none has been made yet" in str(said["steps"])
+    health.stepped("recorder", 1)
+    healthy, said = health.report()
+    assert healthy and "steps" not in said
+    monkeypatch.setattr("casetrail.consumers.health.STALE_AFTER", 0.0)
+    healthy, said = health.report()
+    assert not healthy and "or longer: recorder" in str(said["steps"])
+
+
+def test_whatever_operations_says_to_alarm_on_is_measured() -> None:
+    named = set(re.findall(r"\bcasetrail_[a-z_]+", (ROOT / "docs" / "operations.md").read_text("utf-8")))
+    measured = "".join((ROOT / file).read_text("utf-8") for file in ("consumers/health.py", "cli/serving.py"))
+    assert len(named) > 8 and named <= set(re.findall(r"casetrail_[a-z_]+", measured))
 
 
 def test_a_log_that_does_not_answer_keeps_nobody_waiting_for_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
