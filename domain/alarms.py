@@ -8,7 +8,7 @@ missed nothing, and what no watchdog recorded can be seen all the same.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Unaccepted
 from casetrail.domain.answering import FindingAnswered
@@ -37,30 +37,71 @@ CHANGE_NOTHING: Final = (Unaccepted, DeadlineMissed, Escalated, EscalationAnswer
 """After these the same is owed as before."""
 
 
+class Owing(NamedTuple):
+    """From when to when the log showed that somebody owes what was missed: since which event, and until which one.
+
+    None where the registry says so. Moments are UTC.
+    """
+
+    since: datetime
+    since_event: int | None
+    until: datetime | None = None
+    until_event: int | None = None
+
+
 @dataclass
 class Alarm:
     """A deadline that passed. ``clock`` is as it stood then. Moments are UTC.
 
     ``seen_at``: since when anybody could see it: since it was due, or since what started the clock was recorded, if that
-    came later. ``told``: the steps that have been reached, without those at which there is nobody to tell. ``is_owed``:
-    whether somebody owes it still. ``ended_at``: when it was first recorded that nobody does, and ``ended_by`` the event
-    (None where the registry says so). ``answered``: the highest level at which somebody has answered. ``answered_at``:
-    when an answer of somebody above those who owe it was first recorded, and ``answered_by`` the event. ``recorded_by``:
-    the events that record it, by number.
+    came later. ``owing``: when somebody owed it: more than once where a merger was undone, or a correction. ``told``: the
+    steps that have been reached, without those at which there is nobody to tell. ``answered``: the highest level at which
+    somebody has answered. ``answered_at``: when an answer of somebody above those who owe it was first recorded, and
+    ``answered_by`` the event. ``recorded_by``: the events that record it, by number.
     """
 
     clock: Clock
     seen_at: datetime
+    owing: list[Owing]
     told: list[Told] = field(default_factory=list)
     steps: int = 0
     """How many steps have been reached."""
-    is_owed: bool = True
-    ended_at: datetime | None = None
-    ended_by: int | None = None
     answered: Level | None = None
     answered_at: datetime | None = None
     answered_by: int | None = None
     recorded_by: list[int] = field(default_factory=list)
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether somebody owes it still, or again."""
+        return self.ended_at is None
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it was last recorded that nobody owes it; None while somebody does."""
+        return self.owing[-1].until
+
+    @property
+    def ended_by(self) -> int | None:
+        """The event that recorded it; None where the registry says so."""
+        return self.owing[-1].until_event
+
+    def seen_from(self, moment: datetime) -> datetime:
+        """Since when those who are told of it at a moment could know: when it is owed again, if it was not owed then."""
+        for one in self.owing:
+            if one.until is None or max(moment, one.since) + PATIENCE < one.until:
+                return max(moment, one.since)
+        return moment
+
+    def owe(self, since: datetime, by: int | None) -> None:
+        """Note that somebody owes it, if that was not so."""
+        if not self.is_owed:
+            self.owing.append(Owing(since, by))
+
+    def end(self, at: datetime, by: int | None) -> None:
+        """Note that nobody owes it any longer, if somebody did."""
+        if self.is_owed:
+            self.owing[-1] = self.owing[-1]._replace(until=at, until_event=by)
 
     @property
     def next_step(self) -> Step | None:
@@ -78,13 +119,15 @@ class Alarm:
 
 @dataclass(slots=True)
 class _Owed:
-    """A clock that runs. ``known_at``: since when it is known to run so. ``basis``: what its due time follows from.
+    """A clock that runs. ``known_at``: since when it is known to run so, and ``known_by`` which event.
 
+    ``basis``: what its due time follows from.
     ``rings_at``: when its deadline is taken for missed: a moment that does not lie after that, until ``clock`` is reckoned.
     """
 
     run: Run
     known_at: datetime
+    known_by: int | None
     basis: tuple[object, ...]
     fitting: frozenset[Condition]
     rings_at: datetime
@@ -186,8 +229,9 @@ class Watch:
         return owed.clock
 
     def _ring(self, owed: _Owed, clock: Clock) -> None:
-        owed.alarm = self.alarms.setdefault(clock.deadline, Alarm(clock, max(clock.due_at, owed.known_at)))
-        owed.alarm.is_owed = True
+        seen_at = max(clock.due_at, owed.known_at)
+        owed.alarm = self.alarms.setdefault(clock.deadline, Alarm(clock, seen_at, [Owing(seen_at, owed.known_by)]))
+        owed.alarm.owe(seen_at, owed.known_by)
 
     def _tells_at(self, alarm: Alarm, step: Step) -> datetime:
         return max(alarm.clock.due_at + step.after.length(None), alarm.seen_at) + self._patience
@@ -226,7 +270,7 @@ class Watch:
             basis = (rule, pauses if rule.pausable else None, fitting if rule.instead else None, run.stated)
             owed = before.pop(name, None)
             if owed is None or owed.basis != basis:
-                self._owed[name] = self._begin(run, known_at, basis, fitting)
+                self._owed[name] = self._begin(run, known_at, by, basis, fitting)
                 if owed is not None:
                     before[name] = owed
             else:
@@ -234,11 +278,13 @@ class Watch:
                 self._owed[name] = owed
         self._end(before, known_at, by)
 
-    def _begin(self, run: Run, known_at: datetime, basis: tuple[object, ...], fitting: frozenset[Condition]) -> _Owed:
+    def _begin(
+        self, run: Run, known_at: datetime, by: int | None, basis: tuple[object, ...], fitting: frozenset[Condition]
+    ) -> _Owed:
         # On a calendar, or with pauses, a clock runs longer than its limit: that saves reckoning its end, mostly.
         shorter = run.rule.stated_date or run.rule.instead
         least = run.started_at if shorter else run.started_at + run.rule.limit.length(run.rule.calendar)
-        return _Owed(run, known_at, basis, fitting, max(least, known_at) + self._patience)
+        return _Owed(run, known_at, by, basis, fitting, max(least, known_at) + self._patience)
 
     def _end(self, before: dict[Name, _Owed], known_at: datetime, by: int | None) -> None:
         """End the alarms of what was owed before, and is not; or is by another deadline."""
@@ -249,9 +295,7 @@ class Watch:
             if now is not None and self._clock(now).deadline == owed.alarm.clock.deadline:
                 now.alarm = owed.alarm
                 continue
-            owed.alarm.is_owed = False
-            if owed.alarm.ended_at is None:
-                owed.alarm.ended_at, owed.alarm.ended_by = known_at, by
+            owed.alarm.end(known_at, by)
 
     def _note(self, event: Recorded) -> None:
         """Note what is recorded of an alarm."""

@@ -114,9 +114,11 @@ def ignored_alarm(history: History, settings: SettingsAt, now: datetime) -> Iter
 
     Rule: a partner or a reporter raised a concern, and within the limit the unit did not answer it; the end of the case is
     no answer. Or a deadline was missed, those above the supervisor were told of it, or should have been, and within the
-    limit nobody above those who owe it answered, and what was owed was not done. Whether a watchdog recorded it makes no difference.
+    limit nobody above those who owe it answered, and what was owed was not done. Whether a watchdog recorded it makes no
+    difference. What is owed again, because a merger or a correction is undone, is found anew: with no more time than before.
 
-    Evidence: the concern; or what started the clock, the missed deadline and who was told of it, as far as recorded.
+    Evidence: the concern; or what started the clock, or undid its end, the missed deadline and who was told of it, as far as
+    recorded.
 
     Settled by: an answer to this concern, or its being closed by those who raised it; an answer for this deadline of
     somebody above those who owe it, or its being owed no longer.
@@ -133,31 +135,34 @@ def ignored_alarm(history: History, settings: SettingsAt, now: datetime) -> Iter
         yield of_case(history, standard, since, [step], "a concern was raised and not answered", settled, now)
     for alarm in history.alarms:
         if alarm.clock.subject not in history.case.facts.concerns:  # a concern is an alarm itself
-            yield _unanswered(history, settings, alarm, now)
+            yield from _unanswered(history, settings, alarm, now)
 
 
-def _unanswered(history: History, settings: SettingsAt, alarm: Alarm, now: datetime) -> Finding | None:
-    """The finding of a missed deadline that nobody answered."""
+def _unanswered(history: History, settings: SettingsAt, alarm: Alarm, now: datetime) -> Iterator[Finding | None]:
+    """The findings of a missed deadline that nobody answered: one for each time for which it was owed."""
     clock, standard = alarm.clock, settings(alarm.clock.due_at)
     levels = standard.codes("levels")
-    told_at = next((max(told.at, alarm.seen_at) for told in alarm.told if told.level in levels), None)
-    if told_at is None:
-        return None
-    since = max(standard.due("limit", told_at, history.conditions), alarm.seen_at + PATIENCE)
-    ends = [(alarm.answered_at, alarm.answered_by), (alarm.ended_at, alarm.ended_by)]
-    settled_at, by = min(((at, by) for at, by in ends if at is not None), key=itemgetter(0), default=(None, None))
-    if settled_at is not None and settled_at <= since:
-        return None
-    started = history.step(clock.started_by) or [step for step in history.steps if step.known_at <= alarm.seen_at][-1]
-    recorded = [step for step in map(history.step, alarm.recorded_by) if step is not None and step.known_at <= since]
-    says = f"the deadline of {clock.name} was missed, and nobody answered"
-    settled = history.step(by)
-    found = of_case(history, standard, since, [started, *recorded], says, settled, now)
-    if found is None:
-        return None
-    if settled is None and settled_at is not None and settled_at <= now:  # by what the registry says
-        found = replace(found, settled_at=settled_at)
-    return replace(found, deadline=deadline_key(*clock.deadline))
+    told = next((told for told in alarm.told if told.level in levels), None)
+    if told is None:
+        return
+    over = standard.due("limit", alarm.seen_from(told.at), history.conditions)
+    for again, owing in enumerate(alarm.owing):
+        since = max(over, owing.since + PATIENCE)
+        ends = [(alarm.answered_at, alarm.answered_by), (owing.until, owing.until_event)]
+        settled_at, by = min(((at, by) for at, by in ends if at is not None), key=itemgetter(0), default=(None, None))
+        if settled_at is not None and settled_at <= since:
+            continue
+        number = owing.since_event if again else clock.started_by
+        started = history.step(number) or [step for step in history.steps if step.known_at <= owing.since][-1]
+        recorded = [
+            step for step in map(history.step, alarm.recorded_by) if step is not None and step.known_at <= since
+        ]
+        says = f"the deadline of {clock.name} was missed, and nobody answered"
+        settled = history.step(by)
+        found = of_case(history, standard, since, [started, *recorded], says, settled, now)
+        if found is not None and settled is None and settled_at is not None and settled_at <= now:
+            found = replace(found, settled_at=settled_at)  # by what the registry says
+        yield found and replace(found, deadline=deadline_key(*clock.deadline))
 
 
 def is_quiet(history: History, runs: Runs, patience: timedelta, now: datetime) -> bool:

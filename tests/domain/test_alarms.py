@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from casetrail.domain.actions import Actor
-from casetrail.domain.alarms import PATIENCE, Alarm, Watch
+from casetrail.domain.alarms import PATIENCE, Alarm, Owing, Watch
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.case import Recorded
 from casetrail.domain.clocks import clocks, judged, told_by_now
@@ -32,7 +32,7 @@ from casetrail.domain.referral import ReferralMade
 from casetrail.domain.registry import AgencyRegistered, Overseer, overseers
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, REGISTRAR, SERGEANT, action
 from tests.domain.clock_histories import HOUR, Story, day, random_events
-from tests.domain.clock_stories import approved, held, received, screened
+from tests.domain.clock_stories import MERGED, REOPENED, approved, held, received, screened
 from tests.domain.detecting import found
 from tests.domain.policies import preset
 from tests.domain.registry_examples import COMMANDER
@@ -314,6 +314,66 @@ def test_the_answer_of_whoever_owes_it_settles_no_ignored_alarm() -> None:
     assert one.is_open
     (once,) = ignored(answered(DETECTIVE), day(99))
     assert once.is_open, "also where he was quick"
+
+
+def calm(is_calm: bool) -> FactCorrected:
+    return FactCorrected(1, CorrectionReason.ENTERED_WRONG, immediate_danger=not is_calm)
+
+
+def undone(by: str, *, ended: float, again: float, story: Story | None = None) -> tuple[Story, str]:
+    """A missed deadline that is owed by nobody for a while: the case is merged and reopened, or corrected there and back."""
+    if by == "merged":
+        story = story or received()
+        return story.tell(day(ended), MERGED).tell(day(again), REOPENED), "first_response"
+    story = story or received(immediate_danger=True)
+    return story.tell(day(ended), calm(True)).tell(day(again), calm(False)), "danger_contact"
+
+
+UNDONE = pytest.mark.parametrize("by", ["merged", "corrected"])
+
+
+@UNDONE
+def test_what_is_owed_again_is_the_alarm_that_it_was(by: str) -> None:
+    story, clock = undone(by, ended=3, again=4)
+    alarm = alarm_of(story, clock, day(99))
+    assert alarm.is_owed and (alarm.ended_at, alarm.ended_by) == (None, None)
+    assert alarm.owing == [Owing(day(1), 1, day(3), 2), Owing(day(4), 3)]
+    story.tell(day(20), CONTACT, INTAKE)
+    assert alarm_of(story, clock, day(99)).owing[1:] == [Owing(day(4), 3, day(20), 4)]
+
+
+@UNDONE
+def test_a_merger_or_a_correction_that_is_undone_keeps_no_alarm_from_being_ignored(by: str) -> None:
+    plain = received() if by == "merged" else received(immediate_danger=True)
+    story, clock = undone(by, ended=5, again=5.5)
+    (one,), (without,) = ignored(story, day(99), clock), ignored(plain, day(99), clock)
+    assert (one.is_open, one.since, one.deadline) == (True, without.since, without.deadline), "and gains no time"
+    assert [event.number for event in one.evidence] == [3], "it is seen by what undid it"
+    (beyond,) = ignored(undone(by, ended=5, again=30)[0], day(99), clock)
+    assert (beyond.since, beyond.is_open) == (day(30) + PATIENCE, True), "nobody owed it when the limit was over"
+    settled = undone(by, ended=5, again=5.5)[0].tell(day(40), CONTACT, INTAKE)
+    assert [one.settled_at for one in ignored(settled, day(99), clock)] == [day(40)]
+
+
+@UNDONE
+def test_whoever_is_told_only_when_it_is_owed_again_has_the_time_to_answer(by: str) -> None:
+    story, clock = undone(by, ended=1.1, again=21)
+    (one,) = ignored(story, day(99), clock)
+    assert one.since == day(28), "five business days after the commander was told"
+
+
+@UNDONE
+def test_an_ignored_alarm_that_has_ended_and_is_owed_again_is_found_again(by: str) -> None:
+    story, clock = undone(by, ended=30, again=40)
+    before = Story()
+    before.events = story.events[:-1]
+    (ended,) = ignored(before, day(35), clock)
+    first, again = ignored(story, day(99), clock)
+    assert (first, ended.settled_at) == (ended, day(30)), "what had settled it goes on settling it"
+    assert (again.since, again.is_open) == (day(40) + PATIENCE, True)
+    answer = EscalationAnswered(clock, day(1), EscalationAnswer.HANDED_OVER)
+    missed = story.tell(day(41), DeadlineMissed(clock, day(1), None, 1), WATCHDOG)
+    assert ignored(missed.tell(day(42), answer, SERGEANT), day(99), clock)[1].settled_at == day(42)
 
 
 def test_each_missed_deadline_is_a_finding_of_its_own() -> None:
