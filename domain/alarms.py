@@ -57,7 +57,8 @@ class Alarm:
     came later. ``owing``: when somebody owed it: more than once where a merger was undone, or a correction. ``told``: the
     steps that have been reached, without those at which there is nobody to tell. ``answered``: the highest level at which
     somebody has answered. ``answered_at``: when an answer of somebody above those who owe it was first recorded, and
-    ``answered_by`` the event. ``recorded_by``: the events that record it, by number.
+    ``answered_by`` the event. ``met_by``: the event, entered only afterwards, by which the deadline counts as met all the
+    same, or as owed by nobody. ``recorded_by``: the events that record it, by number.
     """
 
     clock: Clock
@@ -69,6 +70,7 @@ class Alarm:
     answered: Level | None = None
     answered_at: datetime | None = None
     answered_by: int | None = None
+    met_by: int | None = None
     recorded_by: list[int] = field(default_factory=list)
 
     @property
@@ -177,6 +179,8 @@ class Watch:
             self._fold(known_at)
         if anew or not isinstance(event.body, CHANGE_NOTHING):
             self._look(known_at, event.originator_version)
+            if self.alarms and event.action is not None and known_at - event.action.occurred_at >= self._patience:
+                self._meet(event.originator_version)
         self._note(event)
 
     def until(self, now: datetime) -> None:
@@ -296,6 +300,17 @@ class Watch:
                 now.alarm = owed.alarm
                 continue
             owed.alarm.end(known_at, by)
+
+    def _meet(self, number: int) -> None:
+        """Note which missed deadlines count as met, or as owed by nobody, by an event that was entered afterwards."""
+        for run in self.runs.all():
+            if run.ended_by != number or run.ended_at is None:
+                continue
+            for alarm in self.alarms.values():
+                clock = alarm.clock
+                is_its = (clock.name, clock.subject, clock.started_at) == (run.rule.name, run.subject, run.started_at)
+                if is_its and alarm.met_by is None and run.ended_at <= clock.due_at:
+                    alarm.met_by = number
 
     def _note(self, event: Recorded) -> None:
         """Note what is recorded of an alarm."""

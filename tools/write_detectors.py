@@ -72,6 +72,8 @@ def _setting(setting: Setting) -> tuple[str, str, str, str]:
     default = _plain(setting.default)
     if setting.clock is not None:
         default = f"that of the clock `{setting.clock}`; {default} where there is none"
+    elif setting.calendar_of is not None:
+        default = f"{default} on the calendar of the clock `{setting.calendar_of}`"
     return f"`{setting.name}`", default, setting.meaning, setting.source
 
 

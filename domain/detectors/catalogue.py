@@ -11,7 +11,7 @@ from casetrail.domain.detectors.codes_used import forbidden_code
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
 from casetrail.domain.detectors.correcting import owed_less
 from casetrail.domain.detectors.detector import CaseDetector, Detector, SettingsAt
-from casetrail.domain.detectors.entering import entered_late, received_late
+from casetrail.domain.detectors.entering import entered_late, met_afterwards, received_late
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
@@ -58,6 +58,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     led_nowhere,
     merged_again,
     entered_late,
+    met_afterwards,
     decided_elsewhere,
     owed_less,
 )

@@ -1,9 +1,10 @@
-"""Reports, work and decisions that are entered long after it is said that they came, or were done."""
+"""Reports, work and decisions that are entered long after it is said that they came, or were done; or after a deadline."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from casetrail.domain.alarms import Alarm
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import WORK, History, Step
@@ -135,3 +136,48 @@ def received_late(history: History, settings: SettingsAt, now: datetime) -> Iter
 
 def _says_when(step: Step) -> bool:
     return isinstance(step.body, FactCorrected) and step.body.happened_at is not None
+
+
+@detector(
+    Setting(
+        "usual",
+        days(3),
+        "how long after a deadline what was done before it may be entered: the days off after a night shift",
+        calendar_of="acknowledgement",
+    ),
+)
+def met_afterwards(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A deadline that the log showed as missed, and that was met by what somebody entered afterwards.
+
+    Rule: what is entered is said to have happened before a deadline, which counts as met by it, or as owed by nobody any
+    more; and the log had shown that deadline as missed for longer than is usual. Of a deadline that had passed before
+    anybody could know of it, the time counts from when that was recorded. Imported facts are none of it, nor what another
+    agency enters. When it was entered is the log's own time, which nobody can choose.
+
+    Evidence: the entry, and what started the clocks that it stopped.
+
+    Settled by: nothing in the case. Somebody else than who entered it has to say what it rests on.
+
+    May be wrong: where somebody was off duty for some days after the act, or works on paper.
+
+    Found in: Kansas City, where there was deception to cover the tracks.
+    """
+    met: dict[int, list[Alarm]] = {}
+    for alarm in history.alarms:
+        step = history.step(alarm.met_by)
+        if step is None or not _is_own(step, history.case.facts.agency):
+            continue
+        if step.known_at > settings(alarm.clock.due_at).due("usual", alarm.seen_at):
+            met.setdefault(step.number, []).append(alarm)
+    for number, alarms in sorted(met.items()):
+        numbers = [number, *sorted({by for alarm in alarms if (by := alarm.clock.started_by) is not None})]
+        steps = [step for step in map(history.step, numbers) if step is not None]
+        since, names = steps[0].known_at, sorted({alarm.clock.name for alarm in alarms})
+        longest = max(since - alarm.seen_at for alarm in alarms)
+        says = f"no longer missed, by what was entered {longest.days} days after that was seen: {' and '.join(names)}"
+        yield of_case(history, settings(alarms[0].clock.due_at), since, steps, says, None, now)
+
+
+def _is_own(step: Step, agency: str) -> bool:
+    """Whether something was entered by the agency whose case it is."""
+    return step.action.imported is None and step.action.actor.agency == agency

@@ -88,6 +88,8 @@ class History:
         """The kinds of case that this one is, by the report as it was first recorded."""
         self.refused: list[Step] = []
         """The reports that were refused under its id, other than for having been answered already."""
+        self.runs: Runs | None = None
+        """The runs of its clocks, if whoever judges has folded them."""
         self.alarms: Sequence[Alarm] = ()
         """The deadlines that passed, if whoever judges has watched the case."""
         self._known_at = FIRST

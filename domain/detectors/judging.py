@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from casetrail.domain.alarms import Watch
-from casetrail.domain.clock_runs import Runs
+from casetrail.domain.clock_runs import Runs, fold
 from casetrail.domain.detectors.catalogue import DETECTORS, OF_CASES, OF_MACHINES, OF_MANY, STATISTICAL
 from casetrail.domain.detectors.counting import counted
 from casetrail.domain.detectors.detector import CaseDetector, SettingsAt
-from casetrail.domain.detectors.entering import entered_late
+from casetrail.domain.detectors.entering import entered_late, met_afterwards
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.machines import Machines, beatings
@@ -23,6 +23,8 @@ from casetrail.domain.policy import InForce, Policy
 from casetrail.domain.reserved import MACHINES
 
 SETTINGS: Final[dict[str, tuple[Setting, ...]]] = {name: one.settings for name, one in DETECTORS.items()}
+PATIENT: Final = {ignored_alarm.name: "limit", met_afterwards.name: "usual"}
+"""Those that look at alarms, and how long after a deadline nothing is a finding of theirs."""
 
 
 def check_settings(policy: Policy) -> dict[str, Settings]:
@@ -48,12 +50,13 @@ class Judge:
             self.left_out = tuple(sorted(STATISTICAL))
         wanted = DETECTORS.keys() - set(self.left_out) if detectors is None else set(detectors)
         self._of_cases = [one for one in OF_CASES if one.name in wanted]
+        self._watches = [one for one in OF_CASES if one.name in wanted and one.name in PATIENT]
         self._of_many = [one for one in OF_MANY if one.name in wanted]
         self._of_machines = [one for one in OF_MACHINES if one.name in wanted]
         self._machines = Machines()
         self._policies = policies
         self._patience: dict[str, timedelta] = {}
-        """By agency, how long an alarm may at least stand unanswered."""
+        """By agency, how long a clock may at least run beyond its limit before that matters to those who look at alarms."""
         self._by_agency: dict[str, list[tuple[CaseDetector, SettingsAt]]] = {}
         self._traces = traces or TracesInMemory()
         self._surveys: dict[str, Survey] = {}
@@ -73,10 +76,11 @@ class Judge:
         """All that was ever found in a case, settled or not; ``now`` is not before its last event was recorded.
 
         ``watch``: of this case until ``now``, where there is one already: its runs are the clocks of the case.
-        ``runs``: those of its clocks, where they are folded already: they show whether there is anything to watch.
+        ``runs``: those of its clocks, where they are folded already.
         """
         agency = history.case.facts.agency
-        if agency and ignored_alarm in self._of_cases and not (runs and self._is_quiet(history, runs, now)):
+        history.runs = runs or (watch.runs if watch else self._folded(history, now))
+        if agency and self._watches and not self._is_quiet(history, history.runs, now):
             history.alarms = list((watch or self._watched(history, now)).alarms.values())
         if agency not in self._by_agency:
             self._by_agency[agency] = [(one, self.settings(agency, one.name)) for one in self._of_cases]
@@ -88,12 +92,18 @@ class Judge:
                     yield finding
 
     def _is_quiet(self, history: History, runs: Runs, now: datetime) -> bool:
-        """Whether surely no alarm of a case was ignored."""
+        """Whether surely no alarm of a case was ignored, or met afterwards."""
         agency = history.case.facts.agency
         if agency not in self._patience:
-            settings = self._standards.all(agency, ignored_alarm.name)
-            self._patience[agency] = min(one.shortest("limit") for one in settings)
+            self._patience[agency] = min(
+                one.shortest(PATIENT[detector.name])
+                for detector in self._watches
+                for one in self._standards.all(agency, detector.name)
+            )
         return is_quiet(history, runs, self._patience[agency], now)
+
+    def _folded(self, history: History, now: datetime) -> Runs:
+        return fold(history.case.id, history.events, self._policies, now, history.departures)
 
     def _watched(self, history: History, now: datetime) -> Watch:
         watch = Watch(history.case.id, self._policies, history.departures)

@@ -37,6 +37,7 @@ class Setting:
     """One setting: its name, its default, what it means, and where the default comes from.
 
     ``clock``: unless it is set, the limit of the policy's clock of this name, if there is one, holds, on its calendar.
+    ``calendar_of``: a limit of its own, on the calendar of this clock, if there is one.
     ``codes``: the vocabulary that a list of codes is of. ``least`` and ``most``: between what a number must lie.
     ``laxer``: which way it lets more pass; unless it is said, larger limits and numbers do, and fewer codes.
     """
@@ -46,6 +47,7 @@ class Setting:
     meaning: str
     source: str = "practice"
     clock: str | None = None
+    calendar_of: str | None = None
     codes: type[StrEnum] | None = None
     least: float = 0
     most: float = 10_000
@@ -95,7 +97,7 @@ class Settings:
     policy: Policy
     values: Mapping[str, Any]
     clocks: Mapping[str, ClockRule]
-    """The clocks from which limits are taken."""
+    """The clocks from which limits, or only their calendars, are taken."""
     escalation: Escalation
     off: bool
 
@@ -191,8 +193,9 @@ def settings_of(policy: Policy, detectors: Mapping[str, Iterable[Setting]]) -> d
 
 def _settings(detector: str, policy: Policy, settings: Sequence[Setting], table: Table) -> Settings:
     by_name = {clock.name: clock for clock in policy.clocks}
-    clocks = {one.name: by_name[one.clock] for one in settings if one.clock in by_name}
-    values = {one.name: None if one.name in clocks and one.name not in table.values else one.taken_from(table)
+    named = {one.name: one.clock or one.calendar_of for one in settings}
+    clocks = {name: by_name[clock] for name, clock in named.items() if clock in by_name}
+    values = {one.name: None if one.clock in by_name and one.name not in table.values else one.taken_from(table)
               for one in settings}  # fmt: skip
     escalations = {one.name: one for one in policy.escalations}
     escalation = escalations.get(USUAL, next(iter(policy.escalations), NOBODY))
