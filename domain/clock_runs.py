@@ -4,7 +4,8 @@ A clock goes by when things happened, not by when they were entered, so entering
 still finds its place: an act between two others that were known makes two runs of one, and an earlier stop counts. An
 act that was done before a clock started does not stop it, unless the report itself started it: who was there before the
 report was written has answered it. But what only follows from another happening never comes before it: an
-acknowledgement that is said to be older than its assignment stops the clock at its start.
+acknowledgement that is said to be older than its assignment stops the clock at its start. And what a partner has arranged
+when a clock starts that waits for it need not be arranged again: who was interviewed before the screening was.
 
 What is decided is no such act: there is no decision before somebody can know of it. So it stops clocks, and ends the case,
 from when it is recorded; whoever decides in time has ``PATIENCE`` to enter it. What it starts, it starts when it is said
@@ -70,6 +71,8 @@ STATING: Final = frozenset({Suspended, DecisionExtended})
 NONE: Final[frozenset[Happening]] = frozenset()
 WITHDRAWN: Final = frozenset({Happening.REFERRAL_WITHDRAWN, Happening.CONCERN_CLOSED})
 """After these nobody owes anything for the referral or concern any longer."""
+ARRANGED: Final = frozenset({Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED})
+"""A partner gives a service, or has given it. Until it is withdrawn or declined after all, that holds."""
 UNDONE: Final = frozenset({Happening.SUSPENDED, Happening.CLOSURE_REQUESTED})
 """What is no longer so in a case that is reopened."""
 
@@ -157,6 +160,8 @@ class Runs:
         self._ends: dict[tuple[str, str | None], datetime] = {}
         self._last_end = FIRST
         self._merged: tuple[datetime, int] | None = None
+        self._arranged: dict[tuple[str | None, Happening], tuple[Happened, datetime, int]] = {}
+        """What partners have accepted or done since the case began, by referral: when, and by which event."""
 
     def all(self) -> list[Run]:
         """Every run, those that go on last. While the case is merged, only what is owed for referrals and concerns does."""
@@ -194,14 +199,10 @@ class Runs:
         decided_at = _decided_at(event, action, at) if kind in DECIDING else at
         if self._running or at < self._last_end:
             self._stop_and_void(found, at, decided_at, number, before.holder)
-        if case.facts.merged_into is not None:
-            self._merged = self._merged or (decided_at, number)
-        elif self._merged is not None:
-            self._undo_merger(*self._merged, before.holder)
-            self._merged = None
-        elif before.is_open and not change.is_open:
-            self._end_of_case(decided_at, number, before.holder)
+        self._end_or_begin(change, decided_at, number)
         for one in found:
+            if one.service is not None:
+                self._arrange(one, at, number)
             others = {other.what for other in found} - {one.what} if len(found) > 1 else NONE
             self._start(one, others, at, number, _stated(body) if kind in STATING else None)
         if self.suspended or kind is Suspended:
@@ -307,6 +308,19 @@ class Runs:
         for key in voided:
             self._end(key, at, number, False, holder)
 
+    def _end_or_begin(self, change: Change, at: datetime, number: int) -> None:
+        """Note where the case is merged, or has ended by a decision that counts from a moment; or goes on again."""
+        before = change.before
+        if self.case.facts.merged_into is not None:
+            self._merged = self._merged or (at, number)
+        elif self._merged is not None:
+            self._undo_merger(*self._merged, before.holder)
+            self._merged = None
+        elif before.is_open and not change.is_open:
+            self._end_of_case(at, number, before.holder)
+        elif change.is_open and not before.is_open:  # what is reopened is owed anew
+            self._arranged.clear()
+
     def _end_of_case(self, at: datetime, number: int, holder: str | None) -> None:
         """When a case ends, what is owed to a partner goes on."""
         for key, run in list(self._running.items()):
@@ -319,6 +333,20 @@ class Runs:
         for key in undone:
             self._end(key, at, number, False, holder)
         self._void(Happened(Happening.RELEASED), at, number, holder)
+
+    def _arrange(self, one: Happened, at: datetime, number: int) -> None:
+        """Note that a partner has accepted or done what it was asked for; or that it will not be done after all."""
+        if one.what in ARRANGED:
+            self._arranged[one.subject, one.what] = one, at, number
+        else:
+            self._arranged.pop((one.subject, Happening.REFERRAL_ACCEPTED), None)
+
+    def _meet(self, key: tuple[str, str | None]) -> None:
+        """Meet a clock that only starts now with the service for which it waits, if a partner gives that already."""
+        for one, at, number in self._arranged.values():
+            if self._running[key].stops(one) and self._is_of_a_partner(one):
+                self._end(key, at, number, True, self.case.facts.holder)
+                return
 
     def _start(
         self, one: Happened, others: Set[Happening], at: datetime, number: int | None, stated: datetime | None
@@ -340,6 +368,8 @@ class Runs:
             ended_at = self._ends.get(key, at)
             if at >= ended_at or what not in ACTS:  # an act from before the end has its place already
                 self._running[key] = Run(rule, subject, what, at if at > ended_at else ended_at, number, stated)
+                if self._arranged and rule.service is not None and one.service is None:
+                    self._meet(key)
 
     # --- pauses ---
 

@@ -60,7 +60,7 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
     for number, one in enumerate(corrections):
         standard = settings(one.step.known_at)
         report = next(step for step in history.steps if Happening.REPORT_RECEIVED in step.what)
-        lowered = list(_lowered(one, standard.policy))
+        lowered = list(_lowered(history, one, standard.policy))
         missed = [rule for rule in lowered if _was_missed(history, one, rule)]
         if not lowered or not (missed or one.step.known_at > report.known_at + standard.span("grace")):
             continue
@@ -97,12 +97,12 @@ def _named(history: History, step: Step, what: Happening) -> str:
     return f"{what}:{history.case.facts.referrals[body.referral].service}"
 
 
-def _lowered(one: Correction, policy: Policy) -> Iterator[ClockRule]:
+def _lowered(history: History, one: Correction, policy: Policy) -> Iterator[ClockRule]:
     """The clocks for which something was owed, and is no longer, or not as soon."""
     limits = [(rule, limit_of(rule, one.before), limit_of(rule, one.after)) for rule in policy.clocks]
     gained = any(before is None and after is not None for _, before, after in limits)
     for rule, before, after in limits:
-        if before is None or not _is_owed(one, rule):
+        if before is None or not _is_owed(one, rule) or _began_met(history, rule, one.step.number):
             continue
         if after is None or (not gained and rule.lengths[after] > rule.lengths[before]):
             yield rule
@@ -111,6 +111,14 @@ def _lowered(one: Correction, policy: Policy) -> Iterator[ClockRule]:
 def _is_owed(one: Correction, rule: ClockRule) -> bool:
     started = max((one.latest[what][0] for what in rule.start if what in one.latest), default=-1)
     return started > max((one.latest[what][0] for what in _stops(rule) if what in one.latest), default=-1)
+
+
+def _began_met(history: History, rule: ClockRule, number: int) -> bool:
+    """Whether a clock was met by what came before its last start before an event: what a partner had arranged already."""
+    runs = [run for run in history.runs.all() if run.rule.name == rule.name] if history.runs else []
+    begun = [run for run in runs if run.started_by is not None and run.started_by < number]
+    last = max(begun, key=lambda run: run.started_by or 0, default=None)
+    return last is not None and last.met and (last.ended_by or number) < (last.started_by or 0)
 
 
 def _stops(rule: ClockRule) -> list[str]:

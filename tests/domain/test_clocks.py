@@ -24,7 +24,14 @@ from casetrail.domain.concern import ConcernAnswered, ConcernRaised
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.policy import InForce
-from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralMade
+from casetrail.domain.policy_file import parse_policy
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
 from casetrail.domain.sealed import SealedField
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, SERGEANT
 from tests.domain.clock_histories import DAY, HOUR, Story, day
@@ -65,7 +72,7 @@ from tests.domain.clock_stories import (
     screened,
     suspended,
 )
-from tests.domain.policies import preset
+from tests.domain.policies import changed, preset
 
 
 class Row(NamedTuple):
@@ -338,6 +345,80 @@ def test_only_an_acute_medical_evaluation_has_a_clock() -> None:
 
 def test_another_service_is_no_forensic_interview() -> None:
     assert referred().tell(day(1), ReferralAccepted("r1"), CLINIC).only("forensic_interview", day(9)).state is MISSED
+
+
+def arranged(body: Body | None, *more: Body, service: Service = Service.FORENSIC_INTERVIEW) -> Story:
+    """A report of which a partner was asked for an interview before it is screened in on the second day."""
+    story = received(offences=FONDLING).tell(day(0.1), ReferralMade("r1", service, CLINIC.agency), DETECTIVE)
+    for one in (body, *more):
+        if one is not None:
+            story.tell(day(0.5), one, DETECTIVE if isinstance(one, ReferralWithdrawn) else CLINIC)
+    return story.tell(day(2), IN, INTAKE)
+
+
+@pytest.mark.parametrize("body", [ReferralAccepted("r1"), ReferralCompleted("r1")])
+def test_a_forensic_interview_that_was_arranged_before_the_screening_is_not_owed_again(body: Body) -> None:
+    found = arranged(body).only("forensic_interview", day(99))
+    assert (found.state, found.started_at, found.ended_at, found.ended_by) == (MET, day(2), day(2), 3)
+    story = arranged(None).tell(day(2.5), body, CLINIC)
+    assert story.only("forensic_interview", day(99)).state is MET, "nor is one of which that is said afterwards"
+
+
+def test_an_interview_that_was_only_asked_for_or_will_not_be_held_after_all_is_owed() -> None:
+    withdrawn = ReferralWithdrawn("r1", ReferralReason.NOT_NEEDED)
+    declined = ReferralDeclined("r1", ReferralReason.NO_CAPACITY)
+    for story in (
+        arranged(None), arranged(declined), arranged(withdrawn), arranged(ReferralAccepted("r1"), withdrawn),
+        arranged(ReferralAccepted("r1"), declined), arranged(ReferralAccepted("r1"), service=Service.VICTIM_ADVOCACY),
+    ):  # fmt: skip
+        assert story.only("forensic_interview", day(99)).state is MISSED
+
+
+def test_what_the_unit_answers_to_itself_before_the_screening_is_no_interview() -> None:
+    story = received(offences=FONDLING).tell(day(0.1), ReferralMade("r1", Service.FORENSIC_INTERVIEW, "metro-pd"))
+    story.tell(day(0.2), ReferralAccepted("r1"), POLICE_AS_PARTNER).tell(day(2), IN, INTAKE)
+    assert story.only("forensic_interview", day(99)).state is MISSED
+
+
+def test_an_interview_from_before_a_case_was_reopened_is_owed_anew_unless_only_a_merger_is_undone() -> None:
+    for ended, state in ((OUT, MISSED), (MERGED, MET)):
+        story = received(offences=FONDLING)
+        story.tell(day(0.1), ReferralMade("r1", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+        story.tell(day(0.5), ReferralCompleted("r1"), CLINIC)
+        story.tell(day(1), ended).tell(day(3), REOPENED).tell(day(4), IN, INTAKE)
+        assert story.only("forensic_interview", day(99)).state is state
+
+
+def test_an_interview_that_was_arranged_before_stops_no_other_clock() -> None:
+    """Beside the clock of the interview, a case has the same clocks as one in which that was arranged afterwards."""
+    before = arranged(ReferralAccepted("r1"))
+    after = arranged(None).tell(day(2.1), ReferralAccepted("r1"), CLINIC)
+
+    def others(story: Story) -> set[tuple[object, ...]]:
+        found = [one for one in story.clocks(day(99)) if one.name not in ("forensic_interview", "referral_answer")]
+        return {(one.name, one.subject, one.started_at, one.due_at, one.ended_at, one.state) for one in found}
+
+    assert others(before) == others(after)
+
+
+def test_a_clock_that_a_referral_starts_is_not_met_by_another_one_before_it() -> None:
+    """The interview must be held within ten days of being promised: each of them."""
+    own = """
+[clocks.interview_held]
+start = ["referral_accepted"]
+stop = ["referral_completed"]
+service = "forensic_interview"
+limit = "10 days"
+owed_by = "holder"
+escalation = "usual"
+source = "practice"
+"""
+    story = arranged(ReferralAccepted("r1"), ReferralCompleted("r1"))
+    story.tell(day(3), ReferralMade("r2", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+    found = story.tell(day(4), ReferralAccepted("r2"), CLINIC).runs(
+        "interview_held", day(99), (HAPPENED, parse_policy(changed() + own))
+    )
+    assert runs_of(found) == [(day(0.5), day(0.5), MET), (day(4), None, MISSED)]
 
 
 def test_a_request_for_assistance_is_no_referral_to_a_partner() -> None:

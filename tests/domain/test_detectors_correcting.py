@@ -10,7 +10,7 @@ from casetrail.domain.linking import FactCorrected
 from casetrail.domain.referral import ReferralAccepted, ReferralMade
 from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT
 from tests.domain.clock_histories import HOUR, Story, day
-from tests.domain.clock_stories import CONTACT, FONDLING, REVIEW, SIMPLE, STEP, TRUANCY, approved, held, received
+from tests.domain.clock_stories import CONTACT, FONDLING, IN, REVIEW, SIMPLE, STEP, TRUANCY, approved, held, received
 from tests.domain.detecting import found, numbers, only, seen, with_settings
 
 DETECTOR = "owed_less"
@@ -71,6 +71,13 @@ def test_an_offence_by_which_no_interview_is_owed_any_longer_is_seen_unless_one_
         story = held(offences=FONDLING).tell(day(0.5), ReferralMade("r1", service, CLINIC.agency), DETECTIVE)
         story.tell(day(0.6), ReferralAccepted("r1"), CLINIC).tell(day(1), wrong(offences=SIMPLE))
         assert len(found(story, DETECTOR, day(9))) == findings
+
+
+def test_an_interview_that_was_arranged_before_the_screening_is_not_owed_less_by_a_correction() -> None:
+    story = received(offences=FONDLING)
+    story.tell(day(0.1), ReferralMade("r1", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+    story.tell(day(0.2), ReferralAccepted("r1"), CLINIC).tell(day(0.5), CONTACT, DETECTIVE).tell(day(1), IN, INTAKE)
+    assert found(story.tell(day(2), wrong(offences=SIMPLE)), DETECTOR, day(9)) == []
 
 
 def test_a_longer_limit_is_seen() -> None:
