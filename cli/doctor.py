@@ -27,7 +27,10 @@ COLUMNS = ("check", "result", "detail")
 @pass_config
 @guarded
 def doctor(config: Config, form: str) -> None:
-    """Check configuration, log, topics, recorder, clock, views, keyring, spool and disk. Exit code 8 where something is wrong."""
+    """Check configuration, log, topics, recorder, clock, views, machines, who is told, keyring, spool and disk.
+
+    Exit code 8 where something is wrong.
+    """
     rows: list[dict[str, str]] = []
     for name, check in CHECKS.items():
         failed = {row["check"] for row in rows if row["result"] == "wrong"} & set(NEEDS.get(name, ()))
@@ -195,6 +198,26 @@ def _machines(config: Config) -> tuple[bool, str]:
     )
 
 
+def _escalation(config: Config) -> tuple[bool, str]:
+    """At which levels of the policy in force nobody is told. That says something once the registry knows agencies."""
+    from casetrail.cli.case_histories import history_of
+    from casetrail.cli.context import opened_views
+    from casetrail.cli.policies import adopted, untold
+    from casetrail.domain.registry import REGISTRY, agencies
+
+    with opened_views(config) as database:
+        registry = history_of(database, REGISTRY)
+    if not agencies(registry):
+        return False, "the registry knows no agencies: of what is missed, nobody who has oversight is told"
+    nobody = untold(registry, config.agency or "", adopted(registry, config.agency).at(now()))
+    if nobody is None:
+        return False, "the registry knows somebody at each level of the policy in force"
+    return (
+        True,
+        f"{nobody}; register them ('casetrail registry --by agency' shows who is), or what is missed ends below",
+    )
+
+
 def _keyring(config: Config) -> tuple[bool, str]:
     url = config.keyring_url()
     if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:")).exists():
@@ -212,6 +235,7 @@ NEEDS = {
     "clock": ("configuration", "log"),
     "views": ("configuration", "log"),
     "machines": ("configuration", "log", "views"),
+    "escalation": ("configuration", "log", "views"),
     "keyring": ("configuration",),
     "spool": ("configuration",),
     "disk": ("configuration",),
@@ -226,6 +250,7 @@ CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {
     "clock": _clock,
     "views": _views,
     "machines": _machines,
+    "escalation": _escalation,
     "keyring": _keyring,
     "spool": _spool,
     "disk": _disk,

@@ -69,6 +69,17 @@ def readable(registry: "Iterable[Recorded]") -> "Iterator[tuple[Adoption, Policy
             yield one, policy
 
 
+def untold(registry: "Iterable[Recorded]", agency: str, policy: "Policy") -> str | None:
+    """At which levels of a policy the registry knows nobody who is told of what an agency misses; None where there is none."""
+    from casetrail.cli.registry_rows import folded_registry
+    from casetrail.domain.registry import registry_of
+
+    levels = registry_of(folded_registry(registry)).untold(agency, policy.levels)
+    if not levels:
+        return None
+    return f"policy '{policy.name}' has levels at which the registry knows nobody to tell: {', '.join(levels)}"
+
+
 def say_unread(number: int, problems: int) -> None:
     """Say that an adopted policy cannot be read; ``number``: of the event in the registry."""
     click.echo(f"the policy that event {number} of the registry adopts has {problems} problem(s)", err=True)

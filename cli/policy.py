@@ -3,17 +3,21 @@
 ``show`` has its rows in ``policy_rows``, ``adopt`` and ``history`` stand in ``policy_adopting``.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from casetrail.cli import exits
-from casetrail.cli.context import format_option, guarded
+from casetrail.cli.config import Config
+from casetrail.cli.context import format_option, guarded, pass_config
 from casetrail.cli.documents import write_document
-from casetrail.cli.policies import DEFAULT, policy_text, read_policy
+from casetrail.cli.policies import DEFAULT, policy_text, read_policy, untold
 from casetrail.cli.policy_adopting import adopt, history
 from casetrail.cli.policy_rows import PARTS
 from casetrail.cli.render import emit
+
+if TYPE_CHECKING:
+    from casetrail.domain.case import Recorded
 
 PROBLEM: Final = ("key", "problem", "advice")
 DIFFERENCE: Final = ("key", "change", "before", "after")
@@ -30,9 +34,13 @@ def policy() -> None:
 @policy.command()
 @click.argument("file", metavar="FILE")
 @format_option
+@pass_config
 @guarded
-def check(file: str, form: str) -> None:
-    """Check a policy file: all that is wrong in it, where, and what to do. Exit code 8 where something is."""
+def check(config: Config, file: str, form: str) -> None:
+    """Check a policy file: all that is wrong in it, where, and what to do. Exit code 8 where something is.
+
+    Where there are views, it is also said at which of its levels their registry knows nobody who would be told.
+    """
     from casetrail.domain.detectors.judging import check_settings
     from casetrail.domain.policy_file import PolicyFileInvalid
 
@@ -46,6 +54,28 @@ def check(file: str, form: str) -> None:
     emit([], PROBLEM, form, f"problems of {file}")
     if form == "table":
         click.echo(f"this is a policy, with {len(found.clocks)} clock(s)")
+    registry = _registry_in_views(config)
+    if registry is not None and (nobody := untold(registry, config.agency or "", found)):
+        click.echo(nobody, err=True)
+
+
+def _registry_in_views(config: Config) -> "list[Recorded] | None":
+    """The registry's events, where there are views of a log; they need not be up to date."""
+    from casetrail.cli.case_histories import history_of
+    from casetrail.domain.registry import REGISTRY
+    from casetrail.projections.database import open_database
+    from casetrail.projections.errors import ViewMissing
+
+    if config.log is None and config.views is None:
+        return None
+    try:
+        database = open_database(config.views_url())
+    except ViewMissing:
+        return None
+    try:
+        return history_of(database, REGISTRY) if database.exists() else None
+    finally:
+        database.close()
 
 
 @policy.command()

@@ -8,7 +8,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, moment, now, pass_config
 from casetrail.cli.documents import write_document
-from casetrail.cli.policies import DEFAULT, adopted, policy_text, read_policy, readable
+from casetrail.cli.policies import DEFAULT, adopted, policy_text, read_policy, readable, untold
 from casetrail.cli.render import emit
 from casetrail.cli.submit import action_id_of, actor_of, common_options, wanted_of
 from casetrail.cli.submitting import submit
@@ -41,9 +41,12 @@ def adopt(config: Config, file: str, since: str | None, at: str | None, action_i
     check_settings(policy)
     happened_at = moment(config, at, "--at") if at else now()
     in_force_from = moment(config, since, "--from") if since else happened_at
-    before = adopted(_registry(config), actor.agency).at(in_force_from)
+    registry = _registry(config)
+    before = adopted(registry, actor.agency).at(in_force_from)
     for line in _weakened(before, policy):
         click.echo(f"weaker than before: {line}", err=True)
+    if nobody := untold(registry, actor.agency, policy):
+        click.echo(nobody, err=True)
     body = PolicyAdopted(in_force_from, text.encode())
     submit(config, Action(action_id_of(action_id), REGISTRY, happened_at, actor, body), wanted)
 

@@ -176,6 +176,11 @@ class Policy:
     """The clocks that each happening starts."""
 
     @cached_property
+    def levels(self) -> frozenset[Level]:
+        """The levels at which somebody is told of a missed clock."""
+        return frozenset(step.level for clock in self.clocks for step in clock.escalation.steps)
+
+    @cached_property
     def withdrawn_from(self) -> frozenset[str]:
         """The vocabularies from which codes are withdrawn."""
         return frozenset(one.vocabulary for one in self.withdrawn)

@@ -1,9 +1,18 @@
 """What the registry knows: which agencies there are, and who works where."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from casetrail.domain.codes import AgencyKind, Role
+from casetrail.domain.codes import AgencyKind, Level, Role
+
+AT_DESKS: Final = {
+    Level.HOLDER: frozenset({Role.INTAKE, Role.INVESTIGATOR}),
+    Level.SUPERVISOR: frozenset({Role.SUPERVISOR}),
+    Level.COMMANDER: frozenset({Role.COMMANDER}),
+}
+"""In which roles people are told at the levels of a unit."""
 
 
 @dataclass
@@ -45,3 +54,16 @@ class RegistryFacts:
         """When the holder of a case of this unit has left it; None where they have not. It may have been assigned later."""
         person = self.people.get(holder)
         return None if person is None else person.left_unit(agency, unit)
+
+    def untold(self, agency: str, levels: Collection[Level]) -> list[Level]:
+        """At which of these levels nobody is known who could be told of what an agency has missed.
+
+        Where nobody of the agency is registered, its desks are taken to have somebody: whom the registry does not know is
+        taken at their word.
+        """
+        roles = {one.role for one in self.people.values() if one.agency == agency and one.left_at is None}
+        others = {kind for name, kind in self.agencies.items() if name != agency}
+        told = {level for level, some in AT_DESKS.items() if not roles or not some.isdisjoint(roles)}
+        told |= {Level.PARTNERS} if others - {AgencyKind.OVERSIGHT} else set()
+        told |= {Level.OVERSIGHT} if AgencyKind.OVERSIGHT in self.agencies.values() else set()
+        return [level for level in Level if level in levels and level not in told]

@@ -22,6 +22,7 @@ from casetrail.projections.database import open_database
 from casetrail.projections.stale import CASE, Stale, StaleTable
 from casetrail.publishing import connect
 from tests.cli.shell import INTAKE, REPORT, SERGEANT, Shell
+from tests.domain.policies import text_of
 
 
 def wrong(shell: Shell, *words: str) -> dict[str, str]:
@@ -68,7 +69,7 @@ def test_no_configuration(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["doctor"])
     assert result.exit_code == exits.FAULTS
     assert "casetrail log init" in result.stdout
-    assert result.stdout.count("not checked") == 9, "one fault is told once"
+    assert result.stdout.count("not checked") == 10, "one fault is told once"
 
 
 def test_a_missing_log(tmp_path: Path) -> None:
@@ -196,3 +197,36 @@ def test_a_machine_that_no_longer_gives_heartbeats_is_found(shell: Shell) -> Non
     while "machines" not in (found := wrong(shell) if shell.run("doctor", code=None).exit_code else {}):
         assert time.monotonic() < until, "its silence is not seen"
     assert "no heartbeat of watchdog since" in found["machines"] and "recorder" not in found["machines"]
+
+
+def registered(shell: Shell, agency: str, kind: str) -> None:
+    words = ("--person", "reg.1", "--agency", "metro-pd", "--role", "registrar", "act", "agency-registered", "registry")
+    shell.run(*words, "--agency", agency, "--agency-kind", kind)
+
+
+def test_levels_at_which_nobody_is_told_are_found_once_the_registry_knows_agencies(shell: Shell) -> None:
+    rows = {row["check"]: row for row in shell.rows(*SERGEANT, "doctor")}
+    assert rows["escalation"]["result"] == "ok" and "nobody who has oversight is told" in rows["escalation"]["detail"]
+    registered(shell, "metro-pd", "law_enforcement")
+    found = wrong(shell, *SERGEANT)
+    assert (
+        "policy 'generic' has levels at which the registry knows nobody to tell: partners, oversight"
+        in found["escalation"]
+    )
+    registered(shell, "clinic", "medical")
+    assert "nobody to tell: oversight;" in wrong(shell, *SERGEANT)["escalation"]
+    registered(shell, "inspectorate", "oversight")
+    assert {row["result"] for row in shell.rows(*SERGEANT, "doctor")} == {"ok"}
+
+
+def test_who_is_told_goes_by_the_policy_in_force(shell: Shell, tmp_path: Path) -> None:
+    registered(shell, "metro-pd", "law_enforcement")
+    registered(shell, "clinic", "medical")
+    inside = tmp_path / "inside.toml"
+    inside.write_text(
+        "".join(line for line in text_of().splitlines(True) if not line.startswith("oversight = ")), "utf-8"
+    )
+    commander = ("--person", "cmd.diaz", "--agency", "metro-pd", "--role", "commander")
+    assert wrong(shell, *commander)["escalation"]
+    shell.run(*commander, "policy", "adopt", str(inside))
+    assert {row["check"]: row["result"] for row in shell.rows(*commander, "doctor")}["escalation"] == "ok"

@@ -143,3 +143,15 @@ def test_as_of_a_past_moment_only_what_had_been_adopted_counts(shell: Shell, lax
     asked = ("clock", "C-1", "--as-of", before)
     assert {row["clock"]: row["limit"] for row in shell.rows(*asked)}["screening"] == "72 hours"
     shell.run("clock", "C-2", "--as-of", before, code=6)
+
+
+def test_who_adopts_or_checks_a_policy_is_told_at_which_levels_nobody_is_known(shell: Shell) -> None:
+    said = "policy 'missouri' has levels at which the registry knows nobody to tell: partners, oversight"
+    assert said in shell.run(*COMMANDER, "policy", "adopt", "missouri").stderr
+    assert "nobody to tell" not in shell.run("policy", "check", "missouri").stderr, "there are no views yet"
+    shell.rows("registry")
+    assert said in shell.run(*COMMANDER, "policy", "check", "missouri").stderr
+    register = (*COMMANDER, "act", "agency-registered", "registry", "--agency")
+    shell.run(*register, "inspectorate", "--agency-kind", "oversight")
+    shell.run(*register, "clinic", "--agency-kind", "medical")
+    assert "nobody to tell" not in shell.run(*COMMANDER, "policy", "adopt", "generic").stderr

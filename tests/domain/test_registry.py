@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.case import Case, Recorded
-from casetrail.domain.codes import AgencyKind, Role
+from casetrail.domain.codes import AgencyKind, Level, Role
 from casetrail.domain.deciding import decide
 from casetrail.domain.memory import dump_case, load_case
 from casetrail.domain.registry import (
@@ -149,3 +149,30 @@ def test_every_adopted_policy_stays_with_its_whole_text_and_who_adopted_it() -> 
 def test_no_policy_is_in_force_before_it_stands_in_the_log() -> None:
     register = Register().tell(1, PolicyAdopted(HAPPENED + DAY, b"late"), COMMANDER, late=30 * DAY)
     assert adoptions(register.events)[0].since == HAPPENED + 31 * DAY
+
+
+# --- who is told ---
+
+
+def test_levels_at_which_the_registry_knows_nobody_are_named() -> None:
+    def untold(register: Register) -> list[Level]:
+        return registry_of(register.case).untold("metro-pd", set(Level))
+
+    outside = [Level.PARTNERS, Level.OVERSIGHT]
+    register = Register()
+    assert untold(register) == [Level.SUPERVISOR, Level.COMMANDER, *outside]
+    register.tell(1, PersonJoined("sgt.a", "metro-pd", Role.SUPERVISOR)).tell(
+        1, PersonJoined("cmd.d", "metro-pd", Role.COMMANDER)
+    )
+    assert untold(register) == outside
+    assert untold(register.tell(2, AgencyRegistered("clinic", AgencyKind.MEDICAL))) == [Level.OVERSIGHT]
+    assert untold(register.tell(2, AgencyRegistered("inspectorate", AgencyKind.OVERSIGHT))) == []
+    assert untold(register.tell(3, PersonLeft("cmd.d"))) == [Level.COMMANDER]
+    assert registry_of(register.case).untold("metro-pd", {Level.HOLDER, Level.OVERSIGHT}) == [], (
+        "a level that is not asked for"
+    )
+
+
+def test_an_agency_of_whom_nobody_is_registered_has_somebody_at_its_desks() -> None:
+    register = Register().tell(1, AgencyRegistered("county-pd", AgencyKind.LAW_ENFORCEMENT))
+    assert registry_of(register.case).untold("county-pd", set(Level)) == [Level.OVERSIGHT]
