@@ -64,13 +64,16 @@ def _registry_in_views(config: Config) -> "list[Recorded] | None":
     from casetrail.cli.case_histories import history_of
     from casetrail.domain.registry import REGISTRY
     from casetrail.projections.database import open_database
-    from casetrail.projections.errors import ViewMissing
+    from casetrail.projections.errors import ViewError, ViewMissing
 
     if config.log is None and config.views is None:
         return None
     try:
         database = open_database(config.views_url())
     except ViewMissing:
+        return None
+    except ViewError as error:  # the file is a policy all the same
+        click.echo(f"who is told cannot be seen: {error}", err=True)
         return None
     try:
         return history_of(database, REGISTRY) if database.exists() else None

@@ -155,3 +155,8 @@ def test_who_adopts_or_checks_a_policy_is_told_at_which_levels_nobody_is_known(s
     shell.run(*register, "inspectorate", "--agency-kind", "oversight")
     shell.run(*register, "clinic", "--agency-kind", "medical")
     assert "nobody to tell" not in shell.run(*COMMANDER, "policy", "adopt", "generic").stderr
+
+
+def test_a_policy_can_be_checked_while_the_views_do_not_answer(shell: Shell) -> None:
+    done = shell.run("--views", "mysql://x", "policy", "check", "missouri")
+    assert "this is a policy" in done.stdout and "who is told cannot be seen" in done.stderr

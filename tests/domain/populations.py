@@ -92,25 +92,28 @@ def _body(scene: Scene) -> Body:
 # --- cases that were handled well ---
 
 
-def clean(seed: int, count: int, first: datetime) -> dict[str, list[Recorded]]:
-    """Cases that were received one after another over a year and handled well, by people who enter things by and by."""
+def clean(seed: int, count: int, first: datetime, late: float = 0.02) -> dict[str, list[Recorded]]:
+    """Cases that were received one after another over a year and handled well, by people who enter things by and by.
+
+    ``late``: the share of acts that are entered days later.
+    """
     chance = Random(seed)
     found = {}
     for number in range(count):
         at = first + timedelta(seconds=chance.randrange(365 * 86_400))
         case_id = f"W-{number:05}"
         doings = list(_screened_out(chance, at) if chance.random() < 0.15 else _worked(chance, at, number))
-        found[case_id] = recorded(case_id, _entered(chance, sorted(doings, key=lambda one: one[0])))
+        found[case_id] = recorded(case_id, _entered(chance, sorted(doings, key=lambda one: one[0]), late))
         assert not any(isinstance(event.body, ActionRejected) for event in found[case_id])
     return found
 
 
-def _entered(chance: Random, doings: list[Doing]) -> Iterator[tuple[datetime, Doing]]:
-    """When each is entered: most within hours, one act in fifty days later; what others build on before them."""
+def _entered(chance: Random, doings: list[Doing], late: float) -> Iterator[tuple[datetime, Doing]]:
+    """When each is entered: most within hours, some acts days later; what others build on before them."""
     latest = latest_act = doings[0][0]
     for at, actor, body in doings:
         if isinstance(body, VictimContactMade | InvestigativeStepTaken):
-            hours = chance.expovariate(1 / 40) if chance.random() < 0.02 else chance.expovariate(1.0)
+            hours = chance.expovariate(1 / 40) if chance.random() < late else chance.expovariate(1.0)
             entered = max(latest, at + min(hours, 140) * HOUR)
             latest_act = max(latest_act, entered)
         else:

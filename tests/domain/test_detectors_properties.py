@@ -14,6 +14,7 @@ from casetrail.domain.detectors.finding import Finding
 from tests.domain.clock_histories import CASE_ID, DAY, random_events
 from tests.domain.detecting import history_of, judge
 from tests.domain.histories import LAST_RECORDED, submissions
+from tests.domain.populations import clean
 from tests.histories import BEGINNING
 
 JUDGE: Final = judge()
@@ -75,16 +76,29 @@ def test_a_longer_wait_loses_no_finding_and_changes_none(seed: int) -> None:
 def test_what_could_be_seen_once_stays_seen_whatever_is_recorded_later(seed: int) -> None:
     """As of any moment: what was found stays found, and what had settled it goes on settling it."""
     for events in random_events(seed, count=200).values():
-        check(events, END)
-        whole = findings(events, END)
-        for count in range(1, len(events)):
-            for now in (events[count - 1].timestamp, events[count].timestamp - timedelta(milliseconds=1)):
-                for name, one in findings(events[:count], now).items():
-                    assert without_settlement(whole[name]) == without_settlement(one)
-                    assert one.is_open or (whole[name].settled_at, whole[name].settled_by) == (
-                        one.settled_at,
-                        one.settled_by,
-                    )
+        check_prefixes(events)
+
+
+def test_nor_does_it_matter_how_late_work_is_entered() -> None:
+    found = set[str]()
+    for events in clean(5, 30, BEGINNING, late=0.6).values():
+        found |= {one.detector for one in check_prefixes(events).values()}
+    assert "met_afterwards" in found
+
+
+def check_prefixes(events: list[Recorded]) -> dict[str, Finding]:
+    """Look at a case again and again as it grows; all that is found in the end."""
+    check(events, END)
+    whole = findings(events, END)
+    for count in range(1, len(events)):
+        for now in (events[count - 1].timestamp, events[count].timestamp - timedelta(milliseconds=1)):
+            for name, one in findings(events[:count], now).items():
+                assert without_settlement(whole[name]) == without_settlement(one)
+                assert one.is_open or (whole[name].settled_at, whole[name].settled_by) == (
+                    one.settled_at,
+                    one.settled_by,
+                )
+    return whole
 
 
 @pytest.mark.parametrize("seed", SEEDS)
