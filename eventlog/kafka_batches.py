@@ -22,12 +22,52 @@ BATCH_FORMAT: Final = 2
 NONE: Final = long_bytes(-1)  # the numbers of a record are written as Avro's longs are
 
 
+class Part:
+    """A record of a batch that the brokers found too large and the client has divided: in which batch it is now, and where there."""
+
+    def __init__(self, future: Any) -> None:
+        self._future, self._index = future, 0
+
+    def rebind(self, future: Any, index: int) -> None:
+        """The client has divided the batch that it was in; whoever waits for that one need not."""
+        before, self._future, self._index = self._future, future, index
+        before._latch.set()
+
+    def appended(self, handed_over_at: int, until: float) -> Appended:
+        """Where it stands, once it does. Raises the client's errors."""
+        while not self._future.is_done:
+            if not self._future.wait(max(0.0, until - time.monotonic())):
+                raise KafkaTimeoutError("not everything was acknowledged in time")
+        if self._future.exception is not None:
+            raise self._future.exception
+        first, appended_at, error_of = self._future.value
+        if error_of is not None:
+            raise error_of(self._index)
+        at = handed_over_at if appended_at in (None, -1) else appended_at
+        return Appended(self._future.topic_partition.partition, first + self._index, at)
+
+
 class Batch:
-    """Some of the entries for one partition, on their way."""
+    """Some of the entries for one partition, on their way. To the client it is the list of those who wait for a record each."""
 
     def __init__(self, batch: Any, handed_over_at: int, count: int) -> None:
         self._result, self._handed_over_at, self._count = batch.produce_future, handed_over_at, count
-        batch._record_futures = [self] * count
+        self._parts: list[Part] = []
+        self._others: list[Any] = []
+        batch._record_futures = self
+
+    def __len__(self) -> int:
+        return self._count + len(self._others)
+
+    def __getitem__(self, number: int) -> Any:
+        """Who waits for a record. The client asks only where it divides the batch."""
+        if not self._parts:
+            self._parts = [Part(self._result) for _ in range(self._count)]
+        return self._parts[number] if number < self._count else self._others[number - self._count]
+
+    def append(self, future: Any) -> None:
+        """The client has put a record of another thread behind ours: there was room."""
+        self._others.append(future)
 
     def check(self) -> None:
         """Raise the client's error, if the batch has failed. One that was divided has no answer of its own."""
@@ -36,23 +76,22 @@ class Batch:
         if self._result.is_done and (error_of := self._result.value[2]) is not None:
             raise error_of(0)
 
-    def appended(self) -> list[Appended]:
+    def appended(self, until: float) -> list[Appended]:
         """Where each entry stands, once the client has flushed the batch. Raises as ``check``."""
+        if self._parts:
+            return [part.appended(self._handed_over_at, until) for part in self._parts]
         self.check()
         partition = self._result.topic_partition.partition
         first, appended_at, _ = self._result.value
         at = self._handed_over_at if appended_at in (None, -1) else appended_at
         return [Appended(partition, first + number, at) for number in range(self._count)]
 
-    def rebind(self, *_: object) -> None:
-        """The client has divided the batch, which the brokers found too large: whoever waits for it need not."""
-        self._result._latch.set()
-
 
 def append_batches(
     producer: KafkaProducer, topic: str, entries: Sequence[Entry], partitions: Sequence[int], timeout: float
 ) -> list[Appended]:
     """Append entries to the partitions named for them, and wait until all are durable. Raises the client's errors."""
+    until = time.monotonic() + timeout
     by_partition: dict[int, list[int]] = {}
     for number, partition in enumerate(partitions):
         by_partition.setdefault(partition, []).append(number)
@@ -63,7 +102,7 @@ def append_batches(
     flush(producer, timeout)
     found: dict[int, Appended] = {}
     for numbers, batches in sent:
-        found.update(zip(numbers, (one for batch in batches for one in batch.appended()), strict=True))
+        found.update(zip(numbers, (one for batch in batches for one in batch.appended(until)), strict=True))
     return [found[number] for number in range(len(entries))]
 
 

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.errors import EntryTooLarge, LogUnreachable
 from casetrail.eventlog.kafka import KafkaLog
 from casetrail.eventlog.kafka_client import BadOption
 from casetrail.eventlog.opening import open_log
@@ -51,6 +51,24 @@ class TestKafkaLog(KafkaKit):
         writer.append(entries)
         writer.append([Entry(b"k", b"after")])
         assert [one.value for one in read_all(log, Topic.EVENTS)] == [*(one.value for one in entries), b"after"]
+
+    def test_whose_batch_the_brokers_find_too_large_is_told_where_each_entry_stands(
+        self, log: KafkaLog, kafka: Broker
+    ) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        limit = {"max.message.bytes": "2000"}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{log.name}.actions", configs=limit)])
+        admin.close()
+        entries = [Entry(b"k%d" % number, b"%d" % number * 100) for number in range(200)]
+        appended = log.append(Topic.ACTIONS, entries)
+        held = {(one.partition, one.offset): one for one in read_all(log, Topic.ACTIONS)}
+        found = [held[one.partition, one.offset] for one in appended]
+        assert [one.value for one in found] == [one.value for one in entries]
+        assert [one.appended_at for one in found] == [one.appended_at for one in appended]
+        assert len(held) == len(entries)
+        with pytest.raises(EntryTooLarge):
+            log.append(Topic.ACTIONS, [*entries[:100], Entry(b"large", bytes(3000)), *entries[100:]])
+        assert len(log.append(Topic.ACTIONS, entries)) == len(entries)
 
     def test_each_weakened_setting_is_reported(self, log: KafkaLog, kafka: Broker) -> None:
         assert {one.setting for one in log.weaknesses()} == {"replication factor"}
