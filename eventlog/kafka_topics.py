@@ -24,6 +24,9 @@ SETTINGS: Final[dict[str, tuple[str, str]]] = {
 """Settings of every topic: what each must be, and what another value would allow."""
 
 MIN_ISR: Final = "min.insync.replicas"
+MOST: Final = "max.message.bytes"
+KAFKAS_OWN: Final = 1_048_588
+"""What Kafka's brokers take unless told otherwise: room for ``limits.MOST_BYTES`` and what a record batch needs besides."""
 
 
 class TooFewBrokers(LogError):
@@ -152,6 +155,9 @@ def weaknesses(
         if replicas >= 3 and in_sync < 2:
             meaning = "an acknowledged record could stand on one broker only, and be lost with it"
             found.append(Weakness(full, MIN_ISR, str(in_sync), "2", meaning))
+        if int(settings.get(MOST, KAFKAS_OWN)) < KAFKAS_OWN:
+            meaning = "what is larger is refused by the brokers, and leaves no trace in the log"
+            found.append(Weakness(full, MOST, settings[MOST], str(KAFKAS_OWN), meaning))
         if replicas < 3:
             meaning = (
                 "the history is lost with the brokers that hold it; 3 copies survive the loss of one without a stop"
