@@ -31,6 +31,7 @@ DAY: Final = timedelta(days=1)
 UNREACHABLE: Final = frozenset(
     {
         "log-unreachable",
+        "log-refused",
         "views-unreachable",
         "state-unreachable",
         "tree-unreachable",
@@ -38,11 +39,13 @@ UNREACHABLE: Final = frozenset(
         "keyring-locked",
     }
 )
-NOT_FOUND: Final = frozenset({"log-missing", "views-missing", "key-missing", "not-published", "source-missing"})
+NOT_FOUND: Final = frozenset(
+    {"log-missing", "views-missing", "key-missing", "not-published", "source-missing", "spool-not-stuck"}
+)
 PENDING: Final = frozenset({"pending", "not-witnessed"})
 """Nothing is wrong, and it is not so far yet."""
-GONE: Final = frozenset({"log-damaged", "offset-gone"})
-"""What should be in the log cannot be had: that is a finding, whatever was asked."""
+GONE: Final = frozenset({"log-damaged", "offset-gone", "spool-stuck"})
+"""What should be in the log cannot be had, or not be brought there: that is a finding, whatever was asked."""
 
 
 def pass_config(command: Callable[..., R]) -> Callable[..., R]:

@@ -135,17 +135,19 @@ def _judgements(database: "Database", log: str, ends: Mapping[int, int]) -> tupl
 
 
 def _spool(config: Config) -> tuple[bool, str]:
-    from casetrail.cli.spool import waiting_in
+    from casetrail.cli.spool import standing_of
 
     if config.spool is None:
         return False, "none is configured: while the log cannot be reached, nothing can be submitted from here"
-    count, since = waiting_in(config)
-    if not count or since is None:
-        return False, "nothing waits"
-    return (
-        True,
-        f"{count} submission(s) wait in {config.spool}, the first since {iso(since)}; 'casetrail spool deliver'",
-    )
+    found = standing_of(config)
+    told = []
+    if found.waiting and found.since is not None:
+        told.append(
+            f"{found.waiting} submission(s) wait in {config.spool}, the first since {iso(found.since)}; 'casetrail spool deliver'"
+        )
+    if found.aside:
+        told.append(f"{found.aside} set aside, in no log; 'casetrail spool list'")
+    return bool(told), "; ".join(told) or "nothing waits"
 
 
 def _disk(config: Config) -> tuple[bool, str]:

@@ -18,7 +18,7 @@ from casetrail.publishing import Connection, Outcome, OutcomePending, Receipt, c
 from casetrail.publishing.receipt import PROMISED_WITHIN
 
 if TYPE_CHECKING:
-    from casetrail.publishing.spool import Spooled
+    from casetrail.publishing.spooled import Spooled
 
 EXIT_BY_RESULT: Final = {"accepted": exits.OK, "rejected": exits.REJECTED, "unreadable": exits.UNREADABLE}
 
@@ -54,8 +54,8 @@ def submit(config: Config, action: Action, wanted: Wanted) -> None:
 
 def waits(spool: str, spooled: "Spooled", wanted: Wanted) -> None:
     """Show that a submission waits on this machine, and exit with the code that says so."""
-    row = {"result": "spooled", "case_id": spooled.case_id, "action_id": spooled.action_id, "since": spooled.since,
-           "action_hash": spooled.action_hash}  # fmt: skip
+    row = {"result": "spooled", "code": spooled.code, "case_id": spooled.case_id, "action_id": spooled.action_id,
+           "since": spooled.since, "action_hash": spooled.action_hash}  # fmt: skip
     emit_fields(row, wanted.form)
     none = (
         ""
@@ -64,7 +64,7 @@ def waits(spool: str, spooled: "Spooled", wanted: Wanted) -> None:
         f"or 'casetrail spool receipt {spooled.action_id.hex()}', once it has been delivered"
     )
     raise Failure(
-        f"the log cannot be reached: the submission waits in {spool}, and is in no log yet{none}. The next submission "
+        f"the submission waits in {spool}, and is in no log yet ({spooled.code}: {spooled.why}){none}. The next submission "
         "delivers it, or 'casetrail spool deliver'",
         exits.PENDING,
     )

@@ -22,6 +22,8 @@ class OtherProcess(LogError):
 class LogRefused(LogUnreachable):
     """The brokers refuse this user: a right is missing, or the password is wrong. 'casetrail log access' lists the rights."""
 
+    code = "log-refused"
+
 
 class LogDamaged(LogUnreachable):
     """What the log gives back fails its own checksum: a disk is damaged, or somebody has written to it."""

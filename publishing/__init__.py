@@ -32,7 +32,8 @@ from casetrail.publishing.client import (
 from casetrail.publishing.receipt import Receipt, ReceiptInvalid
 
 if TYPE_CHECKING:
-    from casetrail.publishing.spool import Spool, Spooled, SpoolUnusable
+    from casetrail.publishing.spool import Spool
+    from casetrail.publishing.spooled import NotStuck, Spooled, SpoolStuck, SpoolUnusable
     from casetrail.publishing.submitter import Delivered, Submitter
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "LogMissing",
     "LogRefused",
     "LogUnreachable",
+    "NotStuck",
     "OffsetGone",
     "OtherProcess",
     "Outcome",
@@ -51,6 +53,7 @@ __all__ = [
     "ReceiptContradicted",
     "ReceiptInvalid",
     "Spool",
+    "SpoolStuck",
     "SpoolUnusable",
     "Spooled",
     "SubmissionRefused",
@@ -60,9 +63,11 @@ __all__ = [
 
 LATE: Final = {
     "Delivered": "submitter",
+    "NotStuck": "spooled",
     "Spool": "spool",
-    "SpoolUnusable": "spool",
-    "Spooled": "spool",
+    "SpoolStuck": "spooled",
+    "SpoolUnusable": "spooled",
+    "Spooled": "spooled",
     "Submitter": "submitter",
 }
 """What is imported when it is asked for: the ciphers of a spool take their time, and few need one."""

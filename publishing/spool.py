@@ -12,26 +12,32 @@ import json
 import secrets
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, Self
+from time import time
+from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from casetrail.domain.values import at_millis
 from casetrail.eventlog.embedded_group import FileLock
-from casetrail.eventlog.errors import LogError, LogUnreachable
-from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.errors import LogUnreachable
 from casetrail.eventlog.port import Entry
 from casetrail.eventlog.process import OwnProcess
 from casetrail.eventlog.transaction import immediate
-from casetrail.publishing.receipt import PROMISED_WITHIN, Receipt, ReceiptInvalid
-from casetrail.publishing.shape import is_traceparent
+from casetrail.publishing.receipt import Receipt, ReceiptInvalid
+from casetrail.publishing.spooled import (
+    HandedOut,
+    NotStuck,
+    Sealed,
+    Spooled,
+    SpoolStuck,
+    SpoolUnusable,
+    Waiting,
+    packed,
+    unpacked,
+)
 
 FORM: Final = b"casetrail-spool@v1"
 KEY_BYTES: Final = 32
@@ -40,10 +46,10 @@ BUSY_TIMEOUT: Final = 30.0
 RECEIPT_BYTES: Final = 640
 """So long every receipt is made with blanks: it takes the place of what was put there for it, and needs no more room."""
 NO_RECEIPT: Final = "none yet"
-KEPT: Final = 400 * 24 * 3600 * 1000
-"""Milliseconds for which a receipt that was handed out can be asked for again; one that was not stays until it is."""
+KEPT: Final = 400 * 86_400_000
+"""Milliseconds for which a receipt that was handed out can be asked for again; one that was not is kept until it is."""
 SWEPT: Final = (1000, 8, 1)
-"""So many that have been delivered are taken out at once; fewer where the disk has no room for the journal of so many."""
+"""So many that are needed no more are taken out at once; fewer where the disk has no room for the journal of so many."""
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS spool (log TEXT NOT NULL, wrapped_key BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, spooled_at INTEGER NOT NULL, "
@@ -60,13 +66,8 @@ TABLES: Final = (
 """``delivered`` holds the receipts of earlier versions. What waits has a number greater than ``done.up_to``."""
 FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CANTOPEN})
 NOT_TAKEN: Final = "What was submitted is kept nowhere"
+AS_BEFORE: Final = "All that waits in it still waits"
 NOT_APPENDED: Final = "Nothing was appended: what waits in it still waits, and nothing new is taken"
-
-
-class SpoolUnusable(LogError):
-    """The spool cannot be written or read. What was being submitted is kept nowhere, and nothing that waits is lost."""
-
-    code = "spool-unusable"
 
 
 class Wrapper(Protocol):
@@ -74,46 +75,6 @@ class Wrapper(Protocol):
 
     def wrap(self, key: bytes) -> bytes: ...
     def unwrap(self, wrapped: bytes) -> bytes: ...
-
-
-@dataclass(frozen=True)
-class Spooled:
-    """What waits in a spool: which action, since when (milliseconds since 1970 UTC), and the leaf hash of its bytes.
-
-    The log has not seen it: it is no receipt. ``promised_within`` is what its receipt will say.
-    """
-
-    case_id: str
-    action_id: bytes
-    spooled_at: int
-    action_hash: bytes
-    promised_within: int = PROMISED_WITHIN
-
-    @property
-    def since(self) -> datetime:
-        """Since when it waits (UTC, by this machine's clock)."""
-        return at_millis(self.spooled_at)
-
-
-class Waiting(NamedTuple):
-    """A submission in the spool, as the log is to get it. ``number``: its place in the order."""
-
-    number: int
-    spooled: Spooled
-    entry: Entry
-
-
-class HandedOut(NamedTuple):
-    """The receipt of what waited in the spool at this ``number``, since when, for whoever submitted it."""
-
-    number: int
-    spooled_at: int
-    receipt: Receipt
-
-    @property
-    def since(self) -> datetime:
-        """Since when it waited (UTC, by this machine's clock)."""
-        return at_millis(self.spooled_at)
 
 
 class Spool:
@@ -174,7 +135,7 @@ class Spool:
             ).fetchone()
             for number, (entry, one) in enumerate(zip(entries, spooled, strict=True), last + 1):
                 nonce = secrets.token_bytes(NONCE_BYTES)
-                sealed = self._cipher.encrypt(nonce, _packed(entry, one), FORM + str(number).encode())
+                sealed = self._cipher.encrypt(nonce, packed(entry, one), FORM + str(number).encode())
                 self._database.execute(
                     "INSERT INTO waiting VALUES (?, ?, ?, ?)", (number, one.spooled_at, nonce, sealed)
                 )
@@ -198,25 +159,50 @@ class Spool:
             ).fetchone()
         return int(count)
 
+    def since(self) -> int | None:
+        """Since when the submission waits that waits longest (milliseconds since 1970 UTC); None where none does."""
+        with self._used():
+            (since,) = self._database.execute(
+                "SELECT min(spooled_at) FROM waiting WHERE number > (SELECT up_to FROM done)"
+            ).fetchone()
+        return None if since is None else int(since)
+
     def first(self, most: int) -> list[Waiting]:
-        """The submissions that have waited longest, in their order. Raises ``SpoolUnusable`` for one that was altered."""
+        """The submissions that have waited longest, in their order, up to one that was altered.
+
+        Raises ``SpoolStuck`` where the very first one was.
+        """
+        found: list[Waiting] = []
+        for row in self.sealed(most):
+            try:
+                found.append(self.opened(row))
+            except SpoolStuck:
+                if not found:
+                    raise
+                break
+        return found
+
+    def sealed(self, most: int, behind: int = 0) -> list[Sealed]:
+        """The same as they stand on the disk. ``behind``: only those that stand behind this number."""
         with self._used():
             rows = self._database.execute(
-                "SELECT number, spooled_at, nonce, sealed FROM waiting WHERE number > (SELECT up_to FROM done) "
+                "SELECT number, spooled_at, nonce, sealed FROM waiting WHERE number > max((SELECT up_to FROM done), ?) "
                 "ORDER BY number LIMIT ?",
-                (most,),
+                (behind, most),
             ).fetchall()
-        return [self._opened(*row) for row in rows]
+        return [Sealed(*row) for row in rows]
 
-    def _opened(self, number: int, spooled_at: int, nonce: bytes, sealed: bytes) -> Waiting:
+    def opened(self, one: Sealed) -> Waiting:
+        """A submission that stands on the disk. Raises ``SpoolStuck`` where it was altered."""
         try:
-            plain = self._cipher.decrypt(nonce, sealed, FORM + str(number).encode())
+            plain = self._cipher.decrypt(one.nonce, one.sealed, FORM + str(one.number).encode())
         except InvalidTag:
-            raise SpoolUnusable(
-                f"submission {number} in the spool {self.path} was altered; keep a copy of the file for the auditor: "
-                "nothing behind it is delivered until it is gone"
+            raise SpoolStuck(
+                f"submission {one.number} in the spool {self.path} was altered, and nothing behind it is delivered: 'casetrail "
+                f"spool set-aside {one.number}' takes it out of the way, into a file for the auditor",
+                one.number,
             ) from None
-        return _unpacked(number, spooled_at, plain)
+        return unpacked(one.number, one.spooled_at, plain)
 
     def ready(self, most: int) -> list[Waiting]:
         """The same, and it is certain that it can be noted of them that the log has them: else none may be appended.
@@ -252,33 +238,28 @@ class Spool:
             for waiting, receipt in delivered:
                 self._database.execute("UPDATE done SET up_to = ?", (waiting.number,))
                 self._note(waiting.number, json.dumps(receipt.to_dict()))
-        self._sweep()
+        self._thin(
+            "DELETE FROM waiting WHERE number IN (SELECT number FROM waiting WHERE number <= (SELECT up_to FROM done) "
+            "ORDER BY number LIMIT ?)"
+        )
 
     def _note(self, number: int, receipt: str) -> None:
         self._database.execute("UPDATE receipts SET receipt = ? WHERE number = ?", (_filled(receipt), number))
 
-    def _sweep(self) -> None:
-        """Take out what has been delivered, and old receipts. Where there is no room even for that, it is done some other time."""
+    def _thin(self, statement: str, *values: int) -> None:
+        """Take out what is needed no more. Where there is no room even for that, it is done some other time."""
         for most in SWEPT:
             with suppress(SpoolUnusable), self._used(), immediate(self._database):
-                self._database.execute(
-                    "DELETE FROM waiting WHERE number IN (SELECT number FROM waiting WHERE number <= "
-                    "(SELECT up_to FROM done) ORDER BY number LIMIT ?)",
-                    (most,),
-                )
-                self._database.executemany("DELETE FROM receipts WHERE number = ?", self._old_receipts(most))
+                self._database.execute(statement, (*values, most))
                 return
 
-    def _old_receipts(self, most: int) -> list[tuple[int]]:
-        """The first receipts that were handed out and are kept no longer. The oldest come first, so few are looked at."""
-        before, found = time.time() * 1000 - KEPT, list[tuple[int]]()
-        rows = self._database.execute("SELECT number, spooled_at, handed_out FROM receipts ORDER BY number")
-        for number, spooled_at, was_handed_out in rows:
-            if spooled_at >= before or len(found) == most:
-                break
-            if was_handed_out:
-                found.append((number,))
-        return found
+    def take_out(self, number: int) -> None:
+        """Let the first that waits wait no longer: it stands elsewhere. Raises ``NotStuck`` where it is another one by now."""
+        with self._used(AS_BEFORE), immediate(self._database):
+            if [one.number for one in self.sealed(1)] != [number]:
+                raise NotStuck(f"submission {number} is not the first that waits in the spool {self.path}")
+            for table in ("waiting", "receipts"):  # the room for its receipt, too
+                self._database.execute(f"DELETE FROM {table} WHERE number = ?", (number,))  # noqa: S608  (fixed names)
 
     def receipt_for(self, action_id: bytes) -> Receipt | None:
         """The receipt of an action that has been delivered from here; None while it waits, or where it never waited."""
@@ -308,6 +289,11 @@ class Spool:
             self._database.executemany(
                 "UPDATE receipts SET handed_out = 1 WHERE number = ?", [(one.number,) for one in receipts]
             )
+        self._thin(
+            "DELETE FROM receipts WHERE number IN (SELECT number FROM receipts WHERE handed_out = 1 AND spooled_at < ? "
+            "ORDER BY number LIMIT ?)",
+            int(time() * 1000) - KEPT,
+        )
 
     def _receipt(self, text: str) -> Receipt:
         try:
@@ -354,33 +340,5 @@ class Spool:
         self.close()
 
 
-def spooled_for(entry: Entry, case_id: str, action_id: bytes, at: int) -> Spooled:
-    """What is given to whoever submitted an entry that has to wait."""
-    return Spooled(case_id, action_id, at, leaf_hash(entry.value or b""))
-
-
 def _filled(receipt: str) -> str:
     return receipt.ljust(RECEIPT_BYTES)
-
-
-def _packed(entry: Entry, spooled: Spooled) -> bytes:
-    """A line of JSON on the entry, and its value."""
-    head = {
-        "case": spooled.case_id,
-        "action": spooled.action_id.hex(),
-        "within": spooled.promised_within,
-        "headers": [[name, value.hex()] for name, value in entry.headers],
-    }
-    return json.dumps(head).encode() + b"\n" + (entry.value or b"")
-
-
-def _unpacked(number: int, spooled_at: int, plain: bytes) -> Waiting:
-    line, _, value = plain.partition(b"\n")
-    head = json.loads(line)
-    headers = tuple((name, bytes.fromhex(text)) for name, text in head["headers"])
-    headers = tuple(
-        one for one in headers if is_traceparent(one[1].decode("ascii", "replace"))
-    )  # earlier versions kept any
-    entry = Entry(head["case"].encode(), value, headers=headers)
-    spooled = spooled_for(entry, head["case"], bytes.fromhex(head["action"]), spooled_at)
-    return Waiting(number, replace(spooled, promised_within=head.get("within", PROMISED_WITHIN)), entry)

@@ -1,21 +1,26 @@
 """Submitting to a log that may be away: what cannot be appended waits in a spool, and is delivered in order later."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from time import monotonic, time
 from typing import Final, NamedTuple, Self
 
 from casetrail.domain.actions import Action
-from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.errors import EntryTooLarge, LogError, LogUnreachable
 from casetrail.eventlog.port import Entry, Log
 from casetrail.eventlog.process import OwnProcess
+from casetrail.publishing.aside import set_aside
 from casetrail.publishing.client import Connection, connect, entries_of, receipts_for, seconds
 from casetrail.publishing.receipt import PROMISED_WITHIN, Receipt
-from casetrail.publishing.spool import Spool, Spooled, spooled_for
+from casetrail.publishing.spool import Spool
+from casetrail.publishing.spooled import NotStuck, Spooled, SpoolStuck, Waiting, spooled_for
 
+LOG: Final = logging.getLogger("casetrail.submitter")
 AT_ONCE: Final = 200
 PATIENCE: Final = 10.0
 """Seconds within which a log must take what is appended, unless another time is given: here there is another way."""
@@ -24,6 +29,7 @@ RETRY_AFTER: Final = 10.0
 LEAST: Final = 0.05
 """Seconds that are left for appending, however long connecting took."""
 LEAST_FOR_CONNECTING: Final = 1.0
+BEING_DELIVERED: Final = "spool-busy", "what waits before it is being delivered by another process"
 
 
 class Delivered(NamedTuple):
@@ -37,7 +43,9 @@ class Submitter:
     """Submits, whether the log can be reached or not. Use it as a context manager, or ``close`` it.
 
     Submissions keep their order: while any waits, new ones wait behind it. An action whose append was not answered may
-    stand in the log already; it waits all the same, and the second copy is refused as ``duplicate-action``.
+    stand in the log already; it waits all the same, and the second copy is refused as ``duplicate-action``. Whatever keeps a
+    submission from the log, the ``Spooled`` says it, and so does a line of the logger ``casetrail.submitter``: as an error where
+    it will not pass by itself.
     Any number of threads may use it at once; there is no order between what they submit at the same time.
     """
 
@@ -53,6 +61,7 @@ class Submitter:
         self._kept: _Kept | None = None
         self._is_closed = False
         self._away_until = clock()
+        self._why = BEING_DELIVERED
 
     def submit(
         self, action: Action, *, timeout: float | None = None, traceparent: str | None = None,
@@ -79,25 +88,53 @@ class Submitter:
             replace(spooled_for(entry, action.case_id, action.action_id, at), promised_within=promised_within)
             for action, entry in zip(actions, entries, strict=True)
         ]
+        why = self._why
         if self._clock() >= self._away_until:
             try:
                 if not self.spool.count() or not self._delivered(timeout)[1]:
                     return self._appended(entries, promises, timeout)
-            except LogUnreachable:
-                self._away_until = self._clock() + RETRY_AFTER
+                why = BEING_DELIVERED
+            except (LogUnreachable, SpoolStuck) as error:
+                why = self._try_later(error)
+                passes = type(error) is LogUnreachable
+                LOG.log(
+                    logging.WARNING if passes else logging.ERROR, "%s; submissions wait in %s", error, self.spool.path
+                )
+        promises = [replace(one, code=why[0], why=why[1]) for one in promises]
         self.spool.put(entries, promises)
         return promises
 
-    def deliver(self, timeout: float | None = None) -> list[Delivered]:
-        """Append what waits, in its order; what the log gave for it. Raises ``LogUnreachable``, ``SpoolUnusable``.
+    def _try_later(self, error: LogError) -> tuple[str, str]:
+        """Let nobody who submits try again for a while; why, as a code and a sentence."""
+        self._away_until = self._clock() + RETRY_AFTER
+        self._why = error.code, str(error)
+        return self._why
 
-        What was delivered before an error stays delivered. Where another process delivers, it is left to that one.
+    def deliver(self, timeout: float | None = None) -> list[Delivered]:
+        """Append what waits, in its order; what the log gave for it.
+
+        What was delivered before an error stays delivered. Where another process delivers, it is left to that one. Raises
+        ``LogUnreachable``, ``SpoolUnusable``, and ``SpoolStuck`` where the first that waits can never be delivered.
         """
         try:
             return self._delivered(seconds(timeout, PATIENCE))[0]
-        except LogUnreachable:
-            self._away_until = self._clock() + RETRY_AFTER
+        except (LogUnreachable, SpoolStuck) as error:
+            self._try_later(error)
             raise
+
+    def set_aside(self, number: int, timeout: float | None = None) -> Path:
+        """Put the submission at which delivery is stuck into a file beside the spool (``publishing.aside``); its name.
+
+        What can be delivered is, first: so nothing else is ever set aside. Raises ``NotStuck`` where it is stuck at no or at
+        another one, ``LogUnreachable``, ``SpoolUnusable``.
+        """
+        try:
+            self.deliver(timeout)
+        except SpoolStuck as stuck:
+            if stuck.number == number:
+                return set_aside(self.spool, stuck)
+            raise NotStuck(f"submission {number} is not what delivery is stuck at: {stuck}") from stuck
+        raise NotStuck(f"delivery is not stuck at submission {number}, nor at any other: nothing was set aside")
 
     def _delivered(self, timeout: float) -> tuple[list[Delivered], int]:
         """What was delivered, and how many still wait."""
@@ -105,11 +142,25 @@ class Submitter:
         most = AT_ONCE
         with self.spool.delivering(timeout) as is_alone:
             while is_alone and (waiting := self.spool.ready(most)):
-                receipts = self._appended([one.entry for one in waiting], [one.spooled for one in waiting], timeout)
+                try:
+                    receipts = self._appended([one.entry for one in waiting], [one.spooled for one in waiting], timeout)
+                except EntryTooLarge as error:
+                    if len(waiting) == 1:
+                        raise self._stuck_at(waiting[0], error) from error
+                    most = len(waiting) // 2  # until it is alone: those before it are delivered
+                    continue
                 self.spool.done(list(zip(waiting, receipts, strict=True)))
                 found += [Delivered(one.spooled, receipt) for one, receipt in zip(waiting, receipts, strict=True)]
                 most = min(AT_ONCE, 2 * len(waiting))
         return found, self.spool.count()
+
+    def _stuck_at(self, waiting: Waiting, error: EntryTooLarge) -> SpoolStuck:
+        return SpoolStuck(
+            f"submission {waiting.number} in the spool {self.spool.path} cannot be delivered, nor is anything behind it ({error}): "
+            "let the brokers take as much as Kafka's own max.message.bytes, or 'casetrail spool set-aside "
+            f"{waiting.number}' takes it out of the way",
+            waiting.number,
+        )
 
     def _appended(self, entries: Sequence[Entry], promises: Sequence[Spooled], timeout: float) -> list[Receipt]:
         until = monotonic() + timeout

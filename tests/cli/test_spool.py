@@ -40,7 +40,9 @@ def test_a_submission_waits_while_the_log_is_away_and_says_that_it_is_in_no_log(
         waiting = report(shell, "C-1", "--format", "json", "--receipt", str(tmp_path / "receipt"))
     assert waiting.exit_code == exits.PENDING
     assert json.loads(waiting.stdout)[0]["result"] == "spooled"
-    assert "is in no log yet" in waiting.stderr
+    assert json.loads(waiting.stdout)[0]["code"] == "log-unreachable"
+    assert "is in no log yet (log-unreachable: " in waiting.stderr
+    assert waiting.stderr.count("log-unreachable") == 1
     assert not (tmp_path / "receipt").exists()
     (row,) = shell.rows("spool", "show", code=exits.FAULTS)
     assert row["waiting"] == 1
@@ -142,6 +144,78 @@ def test_the_doctor_tells_of_a_disk_that_is_nearly_full(shell: Shell, monkeypatc
     rows = {row["check"]: row for row in shell.rows("doctor", code=exits.FAULTS)}
     assert rows["disk"]["result"] == "wrong"
     assert "make room" in rows["disk"]["detail"]
+
+
+def alter_the_first(shell: Shell) -> None:
+    with sqlite3.connect(shell.folder / "spool") as database:
+        database.execute("UPDATE waiting SET sealed = zeroblob(length(sealed)) WHERE number = 1")
+
+
+def test_what_waits_is_listed_without_its_content(shell: Shell) -> None:
+    assert shell.rows("spool", "list") == []
+    with away(shell):
+        report(shell, "C-1")
+        report(shell, "C-2")
+    alter_the_first(shell)
+    altered, waiting = shell.rows("spool", "list", code=exits.FAULTS)
+    assert (altered["number"], altered["state"], altered["case_id"]) == (1, "altered", None)
+    assert (waiting["number"], waiting["state"], waiting["case_id"], waiting["file"]) == (2, "waiting", "C-2", None)
+    assert waiting["bytes"] > 50 and waiting["since"] and len(waiting["action_hash"]) == 64
+    assert "child-crimes" not in shell.run("spool", "list", code=exits.FAULTS).output
+
+
+def test_a_submission_that_holds_up_all_others_is_named_set_aside_and_told_of_until_that_is_settled(
+    shell: Shell,
+) -> None:
+    with away(shell):
+        report(shell, "C-1")
+        report(shell, "C-2")
+    alter_the_first(shell)
+    stuck = shell.run("spool", "deliver", code=exits.FAULTS)
+    assert "submission 1 " in stuck.stderr and "casetrail spool set-aside 1" in stuck.stderr
+    behind = report(shell, "C-3")
+    assert behind.exit_code == exits.PENDING and "spool-stuck: submission 1 " in behind.stderr
+    assert "not what delivery is stuck at" in shell.run("spool", "set-aside", "2", code=exits.NOT_FOUND).stderr
+    file = shell.folder / "spool.aside" / "1.json"
+    assert str(file) in shell.run("spool", "set-aside", "1").stdout
+    assert {row["case_id"] for row in shell.rows("spool", "deliver")} == {"C-2", "C-3"}
+    assert shell.run("spool", "set-aside", "1", code=exits.NOT_FOUND).exit_code == exits.NOT_FOUND
+    (shown,) = shell.rows("spool", "show", code=exits.FAULTS)
+    assert (shown["waiting"], shown["set_aside"]) == (0, 1)
+    (listed,) = shell.rows("spool", "list", code=exits.FAULTS)
+    assert (listed["state"], listed["file"]) == ("aside", str(file))
+    rows = {row["check"]: row for row in shell.rows("doctor", code=None)}
+    assert (rows["spool"]["result"], rows["spool"]["detail"][:11]) == ("wrong", "1 set aside")
+    assert "keep it for the auditor" in shell.run("spool", "put-back", "1", code=exits.FAILED).stderr
+    file.rename(shell.folder / "for the auditor")
+    assert shell.rows("spool", "show")[0]["set_aside"] == 0
+
+
+def test_what_was_too_large_is_put_back_once_the_log_takes_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    with away(shell):
+        report(shell, "C-" + "1" * 60)
+        report(shell, "C-2")
+    (size, *_) = [row["bytes"] for row in shell.rows("spool", "list", code=exits.FAULTS)]
+    with monkeypatch.context() as patched:
+        patched.setattr("casetrail.eventlog.entries.MOST_BYTES", size)
+        assert "cannot be delivered" in shell.run("spool", "deliver", code=exits.FAULTS).stderr
+        shell.run("spool", "set-aside", "1")
+    shell.run("spool", "put-back", "1")
+    assert [row["case_id"] for row in shell.rows("spool", "deliver")] == ["C-2", "C-" + "1" * 60]
+    assert "no submission 1 was set aside" in shell.run("spool", "put-back", "1", code=exits.NOT_FOUND).stderr
+
+
+def test_nothing_is_set_aside_while_the_log_is_away(shell: Shell) -> None:
+    with away(shell):
+        report(shell, "C-1")
+        shell.run("spool", "set-aside", "1", code=exits.UNREACHABLE)
+    assert shell.rows("spool", "show", code=exits.FAULTS)[0]["waiting"] == 1
+
+
+def test_where_no_spool_is_none_is_made(shell: Shell) -> None:
+    for command in ("set-aside", "put-back"):
+        assert "there is no spool at" in shell.run("spool", command, "1", code=exits.NOT_FOUND).stderr
+    assert not (shell.folder / "spool").exists()
 
 
 def test_without_a_spool_there_is_nothing_to_show(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ from casetrail.privacy.errors import MasterKeyBad
 from casetrail.privacy.wrapping import LocalWrapper
 from casetrail.publishing import Connection, Receipt, connect
 from casetrail.publishing.client import entries_of
-from casetrail.publishing.spool import Spool, Spooled, SpoolUnusable, spooled_for
+from casetrail.publishing.spool import Spool
+from casetrail.publishing.spooled import Spooled, SpoolStuck, SpoolUnusable, spooled_for
 from casetrail.publishing.submitter import RETRY_AFTER, Submitter
 from tests.actions import life
 from tests.servers.kafka import start_cluster
@@ -144,7 +145,7 @@ def test_a_receipt_that_was_handed_out_is_kept_for_a_year_and_one_that_was_not_u
         now = time.time()
         for days, expected in ((390, [True, True]), (410, [False, True])):
             with monkeypatch.context() as later:
-                later.setattr("casetrail.publishing.spool.time.time", lambda days=days: now + days * 86_400)
+                later.setattr("casetrail.publishing.spool.time", lambda days=days: now + days * 86_400)
                 spool.done([])
             assert [spool.receipt_for(one.action_id) is not None for one in (first, second)] == expected
         assert [one.receipt.action_id for one in spool.to_hand_out(9)] == [second.action_id]
@@ -203,8 +204,10 @@ def test_a_submission_that_was_altered_in_the_spool_stops_delivery_and_says_whic
     with sqlite3.connect(site.spool) as database:
         database.execute("UPDATE waiting SET sealed = zeroblob(length(sealed)) WHERE number = 2")
     site.bring_back()
-    with site.submitter(clock) as submitter, pytest.raises(SpoolUnusable, match=r"submission 2 .* was altered"):
+    with site.submitter(clock) as submitter, pytest.raises(SpoolStuck, match=r"submission 2 .* was altered") as stuck:
         submitter.deliver()
+    assert stuck.value.number == 2
+    assert len(recorded(site.url)) == 1  # what stands before it has been delivered
 
 
 @pytest.mark.parametrize("change", ["UPDATE waiting SET number = -number WHERE number < 3;"
@@ -216,7 +219,7 @@ def test_submissions_cannot_change_places_in_the_spool(site: Site, clock: Clock,
     with sqlite3.connect(site.spool) as database:
         database.executescript(change)
     site.bring_back()
-    with site.submitter(clock) as submitter, pytest.raises(SpoolUnusable, match="was altered"):
+    with site.submitter(clock) as submitter, pytest.raises(SpoolStuck, match="was altered"):
         submitter.deliver()
 
 
