@@ -13,10 +13,10 @@ SIZE: Final = 32 * 1024 * 1024
 class SmallDisk:
     """A folder on it, and whether anything more can be written."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: int = SIZE) -> None:
         self.folder = folder
         folder.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
         self.is_mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
     @contextmanager

@@ -6,57 +6,89 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, NamedTuple
 
-from tests.faults.counting import Count, counts, settle
-from tests.faults.injuries import INJURIES
+from tests.faults.counting import PATIENCE, Count, counts, settle
+from tests.faults.injuries import INJURIES, TAKES_OVER, Injury, schedule
 from tests.faults.site import ROOT, Site
 
 PAGE = ROOT / "docs" / "faults.md"
 BEGIN, END = "<!-- what was seen: written by python -m tests.faults --write -->\n", "<!-- end -->\n"
+AT_WORK: Final = {"recorder-1": TAKES_OVER, "recorder-2": TAKES_OVER, "notary-1": "leaves published"}
+"""What they say when they work."""
+PAUSE: Final = (0.2, 1.6)
+"""Seconds from one injury to the next, at least and at most."""
 
 
-def injure(site: Site, kills: int, chance: random.Random) -> Counter[str]:
-    """Injure a site that is loaded until so many processes were killed; how often each injury was inflicted."""
-    inflicted: Counter[str] = Counter()
+def begin(site: Site) -> None:
+    """Start everything, and wait until all is at work: injuries before that would show little."""
+    for service in site.services.values():
+        service.start()
+    until = time.monotonic() + PATIENCE
+    for name, words in AT_WORK.items():
+        assert site.services[name].says(words, 0, until - time.monotonic()), f"{name} does not begin"
+    while not all(site.has_acknowledged(one.name) for one in site.named("load")):
+        assert time.monotonic() < until, "nothing is acknowledged"
+        time.sleep(0.2)
+
+
+class Inflicted(NamedTuple):
+    """How often an injury was seen to have been inflicted, and how often it was tried in vain."""
+
+    injury: Injury
+    seen: int = 0
+    in_vain: int = 0
+
+
+def injure(site: Site, kills: int, injuries: Iterable[Injury], chance: random.Random) -> list[Inflicted]:
+    """Injure a site that is loaded until so many processes were killed; what was inflicted, the most frequent first."""
+    seen: Counter[Injury] = Counter()
+    in_vain: Counter[Injury] = Counter()
     killed = 0
-    weights = [one.weight for one in INJURIES]
-    while killed < kills:
-        (injury,) = chance.choices(INJURIES, weights)
-        injury.inflict(site, chance)
-        inflicted[injury.name] += 1
-        killed += injury.kills
+    for injury in injuries:
+        if injury.inflict(site, chance):
+            seen[injury] += 1
+            killed += injury.kills
+        else:
+            in_vain[injury] += 1
         for service in site.services.values():
             service.look_after()
         print(f"\r{killed} of {kills} processes killed", end="", file=sys.stderr, flush=True)
-        time.sleep(chance.uniform(0.2, 1.6))
+        if killed >= kills:
+            break
+        time.sleep(chance.uniform(*PAUSE))
     print(file=sys.stderr)
-    return inflicted
+    return [Inflicted(one, seen[one], in_vain[one]) for one, _ in (seen + in_vain).most_common()]
 
 
-def run(folder: Path, kills: int, seed: int, brokers: int = 3) -> tuple[Counter[str], list[Count], dict[str, int]]:
+def run(folder: Path, kills: int, seed: int, brokers: int = 3) -> tuple[list[Inflicted], list[Count], dict[str, int]]:
     """Set up a site, injure it, let it settle, count; and which services ended by themselves how often."""
     site = Site(folder, brokers)
     try:
-        for service in site.services.values():
-            service.start()
-        time.sleep(5)
-        inflicted = injure(site, kills, random.Random(seed))
+        begin(site)
+        inflicted = injure(site, kills, schedule(seed, site.has_small_disks), random.Random(seed))
         settle(site)
         return inflicted, counts(site), {one.name: one.own_ends for one in site.services.values()}
     finally:
         site.close()
 
 
-def page(inflicted: Counter[str], found: list[Count], own_ends: dict[str, int], minutes: float, seed: int) -> str:
+def page(inflicted: list[Inflicted], found: list[Count], own_ends: dict[str, int], minutes: float, seed: int) -> str:
     """What was seen, as a part of docs/faults.md."""
-    lines = [f"Run of {datetime.now(UTC):%Y-%m-%d}, seed {seed}, {minutes:.0f} minutes on 2 cores.\n", "| injected | times |",
-             "| --- | ---: |", *(f"| {name} | {times} |" for name, times in inflicted.most_common()), "",
+    lines = [f"Run of {datetime.now(UTC):%Y-%m-%d}, seed {seed}, {minutes:.0f} minutes on 2 cores.\n",
+             "| injected | times | seen by | tried in vain, and not counted |", "| --- | ---: | --- | ---: |",
+             *(f"| {one.injury.name} | {one.seen} | {one.injury.shown_by} | {one.in_vain or ''} |" for one in inflicted), "",
              "| counted afterwards | found | must be |", "| --- | ---: | --- |",
              *(f"| {one.what} | {one.found:,} | {'' if one.allowed is None else one.allowed} |" for one in found), ""]  # fmt: skip
+    never = ", ".join(one.name for one in INJURIES if one not in {each.injury for each in inflicted if each.seen})
     ended = ", ".join(f"{name} {times}" for name, times in own_ends.items() if times)
-    return "\n".join([*lines, f"Processes that ended by themselves and were started again: {ended or 'none'}.\n"])
+    return "\n".join([
+        *lines, f"Of what is injected, not seen in this run: {never or 'nothing'}.\n",
+        f"Processes that ended by themselves and were started again: {ended or 'none'}.\n",
+    ])  # fmt: skip
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import NamedTuple
 
@@ -92,7 +93,9 @@ def counts(site: Site) -> list[Count]:
         service.stop()
     with open_log(site.url) as log:
         balances = balance(log)
-        found = [*_balance(balances, _last_beats(log, balances)), *_acknowledged(site, log), *_doubled(log)]
+        accepted, copies = _answers(log)
+        found = _balance(balances, _last_beats(log, balances))
+        found += [*_kept_promises(site, log, accepted), *_doubled(accepted, copies)]
     found.append(Count("faults that 'casetrail audit verify' finds", _exit(site, "audit", "verify", "--no-policy"), 0))
     found.append(Count("differences that 'casetrail audit replay' finds", _exit(site, "audit", "replay"), 0))
     found.append(Count("rows of the views that a rebuild makes otherwise", _differing_rows(site), 0))
@@ -121,33 +124,47 @@ def _balance(balances: list[Balance], last_beats: int) -> list[Count]:
     ]
 
 
-def _acknowledged(site: Site, log: Log) -> list[Count]:
-    """What services were told is in the log, against what is."""
-    told: set[tuple[int, int, str]] = set()
-    for path in site.work.glob("*.acknowledged"):
-        for line in path.read_text().splitlines():
-            partition, offset, action_hash = line.split(" ")
-            told.add((int(partition), int(offset), action_hash))
-    for path in site.work.glob("*.spool"):
+def _written_down(site: Site, kind: str) -> set[str]:
+    """What the services have written down of that kind (``tests.faults.load``), a line each."""
+    return {line for path in site.work.glob(f"*.{kind}") for line in path.read_text().splitlines()}
+
+
+def _kept_promises(site: Site, log: Log, accepted: Mapping[bytes, int]) -> list[Count]:
+    """What services meant to submit, and what they were told of it, against what is in the log: no spool is asked for that."""
+    told = {(int(one[0]), int(one[1]), one[2]) for one in map(str.split, _written_down(site, "acknowledged"))}
+    for path in site.spools():
         with closing(Spool(path, site.url, WRAPPER)) as spool:
             for one in spool.to_hand_out(MANY):  # the services leave them there
                 told.add((one.receipt.partition, one.receipt.offset, one.receipt.action_hash.hex()))
             assert not spool.count(), f"{path} still holds {spool.count()} submissions"
+    held = _held(log)
+    there = set(held.values())
+    meant = [(one[0], bytes.fromhex(one[1])) for one in map(str.split, _written_down(site, "meant"))]
+    spooled = _written_down(site, "spooled")
+    return [
+        Count("submissions that services wrote down before they made them", len(meant)),
+        Count("of these not in the log", sum(one not in there for one, _ in meant), 0),
+        Count("of these never accepted", sum(one not in accepted for _, one in meant), 0),
+        Count("submissions that services were told wait in a spool", len(spooled)),
+        Count("of these not in the log afterwards", len(spooled - there), 0),
+        Count("submissions that services were given receipts for", len(told)),
+        Count("of these lost or altered", sum(held.get(one[:2]) != one[2] for one in told), 0),
+    ]
+
+
+def _held(log: Log) -> dict[tuple[int, int], str]:
+    """The leaf hash of every action in the log, by partition and offset."""
     ends = log.end_offsets(Topic.ACTIONS)
     held: dict[tuple[int, int], str] = {}
     with log.reader(Topic.ACTIONS, dict.fromkeys(ends, 0)) as reader:
         for records in batches(reader, ends):
             for record in records:
                 held[record.partition, record.offset] = leaf_hash(record.value or b"").hex()
-    lost = sum(1 for partition, offset, action_hash in told if held.get((partition, offset)) != action_hash)
-    return [
-        Count("submissions that services were given receipts for", len(told)),
-        Count("of these lost or altered", lost, 0),
-    ]
+    return held
 
 
-def _doubled(log: Log) -> list[Count]:
-    """Actions that were accepted more than once, by their ids; and second copies that were refused."""
+def _answers(log: Log) -> tuple[dict[bytes, int], int]:
+    """How often each action was accepted, by its id; and how many second copies were refused."""
     accepted: dict[bytes, int] = {}
     copies = 0
     ends = log.end_offsets(Topic.EVENTS)
@@ -162,6 +179,10 @@ def _doubled(log: Log) -> list[Count]:
                     copies += event.body.code == "duplicate-action"
                 elif event.action_id != bytes(16):
                     accepted[event.action_id] = accepted.get(event.action_id, 0) + 1
+    return accepted, copies
+
+
+def _doubled(accepted: Mapping[bytes, int], copies: int) -> list[Count]:
     doubled = sum(1 for times in accepted.values() if times > 1)
     return [Count("second copies that were refused as duplicates", copies), Count("actions accepted twice", doubled, 0)]
 

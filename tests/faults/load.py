@@ -1,17 +1,22 @@
-"""``python -m tests.faults.load URL FOLDER NAME``: a service that submits, well-behaved and hostile in turn.
+"""``python -m tests.faults.load URL FOLDER NAME SPOOL``: a service that submits, well-behaved and hostile in turn.
 
-What the log has acknowledged goes into ``NAME.acknowledged``, a line each: partition, offset and leaf hash. When a file
-``stop`` appears in the folder, it delivers what its spool holds, and ends.
+What it means to submit it writes down first, and submits again after a crash, as docs/publishing.md tells services to: so
+every line of ``NAME.meant`` (leaf hash, action id) must be in the log afterwards, whatever a log or a spool said. What the log
+has acknowledged goes into ``NAME.acknowledged``, a line each: partition, offset and leaf hash; what was told to wait into
+``NAME.spooled``: leaf hash. When a file ``stop`` appears in the folder, it delivers what its spool holds, and ends.
 """
 
 import random
 import secrets
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final, TextIO
 
-from casetrail.eventlog.codec import encode_action
+from casetrail.domain.actions import Action
+from casetrail.eventlog.codec import decode_action, encode_action
 from casetrail.eventlog.errors import EntryTooLarge, LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.limits import ACTION_BYTES
@@ -20,6 +25,7 @@ from casetrail.privacy.wrapping import LocalWrapper
 from casetrail.publishing import Receipt
 from casetrail.publishing.client import connect
 from casetrail.publishing.spool import Spool
+from casetrail.publishing.spooled import Spooled, SpoolUnusable
 from casetrail.publishing.submitter import Submitter
 from tests.actions import life
 
@@ -54,23 +60,78 @@ def _changed(value: bytes, chance: random.Random) -> bytes:
     return value[:at] + bytes([value[at] ^ (1 << chance.randrange(8))]) + value[at + 1 :]
 
 
-def main(url: str, folder: Path, name: str) -> None:
+class Desk:
+    """Where a service writes down what it means to submit, and what it was told of that."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._in_hand = folder / f"{name}.in-hand"
+        self._meant, self._spooled, self._acknowledged = (
+            (folder / f"{name}.{kind}").open("a") for kind in ("meant", "spooled", "acknowledged")
+        )
+
+    def in_hand(self) -> list[Action]:
+        """What was being submitted when the last process ended."""
+        lines = self._in_hand.read_text().splitlines() if self._in_hand.exists() else []
+        return [decode_action(bytes.fromhex(line)) for line in lines]
+
+    def mean(self, actions: Sequence[Action]) -> None:
+        """Write down what is about to be submitted."""
+        values = [encode_action(one) for one in actions]
+        written = self._in_hand.with_suffix(".new")
+        written.write_text("".join(f"{value.hex()}\n" for value in values))
+        written.replace(self._in_hand)
+        lines = [f"{leaf_hash(value).hex()} {one.action_id.hex()}" for value, one in zip(values, actions, strict=True)]
+        _write(self._meant, *lines)
+
+    def told(self, given: Sequence[Receipt | Spooled]) -> None:
+        """Write down what came back."""
+        for one in given:
+            if isinstance(one, Receipt):
+                self.acknowledged(one.partition, one.offset, one.action_hash)
+        _write(self._spooled, *(one.action_hash.hex() for one in given if isinstance(one, Spooled)))
+
+    def acknowledged(self, partition: int, offset: int, action_hash: bytes) -> None:
+        """Write down what the log has taken."""
+        _write(self._acknowledged, f"{partition} {offset} {action_hash.hex()}")
+
+    def close(self) -> None:
+        """Close the files."""
+        for one in (self._meant, self._spooled, self._acknowledged):
+            one.close()
+
+
+def _write(out: TextIO, *lines: str) -> None:
+    """A killed process loses no line that it has written."""
+    out.write("".join(f"{line}\n" for line in lines))
+    out.flush()
+
+
+def main(url: str, folder: Path, name: str, spool: Path) -> None:
     """Submit until told to stop."""
     chance = random.Random()
-    spool = Spool(folder / f"{name}.spool", url, WRAPPER)
-    with (folder / f"{name}.acknowledged").open("a") as out, Submitter(url, spool, OPTIONS) as submitter:
+    with closing(Desk(folder, name)) as desk, Submitter(url, Spool(spool, url, WRAPPER), OPTIONS) as submitter:
+        submit(submitter, desk, desk.in_hand())
         while not (folder / "stop").exists():
-            cases = [life(f"{name}-{secrets.token_hex(6)}") for _ in range(CASES)]
-            for given in submitter.submit_many([one for case in cases for one in case], timeout=8):
-                if isinstance(given, Receipt):
-                    note(out, given.partition, given.offset, given.action_hash)
+            submit(submitter, desk, [one for _ in range(CASES) for one in life(f"{name}-{secrets.token_hex(6)}")])
             if chance.random() < 0.3:
-                attack(url, hostile(chance), out)
+                attack(url, hostile(chance), desk)
             time.sleep(PAUSE)
-        drain(submitter, out)
+        drain(submitter, desk)
 
 
-def attack(url: str, entry: Entry, out: TextIO) -> None:
+def submit(submitter: Submitter, desk: Desk, actions: Sequence[Action], timeout: float = 8) -> None:
+    """Submit a batch, however often that takes: where the spool takes nothing, it is kept nowhere else."""
+    desk.mean(actions)
+    while True:
+        try:
+            desk.told(submitter.submit_many(actions, timeout=timeout))
+            return
+        except SpoolUnusable as error:
+            print(error.code, error, flush=True)
+            time.sleep(PAUSE)
+
+
+def attack(url: str, entry: Entry, desk: Desk) -> None:
     """Append something hostile past the client library, as a hostile service would."""
     try:
         with connect(url, OPTIONS) as connection:
@@ -79,24 +140,17 @@ def attack(url: str, entry: Entry, out: TextIO) -> None:
         return
     except LogError:
         return  # not acknowledged: it may be in the log or not
-    note(out, appended.partition, appended.offset, leaf_hash(entry.value or b""))
+    desk.acknowledged(appended.partition, appended.offset, leaf_hash(entry.value or b""))
 
 
-def drain(submitter: Submitter, out: TextIO) -> None:
+def drain(submitter: Submitter, desk: Desk) -> None:
     """Deliver what waits, however long that takes."""
     while submitter.spool.count():
         try:
-            for one in submitter.deliver(30):
-                note(out, one.receipt.partition, one.receipt.offset, one.receipt.action_hash)
+            desk.told([one.receipt for one in submitter.deliver(30)])
         except LogError:
             time.sleep(0.5)
 
 
-def note(out: TextIO, partition: int, offset: int, action_hash: bytes) -> None:
-    """Write down what was acknowledged; a killed process loses no line that it has written."""
-    out.write(f"{partition} {offset} {action_hash.hex()}\n")
-    out.flush()
-
-
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))

@@ -4,17 +4,27 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
 from casetrail.eventlog.opening import init_log
 from tests.servers.kafka import start_cluster
 from tests.servers.postgres import Postgres
+from tests.servers.processes import is_asleep
+from tests.small_disk import SmallDisk
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CASETRAIL: Final = (sys.executable, "-c", "from casetrail.cli.main import main; main()")
+SAVING_OFTEN: Final = (
+    sys.executable,
+    "-c",
+    "from casetrail.consumers import recorder; recorder.SAVE_EVERY = 1; from casetrail.cli.main import main; main()",
+)
+"""A recorder that writes to its state file after every step: at its usual pace a full disk would hardly ever meet a write."""
 PARTITIONS: Final = 4
-SMALL_DISK: Final = 64 * 1024 * 1024
+SMALL_DISK: Final = 256 * 1024 * 1024
+LOOK_EVERY: Final = 0.1
 
 
 class Service:
@@ -24,12 +34,13 @@ class Service:
         self.name, self.command, self.folder = name, command, folder
         self.starts = self.own_ends = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self.output = folder / f"{name}.output"
         folder.mkdir(exist_ok=True)
 
     def start(self) -> None:
         """Start it."""
         self.starts += 1
-        with (self.folder / f"{self.name}.output").open("ab") as out:
+        with self.output.open("ab") as out:
             self.process = subprocess.Popen(
                 self.command, cwd=self.folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -46,12 +57,38 @@ class Service:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
 
-    def kill(self) -> None:
-        """End it at once."""
+    def kill(self) -> bool:
+        """End it at once; whether it was running, and this ended it."""
         self.signal(signal.SIGKILL)
-        if self.process is not None:
-            self.process.wait()
+        ended = None if self.process is None else self.process.wait()
         self.process = None
+        return ended == -signal.SIGKILL
+
+    def sleep(self, seconds: float) -> bool:
+        """Let it stand still for so long, and wake it up; whether it did."""
+        self.signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        slept = self.process is not None and is_asleep(self.process.pid)
+        self.signal(signal.SIGCONT)
+        return slept
+
+    def written(self) -> int:
+        """How many bytes it has said so far."""
+        return self.output.stat().st_size if self.output.exists() else 0
+
+    def says(self, words: str, since: int, within: float) -> bool:
+        """Whether these words are in what it says after its first ``since`` bytes, within so many seconds."""
+        until = time.monotonic() + within
+        while words.encode() not in self._said(since):
+            if time.monotonic() > until:
+                return False
+            time.sleep(LOOK_EVERY)
+        return True
+
+    def _said(self, since: int) -> bytes:
+        with self.output.open("rb") as said:
+            said.seek(since)
+            return said.read()
 
     def stop(self) -> None:
         """End it in good order. Raises ``TimeoutExpired`` where it does not."""
@@ -74,46 +111,72 @@ class Site:
         self.views = self.postgres.url()
         self.work = folder / "work"
         self.work.mkdir()
-        (self.work / "casetrail.toml").write_text(
-            f'log = "{self.url}"\nviews = "{self.views}"\nagency = "metro-pd"\n'
-            "[kafka]\nsession_timeout_ms = 3000\nheartbeat_interval_ms = 500\nrequest_timeout_ms = 5000\n"
-        )
         replication = min(3, brokers)
         init_log(self.url, partitions=PARTITIONS, replication=replication, min_isr=max(1, replication - 1)).close()
-        self.small_disk = folder / "small-disk"
-        self.small_disk.mkdir()
-        self.has_small_disk = self._mount()
+        self.disks = {
+            name: SmallDisk(self.work / folder, SMALL_DISK)
+            for name, folder in (
+                ("recorder-1", "recorder-1.disk"), ("watchdog-1", "watchdog-1.disk"), ("load-1", "load-1.disk"),
+                ("notary-1", "kcpd.notary"),
+            )
+        }  # fmt: skip
+        self._configure(self.work)
         self._run("keys", "create", "kcpd.example", "--file", "key", "--for", "log")
         self._run("views", "rebuild")
         self.services = {one.name: one for one in self._made()}
+        self.second_notary = self._notary("notary-2", self.work / "elsewhere")
+        self._configure(self.second_notary.folder)
 
-    def _mount(self) -> bool:
-        """Put a small file system under a recorder's state; whether that is allowed here."""
-        command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", str(self.small_disk)]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    def _configure(self, folder: Path) -> None:
+        """Write down for those who run in a folder where everything is."""
+        (folder / "casetrail.toml").write_text(
+            f'log = "{self.url}"\nviews = "{self.views}"\nagency = "metro-pd"\n'
+            "[kafka]\nsession_timeout_ms = 3000\nheartbeat_interval_ms = 500\nrequest_timeout_ms = 5000\n"
+        )
 
     def _run(self, *words: str) -> None:
         subprocess.run([*CASETRAIL, *words], cwd=self.work, check=True, capture_output=True)
 
+    def _serve(
+        self, name: str, *words: str, folder: Path | None = None, casetrail: tuple[str, ...] = CASETRAIL
+    ) -> Service:
+        machine = ("--machine", name, "--heartbeat", "5", "--health-port", "0")
+        return Service(name, (*casetrail, "serve", *words, *machine), folder or self.work)
+
+    def _notary(self, name: str, folder: Path) -> Service:
+        return self._serve(name, "notary", "--key", str(self.work / "key"), "--every", "1", folder=folder)
+
+    def _load(self, name: str, spool: Path) -> Service:
+        command = (sys.executable, "-m", "tests.faults.load", self.url, str(self.work), name, str(spool))
+        return Service(name, command, self.work)
+
     def _made(self) -> list[Service]:
-        def serve(name: str, *words: str) -> Service:
-            machine = ("--machine", name, "--heartbeat", "5", "--health-port", "0")
-            return Service(name, (*CASETRAIL, "serve", *words, *machine), self.work)
-
-        def load(name: str) -> Service:
-            return Service(name, (sys.executable, "-m", "tests.faults.load", self.url, str(self.work), name), self.work)
-
+        serve = self._serve
         return [
-            serve("recorder-1", "recorder", "--state", str(self.small_disk / "state")),
+            serve("recorder-1", "recorder", "--state", "recorder-1.disk/state", casetrail=SAVING_OFTEN),
             serve("recorder-2", "recorder", "--state", "state-2"),
             serve("projector-1", "projector"),
             serve("projector-2", "projector"),
-            serve("notary-1", "notary", "--key", "key", "--every", "1"),
-            serve("watchdog-1", "watchdog", "--state", "watch-1"),
+            self._notary("notary-1", self.work),
+            serve("watchdog-1", "watchdog", "--state", "watchdog-1.disk/state"),
             serve("watchdog-2", "watchdog", "--state", "watch-2"),
-            load("load-1"),
-            load("load-2"),
+            self._load("load-1", self.work / "load-1.disk" / "load-1.spool"),
+            self._load("load-2", self.work / "load-2.spool"),
         ]
+
+    def has_acknowledged(self, name: str) -> bool:
+        """Whether the log has acknowledged anything to this service."""
+        path = self.work / f"{name}.acknowledged"
+        return path.exists() and path.stat().st_size > 0
+
+    def spools(self) -> list[Path]:
+        """The files of the services' spools."""
+        return sorted(self.work.rglob("*.spool"))
+
+    @property
+    def has_small_disks(self) -> bool:
+        """Whether file systems may be mounted here."""
+        return all(disk.is_mounted for disk in self.disks.values())
 
     def named(self, beginning: str) -> list[Service]:
         """The services whose names begin so."""
@@ -121,10 +184,10 @@ class Site:
 
     def close(self) -> None:
         """End everything at once."""
-        for service in self.services.values():
+        for service in (*self.services.values(), self.second_notary):
             service.kill()
         for broker in self.brokers:
             broker.kill()
         self.postgres.kill()
-        if self.has_small_disk:
-            subprocess.run(["umount", "-l", str(self.small_disk)], check=False)
+        for disk in self.disks.values():
+            disk.close()

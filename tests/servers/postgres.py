@@ -6,12 +6,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from tests.servers.guard import Guard
 from tests.servers.kafka import free_port
 from tests.servers.maven import CannotStart
+from tests.servers.processes import children
 
 USER: Final = "casetrail"
 NOBODY: Final = 65534
@@ -67,8 +69,24 @@ class Postgres:
             self._run("initdb", "-D", str(self.data), "-U", USER, "--auth=trust", "--encoding=UTF8", "--no-sync")
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_wal_size=4GB"
         self._run("pg_ctl", "-D", str(self.data), "-w", "-o", options, "-l", str(self.directory / "log"), "start")
-        leader = int((self.data / "postmaster.pid").read_text().partition("\n")[0])
-        self._guard = Guard(leader, signal.SIGQUIT)
+        self._guard = Guard(self.leader, signal.SIGQUIT)
+
+    @property
+    def leader(self) -> int:
+        """The process that starts all others of the server."""
+        return int((self.data / "postmaster.pid").read_text().partition("\n")[0])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all processes of the server: each has a group of its own."""
+        leader = self.leader
+        os.kill(leader, number)  # first: while it sleeps it starts no others
+        for process in children(leader):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+    def recoveries(self) -> int:
+        """How often it has recovered from a crash, by its own words."""
+        return (self.directory / "log").read_text(errors="replace").count("was not properly shut down")
 
     def stop(self) -> None:
         """Stop the server in good order, cutting off whoever is connected."""
