@@ -131,26 +131,6 @@ def test_what_waits_is_delivered_in_order_before_anything_new(site: Site, clock:
     assert recorded(site.url) == [one.action_id for one in actions[:5]]
 
 
-def test_a_receipt_that_was_handed_out_is_kept_for_a_year_and_one_that_was_not_until_it_is(
-    site: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with site.submitter(clock) as submitter:
-        spool = submitter.spool
-        site.take_away()
-        first, second = send(submitter, *life("C-1")[:2])
-        site.bring_back()
-        clock.now += RETRY_AFTER
-        submitter.deliver()
-        spool.handed_out(spool.to_hand_out(1))
-        now = time.time()
-        for days, expected in ((390, [True, True]), (410, [False, True])):
-            with monkeypatch.context() as later:
-                later.setattr("casetrail.publishing.spool.time", lambda days=days: now + days * 86_400)
-                spool.done([])
-            assert [spool.receipt_for(one.action_id) is not None for one in (first, second)] == expected
-        assert [one.receipt.action_id for one in spool.to_hand_out(9)] == [second.action_id]
-
-
 def test_a_log_that_was_away_is_not_tried_again_by_everybody_at_once(site: Site, clock: Clock) -> None:
     with site.submitter(clock) as submitter:
         site.take_away()
