@@ -29,7 +29,7 @@ from casetrail.domain.suspension import Resumed, Suspended
 LONGEST_PAUSE: Final = 12.5 * DAY
 """The unit's policy wants an act in two weeks, and who has days off goes by the list of what is due."""
 ROUTINE: Final = (Step.WITNESS_INTERVIEWED, Step.RECORDS_REQUESTED, Step.SCENE_VISITED, Step.EVIDENCE_COLLECTED,
-                  Step.RECORDS_RECEIVED, Step.TEAM_REVIEW_HELD, Step.WITNESS_INTERVIEWED, Step.CORRESPONDENCE)  # fmt: skip
+                  Step.RECORDS_RECEIVED, Step.TEAM_REVIEW_HELD, Step.WITNESS_INTERVIEWED, Step.EVIDENCE_ANALYSED)  # fmt: skip
 WAITS: Final = {
     SuspensionReason.AWAITING_LAB: ExtensionReason.AWAITING_LAB,
     SuspensionReason.AWAITING_RECORDS: ExtensionReason.AWAITING_RECORDS,
@@ -50,6 +50,8 @@ class Working:
         """When anything was last done; when the holder last acted, spoke with the family, was reviewed, took the case on."""
         self.todo: list[Callable[[datetime], Body]] = []
         """What an investigation like this one still needs, in its order."""
+        self.is_met = False
+        """Whether the child was ever spoken with."""
 
     def _hold(self, holder: Actor) -> None:
         self.holder, self.hands_over_at = holder, self.unit.hands_over_at(holder)
@@ -73,10 +75,12 @@ class Working:
         return VictimContactMade(self._method())
 
     def _method(self) -> ContactMethod:
-        """Somebody goes to a child in danger."""
+        """Somebody goes to a child in danger, and hears a child before its caregiver is only called."""
         usual = self.chance.choice((ContactMethod.IN_PERSON, ContactMethod.IN_PERSON, ContactMethod.THROUGH_CAREGIVER,
                                     ContactMethod.PHONE))  # fmt: skip
-        return ContactMethod.IN_PERSON if self.report.in_danger else usual
+        in_person = self.report.in_danger or (not self.is_met and usual is ContactMethod.THROUGH_CAREGIVER)
+        self.is_met = True
+        return ContactMethod.IN_PERSON if in_person else usual
 
     def _act(self, what: Callable[[datetime], Body]) -> None:
         early = what == self._reach and self.at < self.report.at + 9 * DAY

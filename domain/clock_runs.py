@@ -35,6 +35,7 @@ from casetrail.domain.suspension import Resumed, Suspended
 ACTS: Final = frozenset(
     {
         Happening.CONTACT_ATTEMPTED,
+        Happening.FAMILY_CONTACT,
         Happening.VICTIM_CONTACT,
         Happening.VICTIM_SEEN,
         Happening.INVESTIGATIVE_STEP,
@@ -268,7 +269,8 @@ class Runs:
             self._end(key, at, number, True, holder)
         if at < self._last_end:
             for run in self._ended[:]:
-                counts = by_partner or run.subject is not None
+                is_begun_by_it = number is not None and run.started_by == number
+                counts = (by_partner or run.subject is not None) and not is_begun_by_it
                 if counts and (run.rule.name, run.subject) not in stopped and run.stops(one) and run.lasted(at):
                     self._enter_late(run, one.what, at, number)
 
@@ -351,7 +353,7 @@ class Runs:
     def _start(
         self, one: Happened, others: Set[Happening], at: datetime, number: int | None, stated: datetime | None
     ) -> None:
-        """Start what a happening starts, unless one of the ``others`` of the same event stops it at once."""
+        """Start what a happening starts, unless one of the ``others`` of the same event stops it at once, and for good."""
         what = one.what
         rules = self._policies.of(self.case.facts.agency).at(at).starting[what]
         if not rules:
@@ -363,7 +365,7 @@ class Runs:
         for rule in rules:
             unfit = about and ((rule.service or one.service) is not one.service or (rule.acute and not one.acute))
             key = rule.name, subject
-            if unfit or key in self._running or (others and not others.isdisjoint(rule.stop)):
+            if unfit or key in self._running or (others and _end_at_once(others, rule)):
                 continue
             ended_at = self._ends.get(key, at)
             if at >= ended_at or what not in ACTS:  # an act from before the end has its place already
@@ -404,6 +406,11 @@ def fold(
         runs.follow(event, known if isinstance(event.body, ReportReceived) else None)
     runs.leave(now)
     return runs
+
+
+def _end_at_once(others: Set[Happening], rule: ClockRule) -> bool:
+    """Whether what happened besides stops a clock, and does not make it begin anew."""
+    return any(one in rule.stop and one not in rule.start for one in others)
 
 
 def _decided_at(event: Recorded, action: Action, at: datetime) -> datetime:

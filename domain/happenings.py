@@ -14,10 +14,10 @@ from casetrail.domain.case import Case, Recorded
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested
 from casetrail.domain.codes import ContactMethod, Service
 from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
-from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.contact import REACHED, Reached, VictimContactAttempted, VictimContactMade
 from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.intake import ReportReceived, ScreenedIn, ScreenedOut
-from casetrail.domain.investigation import InvestigativeStepTaken, SupervisorReviewed
+from casetrail.domain.investigation import CLERICAL, HEARING, InvestigativeStepTaken, SupervisorReviewed
 from casetrail.domain.referral import (
     ReferralAccepted,
     ReferralCompleted,
@@ -41,7 +41,8 @@ class Happening(StrEnum):
     HOLDER_LEFT = "holder_left"  # by the registry: nobody holds the case, until it is handed over
     HOLDER_BACK = "holder_back"  # by the registry: in the unit again, the case not having been handed over
     ACKNOWLEDGED = "acknowledged"
-    CONTACT_ATTEMPTED = "contact_attempted"
+    CONTACT_ATTEMPTED = "contact_attempted"  # a letter, too
+    FAMILY_CONTACT = "family_contact"  # with a caregiver, not with the child
     VICTIM_CONTACT = "victim_contact"
     VICTIM_SEEN = "victim_seen"  # a contact in person
     INVESTIGATIVE_STEP = "investigative_step"
@@ -94,7 +95,6 @@ PLAIN: Final[dict[type[Body], Happening]] = {
     Released: Happening.RELEASED,
     Acknowledged: Happening.ACKNOWLEDGED,
     VictimContactAttempted: Happening.CONTACT_ATTEMPTED,
-    InvestigativeStepTaken: Happening.INVESTIGATIVE_STEP,
     SupervisorReviewed: Happening.REVIEWED,
     Suspended: Happening.SUSPENDED,
     Resumed: Happening.RESUMED,
@@ -102,6 +102,11 @@ PLAIN: Final[dict[type[Body], Happening]] = {
     ClosureRequested: Happening.CLOSURE_REQUESTED,
     ClosureApproved: Happening.CLOSED,
     ClosureRefused: Happening.CLOSURE_REFUSED,
+}
+OF_CONTACTS: Final = {
+    Reached.CHILD: Happening.VICTIM_CONTACT,
+    Reached.FAMILY: Happening.FAMILY_CONTACT,
+    Reached.NOBODY: Happening.CONTACT_ATTEMPTED,
 }
 OF_REFERRALS: Final[dict[type[Body], Happening]] = {
     ReferralMade: Happening.REFERRAL_MADE,
@@ -156,9 +161,14 @@ def bring_on(case: Case, event: Recorded, was_open: bool | None = None) -> Chang
 def _by_kind(before: Before, body: Body, case: Case) -> Iterator[Happened]:
     kind = type(body)
     if isinstance(body, VictimContactMade):
-        yield Happened(Happening.VICTIM_CONTACT)
+        yield Happened(OF_CONTACTS[REACHED[body.method]])
         if body.method is ContactMethod.IN_PERSON:
             yield Happened(Happening.VICTIM_SEEN)
+    elif isinstance(body, InvestigativeStepTaken):
+        if body.step not in CLERICAL:
+            yield Happened(Happening.INVESTIGATIVE_STEP)
+        if body.step in HEARING:
+            yield Happened(Happening.VICTIM_CONTACT)
     elif isinstance(body, Assigned | Reassigned):
         yield Happened(Happening.ASSIGNED if before.holder is None else Happening.REASSIGNED)
     elif what := OF_CONCERNS.get(kind):

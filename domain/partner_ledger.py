@@ -91,12 +91,14 @@ class Standing(NamedTuple):
 HANDLED: Final = frozenset(
     {
         Happening.SCREENED_IN, Happening.SCREENED_OUT, Happening.ASSIGNED, Happening.ACKNOWLEDGED,
-        Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.REVIEWED,
-        Happening.REFERRAL_MADE, Happening.SUSPENDED, Happening.CLOSURE_REQUESTED, Happening.CONCERN_ANSWERED,
+        Happening.CONTACT_ATTEMPTED, Happening.FAMILY_CONTACT, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP,
+        Happening.REVIEWED, Happening.REFERRAL_MADE, Happening.SUSPENDED, Happening.CLOSURE_REQUESTED, Happening.CONCERN_ANSWERED,
     }
 )  # fmt: skip
 """What shows that the unit has seen a report, where the responsible agency has it recorded."""
-ACTS: Final = (Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.CONTACT_ATTEMPTED)
+ACTS: Final = (
+    Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP, Happening.FAMILY_CONTACT, Happening.CONTACT_ATTEMPTED
+)  # fmt: skip
 
 
 def entries(case: Case) -> Iterator[Entry]:

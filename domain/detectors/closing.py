@@ -10,14 +10,14 @@ from casetrail.domain.actions import Body
 from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
 from casetrail.domain.codes import ContactMethod, Disposition, ReopeningReason, ScreeningReason, SealedName, TokenKind
 from casetrail.domain.codes import Step as Kind
-from casetrail.domain.contact import VictimContactMade
+from casetrail.domain.contact import UNHEARD, VictimContactMade
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived, ScreenedOut
-from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.investigation import CLERICAL, HEARING, InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition
 
@@ -54,19 +54,19 @@ TELLING: Final = frozenset(
     Setting("needs", tuple(Needed), "what must come before a closure", codes=Needed),
     Setting("not_for", (Disposition.TRANSFERRED,), "dispositions that need nothing of it", codes=Disposition,
             laxer=Laxer.MORE),
-    Setting("unspoken", (ContactMethod.LETTER,), "contacts by which alone nobody has spoken with the victim",
-            codes=ContactMethod),
-    Setting("unworked", (Kind.CORRESPONDENCE,), "steps by which alone nothing is investigated", codes=Kind),
+    Setting("unspoken", UNHEARD, "contacts by which alone nobody has heard the child", codes=ContactMethod),
+    Setting("unworked", CLERICAL, "steps by which alone nothing is investigated", codes=Kind),
     Setting("anew", ANEW, "after a reopening for such a reason only the work since then counts", codes=ReopeningReason),
     needs=[Happening.CLOSED],
 )  # fmt: skip
 def closed_without_work(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A case that was closed without the work that must come before.
 
-    Rule: a closure was approved, and by then there was no contact with the victim (a letter alone is none), or no
-    investigative step (correspondence alone is none), or a suspect was known and neither interviewed nor arrested: one who
-    was identified, or whom the report or a correction names. In a case that was reopened for something new, contacts and
-    steps count since then. What is entered only after the closure does not count.
+    Rule: a closure was approved, and by then there was no contact with the victim (letters and talks with a caregiver are
+    none; a forensic interview that somebody of the unit attended is one), or no investigative step (correspondence alone is
+    none), or a suspect was known and neither interviewed nor arrested: one who was identified, or whom the report or a
+    correction names. In a case that was reopened for something new, contacts and steps count since then. What is entered
+    only after the closure does not count.
 
     Evidence: the approval, and the request that it approved.
 
@@ -124,7 +124,7 @@ class _Done:
     def lacks(self, standard: Settings) -> list[Needed]:
         """What a policy wants before a closure, and was not done."""
         lacking = []
-        if self.methods <= standard.codes("unspoken"):
+        if self.methods <= standard.codes("unspoken") and HEARING.isdisjoint(self.kinds):
             lacking.append(Needed.VICTIM_CONTACT)
         if self.kinds <= standard.codes("unworked"):
             lacking.append(Needed.INVESTIGATIVE_STEP)

@@ -29,8 +29,10 @@ from casetrail.domain.suspension import Suspended
 ALONE: Final = {what: frozenset({what}) for what in Happening}
 TELL_OF_RECEIPT: Final = frozenset({ReportReceived, FactCorrected})
 REPORT: Final = ReportReceived.__name__
-WORK: Final = frozenset({Happening.CONTACT_ATTEMPTED, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP})
-"""Investigative acts. Notes, reviews and reassignments are none."""
+WORK: Final = frozenset(
+    {Happening.CONTACT_ATTEMPTED, Happening.FAMILY_CONTACT, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP}
+)
+"""Investigative acts. Notes, correspondence, reviews and reassignments are none."""
 _number: Final = attrgetter("number")
 
 

@@ -8,17 +8,18 @@ from typing import Final
 
 from casetrail.domain.business_time import LAST, Span
 from casetrail.domain.codes import ContactMethod
-from casetrail.domain.contact import VictimContactMade
+from casetrail.domain.contact import UNHEARD, VictimContactMade
 from casetrail.domain.detectors.closing import REOPENED
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, Settings, days, hours
 from casetrail.domain.happenings import Happening
+from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
 from casetrail.domain.policy import Condition
 from casetrail.domain.status import Status
 
-AGAIN: Final = frozenset({Happening.VICTIM_CONTACT, Happening.CONTACT_ATTEMPTED})
+CONTACTED: Final = (Happening.VICTIM_CONTACT, Happening.FAMILY_CONTACT, Happening.CONTACT_ATTEMPTED)
 WAITING: Final = frozenset({Happening.RELEASED, Happening.CLOSURE_REQUESTED, *REOPENED})
 """Where none of these happened, a holder never waits for others."""
 
@@ -31,8 +32,8 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
     """A case that has a holder who does nothing.
 
     Rule: somebody holds the open case, and within the limit since the holder's last investigative act (or since the case
-    was assigned) the holder has not acted. A contact, an attempt at one and an investigative step are acts; notes, reviews,
-    reassignments and requests to close the case are none: a new holder has what the old one left of the limit, also where
+    was assigned) the holder has not acted. A contact, an attempt at one and an investigative step are acts; notes,
+    correspondence, reviews, reassignments and requests to close the case are none: a new holder has what the old one left of the limit, also where
     the case was let go or merged in between. The time does not count during which the case is suspended, up to the review
     date, nor while a supervisor decides on its closure, nor while nobody holds it.
 
@@ -134,15 +135,15 @@ def _due(standard: Settings, limit: str, start: datetime, history: History, paus
     Setting("limit", days(14), "within what time the victim is contacted", clock="victim_contact"),
     Setting("limit_in_danger", hours(24), "the same where the report says that a child is in danger", "RSMo 210.145",
             clock="danger_contact"),
-    Setting("unspoken", (ContactMethod.LETTER,), "contacts by which nobody has spoken with the victim",
-            codes=ContactMethod),
+    Setting("unspoken", UNHEARD, "contacts by which nobody has heard the child", codes=ContactMethod),
 )  # fmt: skip
 def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """An assigned case whose victim was never contacted.
 
     Rule: the case has been assigned, and within the limit since the report nobody has spoken with the victim. Attempts do
-    not count, and neither do letters. The time of a first suspension does not count either, up to its review date; that of
-    later ones and of renewals does, and where a child is in danger that of any.
+    not count, and neither do letters or talks with a caregiver; a forensic interview counts that somebody of the unit
+    attended. The time of a first suspension does not count either, up to its review date; that of later ones and of
+    renewals does, and where a child is in danger that of any.
 
     Evidence: the first assignment, and the report.
 
@@ -171,9 +172,11 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
 
 
 def _has_spoken(step: Step, settings: SettingsAt) -> bool:
-    """Whether somebody has spoken with the victim."""
+    """Whether somebody has spoken with the victim, in a way that the settings do not leave out."""
     body = step.action.body
-    return isinstance(body, VictimContactMade) and body.method not in settings(step.at).codes("unspoken")
+    if isinstance(body, VictimContactMade):
+        return body.method not in settings(step.at).codes("unspoken")
+    return isinstance(body, InvestigativeStepTaken) and body.step in HEARING
 
 
 def _is_contact(step: Step) -> bool:
@@ -181,33 +184,49 @@ def _is_contact(step: Step) -> bool:
 
 
 @detector(
-    Setting("limit", days(45), "how long a victim may hear nothing after the first contact",
-            "practice: a case that is decided in time (RSMo 210.183) needs no second contact"),
+    Setting("limit", days(45), "how long a victim may hear nothing after a contact",
+            "practice: a case that is decided in time (RSMo 210.183) needs no other"),
+    Setting("unspoken", (ContactMethod.LETTER,), "contacts by which nobody has spoken with the victim or the family",
+            codes=ContactMethod),
+    needs=[Happening.VICTIM_CONTACT],
 )  # fmt: skip
 def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """A victim who was contacted once and never again.
+    """A victim who was contacted, and never again.
 
-    Rule: there was one contact with the victim, and within the limit after it neither another nor an attempt at one,
-    while the case is open. The time does not count during which it is suspended, up to the review date, nor while a
-    supervisor decides on its closure: a closure that is refused settles nothing.
+    Rule: the victim has been contacted, and within the limit after that, or after a later contact with the victim or the
+    family, there was no other, while the case is open. An attempt is no contact. The time does not count during which the
+    case is suspended, up to the review date, nor while a supervisor decides on its closure: a closure that is refused
+    settles nothing.
 
-    Evidence: the contact.
+    Evidence: the last contact.
 
-    Settled by: another contact, an attempt, or the end of the case.
+    Settled by: another contact with the victim or the family, or the end of the case.
 
-    May be wrong: where a partner, such as a victim advocate, keeps in touch as the team agreed.
+    May be wrong: where a partner, such as a victim advocate, keeps in touch as the team agreed, or where a family cannot be
+    found any more.
 
     Found in: Kansas City, where a family was met once and never contacted again.
     """
-    for place, step in history.which(Happening.VICTIM_CONTACT):
-        standard = settings(step.at)
-        settled = history.until(place, lambda later: not AGAIN.isdisjoint(later.what) or not later.is_open)
+    last: Step | None = None
+    pauses: list[Span] | None = None
+    for place, step in history.which(*CONTACTED):
+        is_later = step.at >= last.at if last is not None else Happening.VICTIM_CONTACT in step.what
+        if not is_later or not _has_spoken(step, settings):
+            continue
+        last, standard = step, settings(step.at)
+        if not step.is_open:
+            continue
+        settled = history.until(place, lambda later: not later.is_open or _is_next_contact(later, step, settings))  # noqa: B023
         if settled is not None and settled.known_at <= standard.due("limit", step.at, history.conditions):
-            return  # as it is mostly; pauses make it only later
-        pauses = _joined([*history.rests, *_waits(history, _waits_for_closure)])
+            continue  # as it is mostly; pauses make it only later
+        pauses = _joined([*history.rests, *_waits(history, _waits_for_closure)]) if pauses is None else pauses
         since = _due(standard, "limit", step.at, history, pauses)
-        yield of_case(history, standard, since, [step], "the victim was contacted once and never again", settled, now)
-        return
+        yield of_case(history, standard, since, [step], "the victim was contacted, and never again", settled, now)
+
+
+def _is_next_contact(later: Step, step: Step, settings: SettingsAt) -> bool:
+    """Whether it is a contact after another: an older one that is entered only now is none."""
+    return later.at >= step.at and _has_spoken(later, settings)
 
 
 @detector(

@@ -1,20 +1,24 @@
 """Pauses, late entries, corrections and refusals: a clock goes by what happened, and nobody gains time by entering it."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
+
+import pytest
 
 from casetrail.domain.actions import ActionRejected, Actor
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned
 from casetrail.domain.clocks import told
 from casetrail.domain.closure import ClosureApproved
 from casetrail.domain.codes import ConcernKind, ContactMethod, CorrectionReason, Role
+from casetrail.domain.codes import Step as Kind
 from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.contact import VictimContactMade
+from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Level
 from casetrail.domain.policy_file import parse_policy
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, REGISTRAR, report
-from tests.domain.clock_histories import DAY, Story, day
+from tests.domain.clock_histories import DAY, Story, day, folded
 from tests.domain.clock_stories import (
     ASKED,
     CONTACT,
@@ -203,8 +207,38 @@ def test_a_child_in_danger_is_seen_in_person_only() -> None:
         story = held(immediate_danger=True).tell(day(0.5), VictimContactMade(method), DETECTIVE)
         seen = method is ContactMethod.IN_PERSON
         assert story.only("danger_contact", day(2)).state is (MET if seen else MISSED), method
-        assert story.only("victim_contact", day(2)).state is MET, "every child is heard in any way"
-        assert story.only("first_response", day(2)).state is MET
+
+
+HEARD: Final = (ContactMethod.IN_PERSON, ContactMethod.PHONE, ContactMethod.THROUGH_PARTNER)
+
+
+@pytest.mark.parametrize("method", ContactMethod)
+def test_only_who_hears_the_child_has_contacted_it_and_begun(method: ContactMethod) -> None:
+    story = held().tell(day(0.5), VictimContactMade(method), DETECTIVE)
+    state = MET if method in HEARD else MISSED
+    assert story.only("victim_contact", day(15)).state is state
+    assert story.only("first_response", day(15)).state is state
+    assert [one.due_at for one in story.runs("progress", day(1))] == [day(14), day(14.5)], "it is work all the same"
+    facts = folded(story.events).facts
+    assert (facts.first_contact_at == day(0.5), facts.contacts == 1) == (method in HEARD, method in HEARD)
+    assert facts.contact_attempts == (method is ContactMethod.LETTER)
+
+
+def test_whoever_attends_the_forensic_interview_has_heard_the_child_and_worked_the_case() -> None:
+    attended = InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED)
+    story = held().tell(day(0.5), attended, DETECTIVE)
+    assert {story.only(name, day(15)).state for name in ("victim_contact", "first_response")} == {MET}
+    assert folded(story.events).facts.first_contact_at == day(0.5)
+    story.tell(day(9), STEP, DETECTIVE).tell(day(4), attended, DETECTIVE, late=6 * DAY)
+    assert [one.started_at for one in story.runs("progress", day(20))] == [day(0), day(0.5), day(4), day(9)]
+
+
+def test_correspondence_is_no_work() -> None:
+    story = held().tell(day(0.5), InvestigativeStepTaken(Kind.CORRESPONDENCE), DETECTIVE)
+    assert story.only("first_response", day(2)).state is MISSED
+    assert story.only("progress", day(15)).state is MISSED
+    facts = folded(story.events).facts
+    assert (facts.steps, facts.first_act_at) == (0, None)
 
 
 def test_a_policy_may_say_that_any_contact_is_enough() -> None:

@@ -124,6 +124,14 @@ def test_a_letter_is_no_contact_by_itself_and_correspondence_no_step() -> None:
     assert found(approved(written, day(5)), "closed_without_work", day(6), policy) == []
 
 
+def test_a_talk_with_the_caregiver_is_no_contact_and_a_forensic_interview_is_one() -> None:
+    talked = held().tell(day(1), VictimContactMade(ContactMethod.THROUGH_CAREGIVER), DETECTIVE)
+    one = only(approved(took(talked, Kind.SCENE_VISITED), day(5)), "closed_without_work", day(6))
+    assert one.says == "closed without victim contact"
+    heard = approved(took(held(), Kind.FORENSIC_INTERVIEW_ATTENDED), day(5))
+    assert found(heard, "closed_without_work", day(6)) == []
+
+
 def reopened(reason: ReopeningReason) -> Story:
     """A case that was worked, closed, and reopened for a reason."""
     story = took(contacted(), Kind.SUSPECT_IDENTIFIED, Kind.SUSPECT_INTERVIEWED)

@@ -5,7 +5,9 @@ import pytest
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Assigned, Reassigned, Released
 from casetrail.domain.codes import ContactMethod, HandoverReason, MergeReason, ReferralReason, Service
+from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
+from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import Merged
 from casetrail.domain.referral import (
     ReferralAccepted,
@@ -36,6 +38,9 @@ from tests.domain.clock_stories import (
 )
 from tests.domain.detecting import found, numbers, only, seen, with_settings
 
+CORRESPONDENCE = InvestigativeStepTaken(Kind.CORRESPONDENCE)
+LETTER = VictimContactMade(ContactMethod.LETTER)
+THROUGH_CAREGIVER = VictimContactMade(ContactMethod.THROUGH_CAREGIVER)
 LET_GO = Released(HandoverReason.LEAVE)
 
 
@@ -53,8 +58,8 @@ def test_an_act_of_the_holder_settles_it(body: Body) -> None:
     assert (one.since, one.settled_at) == (day(14), day(20))
 
 
-def test_notes_reviews_reassignments_and_acts_of_others_are_no_work_of_the_holder() -> None:
-    story = held().tell(day(3), REVIEW).tell(day(4), STEP, SERGEANT)
+def test_notes_letters_about_the_case_reviews_reassignments_and_acts_of_others_are_no_work_of_the_holder() -> None:
+    story = held().tell(day(3), REVIEW).tell(day(4), STEP, SERGEANT).tell(day(4), CORRESPONDENCE, DETECTIVE)
     seen(story.tell(day(5), Reassigned(OTHER_DETECTIVE.id, WORKLOAD)), "untouched", day(14))
 
 
@@ -155,11 +160,18 @@ def test_a_child_in_danger_must_be_seen_within_24_hours() -> None:
 
 
 def test_who_is_written_a_letter_is_not_spoken_with() -> None:
-    letter = VictimContactMade(ContactMethod.LETTER)
-    seen(held(immediate_danger=True).tell(day(0.1), letter, DETECTIVE), "no_contact", day(1))
+    seen(held(immediate_danger=True).tell(day(0.1), LETTER, DETECTIVE), "no_contact", day(1))
     assert found(held().tell(day(1), VictimContactMade(ContactMethod.PHONE)), "no_contact", day(90)) == []
     policy = with_settings("[detectors.no_contact]\nunspoken = []")
-    assert found(held().tell(day(1), letter), "no_contact", day(90), policy) == []
+    assert found(held().tell(day(1), LETTER), "no_contact", day(90), policy) == []
+
+
+def test_who_talks_with_the_caregiver_has_not_heard_the_child() -> None:
+    seen(held().tell(day(1), THROUGH_CAREGIVER, DETECTIVE), "no_contact", day(14))
+    by_partner = VictimContactMade(ContactMethod.THROUGH_PARTNER)
+    attended = InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED)
+    for body in (by_partner, attended):
+        assert found(held().tell(day(1), body, DETECTIVE), "no_contact", day(90)) == []
 
 
 def test_one_suspension_puts_the_contact_off_and_no_other_and_none_where_a_child_is_in_danger() -> None:
@@ -189,10 +201,28 @@ def test_a_victim_who_was_met_once_and_never_again_is_seen_after_45_days() -> No
     assert (one.since, numbers(one)) == (day(47), [5])
 
 
-@pytest.mark.parametrize("body", [CONTACT, ATTEMPT, ASKED])
-def test_another_contact_an_attempt_or_the_end_of_the_work_leaves_nothing_to_be_found(body: Body) -> None:
+@pytest.mark.parametrize("body", [CONTACT, THROUGH_CAREGIVER, ASKED])
+def test_another_contact_or_the_end_of_the_work_leaves_nothing_to_be_found(body: Body) -> None:
     story = held().tell(day(2), CONTACT, DETECTIVE).tell(day(46), body, DETECTIVE)
-    assert found(story, "contact_lost", day(300)) == []
+    assert found(story, "contact_lost", day(90)) == []
+
+
+@pytest.mark.parametrize("body", [ATTEMPT, LETTER])
+def test_an_attempt_or_a_letter_is_no_contact_with_whom_nobody_contacts_any_more(body: Body) -> None:
+    story = held().tell(day(2), CONTACT, DETECTIVE).tell(day(10), body, DETECTIVE).tell(day(46), body, DETECTIVE)
+    assert numbers(seen(story, "contact_lost", day(47))) == [5]
+
+
+def test_whoever_is_lost_again_after_a_later_contact_is_seen_again() -> None:
+    story = held().tell(day(2), CONTACT, DETECTIVE).tell(day(60), THROUGH_CAREGIVER, DETECTIVE)
+    first, second = found(story.tell(day(70), STEP, DETECTIVE), "contact_lost", day(200))
+    assert (first.since, first.settled_at, numbers(first)) == (day(47), day(60), [5])
+    assert (second.since, second.is_open, numbers(second)) == (day(105), True, [6])
+
+
+def test_an_older_contact_that_is_entered_only_now_is_not_the_last() -> None:
+    story = held().tell(day(2), CONTACT, DETECTIVE).tell(day(20), CONTACT, DETECTIVE)
+    seen(story.tell(day(5), CONTACT, DETECTIVE, late=70 * DAY), "contact_lost", day(65))
 
 
 def attempts(*days: float) -> Story:
