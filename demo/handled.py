@@ -15,7 +15,6 @@ from casetrail.demo.people import (
     ATTORNEY,
     CASEWORKER,
     CENTER,
-    CHILDREN,
     CLINIC,
     CLINICIAN,
     DEPUTY,
@@ -60,6 +59,11 @@ OUT: Final = {
     ScreeningReason.OUTSIDE_JURISDICTION: 15,
     ScreeningReason.INSUFFICIENT_INFORMATION: 10,
 }
+ELSEWHERE: Final = {
+    ScreeningReason.OTHER_AGENCY_RESPONSIBLE: (Service.CHILD_PROTECTIVE_SERVICES, CASEWORKER),
+    ScreeningReason.OUTSIDE_JURISDICTION: (Service.OTHER, DEPUTY),
+}
+"""Who is asked to take over what is screened out so."""
 ENDS: Final = {
     Disposition.REFERRED_TO_PROSECUTOR: 36,
     Disposition.CLEARED_BY_ARREST: 17,
@@ -116,9 +120,14 @@ class Handled(Working):
         if reason is ScreeningReason.INSUFFICIENT_INFORMATION:
             self.telling.work(at, INTAKE, VictimContactAttempted(ContactMethod.PHONE, ContactFailure.WRONG_DETAILS))
             at += self.chance.uniform(6, 26) * HOUR
-        to = CHILDREN if reason is ScreeningReason.OTHER_AGENCY_RESPONSIBLE else None
-        if to is not None:
-            self._pass_on(at, INTAKE, Service.CHILD_PROTECTIVE_SERVICES, CASEWORKER)
+        elif reason is ScreeningReason.NOT_A_CRIME and self.is_serious:  # that there was no rape is not known by itself
+            self.telling.work(at, INTAKE, VictimContactMade(ContactMethod.PHONE))
+            at += self.chance.uniform(0.5, 3) * HOUR
+        to = None
+        if reason in ELSEWHERE:
+            service, taker = ELSEWHERE[reason]
+            to = taker.agency
+            self._pass_on(at, INTAKE, service, taker)
         self.telling.say(at, INTAKE, ScreenedOut(reason, to))
 
     def _pass_on(self, at: datetime, actor: Actor, service: Service, to: Actor) -> None:

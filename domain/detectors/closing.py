@@ -34,6 +34,11 @@ class Needed(StrEnum):
     SUSPECT_INTERVIEW = "suspect_interview"  # where a suspect was identified
 
 
+GRAVE: Final = {
+    Condition.IMMEDIATE_DANGER: ("reasons_in_danger", "a child was said to be in danger"),
+    Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: ("reasons_if_serious", "a grave offence was reported"),
+}
+"""Reports that are screened out with more care: by which setting, and in words."""
 ANEW: Final = (ReopeningReason.NEW_INFORMATION, ReopeningReason.NEW_REPORT, ReopeningReason.AUDIT,
                ReopeningReason.PARTNER_CONCERN, ReopeningReason.COURT_ORDER)  # fmt: skip
 TELLING: Final = frozenset(
@@ -165,33 +170,41 @@ def request_before(history: History, place: int) -> Step | None:
         "reasons_in_danger", (ScreeningReason.INSUFFICIENT_INFORMATION, ScreeningReason.NOT_A_CRIME),
         "the same where the report says that a child is in danger", "RSMo 210.145", codes=ScreeningReason,
     ),
+    Setting(
+        "reasons_if_serious", (ScreeningReason.INSUFFICIENT_INFORMATION, ScreeningReason.NOT_A_CRIME),
+        "the same where it alleges a sexual offence or an aggravated assault",
+        "practice: by the FBI's rules of counting only an investigation shows that there was no offence",
+        codes=ScreeningReason,
+    ),
     needs=[Happening.SCREENED_OUT],
 )  # fmt: skip
 def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report that was screened out for what nobody had asked about.
 
-    Rule: a report was screened out for want of information, or, where it says that a child is in danger, as no crime; and
-    before that nobody in the unit had contacted the victim, tried to, or taken any investigative step.
+    Rule: a report was screened out for want of information, or, where it says that a child is in danger or alleges a
+    sexual offence or an aggravated assault, as no crime; and before that nobody in the unit had contacted the victim, tried
+    to, or taken any investigative step. A report that is said to be for somebody else is judged by led_nowhere.
 
     Evidence: the screening.
 
     Settled by: reopening the case.
 
-    May be wrong: where a report was anonymous and names nobody who could be asked.
+    May be wrong: where a report was anonymous and names nobody who could be asked, or was entered under a wrong offence.
 
     Found in: Arizona, where 6,554 reports were marked as not to be investigated.
     """
-    in_danger = Condition.IMMEDIATE_DANGER in history.conditions
+    kinds = [kind for kind in GRAVE if kind in history.conditions]
+    settings_of_kinds = [GRAVE[kind][0] for kind in kinds] or ["reasons"]
     acted = next((place for place, step in enumerate(history.steps) if step.is_act), len(history.steps))
     for place, step in history.which(Happening.SCREENED_OUT):
         body = step.body
         standard = settings(step.known_at)
         if not isinstance(body, ScreenedOut):
             continue
-        if place < acted and body.reason in standard.codes("reasons_in_danger" if in_danger else "reasons"):
+        if place < acted and any(body.reason in standard.codes(name) for name in settings_of_kinds):
             says = "screened out for want of information that nobody had asked for"
             if body.reason is not ScreeningReason.INSUFFICIENT_INFORMATION:
-                danger = ", though a child was said to be in danger" if in_danger else ""
-                says = f"screened out as {body.reason.replace('_', ' ')}, and nobody had asked{danger}"
+                grave = f", though {' and '.join(GRAVE[kind][1] for kind in kinds)}" if kinds else ""
+                says = f"screened out as {body.reason.replace('_', ' ')}, and nobody had asked{grave}"
             settled = history.until(place, lambda later: later.is_any(*REOPENED))
             yield of_case(history, standard, step.known_at, [step], says, settled, now)

@@ -10,11 +10,12 @@ from casetrail.domain.detectors.closing import REOPENED, request_before
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import WORK, History, Step
-from casetrail.domain.detectors.settings import Setting, days
+from casetrail.domain.detectors.settings import Setting, days, hours
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.linking import Linked, Merged
+from casetrail.domain.policy import Condition
 
 TAKEN: Final = (Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED)
 
@@ -45,10 +46,12 @@ def screened_out_again(history: History, settings: SettingsAt, now: datetime) ->
 
 @detector(
     Setting("limit", days(2), "within what time the log shows who has the report now", clock="referral_answer"),
+    Setting("limit_in_danger", hours(24), "the same where the report says that a child is in danger", "RSMo 210.145",
+            clock="danger_contact"),
     Setting("known", (ScreeningReason.DUPLICATE_REPORT,), "screened out so, a case is linked with the one that is meant",
             codes=ScreeningReason),
-    Setting("elsewhere", (ScreeningReason.OTHER_AGENCY_RESPONSIBLE,), "screened out so, another agency says that it has the "
-            "report", codes=ScreeningReason),
+    Setting("elsewhere", (ScreeningReason.OTHER_AGENCY_RESPONSIBLE, ScreeningReason.OUTSIDE_JURISDICTION), "screened out "
+            "so, another agency says that it has the report", codes=ScreeningReason),
     Setting("taken", (Disposition.TRANSFERRED,), "closed so, the agency that is named says that it has the case",
             codes=Disposition),
     needs=[Happening.SCREENED_OUT, Happening.CLOSED],
@@ -57,9 +60,9 @@ def led_nowhere(history: History, settings: SettingsAt, now: datetime) -> Iterat
     """A report that was passed on, and that nobody says he has.
 
     Rule: a report was screened out as known already, and within the limit the case is linked with no other. Or it was
-    screened out because another agency is responsible, or closed because another agency took it, and within the limit the
-    log has no word of that agency: it has accepted no referral, and written no note afterwards. That somebody in the unit
-    writes down the other's acknowledgement is not enough.
+    screened out because another agency is responsible or it happened elsewhere, or closed because another agency took it,
+    and within the limit the log has no word of that agency, or of any where none is named: it has accepted no referral, and
+    written no note afterwards. That somebody in the unit writes down the other's acknowledgement is not enough.
 
     Evidence: the screening, or the approval of the closure and the request that it approved.
 
@@ -67,7 +70,8 @@ def led_nowhere(history: History, settings: SettingsAt, now: datetime) -> Iterat
 
     May be wrong: where the other agency does not take part in the log. A note in its name, or a referral that it accepts, settles it.
 
-    Found in: practice: nobody looks for a report that somebody else has.
+    Found in: Arizona, where reports were put aside though the law demanded that all be investigated; and practice: nobody
+    looks for a report that somebody else has.
     """
     linked: int | None = None
     for place, step in history.which(Happening.SCREENED_OUT, Happening.CLOSED):
@@ -90,7 +94,7 @@ def _unlinked(history: History, settings: SettingsAt, place: int, now: datetime)
     """A report that was screened out as known, and that no link leads on from."""
     step = history.steps[place]
     standard = settings(step.known_at)
-    since = standard.due("limit", step.known_at, history.conditions)
+    since = standard.due(_limit(history), step.known_at, history.conditions)
     settled = history.until(place, lambda later: _is_link(later) or later.is_any(*REOPENED))
     says = "screened out as known already, and linked with no other case"
     return of_case(history, standard, since, [step], says, settled, now)
@@ -103,10 +107,15 @@ def _untaken(
     if any(earlier < place and _is_of(step, agency, history) for earlier, step in history.which(*TAKEN)):
         return None
     standard = settings(steps[0].known_at)
-    since = standard.due("limit", steps[0].known_at, history.conditions)
+    since = standard.due(_limit(history), steps[0].known_at, history.conditions)
     settled = history.until(place, lambda later: _says_so(later, agency, history) or later.is_any(*REOPENED))
-    says = f"passed on to {agency or 'another agency'}, and the log has no word of it from there"
+    says = f"passed on to {agency or 'nobody who is named'}, and the log has no word of it from there"
     return of_case(history, standard, since, steps, says, settled, now)
+
+
+def _limit(history: History) -> str:
+    """The limit that a case has."""
+    return "limit_in_danger" if Condition.IMMEDIATE_DANGER in history.conditions else "limit"
 
 
 def _first_link(history: History) -> int:

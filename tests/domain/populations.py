@@ -45,6 +45,7 @@ from tests.domain.detecting import history_of
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 CENTER: Final = Actor("center.okafor", "advocacy-center", Role.PARTNER)
+SHERIFF: Final = Actor("sheriff.desk", "county-sheriff", Role.PARTNER)
 DETECTIVES: Final = tuple(Actor(f"det.{number:02}", "metro-pd", Role.INVESTIGATOR) for number in range(1, 9))
 
 Doing = tuple[datetime, Actor, Body]
@@ -139,7 +140,7 @@ def _received(chance: Random, at: datetime) -> Doing:
 
 
 def _screened_out(chance: Random, at: datetime) -> Iterator[Doing]:
-    """Looked into, and screened out."""
+    """Looked into, and screened out; what happened elsewhere is passed on, and taken there."""
     yield _received(chance, at)
     yield at + _between(chance, 0.05, 0.4), INTAKE, VictimContactMade(ContactMethod.PHONE)
     reasons = (
@@ -147,7 +148,11 @@ def _screened_out(chance: Random, at: datetime) -> Iterator[Doing]:
         ScreeningReason.INSUFFICIENT_INFORMATION,
         ScreeningReason.OUTSIDE_JURISDICTION,
     )
-    yield at + _between(chance, 0.5, 1.5), INTAKE, ScreenedOut(chance.choice(reasons))
+    reason, screened = chance.choice(reasons), at + _between(chance, 0.5, 1.5)
+    if reason is ScreeningReason.OUTSIDE_JURISDICTION:
+        yield screened - HOUR, INTAKE, ReferralMade("r0", Service.OTHER, SHERIFF.agency)
+        yield screened + 20 * HOUR, SHERIFF, ReferralAccepted("r0")
+    yield screened, INTAKE, ScreenedOut(reason)
 
 
 def _worked(chance: Random, at: datetime, number: int) -> Iterator[Doing]:

@@ -1,5 +1,7 @@
 """Reports that are sent away: screened out unasked, screened out again and again, or passed on to nobody."""
 
+from dataclasses import replace
+
 import pytest
 
 from casetrail.domain.actions import Actor, Body
@@ -21,11 +23,12 @@ from casetrail.domain.referral import ReferralAccepted, ReferralMade
 from casetrail.domain.sealed import SealedField
 from tests.actions import DETECTIVE, INTAKE
 from tests.domain.clock_histories import Story, day
-from tests.domain.clock_stories import ATTEMPT, OUT, PROTECTIVE, RATIONALE, REOPENED, held, received
+from tests.domain.clock_stories import ATTEMPT, OUT, PROTECTIVE, RATIONALE, REOPENED, SIMPLE, held, received
 from tests.domain.detecting import found, numbers, only, seen, with_settings
 
 DUPLICATE = ScreenedOut(ScreeningReason.DUPLICATE_REPORT)
 ELSEWHERE = ScreenedOut(ScreeningReason.OTHER_AGENCY_RESPONSIBLE, PROTECTIVE.agency)
+ABROAD = ScreenedOut(ScreeningReason.OUTSIDE_JURISDICTION)
 SHERIFF = Actor("desk.1", "sheriff", Role.PARTNER)
 AWAY = ClosureRequested(Disposition.TRANSFERRED, transferred_to="sheriff", acknowledgement="S-1", sealed=RATIONALE)
 NOTE = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
@@ -48,9 +51,19 @@ def away() -> Story:
 def test_a_child_in_danger_is_no_case_for_a_desk_that_asked_nobody() -> None:
     one = only(out(OUT, immediate_danger=True), "screened_out_unasked", day(2))
     assert (one.since, numbers(one)) == (day(1), [2]) and "not a crime" in one.says
-    assert found(out(OUT), "screened_out_unasked", day(2)) == []
+    assert found(out(OUT, offences=SIMPLE), "screened_out_unasked", day(2)) == []
     asked = received(immediate_danger=True).tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), OUT, INTAKE)
     assert found(asked, "screened_out_unasked", day(2)) == []
+
+
+def test_a_rape_is_not_no_crime_before_anybody_has_asked() -> None:
+    one = only(out(OUT), "screened_out_unasked", day(2))
+    assert (one.since, numbers(one)) == (day(1), [2])
+    assert one.says == "screened out as not a crime, and nobody had asked, though a grave offence was reported"
+    asked = received().tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), OUT, INTAKE)
+    assert found(asked, "screened_out_unasked", day(2)) == []
+    policy = with_settings('[detectors.screened_out_unasked]\nreasons_if_serious = ["insufficient_information"]')
+    assert found(out(OUT), "screened_out_unasked", day(2), policy) == []
 
 
 # --- screened out again ---
@@ -112,6 +125,18 @@ def test_what_the_unit_writes_of_another_agency_is_not_its_word() -> None:
     assert only(away().tell(day(20), Reopened(ReopeningReason.AUDIT)), "led_nowhere", day(90)).settled_at == day(20)
 
 
-@pytest.mark.parametrize("reason", [ScreeningReason.NOT_A_CRIME, ScreeningReason.OUTSIDE_JURISDICTION])
-def test_other_ends_lead_to_nobody_else(reason: ScreeningReason) -> None:
-    assert found(out(ScreenedOut(reason)), "led_nowhere", day(90)) == []
+def test_what_is_no_crime_leads_to_nobody_else() -> None:
+    assert found(out(OUT), "led_nowhere", day(90)) == []
+
+
+def test_what_happened_elsewhere_is_known_to_somebody_there() -> None:
+    assert numbers(seen(out(ABROAD), "led_nowhere", day(3))) == [2]
+    assert only(out(ABROAD).tell(day(9), NOTE, SHERIFF), "led_nowhere", day(10)).settled_at == day(9)
+    assert found(out(ABROAD).tell(day(2), NOTE, SHERIFF), "led_nowhere", day(90)) == []
+    told = out(replace(ABROAD, referred_to="sheriff")).tell(day(2), NOTE, PROTECTIVE)
+    assert only(told, "led_nowhere", day(90)).is_open, "it was passed on to somebody else"
+
+
+@pytest.mark.parametrize("body", [ABROAD, ELSEWHERE, DUPLICATE])
+def test_who_has_the_report_of_a_child_in_danger_is_known_in_24_hours(body: ScreenedOut) -> None:
+    seen(out(body, immediate_danger=True), "led_nowhere", day(2))
