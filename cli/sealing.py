@@ -74,10 +74,11 @@ def persons(config: Config, given: dict[str, Any]) -> tuple[dict[SealedName, str
             text = click.prompt("Child's name", hide_input=True, err=True)
         if text:
             texts[name] = text
-    return texts, _tokens(config, texts)
+    return texts, tokens_of(config, texts)
 
 
-def _tokens(config: Config, texts: dict[SealedName, str]) -> tuple[Token, ...]:
+def tokens_of(config: Config, texts: dict[SealedName, str]) -> tuple[Token, ...]:
+    """The tokens of the persons and of the address that texts name."""
     from casetrail.privacy.tokens import address_token, child_token, suspect_token
 
     born = texts.get(SealedName.CHILD_BIRTH_DATE)

@@ -13,7 +13,7 @@ import click
 
 from casetrail.cli.config import Config
 from casetrail.cli.context import an_id, choice, format_option, guarded, moment, now, pass_config
-from casetrail.cli.sealing import persons, read_sealed, seal_all
+from casetrail.cli.sealing import persons, read_sealed, seal_all, tokens_of
 from casetrail.cli.submitting import Wanted, submit
 from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.closure import ExceptionalConditions
@@ -23,12 +23,14 @@ from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.kinds import ACTION_KINDS
 from casetrail.domain.registry import PolicyAdopted
-from casetrail.domain.sealed import SealedField
+from casetrail.domain.sealed import SealedField, Token
 from casetrail.domain.shapes import field_types, item_of, optional
 from casetrail.domain.values import is_id
 from casetrail.publishing.receipt import PROMISED_WITHIN
 
 SEALING: Final = "sealed"
+TOKENS: Final = "tokens"
+"""These follow from what is sealed."""
 WITH_COMMANDS_OF_THEIR_OWN: Final = (ReportReceived, PolicyAdopted)
 OF_MACHINES: Final = (DeadlineMissed, Escalated, Heartbeat)
 """What only 'casetrail serve' has recorded."""
@@ -165,7 +167,9 @@ def _option(name: str, hint: Any, required: bool) -> Callable[[Command], Command
     )
 
 
-def body_of(kind: Any, config: Config, values: dict[str, Any], sealed: tuple[SealedField, ...]) -> Body:
+def body_of(
+    kind: Any, config: Config, values: dict[str, Any], sealed: tuple[SealedField, ...], tokens: tuple[Token, ...] = ()
+) -> Body:
     """A body from what was given on the command line."""
     made: dict[str, Any] = {}
     for name, hint in field_types(kind):
@@ -173,6 +177,8 @@ def body_of(kind: Any, config: Config, values: dict[str, Any], sealed: tuple[Sea
         inner = optional(hint) or hint
         if name == SEALING:
             made[name] = sealed
+        elif name == TOKENS:
+            made[name] = tokens or None
         elif name == "offences":
             made[name] = tuple(offence(text) for text in value or ()) or (None if optional(hint) else ())
         elif name == CONDITIONS:
@@ -199,6 +205,8 @@ def offence(text: str) -> OffenceAlleged:
 
 def _add(kind: Any) -> None:
     required = {field.name for field in fields(kind) if field.default is MISSING}
+    asked_for = [(name, hint) for name, hint in field_types(kind) if name != TOKENS]
+    has_tokens = len(asked_for) < len(field_types(kind))
 
     @pass_config
     @guarded
@@ -207,11 +215,12 @@ def _add(kind: Any) -> None:
         chosen, when, actor = action_id_of(action_id), moment(config, at, "--at") if at else now(), actor_of(config)
         texts = read_sealed(values.pop(SEALING, ()))
         body_of(kind, config, values, ())  # before a key is made: what was typed wrong is found here
-        body = body_of(kind, config, values, seal_all(config, case_id, chosen, texts))
+        tokens = tokens_of(config, texts) if has_tokens else ()
+        body = body_of(kind, config, values, seal_all(config, case_id, chosen, texts), tokens)
         submit(config, Action(chosen, case_id, when, actor, body), wanted)
 
     command: Command = run
-    for name, hint in reversed(field_types(kind)):
+    for name, hint in reversed(asked_for):
         command = _option(name, hint, name in required and name not in (SEALING, "offences"))(command)
     command = common_options(command)
     command = click.argument("case_id", metavar="CASE", type=an_id)(command)

@@ -11,7 +11,7 @@ from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.investigation import OWN_CASE
 from casetrail.domain.parties import LEADERS, UNIT
 from casetrail.domain.rules import rule
-from casetrail.domain.sealed import SealedField
+from casetrail.domain.sealed import SealedField, Token
 from casetrail.domain.status import REPORTED, UNMERGED
 from casetrail.domain.values import Id
 
@@ -69,7 +69,8 @@ class FactCorrected(Body):
     """An earlier event, named by its number in the case, was wrong; this is right. The earlier one stays as it is.
 
     ``happened_at`` (UTC) corrects when it happened. A corrected time of receipt moves the case's clocks only to an
-    earlier start: a correction cannot be used to gain time.
+    earlier start: a correction cannot be used to gain time. Persons and addresses that are sealed in it have ``tokens`` as
+    those of a report have, so that a child who is identified only later is recognised from then on.
     """
 
     corrects: int
@@ -78,6 +79,7 @@ class FactCorrected(Body):
     immediate_danger: bool | None = None
     happened_at: datetime | None = None
     sealed: tuple[SealedField, ...] = ()
+    tokens: tuple[Token, ...] | None = None
 
     roles: ClassVar = UNIT | {Role.REGISTRAR}
     when: ClassVar = UNMERGED

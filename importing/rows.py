@@ -180,7 +180,7 @@ def finish(draft: Drafted, imported: Imported, case_key: bytes | None, token_key
     names = {name for name, _ in field_types(draft.template.kind)}
     if "sealed" in names:
         values["sealed"] = tuple(_sealed(draft, case_key))
-    if "tokens" in names and token_key is not None:
+    if "tokens" in names and token_key is not None and draft.persons:
         values["tokens"] = tuple(_tokens(draft.persons, token_key))
     try:
         body: Body = draft.template.kind(**values)

@@ -83,7 +83,7 @@ TOKEN: Final = Table(
     ("token", "known_at", "case_id"),
     (("token_of_case", "case_id, token, known_at", ""),),
 )
-"""The blinded tokens of each report; ``known_at``: when it was recorded."""
+"""The blinded tokens of each report, and of its corrections; ``known_at``: when the report was recorded."""
 TRACE: Final = Table(
     "trace", (*columns("case_id"), *columns("known_at", type="BIGINT"), *columns("trace")), ("case_id",)
 )

@@ -22,7 +22,7 @@ from casetrail.domain.detectors.finding import Evidence, Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
-from casetrail.domain.detectors.traces import Danger, End, Idle, Link, Seen, Trace
+from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Seen, Trace
 from casetrail.domain.policy import Step
 from casetrail.domain.reserved import MACHINES
 from casetrail.domain.values import EPOCH, is_id
@@ -238,6 +238,7 @@ def token_of(kind: TokenKind, value: bytes) -> bytes:
 def trace_row(trace: Trace) -> Row:
     """The row of a trace."""
     report, tokens = _plain(trace.report), [(kind, value.hex()) for kind, value in trace.tokens]
+    identified = [(trace.tokens.index(one.token), micros(one.known_at), _plain(one.event)) for one in trace.identified]
     idle = [
         (micros(one.since), micros(one.until), one.has_ended, _plain(one.after), _plain(one.until_event))
         for one in trace.idle
@@ -248,22 +249,26 @@ def trace_row(trace: Trace) -> Row:
         for one in trace.ends
     ]
     danger, seen = trace.danger and _told(trace.danger), [_told(one) for one in trace.seen]
-    plain = (*trace[:4], trace.partners, tokens, report, micros(trace.known_at), idle, links, ends, danger, seen)
+    plain = (
+        *trace[:4], trace.partners, tokens, identified, report, micros(trace.known_at), idle, links, ends, danger, seen,
+    )  # fmt: skip
     return trace.case_id, micros(trace.known_at), json.dumps(plain)
 
 
 def load_trace(text: str) -> Trace:
     """The trace that ``trace_row`` made a text of."""
-    case_id, agency, unit, holder, partners, tokens, report, known_at, idle, links, ends, danger, seen = json.loads(
-        text
-    )
+    (
+        case_id, agency, unit, holder, partners, plain_tokens, identified, report, known_at, idle, links, ends, danger, seen,
+    ) = json.loads(text)  # fmt: skip
+    tokens = tuple((TokenKind(kind), bytes.fromhex(value)) for kind, value in plain_tokens)
     return Trace(
         case_id,
         agency,
         unit,
         holder,
         tuple(partners),
-        tuple((TokenKind(kind), bytes.fromhex(value)) for kind, value in tokens),
+        tokens,
+        tuple(Identified(tokens[place], _moment(at), _evidence(event)) for place, at, event in identified),
         _evidence(report),
         _moment(known_at),
         tuple(

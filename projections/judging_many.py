@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.answering import same_answer
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
 from casetrail.domain.detectors.counting import Person
@@ -13,7 +14,7 @@ from casetrail.domain.detectors.machines import Beating, Machines
 from casetrail.domain.detectors.merging import FARTHEST, away, merged_away, merged_unseen, unseen
 from casetrail.domain.detectors.repeating import LATEST, again, reported_again
 from casetrail.domain.detectors.survey import end_of_month, months_before
-from casetrail.domain.detectors.traces import Trace
+from casetrail.domain.detectors.traces import Recognised, Trace
 from casetrail.projections.database import Database, in_parts, marks
 from casetrail.projections.judgement_tables import BEATING, FINDING
 from casetrail.projections.judging import END, beating_row, finding_row, load_beating, load_trace
@@ -44,9 +45,10 @@ class Shared(NamedTuple):
     known_at: int
 
     @property
-    def kind(self) -> str:
-        """Whom or what it stands for."""
-        return self.token.partition(b":")[0].decode()
+    def recognised(self) -> Recognised:
+        """The token with whom or what it stands for."""
+        kind, _, value = self.token.partition(b":")
+        return TokenKind(kind.decode()), value
 
 
 class ManyJudge:
@@ -152,18 +154,18 @@ class ManyJudge:
 
     def of_reports(self, case_ids: Sequence[str]) -> list[Row]:
         """The findings that these cases were reported again."""
-        pairs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        pairs: defaultdict[tuple[str, str], list[Recognised]] = defaultdict(list)
         for one in self._shared(case_ids):
             for other in self._beside(one, AFTER):
-                pairs[one.case_id, other].append(one.kind)
+                pairs[one.case_id, other].append(one.recognised)
         traces = self._traces({case_id for pair in pairs for case_id in pair})
         found = [self._again(traces[earlier], traces[new], pairs[earlier, new]) for earlier, new in sorted(pairs)]
         return [row for row in found if row is not None]
 
-    def _again(self, earlier: Trace, new: Trace, shared: Collection[str]) -> Row | None:
+    def _again(self, earlier: Trace, new: Trace, shared: Collection[Recognised]) -> Row | None:
         standard = self.judge.settings(earlier.agency, reported_again.name)(new.known_at)
-        kinds = [kind for kind in dict.fromkeys(kind for kind, _ in new.tokens) if kind in shared]
-        found = None if standard.off else again(earlier, new, kinds, standard, END)
+        tokens = [token for token in new.tokens if token in shared]
+        found = None if standard.off else again(earlier, new, tokens, standard, END)
         return None if found is None else finding_row(found, earlier.agency)
 
     def _shared(self, case_ids: Sequence[str]) -> list[Shared]:

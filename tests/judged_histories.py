@@ -1,7 +1,7 @@
 """Histories for the tests of judgements: random cases, with what makes their judging hard.
 
 People join, move, leave and come back; two agencies adopt policies, one of which cannot be read; the same people are
-reported again; machines give heartbeats; somebody answers findings.
+reported again, or identified later on; machines give heartbeats; somebody answers findings.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ from casetrail.domain.case import Recorded
 from casetrail.domain.codes import AgencyKind, FindingAnswer, MachineKind, Role, TokenKind
 from casetrail.domain.heartbeat import Heartbeat, machine_key
 from casetrail.domain.intake import ReportReceived
-from casetrail.domain.linking import Merged
+from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.registry import (
     REGISTRY,
     AgencyRegistered,
@@ -122,9 +122,9 @@ class JudgedLog:
             if into != action.case_id:
                 action = replace(action, body=replace(action.body, into=into))
         if isinstance(action.body, ReportReceived):
-            kinds = chance.sample(list(TokenKind), 2)
-            tokens = [Token(kind, sha256(bytes([chance.randrange(4)])).digest()) for kind in kinds]
-            action = replace(action, body=replace(action.body, tokens=tuple(tokens)))
+            action = replace(action, body=replace(action.body, tokens=_tokens(chance, chance.choice((0, 2, 2)))))
+        elif isinstance(action.body, FactCorrected):
+            action = replace(action, body=replace(action.body, tokens=_tokens(chance, 1)))
         some = chance.random()
         if some < 0.14:
             action = self._registered(at)
@@ -167,6 +167,13 @@ class JudgedLog:
         case_id = case_of(record, partitions)
         history = self._histories.setdefault(case_id, History.empty(case_id))
         return Entry(case_id.encode(), answer(history, record, self.log.name, partitions), partition)
+
+
+def _tokens(chance: Random, count: int) -> tuple[Token, ...]:
+    """Tokens of few people and places."""
+    return tuple(
+        Token(kind, sha256(bytes([chance.randrange(4)])).digest()) for kind in chance.sample(list(TokenKind), count)
+    )
 
 
 def histories_in(log: EmbeddedLog) -> Iterator[tuple[str, list[Hashed]]]:

@@ -116,9 +116,7 @@ class _Done:
             self.methods.add(body.method)
         elif isinstance(body, InvestigativeStepTaken):
             self.kinds.add(body.step)
-        elif isinstance(body, ReportReceived):
-            self.names_suspect |= _names_suspect(body) or any(one.kind is TokenKind.SUSPECT for one in body.tokens)
-        elif isinstance(body, FactCorrected):
+        elif isinstance(body, ReportReceived | FactCorrected):
             self.names_suspect |= _names_suspect(body)
 
     def begin_anew(self) -> None:
@@ -143,7 +141,9 @@ class _Done:
 
 
 def _names_suspect(body: ReportReceived | FactCorrected) -> bool:
-    return any(field.name is SealedName.SUSPECT_NAME for field in body.sealed)
+    return any(field.name is SealedName.SUSPECT_NAME for field in body.sealed) or any(
+        token.kind is TokenKind.SUSPECT for token in body.tokens or ()
+    )
 
 
 def _is_exempt(asked: Sequence[Step], standard: Settings) -> bool:

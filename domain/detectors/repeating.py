@@ -3,14 +3,14 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import About, Evidence, Finding
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings, days, hours
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.traces import Idle, Trace
+from casetrail.domain.detectors.traces import Identified, Idle, Recognised, Trace
 
 LATEST: Final = 20
 """With so many earlier reports a new one is compared for each token: of a hospital's address there may be thousands."""
@@ -30,10 +30,10 @@ def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
     Rule: a new report has a blinded token (of a child, a suspect or an address) that an earlier one has, too, and when it
     was recorded nobody had worked the earlier case for some time, or that case had been closed or screened out within the
     year before; and within the time in which the new report must be screened neither were the two linked nor was anything
-    done in the earlier case. The finding is about the earlier case. A new report is compared with the twenty latest that
-    have the same token.
+    done in the earlier case. A correction may be the first to say who is concerned: then that time begins with it. The
+    finding is about the earlier case. A new report is compared with the twenty latest that have the same token.
 
-    Evidence: the new report, and what was last done in the earlier case, or its end.
+    Evidence: the new report; what was last done in the earlier case, or its end; and the corrections.
 
     Settled by: an act in the earlier case or its reopening, or that the two cases are linked or merged.
 
@@ -41,26 +41,36 @@ def reported_again(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
 
     Found in: Arizona, where at least 125 children were reported again.
     """
-    known: dict[tuple[TokenKind, bytes], deque[Trace]] = {}
+    known: dict[Recognised, deque[Trace]] = {}
     for new in survey.traces.sharing():
         standard = settings(new.known_at)
-        shared: dict[str, tuple[Trace, list[str]]] = {}
+        shared: dict[str, tuple[Trace, list[Recognised]]] = {}
         for token in new.tokens:
             for earlier in known.setdefault(token, deque(maxlen=LATEST)):
-                shared.setdefault(earlier.case_id, (earlier, []))[1].append(token[0])
+                shared.setdefault(earlier.case_id, (earlier, []))[1].append(token)
             known[token].append(new)
-        for earlier, kinds in shared.values():
+        for earlier, tokens in shared.values():
             if earlier.agency == survey.agency:
-                yield again(earlier, new, kinds, standard, now)
+                yield again(earlier, new, tokens, standard, now)
 
 
-def again(earlier: Trace, new: Trace, shared: Iterable[str], standard: Settings, now: datetime) -> Finding | None:
-    """What is found in a case when another is reported later; ``shared``: the kinds of the tokens that both have."""
-    kinds = [kind for kind in dict.fromkeys(shared) if kind in standard.codes("by")]
-    if not kinds:
+class Match(NamedTuple):
+    """By what a new report is recognised, since when that is known, and by which corrections."""
+
+    known_at: datetime
+    kinds: tuple[TokenKind, ...]
+    corrections: tuple[Evidence, ...]
+
+
+def again(
+    earlier: Trace, new: Trace, shared: Iterable[Recognised], standard: Settings, now: datetime
+) -> Finding | None:
+    """What is found in a case when another is reported later; ``shared``: the tokens that both have."""
+    match = _match(earlier, new, [token for token in shared if token[0] in standard.codes("by")])
+    if match is None:
         return None
     idle = next((one for one in earlier.idle if _is_idle(one, new.known_at, standard)), None)
-    since = standard.due("linked", new.known_at)
+    since = standard.due("linked", match.known_at)
     if idle is None or now <= since:
         return None
     settled = [(idle.until, idle.until_event)] if idle.until is not None and idle.until_event is not None else []
@@ -69,7 +79,21 @@ def again(earlier: Trace, new: Trace, shared: Iterable[str], standard: Settings,
     at, event = min((one for one in settled if one[0] <= now), key=lambda one: one[0], default=(None, None))
     if at is not None and at <= since:
         return None
-    return _finding(earlier, new, idle, kinds, standard, since, at, event)
+    return _finding(earlier, new, idle, match, standard, since, at, event)
+
+
+def _match(earlier: Trace, new: Trace, shared: Iterable[Recognised]) -> Match | None:
+    """The first moment at which one of some tokens was known of both cases; what was known only later changes nothing."""
+    found: dict[datetime, list[tuple[TokenKind, list[Identified]]]] = {}
+    for token in shared:
+        by = [one for one in (earlier.identified_by(token), new.identified_by(token)) if one is not None]
+        found.setdefault(max([new.known_at, *[one.known_at for one in by]]), []).append((token[0], by))
+    if not found:
+        return None
+    known_at = min(found)
+    kinds = dict.fromkeys(kind for kind, _ in found[known_at])
+    corrections = dict.fromkeys(one.event for _, by in found[known_at] for one in by)
+    return Match(known_at, tuple(kinds), tuple(corrections))
 
 
 def _is_idle(idle: Idle, moment: datetime, standard: Settings) -> bool:
@@ -79,7 +103,7 @@ def _is_idle(idle: Idle, moment: datetime, standard: Settings) -> bool:
 
 
 def _finding(
-    earlier: Trace, new: Trace, idle: Idle, kinds: Iterable[str], standard: Settings, since: datetime,
+    earlier: Trace, new: Trace, idle: Idle, match: Match, standard: Settings, since: datetime,
     at: datetime | None, event: Evidence | None,
 ) -> Finding:  # fmt: skip
     stood = "had ended" if idle.has_ended else "lay quiet"
@@ -88,8 +112,8 @@ def _finding(
         About.CASE,
         earlier.case_id,
         since,
-        (new.report, idle.after),
-        f"reported again ({' and '.join(kinds)}) as {new.case_id} while it {stood}",
+        (new.report, idle.after, *match.corrections),
+        f"reported again ({' and '.join(match.kinds)}) as {new.case_id} while it {stood}",
         earlier.holder,
         earlier.unit,
         standard,

@@ -4,7 +4,7 @@ whether the child was in danger, and seen.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -67,15 +67,31 @@ class Seen(NamedTuple):
     event: Evidence
 
 
+Recognised = tuple[TokenKind, bytes]
+"""A blinded token: whom or what it stands for, and its value."""
+
+
+class Identified(NamedTuple):
+    """A token that the report had not: known since when, by which correction."""
+
+    token: Recognised
+    known_at: datetime
+    event: Evidence
+
+
 class Trace(NamedTuple):
-    """What is needed of a case. ``ends``: in their order, none overlaps another. ``danger``: the first time it was alleged."""
+    """What is needed of a case. ``ends``: in their order, none overlaps another. ``danger``: the first time it was alleged.
+
+    ``tokens``: of the report and of corrections; ``identified`` says which of them are a correction's.
+    """
 
     case_id: str
     agency: str
     unit: str
     holder: str | None
     partners: tuple[str, ...]
-    tokens: tuple[tuple[TokenKind, bytes], ...]
+    tokens: tuple[Recognised, ...]
+    identified: tuple[Identified, ...]
     report: Evidence
     known_at: datetime
     idle: tuple[Idle, ...]
@@ -88,6 +104,10 @@ class Trace(NamedTuple):
     def mergers(self) -> list[End]:
         """The ends by which the case was merged into another."""
         return [end for end in self.ends if end.into is not None]
+
+    def identified_by(self, token: Recognised) -> Identified | None:
+        """The correction since which one of its tokens is known; None where that was the report."""
+        return next((one for one in self.identified if one.token == token), None)
 
 
 class Traces(Protocol):
@@ -138,16 +158,20 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
     if report is None or not isinstance(report.body, ReportReceived):
         return None
     facts = history.case.facts
+    reported = tuple(dict.fromkeys(_recognised(report)))
+    identified = _identified(history, reported)
+    tokens = (*reported, *[one.token for one in identified])
     return Trace(
         history.case.id,
         facts.agency,
         facts.unit,
         facts.holder,
         partners(facts),
-        tuple(dict.fromkeys((token.kind, token.value) for token in report.body.tokens)),
+        tokens,
+        identified,
         _event(history, report),
         report.known_at,
-        tuple(_idle(history, settings)) if report.body.tokens else (),
+        tuple(_idle(history, settings)) if tokens else (),
         tuple(_links(history)),
         tuple(_ends(history)),
         _danger(history, report),
@@ -155,6 +179,26 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
             [Seen(step.at, step.known_at, _event(history, step)) for _, step in history.which(Happening.VICTIM_SEEN)]
         ),
     )
+
+
+def _recognised(step: Step) -> Iterator[Recognised]:
+    """The tokens that a report or a correction has."""
+    body = step.body
+    for token in (body.tokens or ()) if isinstance(body, ReportReceived | FactCorrected) else ():
+        yield token.kind, token.value
+
+
+def _identified(history: History, reported: Collection[Recognised]) -> tuple[Identified, ...]:
+    """What corrections say beyond the report, each at the first time."""
+    if "FactCorrected" not in history.case.kinds:  # in most cases: their steps need not be looked through
+        return ()
+    found: dict[Recognised, Identified] = {}
+    for step in history.steps:
+        if isinstance(step.body, FactCorrected):
+            for token in _recognised(step):
+                if token not in reported:
+                    found.setdefault(token, Identified(token, step.known_at, _event(history, step)))
+    return tuple(found.values())
 
 
 def _event(history: History, step: Step) -> Evidence:

@@ -33,6 +33,8 @@ SHA256: Final = {
     "rule-set-1.event-4fb60211.ndjson": "287fa6c6ac222d48fec3ff700390eebedea4eae5d5ac7433dcaff3c7e2026537",
     "rule-set-1.event-15414d1e.ndjson": "1c64d6ca92b3c7ff3df224c4b289c36e111b3c580b0b7eb3253d95135c67cbbc",
     "rule-set-2.event-15414d1e.ndjson": "00c25b9ad466a2bb016962b85c3a2e487bc1503b3c7395065d99bf0b6eeda6b5",
+    "rule-set-1.event-5d07843d.ndjson": "71080b14a9913b8efc1ece8815180ba846bf4cd6a0d6060236326fa1220c9255",
+    "rule-set-2.event-5d07843d.ndjson": "ac4cec18275fa8befd12ec25ca76e2d491ccf76806c266a7e33bae6e5ceb5429",
 }
 """The golden files as they were written once. A file is added to these, none is ever exchanged."""
 

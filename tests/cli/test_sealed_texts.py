@@ -127,6 +127,20 @@ def test_a_person_is_recognised_however_the_name_was_given(shell: Shell) -> None
     assert_silent(shell.run(*INTAKE, "report", "C-3", *REPORT, "--child-born", NARRATIVE, code=exits.USAGE).output)
 
 
+def test_who_is_named_only_by_a_correction_is_recognised_too(shell: Shell) -> None:
+    shell.run(*INTAKE, "report", "C-1", *REPORT)
+    correction = ("act", "fact-corrected", "C-1", "--corrects", "1", "--reason", "new_information")
+    named = ("--seal", "child_name=-", "--seal", "child_birth_date=1917-03-04")
+    assert_silent(shell.run(*INTAKE, *correction, *named, text=CHILD).output)
+    shell.run(*INTAKE, *correction, "--seal", f"narrative={NARRATIVE}")
+    shell.run(*INTAKE, "report", "C-2", *REPORT, "--child-name", CHILD, "--child-born", "1917-03-04")
+    _, first, without = (row["detail"] for row in shell.rows("history", "C-1"))
+    assert first["tokens"] == shell.rows("history", "C-2")[0]["detail"]["tokens"]
+    assert "tokens" not in without
+    wrong = ("--seal", f"child_name={CHILD}", "--seal", f"child_birth_date={NARRATIVE}")
+    assert_silent(shell.run(*INTAKE, *correction, *wrong, code=exits.USAGE).output)
+
+
 def test_a_name_can_be_asked_for_without_showing_it(shell: Shell) -> None:
     result = shell.run(*INTAKE, "report", "C-1", *REPORT, "--child-name", "-", text=f"{CHILD}\n")
     assert_silent(result.output)

@@ -10,7 +10,7 @@ from casetrail.cli import traces_on_disk
 from casetrail.cli.traces_on_disk import TracesOnDisk
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.finding import Evidence
-from casetrail.domain.detectors.traces import Danger, End, Idle, Link, Seen, Trace, Traces, TracesInMemory
+from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Seen, Trace, Traces, TracesInMemory
 from tests.domain.clock_histories import day
 
 
@@ -26,6 +26,7 @@ def random_trace(chance: Random, number: int) -> Trace:
         None,
         ("clinic",),
         tokens,
+        (Identified(tokens[0], day(400), event),) * (number % 2),
         event,
         known_at,
         idle,

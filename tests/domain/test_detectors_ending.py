@@ -112,6 +112,11 @@ def test_a_suspect_whom_a_correction_names_counts_too_and_a_child_does_not() -> 
         correction = FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=(replace(NAMED, name=name),))
         story = took(contacted().tell(day(2), correction, INTAKE), Kind.SCENE_VISITED)
         assert len(found(approved(story, day(5)), "closed_without_work", day(6))) == count
+    known = Token(TokenKind.SUSPECT, bytes(32))
+    named = FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=(replace(NAMED, name=SealedName.NARRATIVE),),
+                          tokens=(known,))  # fmt: skip
+    story = took(contacted().tell(day(2), named, INTAKE), Kind.SCENE_VISITED)
+    assert only(approved(story, day(5)), "closed_without_work", day(6)).says == "closed without suspect interview"
 
 
 def test_a_letter_is_no_contact_by_itself_and_correspondence_no_step() -> None:

@@ -9,11 +9,19 @@ from casetrail.domain.actions import Actor
 from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.case import Recorded
 from casetrail.domain.closure import ClosureApproved
-from casetrail.domain.codes import HandoverReason, MergeReason, Relation, TokenKind
+from casetrail.domain.codes import (
+    CorrectionReason,
+    HandoverReason,
+    MergeReason,
+    Relation,
+    ReporterKind,
+    SealedName,
+    TokenKind,
+)
 from casetrail.domain.detectors.repeating import LATEST
-from casetrail.domain.linking import Linked, Merged
+from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.policy_file import parse_policy
-from casetrail.domain.sealed import Token
+from casetrail.domain.sealed import SealedField, Token
 from tests.actions import DETECTIVE, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import HOUR, day
 from tests.domain.clock_stories import ASKED, CONTACT, IN, OUT, REOPENED, STEP
@@ -113,6 +121,48 @@ def test_by_what_a_report_is_recognised_is_a_setting() -> None:
     policy = with_settings('[detectors.reported_again]\nby = ["suspect", "address"]')
     cases = [told("A", about("Ada", 0)), told("B", about("Ada", 40))]
     assert found(cases, "reported_again", day(99), policy) == []
+
+
+def identified(name: str, at: float, kind: TokenKind = TokenKind.CHILD) -> Doing:
+    sealed = (SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed"),)
+    correction = FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=sealed, tokens=(token(name, kind),))
+    return day(at), INTAKE, correction
+
+
+def anonymous(at: float) -> Doing:
+    return day(at), INTAKE, report(reporter_kind=ReporterKind.ANONYMOUS)
+
+
+def test_a_child_who_was_identified_after_an_anonymous_report_is_recognised_from_then_on() -> None:
+    cases = [told("A", anonymous(0), identified("Ada", 10)), told("B", about("Ada", 40))]
+    (one,) = found(cases, "reported_again", day(99))
+    assert (one.subject, one.since, one.says) == ("A", day(43), "reported again (child) as B while it lay quiet")
+    assert [str(event).split(":")[0] for event in one.evidence] == ["B#1", "A#1", "A#2"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "correction"),
+    [
+        ([anonymous(0), identified("Ada", 60)], [about("Ada", 40)], "A#2"),
+        ([about("Ada", 0)], [anonymous(40), identified("Ada", 60)], "B#2"),
+    ],
+)
+def test_two_reports_that_turn_out_to_be_about_one_child_are_seen_when_that_is_known(
+    first: list[Doing], second: list[Doing], correction: str
+) -> None:
+    cases = [told("A", *first), told("B", *second)]
+    assert found(cases, "reported_again", day(63)) == []
+    (one,) = found(cases, "reported_again", day(63) + SECOND)
+    assert (one.subject, one.since) == ("A", day(63))
+    assert str(one.evidence[-1]).startswith(correction)
+    worked_since = [told("A", *first[:1], worked(50), *first[1:]), told("B", *second)]
+    assert found(worked_since, "reported_again", day(99)) == []
+
+
+def test_what_a_correction_says_once_more_changes_nothing() -> None:
+    before = [told("A", about("Ada", 0)), told("B", about("Ada", 40))]
+    after = [told("A", about("Ada", 0), identified("Ada", 70)), told("B", about("Ada", 40), identified("Ben", 50))]
+    assert found(after, "reported_again", day(99)) == found(before, "reported_again", day(99))
 
 
 # --- workload ---

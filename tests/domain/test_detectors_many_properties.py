@@ -11,12 +11,12 @@ from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.closure import ClosureApproved, ClosureRequested
-from casetrail.domain.codes import Disposition, HandoverReason, Relation, TokenKind
+from casetrail.domain.codes import CorrectionReason, Disposition, HandoverReason, Relation, SealedName, TokenKind
 from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.catalogue import OF_MANY
 from casetrail.domain.detectors.finding import Finding
-from casetrail.domain.linking import Linked
-from casetrail.domain.sealed import Token
+from casetrail.domain.linking import FactCorrected, Linked
+from casetrail.domain.sealed import SealedField, Token
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import DAY
 from tests.domain.clock_stories import CONTACT, IN, OUT, RATIONALE, REOPENED, STEP, suspended
@@ -25,6 +25,7 @@ from tests.domain.test_detectors_many import LIMITS
 
 DAYS: Final = 400
 Doing = tuple[Body, Actor]
+CHILD: Final = (SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed"),)
 NAMES: Final = [bytes([number]) * 32 for number in range(25)]
 
 
@@ -36,7 +37,7 @@ def random_cases(seed: int, count: int = 60) -> dict[str, list[Recorded]]:
         case_id = f"C-{number}"
         case, events = Case.unreported(case_id), list[Recorded]()
         now = HAPPENED + chance.uniform(0, DAYS) * DAY
-        tokens = (Token(TokenKind.CHILD, chance.choice(NAMES)), Token(TokenKind.ADDRESS, chance.choice(NAMES)))
+        tokens = _tokens(chance) if chance.random() < 0.7 else ()
         begin: list[Doing] = [(report(tokens=tokens), INTAKE), (OUT, INTAKE) if chance.random() < 0.2 else (IN, INTAKE)]
         for body, actor in begin + [_any(chance, number, now) for _ in range(chance.randrange(2, 14))]:
             at = now - chance.choice((0, 0, 0, 10)) * DAY * chance.random()
@@ -46,6 +47,10 @@ def random_cases(seed: int, count: int = 60) -> dict[str, list[Recorded]]:
             now += timedelta(seconds=chance.choice((20, 90_000, 900_000)) * chance.random())
         found[case_id] = events
     return found
+
+
+def _tokens(chance: Random) -> tuple[Token, ...]:
+    return Token(TokenKind.CHILD, chance.choice(NAMES)), Token(TokenKind.ADDRESS, chance.choice(NAMES))
 
 
 def _any(chance: Random, number: int, now: datetime) -> Doing:
@@ -60,6 +65,7 @@ def _any(chance: Random, number: int, now: datetime) -> Doing:
         (ClosureApproved(), OTHER_SERGEANT),
         (REOPENED, SERGEANT),
         (suspended(now + 20 * DAY), SERGEANT),
+        (FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=CHILD, tokens=_tokens(chance)), INTAKE),
         (Linked(other if other != f"C-{number}" else "C-x", Relation.SAME_CHILD), INTAKE),
     )
     return chance.choice(ways)

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from casetrail.cli import exits
+from casetrail.domain.codes import TokenKind
+from casetrail.domain.intake import ReportReceived
+from casetrail.domain.linking import FactCorrected
 from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
@@ -96,6 +99,30 @@ def test_a_row_a_report_becomes_the_actions_of_its_columns(shell: Shell) -> None
     assert events[0].occurred_at == datetime(2016, 1, 5, 14, 0, tzinfo=UTC)
     assert events[3].occurred_at == datetime(2016, 7, 5, 13, 0, tzinfo=UTC)
     assert events[0].recorded_at > datetime(2026, 1, 1, tzinfo=UTC)
+
+
+IDENTIFIED = """
+[[actions]]
+action = "FactCorrected"
+at = "{screened}"
+corrects = "1"
+reason = "new_information"
+seal.child_name = "{child}"
+tokens.child = "{child}"
+"""
+
+
+def test_a_child_whom_only_a_correction_names_has_its_token_there(shell: Shell) -> None:
+    file, mapping = reports(shell)
+    anonymous, name = REPORTS_MAPPING.replace('tokens.child = "{child}"', "", 1), "Invented Child"
+    mapping.write_text(anonymous + IDENTIFIED)
+    imported(shell, file, mapping, code=exits.FAULTS)
+    with EmbeddedLog.open(shell.log) as log:
+        bodies = [decode_event(record.value).body for record in read_all(log, Topic.EVENTS)]
+    received = [body.tokens for body in bodies if isinstance(body, ReportReceived)]
+    (corrected,) = [body.tokens or () for body in bodies if isinstance(body, FactCorrected)]
+    assert received == [(), ()] and [token.kind for token in corrected] == [TokenKind.CHILD]
+    assert name not in (shell.folder / "rejects.csv").read_text()
 
 
 def test_a_refused_row_is_kept_with_line_column_and_reason_but_without_its_content(shell: Shell) -> None:
