@@ -59,7 +59,7 @@ bench: venv ## measure against peers in the same run (minutes)
 	$(BIN)/python -m bench
 
 KILLS ?= 200
-faults: venv ## injure a real site, count what is lost or doubled (some 15 minutes; KILLS=N)
+faults: venv ## injure a real site, count what is lost or doubled (some 25 minutes; KILLS=N)
 	$(BIN)/python -m tests.faults --kills $(KILLS)
 
 soak: venv ## run the simulation under more seeds: SEEDS=100000, FROM=0
