@@ -140,7 +140,7 @@ def test_the_doctor_tells_of_what_waits(shell: Shell) -> None:
 
 def test_the_doctor_tells_of_a_disk_that_is_nearly_full(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row["check"]: row["result"] for row in shell.rows("doctor", code=None)}["disk"] == "ok"
-    monkeypatch.setattr("casetrail.cli.doctor.LITTLE_ROOM", 1 << 62)
+    monkeypatch.setattr("casetrail.consumers.health.LITTLE_ROOM", 1 << 62)
     rows = {row["check"]: row for row in shell.rows("doctor", code=exits.FAULTS)}
     assert rows["disk"]["result"] == "wrong"
     assert "make room" in rows["disk"]["detail"]
