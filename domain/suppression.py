@@ -12,6 +12,11 @@ every number that is printed is the same and the small count is not small. Two r
 differs between the worlds is withheld. So no reckoning with what is printed, however clever, tells more.
 
 A report counts in columns; the set of them, as bits, is its *profile*. Columns may overlap and contain each other.
+
+Where many of what is counted can be about one child (the time limits that ran for a report), a count is small if those in
+it are ``about`` fewer than five reports, however many they are: the *threshold rule* by contributors, not by their sum
+(Hundepool et al. 2012, chapter 4). Nothing printed tells which report anything is about, so whatever the counter-world
+brings into such a count can be about one more report.
 """
 
 from collections import Counter
@@ -25,6 +30,12 @@ THRESHOLD: Final = 5
 
 Counts = Mapping[int, int]
 """How many have which profile."""
+
+MANY: Final = frozenset(f"/{number}" for number in range(THRESHOLD))
+"""Stands for five reports or more: which they are makes no difference. No id has a slash."""
+
+About = Mapping[int, frozenset[str]]
+"""By profile, the ids of the reports that those with it are about; ``MANY`` where they are five or more."""
 
 
 class Part(NamedTuple):
@@ -40,6 +51,16 @@ class Part(NamedTuple):
     def count(self, counts: Counts) -> int:
         """How many are counted."""
         return sum(number for profile, number in counts.items() if self.has(profile))
+
+    def reports(self, counts: Counts, about: About | None) -> int:
+        """How many reports those counted are about, or some number from five on. ``about`` is None where each is a report."""
+        if about is None:
+            return self.count(counts)
+        return len(frozenset[str]().union(*(some for profile, some in about.items() if self.has(profile))))
+
+
+ALL: Final = Part(0, 0)
+"""All that are counted."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +114,14 @@ def is_small(count: int) -> bool:
     return 0 < count < THRESHOLD
 
 
-def printable(columns: Columns, counts: Counts) -> int:
+def printable(columns: Columns, counts: Counts, about: About | None = None) -> int:
     """The columns, as bits, whose totals can be printed: the others are withheld in every row, too.
 
     ``counts`` is of all rows together. What is withheld with a small total is so much else that it could be large.
     """
     printed = columns.all
     for part in columns.parts:
-        count = part.count(counts)
+        count = part.reports(counts, about)
         while is_small(count) and count + _could_be(columns, part, counts, printed) < THRESHOLD:
             changes = [
                 ((first ^ second) & printed)
@@ -122,11 +143,36 @@ def _could_be(columns: Columns, part: Part, counts: Counts, printed: int) -> int
 
 
 class Row(NamedTuple):
-    """A row: its name, what is counted in it, and its ``block``: rows that are added up in another table together."""
+    """A row: its name, what is counted in it, and its ``block``: rows that are added up in another table together.
+
+    ``about``: which reports they are about; None where each is a report.
+    """
 
     name: str
     counts: Counts
     block: str = ""
+    about: About | None = None
+
+    def reports(self, part: Part = ALL) -> int:
+        """How many reports a part of it is about, or some number from five on."""
+        return part.reports(self.counts, self.about)
+
+
+def added_up(name: str, rows: Sequence[Row]) -> Row:
+    """Some rows of a block as one."""
+    counts: Counter[int] = Counter()
+    about: dict[int, frozenset[str]] = {}
+    for row in rows:
+        counts.update(row.counts)
+        for profile, some in (row.about or {}).items():
+            about[profile] = capped(about.get(profile, frozenset()) | some)
+    first = rows[0] if rows else Row(name, counts)
+    return Row(name, counts, first.block, None if first.about is None else about)
+
+
+def capped(reports: frozenset[str]) -> frozenset[str]:
+    """These reports, or ``MANY``."""
+    return reports if len(reports) < THRESHOLD else MANY
 
 
 class Table(NamedTuple):
@@ -152,7 +198,7 @@ def withheld(columns: Columns, printed: int, table: Table) -> list[int]:
     small itself (``pooled`` adds such rows up). Without sums over several blocks it never raises ``Unprotected``.
     """
     for row in table.rows:
-        if is_small(size([row])):
+        if is_small(row.reports()):
             raise ValueError(f"row '{row.name}' is small itself")
     search = _Search(columns, printed, table)
     for number in range(len(table.rows)):
@@ -181,7 +227,7 @@ class _Search:
 
     def protect(self, number: int, part: Part) -> None:
         """Withhold so much that the count of a part in row ``number`` could be large, if it is small."""
-        need = THRESHOLD - part.count(self._rows[number].counts)
+        need = THRESHOLD - self._rows[number].reports(part)
         if not 0 < need < THRESHOLD:
             return
         looks = {profile & self._printed for profile in self._columns.possible if part.has(profile)}
@@ -230,20 +276,24 @@ class _Search:
 
 
 def pooled(rows: Sequence[Row], least: int = THRESHOLD) -> list[list[Row]]:
-    """Neighbouring rows of a block together, as few as it takes for none to have fewer than ``least``.
+    """Neighbouring rows of a block together, as few as it takes for none to be of fewer than ``least``, or small.
 
     A row of nothing stays by itself. Where a whole block has fewer, its rows are one group.
     """
     found: list[list[Row]] = []
     for row in rows:
-        if found and found[-1][0].block == row.block and 0 < size(found[-1]) < least:
+        if found and found[-1][0].block == row.block and _is_few(found[-1], least):
             found[-1].append(row)
         else:
             found.append([row])
     for place in range(len(found) - 1, 0, -1):
-        if 0 < size(found[place]) < least and found[place - 1][0].block == found[place][0].block:
+        if _is_few(found[place], least) and found[place - 1][0].block == found[place][0].block:
             found[place - 1] += found.pop(place)
     return found
+
+
+def _is_few(rows: Sequence[Row], least: int) -> bool:
+    return 0 < size(rows) < least or is_small(added_up("", rows).reports())
 
 
 def size(rows: Iterable[Row]) -> int:

@@ -4,12 +4,12 @@ Everything is as of a moment: reports received after it, and what could be found
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from casetrail.domain.codes import Level
 from casetrail.domain.memory import load_case
@@ -28,7 +28,8 @@ from casetrail.domain.sunlight import (
     Standing,
     group_of,
 )
-from casetrail.projections.database import Database, SqliteDatabase
+from casetrail.domain.suppression import MANY, THRESHOLD, capped
+from casetrail.projections.database import Database, SqliteDatabase, marks
 from casetrail.projections.judgement_queries import STATE
 from casetrail.projections.queries import micros
 
@@ -39,9 +40,23 @@ BEFORE_1970: Final = date(1970, 1, 1).toordinal() - 1
 Months = Counter[tuple[str, OffenceGroup, Standing]]
 """Reports by month of receipt (``YYYY-MM``, UTC), offence group and standing."""
 
-Kinds = Mapping[str, Counter[frozenset[str]]]
+
+class Things(NamedTuple):
+    """How many things there are, and whom they are ``about``: the ids of the reports, or ``MANY``.
+
+    What is about no one report (an officer, a unit, a machine) counts for itself.
+    """
+
+    number: int
+    about: frozenset[str]
+
+
+Kinds = Mapping[str, Mapping[frozenset[str], Things]]
 """Things by kind, and by the figures that they count in."""
 
+
+Others = tuple[Months, Kinds, Kinds, Kinds]
+"""Reports, escalations, findings about reports, and about work."""
 
 CLOCK_STATES_OF: Final[Mapping[str, frozenset[str]]] = {
     "met": frozenset({"met"}),
@@ -53,6 +68,15 @@ CLOCK_STATES_OF: Final[Mapping[str, frozenset[str]]] = {
 }
 """The figures that a run of a clock counts in, by its state."""
 
+FINDING_STATES_OF: Final[Mapping[str, frozenset[str]]] = {
+    "settled": frozenset({"settled"}),
+    **{name: frozenset({"open", name}) for name in (*(name for name, _, _ in FINDING_AGES), "open_longer")},
+}
+"""The figures that a finding counts in, by its state."""
+
+WORK: Final = "about <> 'case'"
+"""Of findings: those about officers, units and machines."""
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -62,6 +86,7 @@ class Counted:
     clocks: Kinds
     escalations: Kinds
     findings: Kinds
+    work: Kinds
 
 
 def counted(database: Database, now: datetime, beside: SqliteDatabase | None = None) -> Counted:
@@ -73,13 +98,11 @@ def counted(database: Database, now: datetime, beside: SqliteDatabase | None = N
         runs, others = clocks(database, now), _others(database, now)
     else:
         runs, others = _two_at_once(database, beside, now)
-    found, alarms, seen = others
-    return Counted(found, runs, alarms, seen)
+    found, alarms, seen, work = others
+    return Counted(found, runs, alarms, seen, work)
 
 
-def _two_at_once(
-    database: Database, beside: SqliteDatabase, now: datetime
-) -> tuple[Kinds, tuple[Months, Kinds, Kinds]]:
+def _two_at_once(database: Database, beside: SqliteDatabase, now: datetime) -> tuple[Kinds, Others]:
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(_others, beside, now)
         try:
@@ -90,8 +113,8 @@ def _two_at_once(
             raise
 
 
-def _others(database: Database, now: datetime) -> tuple[Months, Kinds, Kinds]:
-    return reports(database, now), escalations(database, now), findings(database, now)
+def _others(database: Database, now: datetime) -> Others:
+    return reports(database, now), escalations(database, now), findings(database, now), work(database, now)
 
 
 def reports(database: Database, now: datetime) -> Months:
@@ -104,65 +127,87 @@ def reports(database: Database, now: datetime) -> Months:
 
 def clocks(database: Database, now: datetime) -> Kinds:
     """Every run of a clock, by clock."""
-    names = [name for (name,) in database.rows("SELECT DISTINCT clock FROM clock ORDER BY clock")]
-    if not names:  # there is nothing to count, and SQL knows no CASE without a WHEN
-        return _by_kind(())
-    state = _number(STATE.replace(":now", str(micros(now))), [f"'{one}'" for one in CLOCK_STATES_OF])
-    code = f"{len(CLOCK_STATES_OF)} * ({_number('clock', '?' * len(names))}) + {state}"
-    figures = list(CLOCK_STATES_OF.values())
-    counts = _counts(database, f"SELECT {code} AS code FROM clock", names)  # noqa: S608  (only states and marks)
-    found = ((*divmod(code, len(figures)), count) for code, count in sorted(counts.items()))
-    return _by_kind((names[name], figures[state], count) for name, state, count in found)
-
-
-def _number(expression: str, among: Sequence[str]) -> str:
-    """Which of some values an expression has, by their numbers."""
-    return f"CASE {expression} {' '.join(f'WHEN {one} THEN {number}' for number, one in enumerate(among))} ELSE 0 END"
-
-
-def _counts(database: Database, select: str, values: Sequence[Any]) -> Counter[int]:
-    """How often each number comes that a query gives, one a row.
-
-    SQLite would sort them all to group them: counting them as they come takes a third of the time.
-    """
-    found: Counter[int] = Counter()
-    if isinstance(database, SqliteDatabase):
-        for rows in database.parts(select, values):
-            found.update([number for (number,) in rows])
-        return found
-    grouped = f"SELECT code, count(*) FROM ({select}) AS one GROUP BY code"  # noqa: S608  (it is ours)
-    return Counter(dict(database.rows(grouped, values)))
+    return _things(database, "clock", "case_id", STATE.replace(":now", str(micros(now))), CLOCK_STATES_OF, "FROM clock")
 
 
 def escalations(database: Database, now: datetime) -> Kinds:
     """Every missed deadline of which somebody was told, by clock; whoever owes it answers no alarm about himself."""
-    found = []
-    for (state,) in database.rows("SELECT state FROM case_status WHERE state LIKE ?", ('%"deadlines":{%',)):
-        for deadline in load_case("", state).facts.deadlines.values():
+    found: dict[tuple[str, str], list[str]] = {}
+    for case_id, state in database.rows(
+        "SELECT case_id, state FROM case_status WHERE state LIKE ?", ('%"deadlines":{%',)
+    ):
+        for deadline in load_case(case_id, state).facts.deadlines.values():
             if deadline.told and deadline.due_at <= now:
                 answered = deadline.answered not in (None, Level.HOLDER)
-                found.append((deadline.clock, frozenset({"answered" if answered else "unanswered"}), 1))
-    return _by_kind(found)
+                found.setdefault((deadline.clock, "answered" if answered else "unanswered"), []).append(case_id)
+    return _by_kind(
+        (clock, frozenset({state}), Things(len(cases), capped(frozenset(cases))))
+        for (clock, state), cases in found.items()
+    )
 
 
 def findings(database: Database, now: datetime) -> Kinds:
-    """Every finding that could be seen by ``now``, by detector."""
+    """Every finding about a report that could be seen by ``now``, by detector."""
+    work = f"SELECT finding FROM finding WHERE {WORK}"  # noqa: S608  (so an index has all that is asked of each finding)
+    source = f"FROM finding WHERE since < {micros(now)} AND finding NOT IN ({work})"
+    return _things(database, "detector", "subject", _finding_state(now), FINDING_STATES_OF, source)
+
+
+def work(database: Database, now: datetime) -> Kinds:
+    """Every finding about an officer, a unit or a machine that could be seen by ``now``, by detector."""
+    source = f"FROM finding WHERE {WORK} AND since + 0 < {micros(now)}"  # + 0: not by the index of all findings
+    return _things(database, "detector", "finding", _finding_state(now), FINDING_STATES_OF, source)
+
+
+def _finding_state(now: datetime) -> str:
     ages = " ".join(
         f"WHEN {micros(now)} - since <= {length // timedelta(microseconds=1)} THEN '{name}'"
         for name, _, length in FINDING_AGES
     )
-    state = f"CASE WHEN settled_at <= {micros(now)} THEN 'settled' {ages} ELSE 'open_longer' END"
-    statement = f"SELECT detector, {state}, count(*) FROM finding WHERE since < ? GROUP BY 1, 2"  # noqa: S608
-    return _by_kind(
-        (detector, frozenset({one} if one == "settled" else {"open", one}), count)
-        for detector, one, count in database.rows(statement, (micros(now),))
-    )
+    return f"CASE WHEN settled_at <= {micros(now)} THEN 'settled' {ages} ELSE 'open_longer' END"
 
 
-def _by_kind(found: Iterable[tuple[str, frozenset[str], int]]) -> Kinds:
-    kinds: dict[str, Counter[frozenset[str]]] = {}
-    for kind, figures, count in found:
-        kinds.setdefault(kind, Counter())[figures] += count
+def _things(
+    database: Database, kind: str, about: str, state: str, states: Mapping[str, frozenset[str]], source: str
+) -> Kinds:
+    """What stands in a table by kind and state; ``kind``, ``about`` and ``state`` are expressions of SQL."""
+    statement = f"SELECT {state} || '/' || {kind} AS code, {about} AS about {source}"
+    found = ((code.partition("/"), things) for code, things in sorted(_counts(database, statement).items()))
+    return _by_kind((name, states[one], things) for (one, _, name), things in found)
+
+
+def _counts(database: Database, select: str) -> dict[str, Things]:
+    """How often each ``code`` comes that a query gives, and ``about`` whom."""
+    if isinstance(database, SqliteDatabase):
+        return _counts_as_they_come(database, select)
+    pairs = f"SELECT code, about, count(*) AS number FROM ({select}) AS one GROUP BY 1, 2"  # noqa: S608  (it is ours)
+    rows = database.rows(f"SELECT code, sum(number), count(*) FROM ({pairs}) AS pair GROUP BY 1")  # noqa: S608
+    about: dict[str, set[str]] = {code: set() for code, _, reports in rows if reports < THRESHOLD}
+    few = f"SELECT DISTINCT code, about FROM ({select}) AS one WHERE code IN ({marks(about)})"  # noqa: S608
+    for code, whom in database.rows(few, list(about)) if about else ():
+        about[code].add(whom)
+    return {code: Things(int(count), frozenset(about[code]) if code in about else MANY) for code, count, _ in rows}
+
+
+def _counts_as_they_come(database: SqliteDatabase, select: str) -> dict[str, Things]:
+    """SQLite would sort them all to group them: counting them as they come takes a third of the time."""
+    counts: Counter[str] = Counter()
+    about: dict[str, set[str]] = {}
+    for rows in database.parts(select):
+        codes = [code for code, _ in rows]
+        counts.update(codes)
+        few = {code for code in set(codes) if len(about.setdefault(code, set())) < THRESHOLD}
+        if few:
+            for code, whom in rows:
+                if code in few:
+                    about[code].add(whom)
+    return {code: Things(count, capped(frozenset(about[code]))) for code, count in counts.items()}
+
+
+def _by_kind(found: Iterable[tuple[str, frozenset[str], Things]]) -> Kinds:
+    kinds: dict[str, dict[frozenset[str], Things]] = {}
+    for kind, figures, things in found:
+        kinds.setdefault(kind, {})[figures] = things
     return kinds
 
 

@@ -20,7 +20,9 @@ from casetrail.sunlight.rules import Rules
 CLOCKS = Layout("clocks", "Clock", "runs of a clock", {one.name: one for one in CLOCK_FIGURES})
 ESCALATIONS = Layout("escalations", "Clock", "missed deadlines that somebody was told of",
                      {one.name: one for one in ESCALATION_FIGURES})  # fmt: skip
-FINDINGS = Layout("findings", "Detector", "findings", {one.name: one for one in FINDING_FIGURES})
+FINDINGS = Layout("findings", "Detector", "findings about reports", {one.name: one for one in FINDING_FIGURES})
+WORK = Layout("work", "Detector", "findings about officers, units and machines",
+              {one.name: one for one in FINDING_FIGURES}, "findings")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,20 @@ class Edition:
     clocks: Published
     escalations: Published
     findings: Published
+    work: Published
 
     @property
     def tables(self) -> Sequence[Published]:
         """Every table."""
-        return (self.reports.by_month, self.reports.by_offence, self.clocks, self.escalations, self.findings)
+        reports = self.reports
+        return (reports.by_month, reports.by_offence, self.clocks, self.escalations, self.findings, self.work)
 
 
 def edition(found: Counted, basis: Basis) -> Edition:
     """The edition of what was counted."""
-    clocks, escalations, findings = (
+    clocks, escalations, findings, work = (
         {name.replace("_", " "): counts for name, counts in kinds.items()}
-        for kinds in (found.clocks, found.escalations, found.findings)
+        for kinds in (found.clocks, found.escalations, found.findings, found.work)
     )
     return Edition(
         basis,
@@ -73,4 +77,5 @@ def edition(found: Counted, basis: Basis) -> Edition:
         publish_kinds(CLOCKS, CLOCK_FIGURES, CLOCK_STATES, clocks),
         publish_kinds(ESCALATIONS, ESCALATION_FIGURES, ESCALATION_STATES, escalations),
         publish_kinds(FINDINGS, FINDING_FIGURES, FINDING_STATES, findings),
+        publish_kinds(WORK, FINDING_FIGURES, FINDING_STATES, work),
     )

@@ -94,7 +94,7 @@ def _headline(edition: Edition) -> Iterator[tuple[str, Number, str]]:
 def _meanings(edition: Edition) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """What is counted, and what the numbers of it mean; headings of one meaning together."""
     reports = edition.reports.by_offence
-    for table in (reports, edition.clocks, edition.escalations, edition.findings):
+    for table in (reports, edition.clocks, edition.escalations, edition.findings, edition.work):
         figures = [RECEIVED, *table.figures] if table is reports else table.figures
         same = groupby(figures, key=lambda figure: figure.meaning)
         found = [(", ".join(figure.heading for figure in some), meaning) for meaning, some in same]
@@ -126,8 +126,11 @@ def sections(edition: Edition) -> list[Section]:
                 "A missed time limit is told to supervisors, commanders and partner agencies until somebody answers.",
                 edition.escalations, _bars_of("escalations", "Unanswered alarms by time limit", edition.escalations, "unanswered")),
         Section("findings", "Signs of neglect",
-                "What the detectors found in the record: patterns known from units in which reports were dropped.",
+                "What the detectors found in the record of a report: patterns known from units in which reports were dropped.",
                 edition.findings, _bars_of("findings", "Open findings by detector", edition.findings, "open")),
+        Section("work", "Signs in how the work is done",
+                "What the detectors found about officers, units and machines, over many reports. Nobody is named, and no report.",
+                edition.work, _bars_of("work", "Open findings about the work by detector", edition.work, "open")),
     ]  # fmt: skip
 
 

@@ -3,12 +3,12 @@
 Nothing reaches a page, a chart or a data file but what stands in a ``Published``.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from casetrail.domain.sunlight import Figure
-from casetrail.domain.suppression import Columns, Row, Table, is_small, pooled, printable, size, withheld
+from casetrail.domain.suppression import Columns, Row, Table, added_up, is_small, pooled, printable, size, withheld
+from casetrail.sunlight.counting import Kinds
 
 Number = int | None
 """A count; None where it is withheld."""
@@ -25,7 +25,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Published:
-    """A table: its figures are the columns, its lines the rows, and ``totals`` is the line of all."""
+    """A table: its figures are the columns, its lines the rows, and ``totals`` is the line of all.
+
+    ``about``: those of which no count may be about fewer than five.
+    """
 
     name: str
     rows_are: str
@@ -33,6 +36,7 @@ class Published:
     figures: Sequence[Figure]
     lines: Sequence[Line]
     totals: Line
+    about: str = "reports"
 
     @property
     def withheld(self) -> int:
@@ -61,24 +65,29 @@ class Published:
         chosen = set(figures)
         kept = [at for at, one in enumerate(self.figures) if one.name in chosen and self.totals.numbers[at] != 0]
         lines = [Line(line.name, line.total, [line.numbers[at] for at in kept]) for line in (*self.lines, self.totals)]
-        return Published(name, self.rows_are, self.counted, [self.figures[at] for at in kept], lines[:-1], lines[-1])
+        kept_figures = [self.figures[at] for at in kept]
+        return Published(name, self.rows_are, self.counted, kept_figures, lines[:-1], lines[-1], self.about)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a table is called, what its rows are, what is counted in it, and its figures by the names of columns."""
+    """What a table is called, what its rows are, what is counted in it, and its figures by the names of columns.
+
+    ``about``: those of which no count may be about fewer than five.
+    """
 
     name: str
     rows_are: str
     counted: str
     figures: Mapping[str, Figure]
+    about: str = "reports"
 
 
 def publish_kinds(
     layout: Layout,
     figures: Sequence[Figure],
     states: Iterable[frozenset[str]],
-    counts: Mapping[str, Counter[frozenset[str]]],
+    kinds: Kinds,
 ) -> Published:
     """A table of things of many kinds, each of which is in one of some states: those are the figures that it counts in."""
     names = [one.name for one in figures]
@@ -86,47 +95,41 @@ def publish_kinds(
     profiles = {state: columns.profile(state) for state in states}
     columns = Columns(names, frozenset(profiles.values()), columns.worth)
     rows = [
-        Row(kind, Counter({profiles[state]: number for state, number in some.items()}))
-        for kind, some in sorted(counts.items())
+        Row(
+            kind,
+            {profiles[state]: things.number for state, things in some.items()},
+            about={profiles[state]: things.about for state, things in some.items()},
+        )
+        for kind, some in sorted(kinds.items())
     ]
-    return by_kind(columns, printable(columns, total_of(rows)), layout, rows)
+    everything = added_up("All", rows)
+    return by_kind(columns, printable(columns, everything.counts, everything.about), layout, rows)
 
 
 def by_kind(columns: Columns, printed: int, layout: Layout, rows: Sequence[Row]) -> Published:
     """A table of rows that have no order: the largest first, so that small ones stand together when they are added up."""
     places = {row.name: place for place, row in enumerate(rows)}
-    largest_first = sorted((row for row in rows if size([row])), key=lambda row: (-size([row]), places[row.name]))
+    largest_first = sorted(
+        (row for row in rows if size([row])), key=lambda row: (is_small(row.reports()), -size([row]), places[row.name])
+    )
     groups = [sorted(group, key=lambda row: places[row.name]) for group in pooled(largest_first)]
     table = Table([added_up(", ".join(row.name for row in group), group) for group in groups], columns.all)
     return publish(columns, printed, layout, table)
 
 
-def added_up(name: str, rows: Sequence[Row]) -> Row:
-    """Some rows of a block as one."""
-    return Row(name, total_of(rows), rows[0].block if rows else "")
-
-
-def total_of(rows: Iterable[Row]) -> Counter[int]:
-    """What is counted in all of these rows."""
-    found: Counter[int] = Counter()
-    for row in rows:
-        found.update(row.counts)
-    return found
-
-
 def publish(columns: Columns, printed: int, layout: Layout, table: Table) -> Published:
     """The table as it may be printed. Raises ``Unprotected`` where the sums over blocks give a small count away."""
-    if is_small(size(table.rows)):  # then only that there are fewer than five
-        return Published(layout.name, layout.rows_are, layout.counted, [], [], Line("All", None, []))
+    everything = added_up("All", table.rows)
+    if is_small(everything.reports()):  # then only that there are fewer than five
+        return Published(layout.name, layout.rows_are, layout.counted, [], [], Line("All", None, []), layout.about)
     hidden = withheld(columns, printed, table)
     shown = [bit for bit in range(len(columns.names)) if table.shown >> bit & 1]
-    everything = added_up("All", table.rows)
     lines = [
         Line(row.name, size([row]), [_number(row, bit, gone) for bit in shown])
         for row, gone in zip((*table.rows, everything), (*hidden, table.shown & ~printed), strict=True)
     ]
     figures = [layout.figures[columns.names[bit]] for bit in shown]
-    return Published(layout.name, layout.rows_are, layout.counted, figures, lines[:-1], lines[-1])
+    return Published(layout.name, layout.rows_are, layout.counted, figures, lines[:-1], lines[-1], layout.about)
 
 
 def _number(row: Row, bit: int, hidden: int) -> Number:

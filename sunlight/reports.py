@@ -16,9 +16,9 @@ from casetrail.domain.sunlight import (
     figures_of,
     report_columns,
 )
-from casetrail.domain.suppression import Columns, Row, Table, Unprotected, is_small, pooled, printable
+from casetrail.domain.suppression import Columns, Row, Table, Unprotected, added_up, is_small, pooled, printable, size
 from casetrail.sunlight.counting import Months
-from casetrail.sunlight.published import Layout, Published, added_up, by_kind, publish, total_of
+from casetrail.sunlight.published import Layout, Published, by_kind, publish
 
 STAGES: Final = ("screened", "screened_out", "assigned", "contacted", "closed", "closed_unseen", "open")
 CONTACTS: Final = tuple(f"contact_{name}" for name in CONTACT_HEADINGS)
@@ -50,7 +50,7 @@ def publish_reports(found: Months, now_month: str) -> Reports:
     columns = report_columns()
     by_month, by_offence = _profiles(columns, found)
     rows = [Row(group.value, counts) for group, counts in by_offence.items()]
-    printed = printable(columns, total_of(rows))
+    printed = printable(columns, added_up("All", rows).counts)
     month_table, ages = _by_month(columns, printed, _filled(by_month), now_month)
     return Reports(month_table, by_kind(columns, printed, BY_OFFENCE, rows), ages)
 
@@ -105,7 +105,7 @@ def _by_month(
 
 
 def _open(is_open: int, rows: Iterable[Row]) -> int:
-    return sum(count for profile, count in total_of(rows).items() if profile & is_open)
+    return sum(count for row in rows for profile, count in row.counts.items() if profile & is_open)
 
 
 def _span(rows: Sequence[Row]) -> str:
@@ -124,7 +124,7 @@ def _bands(months: Mapping[str, Counter[int]], now_month: str, is_open: int) -> 
     while len(bands) > 1 and place < len(bands):
         rows = [Row(month, some) for month, some in months.items() if _band(month, now_month, bands) == bands[place]]
         still = _open(is_open, rows)
-        others = sum(total_of(rows).values()) - still
+        others = size(rows) - still
         if any(map(is_small, (still, others, still + others))):
             bands, place = _joined(bands, place), 0
         else:

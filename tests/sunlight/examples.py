@@ -18,7 +18,8 @@ from casetrail.domain.sunlight import (
     OffenceGroup,
     Standing,
 )
-from casetrail.sunlight.counting import Counted, Kinds, Months
+from casetrail.domain.suppression import capped
+from casetrail.sunlight.counting import Counted, Kinds, Months, Things
 from casetrail.sunlight.edition import Basis, Checkpointed, Edition, edition
 from casetrail.sunlight.rules import Rules
 
@@ -46,10 +47,17 @@ def some_reports(count: int, months: int, seed: int, groups: Sequence[OffenceGro
     return found
 
 
-def some_kinds(names: Iterable[str], states: Iterable[frozenset[str]], most: int, seed: int = 1) -> Kinds:
-    """Things of these kinds, in these states."""
+def some_kinds(
+    names: Iterable[str], states: Iterable[frozenset[str]], most: int, seed: int = 1, reports: int = 1000
+) -> Kinds:
+    """Things of these kinds, in these states, each about one of so many reports."""
     chance, every = Random(seed), list(states)
-    return {name: Counter({state: chance.randrange(most) for state in every}) for name in names}
+
+    def things() -> Things:
+        about = [f"C-{chance.randrange(reports)}" for _ in range(chance.randrange(most))]
+        return Things(len(about), capped(frozenset(about)))
+
+    return {name: {state: things() for state in every} for name in names}
 
 
 def some_edition(
@@ -62,6 +70,7 @@ def some_edition(
         some_kinds(clocks, CLOCK_STATES, count // 8 + 3),
         some_kinds(clocks, ESCALATION_STATES, count // 30 + 3),
         some_kinds(("untouched", "no_contact", "never_screened"), FINDING_STATES, count // 60 + 3),
+        some_kinds(("overloaded", "silent_machine"), FINDING_STATES, count // 60 + 3),
     )
     checkpoint = Checkpointed(b"the note\n", origin, 36_000, bytes(32), 0)
     return edition(found, Basis(log, NOW, {0: 36_000}, checkpoint, RULES))

@@ -12,6 +12,7 @@ import pytest
 from casetrail.domain.case import Case
 from casetrail.domain.status import Status
 from casetrail.domain.sunlight import LATER, NEVER, Standing, group_of
+from casetrail.domain.suppression import MANY
 from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.outcome import History, follow
@@ -22,7 +23,18 @@ from casetrail.projections.queries import micros
 from casetrail.projections.rebuild import rebuild
 from casetrail.projections.stale import MONTH, Stale, StaleTable
 from casetrail.sunlight.basis import take
-from casetrail.sunlight.counting import Counted, Kinds, Months, clocks, counted, escalations, findings, reports
+from casetrail.sunlight.counting import (
+    Counted,
+    Kinds,
+    Months,
+    Things,
+    clocks,
+    counted,
+    escalations,
+    findings,
+    reports,
+    work,
+)
 from casetrail.sunlight.errors import MomentTooEarly, ViewsMoving
 from tests.histories import recorded_log
 
@@ -218,10 +230,12 @@ def test_what_fails_in_either_thread_breaks_off_the_other(
         take(database, log, datetime(2099, 1, 1, tzinfo=UTC))
 
 
-def a_clock(number: int, clock: str, due: timedelta, ended: timedelta | None, met: bool = False) -> tuple[object, ...]:
+def a_clock(
+    number: int, clock: str, due: timedelta, ended: timedelta | None, met: bool = False, case_id: str = "C-1"
+) -> tuple[object, ...]:
     """A run that began ten days ago; ``due`` and ``ended`` are times before now."""
     at = {"started_at": NOW - 10 * DAY, "due_at": NOW - due, "ended_at": None if ended is None else NOW - ended}
-    row = {"case_id": "C-1", "number": 1000 + number, "clock": clock, "met": int(met)}
+    row = {"case_id": case_id, "number": 1000 + number, "clock": clock, "met": int(met)}
     row |= {name: micros(moment) for name, moment in at.items() if moment is not None}
     return tuple(row.get(column.name) for column in CLOCK.columns)
 
@@ -241,18 +255,43 @@ def test_runs_of_clocks_are_counted_by_how_they_went(views: Database) -> None:
     views.run_many(CLOCK.insert(), runs)
     assert clocks(views, NOW) == {
         "screening": {
-            frozenset({"met"}): 1,
-            frozenset({"late", "met_late"}): 1,
-            frozenset({"late", "missed"}): 2,
-            frozenset({"lapsed"}): 1,
+            frozenset({"met"}): things(1),
+            frozenset({"late", "met_late"}): things(1),
+            frozenset({"late", "missed"}): things(2),
+            frozenset({"lapsed"}): things(1),
         },
-        "decision": {frozenset({"running"}): 2},
+        "decision": {frozenset({"running"}): things(2)},
     }
 
 
-def a_finding(number: int, since: timedelta, settled: timedelta | None = None) -> tuple[object, ...]:
-    row = {"finding": f"{number:016x}", "detector": "untouched", "about": "case", "subject": f"C-{number}", "month": "",
-           "agency": "metro-pd", "since": micros(NOW - since)}  # fmt: skip
+def test_how_many_reports_stand_behind_a_count_is_counted_up_to_five(views: Database) -> None:
+    views.run("DELETE FROM clock")
+    runs = [a_clock(number, "screening", 3 * DAY, None, case_id=f"C-{number % 4}") for number in range(9)]
+    runs += [a_clock(number, "decision", 3 * DAY, None, case_id=f"C-{number % 5}") for number in range(9)]
+    runs += [a_clock(number, "review", 3 * DAY, None, case_id=f"C-{number}") for number in range(9)]
+    views.run_many(CLOCK.insert(), [(one[0], at, *one[2:]) for at, one in enumerate(runs)])
+    late = frozenset({"late", "missed"})
+    assert clocks(views, NOW) == {
+        "screening": {late: things(9, "C-0", "C-1", "C-2", "C-3")},
+        "decision": {late: Things(9, MANY)},
+        "review": {late: Things(9, MANY)},
+    }
+
+
+def things(count: int, *about: str) -> Things:
+    return Things(count, frozenset(about or ["C-1"]))
+
+
+def a_finding(
+    number: int,
+    since: timedelta,
+    settled: timedelta | None = None,
+    detector: str = "untouched",
+    about: str = "case",
+    subject: str = "",
+) -> tuple[object, ...]:
+    row = {"finding": f"{number:016x}", "detector": detector, "about": about, "subject": subject or f"C-{number}",
+           "month": "", "agency": "metro-pd", "since": micros(NOW - since)}  # fmt: skip
     row |= {} if settled is None else {"settled_at": micros(NOW - settled)}
     return tuple(row.get(column.name) for column in FINDING.columns)
 
@@ -264,17 +303,29 @@ def test_findings_are_counted_by_how_long_they_have_been_open(views: Database) -
     rows += [a_finding(10, 40 * DAY, settled=DAY), a_finding(11, 40 * DAY, settled=-DAY)]
     views.run_many(FINDING.insert(), rows)
     expected: Kinds = {
-        "untouched": Counter(
-            {
-                frozenset({"open", "open_30"}): 1,
-                frozenset({"open", "open_90"}): 2,
-                frozenset({"open", "open_365"}): 1,
-                frozenset({"open", "open_longer"}): 2,
-                frozenset({"settled"}): 1,
-            }
-        )
+        "untouched": {
+            frozenset({"open", "open_30"}): things(1, "C-0"),
+            frozenset({"open", "open_90"}): things(2, "C-1", "C-11"),
+            frozenset({"open", "open_365"}): things(1, "C-2"),
+            frozenset({"open", "open_longer"}): things(2, "C-3", "C-4"),
+            frozenset({"settled"}): things(1, "C-10"),
+        }
     }
     assert findings(views, NOW) == expected
+
+
+def test_findings_about_people_and_machines_stand_by_themselves_and_each_for_itself(views: Database) -> None:
+    views.run("DELETE FROM finding")
+    rows = [a_finding(number, DAY, detector="untouched", subject="C-1") for number in range(6)]
+    rows += [a_finding(number, DAY, None, "overloaded", "person", "det.kim") for number in range(6, 12)]
+    rows += [a_finding(number, DAY, None, "silent_machine", "machine", "watchdog") for number in range(12, 14)]
+    views.run_many(FINDING.insert(), rows)
+    young = frozenset({"open", "open_30"})
+    assert findings(views, NOW) == {"untouched": {young: things(6, "C-1")}}
+    assert work(views, NOW) == {
+        "overloaded": {young: Things(6, MANY)},
+        "silent_machine": {young: things(2, f"{12:016x}", f"{13:016x}")},
+    }
 
 
 def test_escalations_that_nobody_answered_are_counted(views: Database) -> None:
@@ -285,4 +336,9 @@ def test_escalations_that_nobody_answered_are_counted(views: Database) -> None:
             "UPDATE case_status SET state = replace(state, '\"facts\":{', ?) WHERE case_id = ?",
             (f'"facts":{{"deadlines":{held},', case_id),
         )
-    assert escalations(views, NOW) == {"decision": {frozenset({"unanswered"}): 2, frozenset({"answered"}): 1}}
+    assert escalations(views, NOW) == {
+        "decision": {
+            frozenset({"unanswered"}): things(2, "case-1", "case-3"),
+            frozenset({"answered"}): things(1, "case-2"),
+        }
+    }
