@@ -48,7 +48,7 @@ def cases_with_missed(database: Database, case_id: str | None = None) -> Iterato
     ]
     for part in in_parts(found):
         case_ids = [one for one, _ in part]
-        cases, owed = cases_of(database, case_ids), _owed(database, case_ids)
+        cases, owed = cases_of(database, case_ids), owed_in(database, case_ids)
         for one, events in part:
             yield Missed(cases[one], events, owed.get(one, {}))
 
@@ -62,7 +62,7 @@ def cases_of(database: Database, case_ids: Sequence[str]) -> dict[str, Case]:
     return found
 
 
-def _owed(database: Database, case_ids: Sequence[str]) -> dict[str, dict[Deadline, Owed]]:
+def owed_in(database: Database, case_ids: Sequence[str]) -> dict[str, dict[Deadline, Owed]]:
     """The deadlines of each case; where two runs of a clock have one, by that which goes on, or else by the last."""
     rows = database.rows(
         "SELECT case_id, clock, subject, due_at, owed_by, ended_at FROM clock "  # noqa: S608  (fixed names)

@@ -11,7 +11,10 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Final, NamedTuple
 
+from casetrail.domain.case import MissedDeadline
+from casetrail.domain.clocks import Deadline
 from casetrail.domain.codes import Level
+from casetrail.domain.escalation import is_answer, owing_level
 from casetrail.domain.memory import load_case
 from casetrail.domain.status import Status
 from casetrail.domain.sunlight import (
@@ -29,7 +32,8 @@ from casetrail.domain.sunlight import (
     group_of,
 )
 from casetrail.domain.suppression import MANY, THRESHOLD, capped
-from casetrail.projections.database import Database, SqliteDatabase, marks
+from casetrail.projections.database import Database, SqliteDatabase, in_parts, marks
+from casetrail.projections.escalated import Owed, owed_in
 from casetrail.projections.judgement_queries import STATE
 from casetrail.projections.queries import micros
 
@@ -133,17 +137,25 @@ def clocks(database: Database, now: datetime) -> Kinds:
 def escalations(database: Database, now: datetime) -> Kinds:
     """Every missed deadline of which somebody was told, by clock; whoever owes it answers no alarm about himself."""
     found: dict[tuple[str, str], list[str]] = {}
-    for case_id, state in database.rows(
-        "SELECT case_id, state FROM case_status WHERE state LIKE ?", ('%"deadlines":{%',)
-    ):
-        for deadline in load_case(case_id, state).facts.deadlines.values():
-            if deadline.told and deadline.due_at <= now:
-                answered = deadline.answered not in (None, Level.HOLDER)
-                found.setdefault((deadline.clock, "answered" if answered else "unanswered"), []).append(case_id)
+    rows = database.rows("SELECT case_id, state FROM case_status WHERE state LIKE ?", ('%"deadlines":{%',))
+    for some in in_parts(rows):
+        owed = owed_in(database, [case_id for case_id, _ in some])
+        for case_id, state in some:
+            for deadline in load_case(case_id, state).facts.deadlines.values():
+                if deadline.told and deadline.due_at <= now:
+                    answered = is_answer(deadline.answered, _owing(deadline, owed.get(case_id, {})))
+                    found.setdefault((deadline.clock, "answered" if answered else "unanswered"), []).append(case_id)
     return _by_kind(
         (clock, frozenset({state}), Things(len(cases), capped(frozenset(cases))))
         for (clock, state), cases in found.items()
     )
+
+
+def _owing(missed: MissedDeadline, owed: Mapping[Deadline, Owed]) -> Level:
+    """At which level those stand who owe it; where its clock has moved since, by another run of that clock in the case."""
+    exact = owed.get(Deadline(missed.clock, missed.subject, missed.due_at))
+    others = (one.owed_by for deadline, one in owed.items() if deadline.clock == missed.clock)
+    return owing_level(next(others, "") if exact is None else exact.owed_by)
 
 
 def findings(database: Database, now: datetime) -> Kinds:

@@ -231,11 +231,17 @@ def test_what_fails_in_either_thread_breaks_off_the_other(
 
 
 def a_clock(
-    number: int, clock: str, due: timedelta, ended: timedelta | None, met: bool = False, case_id: str = "C-1"
+    number: int,
+    clock: str,
+    due: timedelta,
+    ended: timedelta | None,
+    met: bool = False,
+    case_id: str = "C-1",
+    owed_by: str = "det.kim",
 ) -> tuple[object, ...]:
     """A run that began ten days ago; ``due`` and ``ended`` are times before now."""
     at = {"started_at": NOW - 10 * DAY, "due_at": NOW - due, "ended_at": None if ended is None else NOW - ended}
-    row = {"case_id": case_id, "number": 1000 + number, "clock": clock, "met": int(met)}
+    row = {"case_id": case_id, "number": 1000 + number, "clock": clock, "met": int(met), "owed_by": owed_by}
     row |= {name: micros(moment) for name, moment in at.items() if moment is not None}
     return tuple(row.get(column.name) for column in CLOCK.columns)
 
@@ -331,14 +337,38 @@ def test_findings_about_people_and_machines_stand_by_themselves_and_each_for_its
 def test_escalations_that_nobody_answered_are_counted(views: Database) -> None:
     deadline = '{"a":["decision",null,%d,["holder"],%s],"b":["decision",null,%d,[],null,null]}'
     for answered, case_id in (("null,null", "case-1"), ('5,"supervisor"', "case-2"), ('5,"holder"', "case-3")):
-        held = deadline % (micros(NOW - DAY), answered, micros(NOW - DAY))
-        views.run(
-            "UPDATE case_status SET state = replace(state, '\"facts\":{', ?) WHERE case_id = ?",
-            (f'"facts":{{"deadlines":{held},', case_id),
-        )
+        missed(views, case_id, deadline % (micros(NOW - DAY), answered, micros(NOW - DAY)))
     assert escalations(views, NOW) == {
         "decision": {
             frozenset({"unanswered"}): things(2, "case-1", "case-3"),
             frozenset({"answered"}): things(1, "case-2"),
         }
     }
+
+
+@pytest.mark.parametrize("due", [DAY, 2 * DAY], ids=["as it was missed", "moved since"])
+def test_a_supervisor_who_answers_an_alarm_about_himself_does_not_make_it_answered(
+    views: Database, due: timedelta
+) -> None:
+    views.run("DELETE FROM clock")
+    for number, answered in enumerate(("supervisor", "commander"), 1):
+        review = f'{{"a":["supervisor_review",null,{micros(NOW - DAY)},["supervisor"],5,"{answered}"]}}'
+        missed(views, f"case-{number}", review)
+        views.run_many(
+            CLOCK.insert(),
+            [a_clock(0, "supervisor_review", due, None, case_id=f"case-{number}", owed_by="unit/supervisor")],
+        )
+    assert escalations(views, NOW) == {
+        "supervisor_review": {
+            frozenset({"unanswered"}): things(1, "case-1"),
+            frozenset({"answered"}): things(1, "case-2"),
+        }
+    }
+
+
+def missed(views: Database, case_id: str, deadlines: str) -> None:
+    """As if so much had been recorded of missed deadlines of a case."""
+    views.run(
+        "UPDATE case_status SET state = replace(state, '\"facts\":{', ?) WHERE case_id = ?",
+        (f'"facts":{{"deadlines":{deadlines},', case_id),
+    )
