@@ -4,20 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from casetrail.domain.sunlight import (
-    CLOCK_FIGURES,
-    CLOCK_STATES,
-    ESCALATION_FIGURES,
-    ESCALATION_STATES,
-    FINDING_FIGURES,
-    FINDING_STATES,
-)
+from casetrail.domain.sunlight import ESCALATION_FIGURES, ESCALATION_STATES, FINDING_FIGURES, FINDING_STATES
 from casetrail.sunlight.counting import Counted
+from casetrail.sunlight.limits import Limits, publish_limits
 from casetrail.sunlight.published import Layout, Published, publish_kinds
 from casetrail.sunlight.reports import Reports, publish_reports
 from casetrail.sunlight.rules import Rules
 
-CLOCKS = Layout("clocks", "Clock", "runs of a clock", {one.name: one for one in CLOCK_FIGURES})
 ESCALATIONS = Layout("escalations", "Clock", "missed deadlines that somebody was told of",
                      {one.name: one for one in ESCALATION_FIGURES})  # fmt: skip
 FINDINGS = Layout("findings", "Detector", "findings about reports", {one.name: one for one in FINDING_FIGURES})
@@ -53,7 +46,7 @@ class Edition:
 
     basis: Basis
     reports: Reports
-    clocks: Published
+    limits: Limits
     escalations: Published
     findings: Published
     work: Published
@@ -61,20 +54,23 @@ class Edition:
     @property
     def tables(self) -> Sequence[Published]:
         """Every table."""
-        reports = self.reports
-        return (reports.by_month, reports.by_offence, self.clocks, self.escalations, self.findings, self.work)
+        reports, limits = self.reports, self.limits
+        return (
+            *(reports.by_month, reports.by_offence, limits.by_clock, limits.by_month, limits.by_offence),
+            *(self.escalations, self.findings, self.work),
+        )
 
 
 def edition(found: Counted, basis: Basis) -> Edition:
     """The edition of what was counted."""
-    clocks, escalations, findings, work = (
+    escalations, findings, work = (
         {name.replace("_", " "): counts for name, counts in kinds.items()}
-        for kinds in (found.clocks, found.escalations, found.findings, found.work)
+        for kinds in (found.escalations, found.findings, found.work)
     )
     return Edition(
         basis,
         publish_reports(found.reports, f"{basis.now.year}-{basis.now.month:02}"),
-        publish_kinds(CLOCKS, CLOCK_FIGURES, CLOCK_STATES, clocks),
+        publish_limits(found.clocks),
         publish_kinds(ESCALATIONS, ESCALATION_FIGURES, ESCALATION_STATES, escalations),
         publish_kinds(FINDINGS, FINDING_FIGURES, FINDING_STATES, findings),
         publish_kinds(WORK, FINDING_FIGURES, FINDING_STATES, work),

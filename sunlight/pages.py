@@ -6,7 +6,7 @@ its style sheet stands in it, and its policy (Content-Security-Policy) allows th
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -19,7 +19,7 @@ from markupsafe import Markup
 from casetrail.domain.sunlight import FIGURE, RECEIVED
 from casetrail.domain.suppression import THRESHOLD
 from casetrail.domain.values import iso
-from casetrail.sunlight.charts import bars, columns
+from casetrail.sunlight.charts import Series, bars, columns
 from casetrail.sunlight.edition import Edition
 from casetrail.sunlight.published import Line, Number, Published
 from casetrail.sunlight.reports import CONTACTS, ENDS, STAGES
@@ -94,7 +94,7 @@ def _headline(edition: Edition) -> Iterator[tuple[str, Number, str]]:
 def _meanings(edition: Edition) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """What is counted, and what the numbers of it mean; headings of one meaning together."""
     reports = edition.reports.by_offence
-    for table in (reports, edition.clocks, edition.escalations, edition.findings, edition.work):
+    for table in (reports, edition.limits.by_clock, edition.escalations, edition.findings, edition.work):
         figures = [RECEIVED, *table.figures] if table is reports else table.figures
         same = groupby(figures, key=lambda figure: figure.meaning)
         found = [(", ".join(figure.heading for figure in some), meaning) for meaning, some in same]
@@ -104,7 +104,7 @@ def _meanings(edition: Edition) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 def sections(edition: Edition) -> list[Section]:
     """The parts of the report that have numbers."""
-    reports = edition.reports
+    reports, limits = edition.reports, edition.limits
     contacts, ends = reports.by_offence.only("time-to-contact", CONTACTS), reports.by_offence.only("closed-as", ENDS)
     return [
         Section("by-month", "Month by month", "Reports by the month in which they were received, and what has become of them since.",
@@ -121,7 +121,13 @@ def sections(edition: Edition) -> list[Section]:
                 "Open reports by calendar months since receipt.", *_ages(edition)),
         Section("clocks", "Time limits missed",
                 "Every time limit that ran for a report, by the policy in force when it began. One report runs against many.",
-                edition.clocks, _bars_of("clocks", "Missed time limits by kind", edition.clocks, "late")),
+                limits.by_clock, _bars_of("clocks", "Missed time limits by kind", limits.by_clock, "late")),
+        Section("clocks-by-month", "Time limits missed, month by month",
+                "All time limits that ran for the reports received in a month.",
+                limits.by_month, _missed("clocks-by-month", limits.by_month, standing=True)),
+        Section("clocks-by-offence", "Time limits missed, by offence",
+                "All time limits that ran for the reports of an offence.",
+                limits.by_offence, _missed("clocks-by-offence", limits.by_offence, standing=False)),
         Section("escalations", "Alarms answered",
                 "A missed time limit is told to supervisors, commanders and partner agencies until somebody answers.",
                 edition.escalations, _bars_of("escalations", "Unanswered alarms by time limit", edition.escalations, "unanswered")),
@@ -138,17 +144,44 @@ def _contacted(name: str, table: Published, *, standing: bool) -> Markup | None:
     """Received reports by row: those contacted, the others, and those of which only the number of all is printed."""
     if "contacted" not in [figure.name for figure in table.figures]:
         return None
-    pairs = [(line.total or 0, number) for line, number in zip(table.lines, table.column("contacted"), strict=True)]
+    pairs = _pairs(table, "contacted")
     series = {
         "contacted": [number or 0 for _, number in pairs],
         "no contact yet": [0 if number is None else total - number for total, number in pairs],
-        WITHHELD: [total if number is None else 0 for total, number in pairs],
     }
-    some = series if any(number is None for _, number in pairs) else dict(list(series.items())[:2])
+    title, told_of = f"Reports received, by {table.rows_are.lower()}", _as_text(table, "contacted", "contacted")
+    return _parted(name, title, told_of, table, series, pairs, standing=standing)
+
+
+def _missed(name: str, table: Published, *, standing: bool) -> Markup | None:
+    """Time limits by row: those missed, the others, and those of which only the number of all is printed."""
+    if "late" not in [figure.name for figure in table.figures]:
+        return None
+    pairs = _pairs(table, "late")
+    series = {
+        "not missed": [0 if number is None else total - number for total, number in pairs],
+        "missed": [number or 0 for _, number in pairs],
+    }
+    title, told_of = f"Time limits, by {table.rows_are.lower()}", _as_text(table, "late", "missed")
+    return _parted(name, title, told_of, table, series, pairs, standing=standing)
+
+
+Pairs = Sequence[tuple[int, Number]]
+"""Of each row, the number of all, and that of a figure."""
+
+
+def _pairs(table: Published, figure: str) -> Pairs:
+    return [(line.total or 0, number) for line, number in zip(table.lines, table.column(figure), strict=True)]
+
+
+def _parted(
+    name: str, title: str, told_of: str, table: Published, series: Series, pairs: Pairs, *, standing: bool
+) -> Markup:
+    """The rows of a table in two parts, and as a third those of which only the number of all is printed."""
+    unknown = [total if number is None else 0 for total, number in pairs]
     labels = [line.name[:7] if standing else f"{line.name}: {told(line.total)}" for line in table.lines]
     draw = columns if standing else bars
-    title = f"Reports received, by {table.rows_are.lower()}"
-    return _svg(draw(name, title, _as_text(table, "contacted"), labels, some))
+    return _svg(draw(name, title, told_of, labels, {**series, WITHHELD: unknown} if any(unknown) else series))
 
 
 def _totals(name: str, title: str, table: Published) -> Markup | None:
@@ -189,9 +222,9 @@ def _ages(edition: Edition) -> tuple[Published | None, Markup | None]:
     return table, _svg(chart)
 
 
-def _as_text(table: Published, figure: str) -> str:
+def _as_text(table: Published, figure: str, what: str) -> str:
     pairs = zip(table.lines, table.column(figure), strict=True)
-    return "; ".join(f"{line.name}: {told(number)} of {told(line.total)} contacted" for line, number in pairs)
+    return "; ".join(f"{line.name}: {told(number)} of {told(line.total)} {what}" for line, number in pairs)
 
 
 def _svg(text: str) -> Markup:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from casetrail.domain.sunlight import Figure
 from casetrail.domain.suppression import Columns, Row, Table, added_up, is_small, pooled, printable, size, withheld
-from casetrail.sunlight.counting import Kinds
+from casetrail.sunlight.counting import Kinds, Things
 
 Number = int | None
 """A count; None where it is withheld."""
@@ -90,20 +90,24 @@ def publish_kinds(
     kinds: Kinds,
 ) -> Published:
     """A table of things of many kinds, each of which is in one of some states: those are the figures that it counts in."""
-    names = [one.name for one in figures]
-    columns = Columns(names, frozenset(), {one.name: one.worth for one in figures})
-    profiles = {state: columns.profile(state) for state in states}
-    columns = Columns(names, frozenset(profiles.values()), columns.worth)
-    rows = [
-        Row(
-            kind,
-            {profiles[state]: things.number for state, things in some.items()},
-            about={profiles[state]: things.about for state, things in some.items()},
-        )
-        for kind, some in sorted(kinds.items())
-    ]
+    columns = columns_of(figures, states)
+    rows = [row_of(columns, kind, some) for kind, some in sorted(kinds.items())]
     everything = added_up("All", rows)
     return by_kind(columns, printable(columns, everything.counts, everything.about), layout, rows)
+
+
+def columns_of(figures: Sequence[Figure], states: Iterable[frozenset[str]]) -> Columns:
+    """The columns of things that are each in one of some states."""
+    names = [one.name for one in figures]
+    columns = Columns(names, frozenset(), {one.name: one.worth for one in figures})
+    return Columns(names, frozenset(columns.profile(state) for state in states), columns.worth)
+
+
+def row_of(columns: Columns, name: str, states: Mapping[frozenset[str], Things]) -> Row:
+    """A row of things in some states."""
+    by_profile = {columns.profile(state): things for state, things in states.items()}
+    counts = {profile: things.number for profile, things in by_profile.items()}
+    return Row(name, counts, about={profile: things.about for profile, things in by_profile.items()})
 
 
 def by_kind(columns: Columns, printed: int, layout: Layout, rows: Sequence[Row]) -> Published:

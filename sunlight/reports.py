@@ -94,7 +94,7 @@ def _by_month(
     while True:
         names = {band: age_name(*band) for band in bands}
         rows = [Row(month, counts, names[_band(month, now_month, bands)]) for month, counts in months.items()]
-        lines = [added_up(_span(group), group) for group in pooled(rows, FEWEST)]
+        lines = [added_up(span(group), group) for group in pooled(rows, FEWEST)]
         try:
             made = publish(columns, printed, BY_MONTH, Table(lines, shown, is_open if len(bands) > 1 else 0))
         except Unprotected as error:
@@ -108,7 +108,8 @@ def _open(is_open: int, rows: Iterable[Row]) -> int:
     return sum(count for row in rows for profile, count in row.counts.items() if profile & is_open)
 
 
-def _span(rows: Sequence[Row]) -> str:
+def span(rows: Sequence[Row]) -> str:
+    """What months are called that are added up."""
     return rows[0].name if len(rows) == 1 else f"{rows[0].name} to {rows[-1].name}"
 
 

@@ -19,7 +19,7 @@ from casetrail.domain.sunlight import (
     Standing,
 )
 from casetrail.domain.suppression import capped
-from casetrail.sunlight.counting import Counted, Kinds, Months, Things
+from casetrail.sunlight.counting import Counted, Kinds, Months, Runs, Things
 from casetrail.sunlight.edition import Basis, Checkpointed, Edition, edition
 from casetrail.sunlight.rules import Rules
 
@@ -60,6 +60,14 @@ def some_kinds(
     return {name: {state: things() for state in every} for name in names}
 
 
+def some_runs(clocks: Sequence[str], most: int) -> Runs:
+    """Runs of clocks, for reports of all offences received over two years."""
+    places = [
+        (f"{year}-{month:02}", group) for year in (2014, 2015) for month in range(1, 13) for group in OffenceGroup
+    ]
+    return {place: some_kinds(clocks, CLOCK_STATES, most // 60 + 3, seed) for seed, place in enumerate(places)}
+
+
 def some_edition(
     count: int = 4000, months: int = 48, seed: int = 1, clocks: Sequence[str] = ("first_response", "assignment", "decision"),
     log: str = "kcpd", origin: str = "kcpd.example/casetrail",
@@ -67,7 +75,7 @@ def some_edition(
     """An edition about so many reports."""
     found = Counted(
         some_reports(count, months, seed),
-        some_kinds(clocks, CLOCK_STATES, count // 8 + 3),
+        some_runs(clocks, count // 8),
         some_kinds(clocks, ESCALATION_STATES, count // 30 + 3),
         some_kinds(("untouched", "no_contact", "never_screened"), FINDING_STATES, count // 60 + 3),
         some_kinds(("overloaded", "silent_machine"), FINDING_STATES, count // 60 + 3),

@@ -11,8 +11,8 @@ import pytest
 
 from casetrail.domain.case import Case
 from casetrail.domain.status import Status
-from casetrail.domain.sunlight import LATER, NEVER, Standing, group_of
-from casetrail.domain.suppression import MANY
+from casetrail.domain.sunlight import LATER, NEVER, OffenceGroup, Standing, group_of
+from casetrail.domain.suppression import MANY, capped
 from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.outcome import History, follow
@@ -27,6 +27,7 @@ from casetrail.sunlight.counting import (
     Counted,
     Kinds,
     Months,
+    Runs,
     Things,
     clocks,
     counted,
@@ -213,7 +214,7 @@ def test_what_fails_in_either_thread_breaks_off_the_other(
     rebuild(log, f"sqlite:{log.path}", url, processes=1)
     begun = Event()
 
-    def fails(database: Database, now: datetime) -> Kinds:
+    def fails(database: Database, now: datetime) -> Runs | Kinds:
         if failing == "clocks":
             assert begun.wait(60)
         raise KeyboardInterrupt
@@ -236,7 +237,7 @@ def a_clock(
     due: timedelta,
     ended: timedelta | None,
     met: bool = False,
-    case_id: str = "C-1",
+    case_id: str = "case-1",
     owed_by: str = "det.kim",
 ) -> tuple[object, ...]:
     """A run that began ten days ago; ``due`` and ``ended`` are times before now."""
@@ -248,7 +249,7 @@ def a_clock(
 
 def test_runs_of_clocks_are_counted_by_how_they_went(views: Database) -> None:
     views.run("DELETE FROM clock")
-    assert clocks(views, NOW) == {}
+    assert by_clock(views) == {}
     runs = [
         a_clock(0, "screening", 3 * DAY, 4 * DAY, met=True),
         a_clock(1, "screening", 3 * DAY, 2 * DAY, met=True),
@@ -259,29 +260,60 @@ def test_runs_of_clocks_are_counted_by_how_they_went(views: Database) -> None:
         a_clock(6, "decision", -3 * DAY, None),
     ]
     views.run_many(CLOCK.insert(), runs)
-    assert clocks(views, NOW) == {
+    assert by_clock(views) == {
         "screening": {
-            frozenset({"met"}): things(1),
-            frozenset({"late", "met_late"}): things(1),
-            frozenset({"late", "missed"}): things(2),
-            frozenset({"lapsed"}): things(1),
+            frozenset({"met"}): things(1, "case-1"),
+            frozenset({"late", "met_late"}): things(1, "case-1"),
+            frozenset({"late", "missed"}): things(2, "case-1"),
+            frozenset({"lapsed"}): things(1, "case-1"),
         },
-        "decision": {frozenset({"running"}): things(2)},
+        "decision": {frozenset({"running"}): things(2, "case-1")},
     }
 
 
 def test_how_many_reports_stand_behind_a_count_is_counted_up_to_five(views: Database) -> None:
     views.run("DELETE FROM clock")
-    runs = [a_clock(number, "screening", 3 * DAY, None, case_id=f"C-{number % 4}") for number in range(9)]
-    runs += [a_clock(number, "decision", 3 * DAY, None, case_id=f"C-{number % 5}") for number in range(9)]
-    runs += [a_clock(number, "review", 3 * DAY, None, case_id=f"C-{number}") for number in range(9)]
+    runs = [a_clock(number, "screening", 3 * DAY, None, case_id=f"case-{number % 4 + 1}") for number in range(9)]
+    runs += [a_clock(number, "decision", 3 * DAY, None, case_id=f"case-{number % 5 + 1}") for number in range(9)]
+    runs += [a_clock(number, "review", 3 * DAY, None, case_id=f"case-{number + 1}") for number in range(9)]
     views.run_many(CLOCK.insert(), [(one[0], at, *one[2:]) for at, one in enumerate(runs)])
     late = frozenset({"late", "missed"})
-    assert clocks(views, NOW) == {
-        "screening": {late: things(9, "C-0", "C-1", "C-2", "C-3")},
+    assert by_clock(views) == {
+        "screening": {late: things(9, "case-1", "case-2", "case-3", "case-4")},
         "decision": {late: Things(9, MANY)},
         "review": {late: Things(9, MANY)},
     }
+
+
+def test_runs_of_clocks_are_counted_by_the_month_of_receipt_and_the_offence_of_their_report(
+    views: Database, log: EmbeddedLog
+) -> None:
+    expected: dict[tuple[str, OffenceGroup], set[str]] = {}
+    owed = {case_id for (case_id,) in views.rows("SELECT DISTINCT case_id FROM clock")}
+    for case in folded(log):
+        facts = case.facts
+        if facts.received_at is not None and case.id in owed:
+            group = group_of(facts.offences[0] if facts.offences else "")
+            expected.setdefault((f"{facts.received_at:%Y-%m}", group), set()).add(case.id)
+    found = clocks(views, NOW)
+    assert found.keys() == expected.keys()
+    assert len(expected) > 10
+    for place, kinds in found.items():
+        about = frozenset[str]().union(*(one.about for states in kinds.values() for one in states.values()))
+        assert capped(about) == capped(frozenset(expected[place]))
+    runs = sum(one.number for kinds in found.values() for states in kinds.values() for one in states.values())
+    assert views.rows("SELECT count(*) FROM clock") == [(runs,)]
+
+
+def by_clock(views: Database) -> Kinds:
+    """The runs of all reports together."""
+    found: dict[str, dict[frozenset[str], Things]] = {}
+    for kinds in clocks(views, NOW).values():
+        for clock, states in kinds.items():
+            for state, some in states.items():
+                before = found.setdefault(clock, {}).get(state)
+                found[clock][state] = some if before is None else before.with_others(some)
+    return found
 
 
 def things(count: int, *about: str) -> Things:

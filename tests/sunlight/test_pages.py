@@ -72,7 +72,7 @@ def test_each_table_of_the_page_has_its_data_file_with_the_same_numbers(
 ) -> None:
     tables = Reader(found["index.html"].decode()).tables
     data = {name: content for name, content in found.items() if name.startswith("data/")}
-    assert len(tables) == len(data) == len(sections(edition)) == 9
+    assert len(tables) == len(data) == len(sections(edition)) == 11
     for table, part in zip(tables, sections(edition), strict=True):
         rows = list(csv.reader(io.StringIO(data[f"data/{part.file}"].decode())))
         plain = [[cell.replace(",", "") for cell in row[1:]] for row in table[1:]]
@@ -138,7 +138,7 @@ def test_each_chart_has_a_name_a_description_and_text_as_text(found: dict[str, b
     elements = Reader(found["index.html"].decode()).elements
     charts = [attributes for tag, attributes in elements if tag == "svg"]
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
-    assert len(charts) == 9
+    assert len(charts) == 11
     assert len(ids) == len(set(ids))
     for chart in charts:
         assert chart["role"] == "img"
