@@ -56,8 +56,9 @@ def sunlight(
     """Write the report for the public into DIR: a web page without scripts, and the data behind it.
 
     What became of the reports, month by month and by offence: contacted, closed and how, still open and how old; time
-    limits missed, alarms answered, findings. Counts of 1 to 4 are withheld, and so is what would give them away. The page
-    names the checkpoint that it rests on, and the command that computes it anew. An earlier edition in DIR is replaced.
+    limits missed, alarms answered, findings. Counts about fewer than 5 reports are withheld, and so is what would give them
+    away. The page names the checkpoint that it rests on, and the command that computes it anew. An earlier edition in DIR is
+    replaced.
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Failure(f"the report needs {' and '.join(missing)}: install casetrail[sunlight]")

@@ -249,27 +249,31 @@ class _Search:
     def _best(self, number: int, part: Part, looks: set[int], world: Sequence[Counter[int]]) -> _Swap | None:
         """The swap that brings more into the part and needs the least to be withheld."""
         best: _Swap | None = None
+        takes = [
+            (other, [take for take, count in theirs.items() if count and take & self._printed in looks])
+            for other, theirs in enumerate(world)
+            if other != number
+        ]
         for give, count in world[number].items():
             if not count or part.has(give):
                 continue
             if give & self._printed in looks:  # it could be in the part as it is: nothing printed would tell
                 return _Swap(0, 0, give, give, number, 0)
-            for swap in self._swaps(number, give, looks, world):
+            for swap in self._swaps(number, give, takes):
                 if best is None or swap < best:
                     best = swap
                     if best.cost == 0:
                         return best
         return best
 
-    def _swaps(self, number: int, give: int, looks: set[int], world: Sequence[Counter[int]]) -> Iterator[_Swap]:
+    def _swaps(self, number: int, give: int, takes: Sequence[tuple[int, Sequence[int]]]) -> Iterator[_Swap]:
+        """``takes``: of each other row, the profiles that it could give."""
         here = ~self.hidden[number]
-        for other, theirs in enumerate(world):
-            if other == number:
-                continue
+        for other, theirs in takes:
             there = ~self.hidden[other]
             free = self._rows[other].block == self._rows[number].block
-            for take, count in theirs.items():
-                if count and take & self._printed in looks and (free or not (give ^ take) & self._summed):
+            for take in theirs:
+                if free or not (give ^ take) & self._summed:
                     changes = (give ^ take) & self._shown
                     cost = (changes & here).bit_count() + (changes & there).bit_count()
                     yield _Swap(cost, abs(other - number), give, take, other, changes)

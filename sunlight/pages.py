@@ -6,7 +6,7 @@ its style sheet stands in it, and its policy (Content-Security-Policy) allows th
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -16,16 +16,18 @@ from typing import Final
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from casetrail.domain.codes import Disposition
 from casetrail.domain.sunlight import FIGURE, RECEIVED
 from casetrail.domain.suppression import THRESHOLD
 from casetrail.domain.values import iso
-from casetrail.sunlight.charts import Series, bars, columns
+from casetrail.sunlight.charts import bars, columns
 from casetrail.sunlight.edition import Edition
 from casetrail.sunlight.published import Line, Number, Published
-from casetrail.sunlight.reports import CONTACTS, ENDS, STAGES
+from casetrail.sunlight.reports import CONTACTS, ENDS, FIRST_CONTACTS, STAGES
 
 WITHHELD: Final = "withheld"
 HEADLINE: Final = ("contacted", "contact_never", "closed_unseen", "open")
+LET_GO: Final = f"as_{Disposition.ADMINISTRATIVELY_CLOSED}"
 BAD: Final = frozenset({"contact_never", "late", "unanswered", "open"})
 """Figures that are drawn loud."""
 
@@ -108,15 +110,21 @@ def sections(edition: Edition) -> list[Section]:
     contacts, ends = reports.by_offence.only("time-to-contact", CONTACTS), reports.by_offence.only("closed-as", ENDS)
     return [
         Section("by-month", "Month by month", "Reports by the month in which they were received, and what has become of them since.",
-                reports.by_month, _contacted("by-month", reports.by_month, standing=True)),
+                reports.by_month.only("by-month", STAGES), _contacted("by-month", reports.by_month, standing=True)),
         Section("by-offence", "By offence", "By the first offence that a report names.",
                 reports.by_offence.only("by-offence", STAGES), _contacted("by-offence", reports.by_offence, standing=False)),
         Section("time-to-contact", "How long until somebody made contact",
                 "From receipt to the first contact with the child or victim.", contacts,
                 _totals("time-to-contact", "Reports by time to first contact", contacts)),
+        Section("time-to-contact-by-month", "How long until somebody made contact, month by month",
+                "By the month in which the reports were received. Those of late months have had less time.",
+                reports.by_month.only("time-to-contact-by-month", ("contacted", *FIRST_CONTACTS)), _soon(reports.by_month)),
         Section("closed-as", "How reports were closed",
                 "A report that was closed administratively or inactivated is not solved, and an unfounded one is held to be false or baseless.",
                 ends, _totals("closed-as", "Closed reports by disposition", ends)),
+        Section("closed-as-by-month", "How reports were closed, month by month",
+                "By the month in which the reports were received, whenever they were closed: a disposition that has become convenient shows.",
+                reports.by_month.only("closed-as-by-month", ENDS), _let_go(reports.by_month)),
         Section("ages", "How old the open reports are",
                 "Open reports by calendar months since receipt.", *_ages(edition)),
         Section("clocks", "Time limits missed",
@@ -141,46 +149,56 @@ def sections(edition: Edition) -> list[Section]:
 
 
 def _contacted(name: str, table: Published, *, standing: bool) -> Markup | None:
-    """Received reports by row: those contacted, the others, and those of which only the number of all is printed."""
-    if "contacted" not in [figure.name for figure in table.figures]:
-        return None
-    pairs = _pairs(table, "contacted")
-    series = {
-        "contacted": [number or 0 for _, number in pairs],
-        "no contact yet": [0 if number is None else total - number for total, number in pairs],
-    }
-    title, told_of = f"Reports received, by {table.rows_are.lower()}", _as_text(table, "contacted", "contacted")
-    return _parted(name, title, told_of, table, series, pairs, standing=standing)
+    """Received reports by row: those contacted, and the others."""
+    title = f"Reports received, by {table.rows_are.lower()}"
+    return _those(name, title, table, "contacted", ("contacted", "no contact yet"), standing=standing)
 
 
 def _missed(name: str, table: Published, *, standing: bool) -> Markup | None:
-    """Time limits by row: those missed, the others, and those of which only the number of all is printed."""
-    if "late" not in [figure.name for figure in table.figures]:
+    """Time limits by row: those missed, and the others."""
+    title = f"Time limits, by {table.rows_are.lower()}"
+    return _those(name, title, table, "late", ("missed", "not missed"), is_bad=True, standing=standing)
+
+
+def _soon(table: Published) -> Markup | None:
+    """Reports by month: those whose victim was contacted within a day, and the others."""
+    names = ("within 24 hours", "later, or not yet")
+    return _those(
+        "time-to-contact-by-month", "Reports by first contact and month of receipt", table, FIRST_CONTACTS[0], names
+    )
+
+
+def _let_go(table: Published) -> Markup | None:
+    """Reports by month: those closed administratively, which nobody has solved, and the others."""
+    names = ("administratively closed", "open, or closed otherwise")
+    return _those("closed-as-by-month", "Reports closed administratively, by month of receipt", table, LET_GO, names,
+                  is_bad=True)  # fmt: skip
+
+
+def _those(
+    name: str,
+    title: str,
+    table: Published,
+    figure: str,
+    names: tuple[str, str],
+    *,
+    is_bad: bool = False,
+    standing: bool = True,
+) -> Markup | None:
+    """The rows of a table by those that count in a figure and the others, called by these names.
+
+    Drawn loud is what is bad; and as a third part, those of which only the number of all is printed.
+    """
+    if figure not in [one.name for one in table.figures]:
         return None
-    pairs = _pairs(table, "late")
-    series = {
-        "not missed": [0 if number is None else total - number for total, number in pairs],
-        "missed": [number or 0 for _, number in pairs],
-    }
-    title, told_of = f"Time limits, by {table.rows_are.lower()}", _as_text(table, "late", "missed")
-    return _parted(name, title, told_of, table, series, pairs, standing=standing)
-
-
-Pairs = Sequence[tuple[int, Number]]
-"""Of each row, the number of all, and that of a figure."""
-
-
-def _pairs(table: Published, figure: str) -> Pairs:
-    return [(line.total or 0, number) for line, number in zip(table.lines, table.column(figure), strict=True)]
-
-
-def _parted(
-    name: str, title: str, told_of: str, table: Published, series: Series, pairs: Pairs, *, standing: bool
-) -> Markup:
-    """The rows of a table in two parts, and as a third those of which only the number of all is printed."""
+    pairs = [(line.total or 0, number) for line, number in zip(table.lines, table.column(figure), strict=True)]
+    those = names[0], [number or 0 for _, number in pairs]
+    others = names[1], [0 if number is None else total - number for total, number in pairs]
+    series = dict((others, those) if is_bad else (those, others))
     unknown = [total if number is None else 0 for total, number in pairs]
     labels = [line.name[:7] if standing else f"{line.name}: {told(line.total)}" for line in table.lines]
     draw = columns if standing else bars
+    told_of = _as_text(table, figure, names[0])
     return _svg(draw(name, title, told_of, labels, {**series, WITHHELD: unknown} if any(unknown) else series))
 
 

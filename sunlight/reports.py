@@ -22,6 +22,8 @@ from casetrail.sunlight.published import Layout, Published, by_kind, publish
 
 STAGES: Final = ("screened", "screened_out", "assigned", "contacted", "closed", "closed_unseen", "open")
 CONTACTS: Final = tuple(f"contact_{name}" for name in CONTACT_HEADINGS)
+FIRST_CONTACTS: Final = CONTACTS[:2]
+"""Those that are told month by month. Of more, a unit with some 80 reports a month would have to withhold most."""
 ENDS: Final = tuple(f"as_{name}" for name in CLOSED_AS)
 MONTHS_OF_A_GAP: Final = 12
 """Months without a report stand in the table, unless there are more of them in a row."""
@@ -88,7 +90,7 @@ def _by_month(
     columns: Columns, printed: int, months: Mapping[str, Counter[int]], now_month: str
 ) -> tuple[Published, Ages | None]:
     """Both at once: the ages are sums over months of the column of open reports, and each could give the other away."""
-    is_open, shown = columns.profile(["open"]), columns.profile(STAGES)
+    is_open, shown = columns.profile(["open"]), columns.profile((*STAGES, *FIRST_CONTACTS, *ENDS))
     everything: Band = (0, len(AGES) - 1)
     bands = _bands(months, now_month, is_open) if printed & is_open else [everything]
     while True:

@@ -72,7 +72,7 @@ def test_each_table_of_the_page_has_its_data_file_with_the_same_numbers(
 ) -> None:
     tables = Reader(found["index.html"].decode()).tables
     data = {name: content for name, content in found.items() if name.startswith("data/")}
-    assert len(tables) == len(data) == len(sections(edition)) == 11
+    assert len(tables) == len(data) == len(sections(edition)) == 13
     for table, part in zip(tables, sections(edition), strict=True):
         rows = list(csv.reader(io.StringIO(data[f"data/{part.file}"].decode())))
         plain = [[cell.replace(",", "") for cell in row[1:]] for row in table[1:]]
@@ -138,7 +138,7 @@ def test_each_chart_has_a_name_a_description_and_text_as_text(found: dict[str, b
     elements = Reader(found["index.html"].decode()).elements
     charts = [attributes for tag, attributes in elements if tag == "svg"]
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
-    assert len(charts) == 11
+    assert len(charts) == 13
     assert len(ids) == len(set(ids))
     for chart in charts:
         assert chart["role"] == "img"
@@ -167,3 +167,23 @@ def test_a_report_of_hardly_anything_is_a_whole_page(count: int) -> None:
     page = small["index.html"].decode()
     assert page.rstrip().endswith("</html>")
     assert not re.search(r"<td>[1-4]</td>", page)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows_are", "figure"),
+    [
+        ("clocks-by-month", "Month of receipt", "late"),
+        ("clocks-by-offence", "Offence", "late"),
+        ("time-to-contact-by-month", "Month of receipt", "contact_within_24_hours"),
+        ("closed-as-by-month", "Month of receipt", "as_administratively_closed"),
+    ],
+)
+def test_whether_limits_contact_and_closures_grow_worse_shows_row_by_row(
+    found: dict[str, bytes], name: str, rows_are: str, figure: str
+) -> None:
+    table = json.loads(found["sunlight.json"])["tables"][name]
+    assert table["rows_are"] == rows_are
+    assert figure in table["figures"]
+    assert len(table["rows"]) > 5
+    assert sum(row[figure] is not None for row in table["rows"]) > len(table["rows"]) / 2
+    assert f'aria-labelledby="{name}-title"' in found["index.html"].decode()
