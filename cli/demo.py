@@ -15,7 +15,7 @@ from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, emit
 from casetrail.demo.playing import play
 from casetrail.demo.scenario import Story, story
-from casetrail.demo.seeing import Found, Sight, escalations, sight
+from casetrail.demo.seeing import Found, Sight, sight, tellings
 from casetrail.domain.values import EPOCH, MILLISECOND
 from casetrail.privacy.opening import open_keyring
 
@@ -79,7 +79,7 @@ def demo(directory: Path, seed: int, today: str, quick: bool, table: bool, page:
         play(directory / LOG, "demo", keyring, what.scenes, progress)
     keyring.close()
     config = load_config(directory / MARK, {})
-    _watch(directory, end)
+    _watch(config, directory, end)
     signed = _notarise(directory)
     seen = _seen(config, what)
     _write_table(directory / TABLE, seen)
@@ -149,8 +149,9 @@ def _notarise(directory: Path) -> "Checkpoint":
     return parse_checkpoint(parse_note(newest.note).text)
 
 
-def _watch(directory: Path, end: datetime) -> None:
-    """Let a watchdog go through the four years: it records what was missed, and who is told of it."""
+def _watch(config: Config, directory: Path, end: datetime) -> None:
+    """Let a watchdog go through the four years: it records what was missed, and who is told of it and of what is found."""
+    from casetrail.consumers.telling import Teller
     from casetrail.consumers.watchdog import Watchdog
     from casetrail.domain.actions import Actor
     from casetrail.domain.codes import Role
@@ -161,7 +162,8 @@ def _watch(directory: Path, end: datetime) -> None:
     with EmbeddedLog.open(directory / LOG, lambda: (end - EPOCH) // MILLISECOND) as log:
         store = WatchStore(f"{directory / LOG}.watchdog", log.name)
         actor = Actor("demo.watchdog", "metro-pd", Role.SYSTEM)
-        watchdog = Watchdog(log, store, actor, lambda: end, played=True)
+        teller = Teller(log, lambda: opened_views(config, judged=True), actor, lambda: end, played=True)
+        watchdog = Watchdog(log, store, actor, lambda: end, played=True, teller=teller)
         with progress_bar("watching", log.end_offsets(Topic.EVENTS)[0]) as progress:
             while (done := watchdog.step(0.0)) or watchdog.is_behind:
                 if progress is not None:
@@ -179,13 +181,13 @@ def _seen(config: Config, what: Story) -> Sight:
 
     with progress_bar("judging", None), opened_views(config) as database:
         rows = findings(database, what.end, WantedFindings(settled=True, limit=1_000_000))
-        escalated = {
-            case_id: list(escalations(decode_event(value).recorded() for _, _, value in timeline(database, case_id)))
+        told = {
+            case_id: list(tellings(decode_event(value).recorded() for _, _, value in timeline(database, case_id)))
             for case_id in [one.report.case_id for one in what.dropped]
         }
         if left_out(database):
             click.echo(f"not judged: {', '.join(sorted(STATISTICAL))}: they need casetrail[{EXTRA}]", err=True)
-    return sight(what, [Found.of(one) for one in rows], escalated)
+    return sight(what, [Found.of(one) for one in rows], told)
 
 
 def _write_table(path: Path, seen: Sight) -> None:

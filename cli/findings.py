@@ -18,6 +18,7 @@ from casetrail.cli.finding_answer import answer
 from casetrail.cli.judged import asks_views, moment_asked, opened_judgements
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
+from casetrail.domain.codes import Level
 
 if TYPE_CHECKING:
     from casetrail.domain.detectors.finding import Evidence, Finding
@@ -26,16 +27,24 @@ if TYPE_CHECKING:
     from casetrail.projections.database import Database
 
 Row = dict[str, Any]
-Answers = dict[str, list[tuple[datetime, int, str]]]
-"""By the id of a finding: when an answer was recorded, as which event, and what it says."""
+
+
+class OnRecord:
+    """What the log has of findings, by their ids: who was told, and what was answered; each with when it was recorded."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, list[tuple[datetime, Level]]] = {}
+        self.answers: dict[str, list[tuple[datetime, int, str, Level]]] = {}
+        """With the number of the event, and at which level it was answered."""
+
 
 COLUMNS: Final = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
-                  "settled_by", "told", "says", "evidence", "answered_at", "answer")  # fmt: skip
-SHORT: Final = ("since", "finding", "detector", "subject", "month", "holder", "state", "told", "says")
+                  "settled_by", "told", "untold", "says", "evidence", "answered_at", "answer")  # fmt: skip
+SHORT: Final = ("since", "finding", "detector", "subject", "month", "holder", "state", "told", "untold", "says")
 MORE: Final = 10_000
 """So many more than are listed are counted at most: to count millions takes seconds, and nobody needs to know to the last one."""
 EVIDENCE: Final = ("case_id", "number", "kind", "occurred_at", "recorded_at", "hash")
-TOLD: Final = ("level", "who", "at")
+TOLD: Final = ("level", "who", "at", "told_at")
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,8 @@ class Wanted:
 def findings(config: Config, **given: Any) -> None:
     """List what the detectors find: neglect that somebody should see to, the oldest first. Exit code 8 where any is open.
 
+    'told' are the levels that were told of it, by the log; 'untold' those that are to have been told by now, and were not.
+
     It follows from the events, the policy and the time. docs/detectors has a page for each detector.
     """
     context = click.get_current_context()
@@ -111,31 +122,33 @@ findings.add_command(answer)
 def explain(config: Config, finding: str, case: str | None, form: str, **given: Any) -> None:
     """Explain a finding: its rule, the events that it rests on, who is told, what settles it, how it may be wrong."""
     question = asked(config, given["until_text"], given["moment_text"], given["judge_by"])
-    answers: Answers = {}
+    known = OnRecord()
     is_present = not any(given[name] for name in ("until_text", "moment_text", "judge_by"))
-    found = finding_named(config, question, finding, case, answers, is_present=is_present)
-    row = _explained(found, question.at, answers)
+    found = finding_named(config, question, finding, case, known, is_present=is_present)
+    row = _explained(found, question, known)
     with opened_views(config) as database:
         evidence = [_event(database, one) for one in found.evidence]
-    told = [one._asdict() for one in found.told(question.overseers)]
+    when = {level: at for at, level in reversed(known.told.get(found.id, ()))}
+    told = [{**one._asdict(), "told_at": when.get(one.level)} for one in found.told(question.overseers)]
     if form != "table":
         emit([{**row, "evidence": evidence, "told": told}], [*row, "evidence", "told"], form)
         return
     fields(row, form)
-    for title, columns, rows in (("evidence", EVIDENCE, evidence), ("told, unless it is settled by then", TOLD, told)):
+    steps = ("who is told and when, unless it is settled or answered by then", TOLD, told)
+    for title, columns, rows in (("evidence", EVIDENCE, evidence), steps):
         click.echo()
         emit(rows, columns, form, title)
 
 
 def finding_named(
-    config: Config, question: Asked, finding: str, case: str | None, answers: "Answers | None" = None, *,
+    config: Config, question: Asked, finding: str, case: str | None, known: OnRecord | None = None, *,
     is_present: bool,
 ) -> "Finding":  # fmt: skip
-    """The finding of that id, settled or not; ``answers`` to it are noted. Ends the command where there is none.
+    """The finding of that id, settled or not; what is ``known`` of it is noted. Ends the command where there is none.
 
     ``is_present``: whether it is asked as of now and by the adopted policies. Then the views know every finding.
     """
-    noted = {} if answers is None else answers
+    noted = known or OnRecord()
     is_known, subject = (True, case) if case is not None else _known_to_views(config, finding)
     found = None
     if is_known or not is_present:
@@ -198,36 +211,36 @@ def _listed(config: Config, question: Asked, wanted: Wanted, limit: int) -> tupl
     from heapq import nsmallest
 
     count = count_open = 0
-    answers: Answers = {}
+    known = OnRecord()
 
     def counted() -> "Iterator[Finding]":
         nonlocal count, count_open
-        for one in _found(config, question, wanted, answers):
+        for one in _found(config, question, wanted, known):
             if wanted.fits(one):
                 count, count_open = count + 1, count_open + one.is_open
                 yield one
 
     first = nsmallest(limit, counted(), key=lambda one: (one.since, one.subject, one.detector, one.id))
-    return [_row(one, question.at, answers) for one in first], count - len(first), not count_open
+    return [_row(one, question, known) for one in first], count - len(first), not count_open
 
 
-def _found(config: Config, question: Asked, wanted: Wanted, answers: "Answers") -> "Iterator[Finding]":
-    """Everything that the detectors find, settled or not. ``answers`` to findings are noted on the way."""
+def _found(config: Config, question: Asked, wanted: Wanted, known: OnRecord) -> "Iterator[Finding]":
+    """Everything that the detectors find, settled or not. What is ``known`` of findings is noted on the way."""
     from casetrail.cli.case_histories import hashed_history_of
     from casetrail.domain.detectors.judging import Judge
 
     if wanted.case is None or wanted.from_log:
-        yield from _found_in_all(config, question, wanted, answers)
+        yield from _found_in_all(config, question, wanted, known)
         return
     with opened_views(config) as database:
         events = hashed_history_of(database, wanted.case, question.until)
     if not events:
         raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
-    history = _history(wanted.case, events, question.departures, answers)
+    history = _history(wanted.case, events, question.departures, known)
     yield from Judge(question.policies, wanted.detectors or None).case(history, question.at)
 
 
-def _found_in_all(config: Config, question: Asked, wanted: Wanted, answers: "Answers") -> "Iterator[Finding]":
+def _found_in_all(config: Config, question: Asked, wanted: Wanted, known: OnRecord) -> "Iterator[Finding]":
     from casetrail.cli.case_histories import count_events, hashed_histories
     from casetrail.cli.traces_on_disk import TracesOnDisk
     from casetrail.domain.detectors.judging import Judge
@@ -236,7 +249,7 @@ def _found_in_all(config: Config, question: Asked, wanted: Wanted, answers: "Ans
         judge = Judge(question.policies, wanted.detectors or None, traces)
         with progress_bar("reading", count_events(config)) as progress:
             for case_id, events in hashed_histories(config, question.until, progress):
-                history = _history(case_id, events, question.departures, answers)
+                history = _history(case_id, events, question.departures, known)
                 yield from judge.case(history, question.at)
                 judge.count(history)
         yield from judge.many(question.at)
@@ -250,25 +263,37 @@ def _say_left_out(detectors: "Sequence[str]") -> None:
     click.echo(f"not judged: {', '.join(detectors)}: they need SciPy, the extra casetrail[{EXTRA}]", err=True)
 
 
-def _history(case_id: str, events: Any, left: "Departures", answers: "Answers") -> "History":
-    from casetrail.domain.answering import FindingAnswered
+def _history(case_id: str, events: Any, left: "Departures", known: OnRecord) -> "History":
+    from casetrail.domain.answering import FindingAnswered, FindingTold
     from casetrail.domain.detectors.history import History
+    from casetrail.domain.escalation import level_beside
 
     history = History(case_id, left)
     for event, leaf in events:
         history.follow(event, leaf)
     for step in history.steps:
         if isinstance(step.body, FindingAnswered):
-            answers.setdefault(step.body.finding, []).append((step.known_at, step.number, step.body.answer.value))
+            level = level_beside(step.holder, step.action.actor)
+            answer = step.known_at, step.number, step.body.answer.value, level
+            known.answers.setdefault(step.body.finding, []).append(answer)
+        elif isinstance(step.body, FindingTold):
+            known.told.setdefault(step.body.finding, []).append((step.known_at, step.body.level))
     return history
 
 
 # --- findings as rows ---
 
 
-def _row(finding: "Finding", at: datetime, answers: "Answers") -> Row:
-    given = sorted(one for one in answers.get(finding.id, ()) if one[0] <= at)
-    answered_at, _, answer = given[-1] if given else (None, None, None)
+def _row(finding: "Finding", question: Asked, known: OnRecord) -> Row:
+    from casetrail.domain.detectors.finding import untold
+    from casetrail.domain.escalation import highest
+
+    now = question.at
+    given = sorted(one for one in known.answers.get(finding.id, ()) if one[0] <= now)
+    answered_at, answer = (given[-1][0], given[-1][2]) if given else (None, None)
+    told = {level for at, level in known.told.get(finding.id, ()) if at <= now}
+    steps = finding.told(question.overseers) if finding.is_open else []
+    answered = highest(level for _, _, _, level in given)
     return {
         "finding": finding.id,
         "detector": finding.detector,
@@ -281,7 +306,8 @@ def _row(finding: "Finding", at: datetime, answers: "Answers") -> Row:
         "state": "open" if finding.is_open else "settled",
         "settled_at": finding.settled_at,
         "settled_by": None if finding.settled_by is None else str(finding.settled_by),
-        "told": [told.level.value for told in finding.told() if finding.is_open and told.at <= at],
+        "told": [level for level in Level if level in told],
+        "untold": [one.level for one in untold(steps, told, answered, now)],
         "says": finding.says,
         "evidence": [str(one) for one in finding.evidence],
         "answered_at": answered_at,
@@ -289,11 +315,11 @@ def _row(finding: "Finding", at: datetime, answers: "Answers") -> Row:
     }
 
 
-def _explained(finding: "Finding", at: datetime, answers: "Answers") -> Row:
+def _explained(finding: "Finding", question: Asked, known: OnRecord) -> Row:
     """The row of a finding without what is shown by itself, and what its detector's page says."""
     from casetrail.domain.detectors.catalogue import DETECTORS
 
-    row = {name: value for name, value in _row(finding, at, answers).items() if name not in ("evidence", "told")}
+    row = {name: value for name, value in _row(finding, question, known).items() if name not in ("evidence", "told")}
     detector = DETECTORS[finding.detector]
     return {
         **row,

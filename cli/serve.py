@@ -179,6 +179,7 @@ def _watching(config: Config, what: str, given: dict[str, Any], state: Path | No
         since,
         state,
         None if given["recipients"] is None else load_recipients(given["recipients"]),
+        what == "all",
     )
 
 
@@ -186,8 +187,8 @@ def _play(runs: Consumers, stop: threading.Event) -> None:
     """Let a watchdog go on to its moment."""
     watchdog = runs.watch()
     try:
-        while not stop.is_set() and (watchdog.step(0.05) or watchdog.is_behind):
-            pass
+        while not stop.is_set() and ((done := watchdog.step(0.05)) or watchdog.is_behind):
+            stop.wait(0.0 if done else 0.05)
         click.echo(f"{watchdog.submitted} missed deadlines and tellings submitted", err=True)
     finally:
         watchdog.close()

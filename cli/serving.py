@@ -2,14 +2,15 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from casetrail.cli.config import Config
-from casetrail.cli.context import loaded_policy, now
+from casetrail.cli.context import Failure, loaded_policy, now, opened_views
+from casetrail.cli.judged import are_left_out
 from casetrail.consumers.health import Health
 from casetrail.consumers.heart import Host
 from casetrail.consumers.inbox import Inbox
@@ -20,13 +21,14 @@ from casetrail.consumers.outbox import Outbox
 from casetrail.consumers.projector import Projector
 from casetrail.consumers.recipients import Recipients
 from casetrail.consumers.recorder import Recorder
+from casetrail.consumers.telling import Teller
 from casetrail.consumers.watchdog import Watchdog
 from casetrail.consumers.witnesses import Witness, Witnesses
 from casetrail.domain.codes import MachineKind
 from casetrail.domain.values import EPOCH
 from casetrail.eventlog.port import Log, Topic
 from casetrail.projections.case_store import CaseStore
-from casetrail.projections.database import has_judgements, open_database
+from casetrail.projections.database import Database, has_judgements, open_database
 from casetrail.projections.errors import ViewMissing
 from casetrail.projections.judgements import Judgements
 from casetrail.projections.outbox_store import OutboxStore
@@ -52,6 +54,7 @@ class Watching(NamedTuple):
 
     ``host``: on which machine. ``played``: as of which moment, where time is an input. ``since``: what was missed, or
     recorded, before that is left alone. ``state``: a file, where it is not the usual one beside the log.
+    ``has_projector``: whether a projector runs beside them, which keeps the views up to date.
     """
 
     host: Host
@@ -59,6 +62,7 @@ class Watching(NamedTuple):
     since: datetime | None = None
     state: Path | None = None
     recipients: Recipients | None = None
+    has_projector: bool = False
 
 
 class Running(NamedTuple):
@@ -181,17 +185,42 @@ class Consumers:
         watching, config = self._watching, self._config
         store = WatchStore(watching.state or config.path_beside("watchdog"), self._log.name)
         self._watchdog = Watchdog(
-            self._log, store, watching.host.actor(MachineKind.WATCHDOG),
-            now if watching.played is None else lambda: watching.played or now(),
-            played=watching.played is not None, since=watching.since or EPOCH,
+            self._log, store, watching.host.actor(MachineKind.WATCHDOG), self._moment,
+            played=watching.played is not None, since=watching.since or EPOCH, teller=self._teller(MachineKind.WATCHDOG),
         )  # fmt: skip
         return self._watchdog
 
     def _tell(self) -> Outbox:
         assert self._watching.recipients is not None  # the command line asked for them
         store = OutboxStore(self._watching.state or self._config.path_beside("outbox"), self._log.name)
-        self._outbox = Outbox(self._log, store, self._watching.recipients, now, self._watching.since)
+        teller = self._teller(MachineKind.OUTBOX, of=MachineKind.WATCHDOG)
+        self._outbox = Outbox(self._log, store, self._watching.recipients, now, self._watching.since, teller=teller)
         return self._outbox
+
+    def _teller(self, kind: MachineKind, of: MachineKind | None = None) -> Teller:
+        """What tells of findings, in a machine of a kind; ``of``: only of the silence of another."""
+        watching, health = self._watching, self._health
+        since = EPOCH if kind is MachineKind.OUTBOX else watching.since or EPOCH
+        return Teller(
+            self._log, self._judgements, watching.host.actor(kind), self._moment, played=watching.played is not None,
+            since=since, machine=of, noted=lambda text: health.noted(f"findings by {kind}", text),
+        )  # fmt: skip
+
+    def _moment(self) -> datetime:
+        return self._watching.played or now()
+
+    @contextmanager
+    def _judgements(self) -> Iterator[Database]:
+        """The views. Those of an embedded log are brought up to date where no projector runs. Raises ``ViewError``."""
+        if self._watching.has_projector or are_left_out(self._config):
+            with closing(open_database(self._config.views_url())) as database:
+                yield database
+            return
+        try:
+            with opened_views(self._config, judged=True) as database:
+                yield database
+        except Failure as error:
+            raise ViewMissing(str(error)) from error
 
     def lags(self) -> dict[tuple[str, int], int]:
         """How many offsets lie between each consumer and the end of what it reads. Raises ``LogUnreachable``."""

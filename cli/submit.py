@@ -16,6 +16,7 @@ from casetrail.cli.context import an_id, choice, format_option, guarded, moment,
 from casetrail.cli.sealing import persons, read_sealed, seal_all, tokens_of
 from casetrail.cli.submitting import Wanted, submit
 from casetrail.domain.actions import Action, Actor, Body
+from casetrail.domain.answering import FindingTold
 from casetrail.domain.closure import ExceptionalConditions
 from casetrail.domain.codes import Channel, Offence, ReporterKind, Role
 from casetrail.domain.escalation import DeadlineMissed, Escalated
@@ -32,7 +33,7 @@ SEALING: Final = "sealed"
 TOKENS: Final = "tokens"
 """These follow from what is sealed."""
 WITH_COMMANDS_OF_THEIR_OWN: Final = (ReportReceived, PolicyAdopted)
-OF_MACHINES: Final = (DeadlineMissed, Escalated, Heartbeat)
+OF_MACHINES: Final = (DeadlineMissed, Escalated, FindingTold, Heartbeat)
 """What only 'casetrail serve' has recorded."""
 CONDITIONS: Final = "conditions"
 

@@ -1,8 +1,9 @@
-"""The outbox: tells people what the log says that they are told. It reads ``Escalated`` events and sends notifications.
+"""The outbox: tells people what the log says that they are told. It reads ``Escalated`` and ``FindingTold`` and sends notifications.
 
 What is sent is exactly what stands in the log, however often the watchdog or this stops and starts: a notification is in
 the outbox's file before the position in the log moves on, and stays there until it has arrived. So nothing is lost; what
-was sent just before a crash may be sent again, under the same id.
+was sent just before a crash may be sent again, under the same id. What comes of findings within a minute goes to each in one
+notification: there may be thousands on the day on which somebody begins to look.
 """
 
 import json
@@ -11,19 +12,22 @@ import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from queue import Queue
 from typing import Final
 
-from casetrail.consumers.notification import Notification, notification
+from casetrail.consumers.notification import Notification, id_of, notification, of_finding, of_findings
 from casetrail.consumers.recipients import Recipients
+from casetrail.consumers.telling import Teller
 from casetrail.consumers.transport import NotSent, Transport
+from casetrail.domain.answering import FindingTold
 from casetrail.domain.escalation import Escalated
 from casetrail.domain.values import EPOCH
 from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.port import Log, Record, Topic
-from casetrail.projections.outbox_store import OutboxStore, Waiting
+from casetrail.projections.outbox_store import Collected, Message, OutboxStore, Waiting
 
 LOG: Final = logging.getLogger("casetrail.outbox")
 BATCH: Final = 5000
@@ -35,6 +39,10 @@ UNREACHED: Final = timedelta(minutes=15)
 """An address that has not been reached for this long is trouble: somebody who is told in the log does not hear of it."""
 TROUBLE: Final = "notifications-do-not-arrive"
 
+COLLECTING: Final = timedelta(minutes=1)
+TOGETHER: Final = 500
+"""So many findings at most are in one notification."""
+
 Sent = tuple[Waiting, NotSent | None]
 
 
@@ -43,13 +51,15 @@ class Outbox:
 
     def __init__(
         self, log: Log, store: OutboxStore, recipients: Recipients, now: Callable[[], datetime],
-        since: datetime | None = None, first_pause: timedelta = FIRST_PAUSE,
+        since: datetime | None = None, first_pause: timedelta = FIRST_PAUSE, teller: Teller | None = None,
     ) -> None:  # fmt: skip
         """``store`` is closed with the outbox, and where it cannot begin. ``since``: when the outbox is new, what was recorded before that is not sent; None: what is recorded before now.
 
         ``first_pause``: how long an address rests that was not reached; after each further failure twice as long.
+        ``teller``: tells that the watchdog is silent.
         """
         self._store, self._recipients, self._now, self._first_pause = store, recipients, now, first_pause
+        self._log_name, self._teller = log.name, teller
         try:
             if store.since() is None:
                 ends = log.end_offsets(Topic.EVENTS)
@@ -81,10 +91,10 @@ class Outbox:
         records = self._reader.poll(0.0 if is_due else timeout, BATCH)
         if records:
             self._positions = {partition: self._reader.position(partition) for partition in self._positions}
-            self._store.take([one for record in records for one in self._messages(record)], self._positions)
-        done = len(records) + self._send()
+            self._take(records)
+        done = len(records) + self._put_together() + self._send()
         self._look()
-        return done
+        return done + (0 if self._teller is None else self._teller.step())
 
     def trouble(self) -> str | None:
         """A code where notifications have not arrived for long."""
@@ -104,19 +114,39 @@ class Outbox:
             self._store.redirect(one, [(transport.address, content) for transport in transports], self._now())
             LOG.info("a notification goes to where %s is reached now", made.to)
 
-    def _messages(self, record: Record) -> list[tuple[str, str, str]]:
-        event = decode_event(record.value)
-        body = event.body
-        if not isinstance(body, Escalated) or event.recorded_at < self._since:
-            return []
-        found = []
-        for to in map(str, body.told):
-            transports, by_default = self._recipients.of(to)
-            if by_default:
-                LOG.warning("there is no address for %s: the default one is told", to)
-            made = notification(event, body, to, by_default)
-            found += [(made.id, transport.address, _content(made)) for transport in transports]
-        return found
+    def _take(self, records: Sequence[Record]) -> None:
+        messages, collected, now = list[Message](), list[Collected](), self._now()
+        for event in (decode_event(record.value) for record in records):
+            body = event.body
+            if not isinstance(body, Escalated | FindingTold) or event.recorded_at < self._since:
+                continue
+            for to in map(str, body.told):
+                if isinstance(body, FindingTold):
+                    collected.append(Collected(id_of(event, to), to, of_finding(event, body), now))
+                else:
+                    messages += self._addressed(to, partial(notification, event, body, to))
+        self._store.take(messages, self._positions, collected)
+
+    def _put_together(self) -> int:
+        """Make notifications of what has been collected for a while; how many findings are in them."""
+        done = 0
+        while some := self._store.collected(self._now() - COLLECTING, TOGETHER):
+            to, parts = some[0].told, [(one.id, one.content) for one in some]
+
+            def made(by_default: bool, to: str = to, parts: Sequence[tuple[str, str]] = parts) -> Notification:
+                return of_findings(self._log_name, to, by_default, parts)
+
+            self._store.put_together(some, self._addressed(to, made))
+            done += len(some)
+        return done
+
+    def _addressed(self, to: str, made: Callable[[bool], Notification]) -> list[Message]:
+        """A notification for each address of somebody."""
+        transports, by_default = self._recipients.of(to)
+        if by_default:
+            LOG.warning("there is no address for %s: the default one is told", to)
+        content = made(by_default)
+        return [(content.id, transport.address, _content(content)) for transport in transports]
 
     # --- sending ---
 

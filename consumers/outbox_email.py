@@ -3,10 +3,13 @@
 import shlex
 import smtplib
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from enum import StrEnum
-from typing import Final
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
 
 from casetrail.consumers.notification import Notification
 from casetrail.consumers.transport import PATIENCE, NotSent
@@ -76,13 +79,28 @@ def message(notification: Notification, sender: str, to: str) -> EmailMessage:
     made["Message-ID"] = f"<{notification.id}@{sender.rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"
     data = notification.data
-    said = [f"{name.replace('_', ' ')}: {data[name]}" for name in LINES if data[name] is not None]
-    begins = "A deadline has passed, and nobody of your level or above has answered for it. You are told because it is your turn."
+    what, lines = _of_findings(data["findings"]) if "findings" in data else _of_deadline(data)
+    begins = f"{what}, and nobody of your level or above has answered for it. You are told because it is your turn."
     if notification.by_default:
-        begins = f"A deadline has passed. There is no address for {notification.to}: you are told in their place."
-    answer = f"Answer: casetrail act escalation-answered {shlex.quote(data['case_id'])}"
-    made.set_content("\n".join(map(printable, [begins, "", *said, "", answer])))
+        begins = f"{what}. There is no address for {notification.to}: you are told in their place."
+    made.set_content("\n".join(map(printable, [begins, "", *lines])))
     return made
+
+
+def _of_deadline(data: dict[str, Any]) -> tuple[str, list[str]]:
+    said = [f"{name.replace('_', ' ')}: {data[name]}" for name in LINES if data[name] is not None]
+    answer = f"Answer: casetrail act escalation-answered {shlex.quote(data['case_id'])}"
+    return "A deadline has passed", [*said, "", answer]
+
+
+def _of_findings(found: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
+    """What was found, that of a kind together; and how one looks at it, and answers."""
+    said = []
+    for detector, some in groupby(sorted(found, key=itemgetter("detector")), key=itemgetter("detector")):
+        about = [f"  {one['finding']}  {one['case_id'] or one['subject']}  (told: {one['level']})" for one in some]
+        said += [f"{detector}: {len(about)}", *about, ""]
+    look, answer = "casetrail findings explain FINDING", "casetrail findings answer FINDING --answer CODE"
+    return "Neglect was found in the log", [*said, f"Look: {look}", f"Answer: {answer}"]
 
 
 def printable(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 from casetrail.consumers.submitting import submit
+from casetrail.consumers.telling import Teller
 from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
 from casetrail.domain.business_time import LAST
@@ -29,6 +30,7 @@ from casetrail.domain.escalation import (
     deadline_key,
 )
 from casetrail.domain.linking import NO_SUCH_FACT
+from casetrail.domain.registry import REGISTRY_KINDS
 from casetrail.domain.reserved import REGISTRY, is_reserved
 from casetrail.domain.values import EPOCH, is_id
 from casetrail.eventlog.codec import Unreadable, decode_event, encode_action
@@ -67,11 +69,11 @@ class Watchdog:
 
     def __init__(
         self, log: Log, store: WatchStore, actor: Actor, now: Callable[[], datetime],
-        *, played: bool = False, since: datetime = EPOCH, patience: timedelta = PATIENCE,
+        *, played: bool = False, since: datetime = EPOCH, patience: timedelta = PATIENCE, teller: Teller | None = None,
     ) -> None:  # fmt: skip
-        """``store`` is closed with the watchdog, and where it cannot begin. ``actor``: who submits; its agency's policies are the first to be judged by. ``now``: the present moment. ``since``: what was missed before that is left to the lists, and not recorded."""
+        """``store`` is closed with the watchdog, and where it cannot begin. ``actor``: who submits; its agency's policies are the first to be judged by. ``now``: the present moment. ``since``: what was missed before that is left to the lists, and not recorded. ``teller``: tells of findings."""
         self._log, self._store, self._actor, self._now = log, store, actor, now
-        self._played, self._since, self._patience = played, since, patience
+        self._played, self._since, self._patience, self._teller = played, since, patience, teller
         self._log_times: dict[int, datetime] = {}  # what the log's clock showed last, by partition
         try:
             self._positions = self._trusted_positions()
@@ -106,8 +108,9 @@ class Watchdog:
 
     @property
     def is_behind(self) -> bool:
-        """Whether it has not yet read all that was there when it began, or has cases to look at."""
-        return self._is_catching_up or bool(self._store.due(self._now(), 1))
+        """Whether it has not yet read all that was there when it began, or has cases or findings to look at."""
+        is_waiting = self._teller is not None and self._teller.is_waiting
+        return self._is_catching_up or is_waiting or bool(self._store.due(self._now(), 1))
 
     @property
     def _is_catching_up(self) -> bool:
@@ -124,22 +127,30 @@ class Watchdog:
             self._positions[partition] = self._reader.position(partition)
         if self._is_catching_up or (records and monotonic() - self._looked_at < REST):
             return len(records)
-        return len(records) + self._look()
+        done = len(records) + self._look()
+        return done if self._played and done else done + self._tell()  # findings rest on missed deadlines, too
+
+    def _tell(self) -> int:
+        """Tell of findings, where it is time; how many tellings that were."""
+        told = 0 if self._teller is None else self._teller.step()
+        self.submitted += told
+        return told
 
     def _take(self, records: Sequence[Record]) -> None:
-        events, last = [], {}
+        events, last, says_otherwise = [], {}, False
         for record in records:
             last[record.partition] = (record.offset, leaf_hash(record.value or b""))
             case_id = (record.key or b"").decode(errors="replace")
-            if case_id == REGISTRY:
-                self._registry = None
             if is_id(case_id) and (case_id == REGISTRY or not is_reserved(case_id)):
-                events.append((case_id, decode_event(record.value).number, record))
+                event = decode_event(record.value)
+                events.append((case_id, event.number, record))
+                says_otherwise |= isinstance(event.body, REGISTRY_KINDS)
         if last:
             shown = _log_times(records)
             self._log_times |= shown
             self._store.take(events, last, {one: at + CLOCK_TOLERANCE for one, at in shown.items()})
-        if any(case_id == REGISTRY for case_id, _, _ in events):
+        if says_otherwise:
+            self._registry = None
             self._store.look_at_all()
 
     # --- looking ---

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from casetrail.demo.arrivals import Arrival
 from casetrail.demo.dropped import PATTERNS
 from casetrail.demo.scenario import Story
+from casetrail.domain.answering import FindingTold
 from casetrail.domain.case import Recorded
 from casetrail.domain.escalation import Escalated
 from casetrail.domain.policy import Level
@@ -26,15 +27,15 @@ class Telling(NamedTuple):
     at: datetime
 
 
-def escalations(events: Iterable[Recorded]) -> Iterator[Telling]:
-    """Who was told of the missed deadlines of a case, as the watchdog had it recorded."""
+def tellings(events: Iterable[Recorded]) -> Iterator[Telling]:
+    """Who was told of the missed deadlines of a case, and of what was found in it, as the watchdog had it recorded."""
     for event in events:
-        if isinstance(event.body, Escalated) and event.action is not None:
+        if isinstance(event.body, Escalated | FindingTold) and event.action is not None:
             yield Telling(event.body.level, event.action.occurred_at)
 
 
 class Found(NamedTuple):
-    """A finding. ``subject``: the case, person or unit. ``cases``: those of its evidence. ``tells``: unless it is settled by then."""
+    """A finding. ``subject``: the case, person or unit. ``cases``: those of its evidence."""
 
     detector: str
     is_of_case: bool
@@ -42,7 +43,6 @@ class Found(NamedTuple):
     since: datetime
     settled_at: datetime | None
     cases: frozenset[str]
-    tells: tuple[Telling, ...]
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Found":
@@ -54,7 +54,6 @@ class Found(NamedTuple):
             row["since"],
             row["settled_at"],
             frozenset(one.split("#")[0] for one in row["evidence"]),
-            tuple(Telling(Level(level), at) for level, at in row["tells"]),
         )
 
 
@@ -63,8 +62,8 @@ class Seen:
     """What was seen of one of the 149. Days are counted from its receipt; None where it was not to be seen.
 
     ``seen_by``: the detectors with a finding about the case, the first one first. ``also_by``: those with a finding about
-    a person or the unit that rests on it. ``days_by``: after how many days each of them had its first. ``told``: who was told of a finding or, by the log, of a missed deadline, and
-    after how many days.
+    a person or the unit that rests on it. ``days_by``: after how many days each of them had its first. ``told``: who was told
+    of a finding or of a missed deadline, by the log, and after how many days.
     """
 
     case_id: str
@@ -117,8 +116,8 @@ class Sight:
         return 100 * len(self.alarms) / self.well if self.well else 0.0
 
 
-def sight(story: Story, findings: Iterable[Found], escalated: Mapping[str, Sequence[Telling]]) -> Sight:
-    """What the findings, settled or not, say of the story's reports."""
+def sight(story: Story, findings: Iterable[Found], told: Mapping[str, Sequence[Telling]]) -> Sight:
+    """What the findings, settled or not, say of the story's reports. ``told``: who was told, by the case."""
     dropped = {one.report.case_id for one in story.dropped}
     about: defaultdict[str, list[Found]] = defaultdict(list)
     resting: defaultdict[str, list[Found]] = defaultdict(list)
@@ -133,7 +132,7 @@ def sight(story: Story, findings: Iterable[Found], escalated: Mapping[str, Seque
         else:
             alarms.append(finding)
     seen = [
-        _seen(one, about[case_id], resting[case_id], _told(about[case_id], escalated.get(case_id, ()), story.end))
+        _seen(one, about[case_id], resting[case_id], told.get(case_id, ()))
         for one in story.dropped
         for case_id in [one.report.case_id]
     ]
@@ -160,16 +159,6 @@ def _seen(arrival: Arrival, about: Sequence[Found], resting: Sequence[Found], to
             if any(one.level is level for one in told)
         },
     )
-
-
-def _told(findings: Sequence[Found], escalated: Sequence[Telling], end: datetime) -> list[Telling]:
-    """Who is told of findings that nothing had settled by then, and who was told of missed deadlines.
-
-    Whether a case has other agencies only what was recorded says.
-    """
-    told = [one for finding in findings for one in finding.tells if one.at < min(finding.settled_at or end, end)]
-    has_partners = any(one.level is Level.PARTNERS for one in escalated)
-    return [*escalated, *(one for one in told if has_partners or one.level is not Level.PARTNERS)]
 
 
 def by_pattern(seen: Sequence[Seen]) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Unaccepted
-from casetrail.domain.answering import FindingAnswered
+from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Recorded
 from casetrail.domain.clock_runs import Run, Runs, fold
@@ -33,7 +33,9 @@ from casetrail.domain.policy import Condition, InForce, Level, Step
 from casetrail.domain.registry import Overseer, overseeing
 
 MICROSECOND: Final = timedelta(microseconds=1)
-CHANGE_NOTHING: Final = (Unaccepted, DeadlineMissed, Escalated, EscalationAnswered, FindingAnswered, NoteAdded)
+CHANGE_NOTHING: Final = (
+    Unaccepted, DeadlineMissed, Escalated, EscalationAnswered, FindingAnswered, FindingTold, NoteAdded,
+)  # fmt: skip
 """After these the same is owed as before."""
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from casetrail.domain import kinds  # noqa: F401  (every rule is defined once all kinds are)
 from casetrail.domain.actions import Action, ActionRejected, Body, Malformed, kind_of
-from casetrail.domain.answering import FindingAnswered
+from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.case import Case
 from casetrail.domain.codes import Role
 from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
@@ -141,7 +141,7 @@ def _check(case: Case, action: Action, recorded_at: datetime, key: str, otherwis
         IMPORT_AFTER_LIVE.require(not case.facts.live, action)
     if role not in body.roles:
         ROLE_MAY_NOT.require(False, action)
-    if status not in otherwise.get(type(body), body.when) and not _answers_in_registry(body, action):
+    if status not in otherwise.get(type(body), body.when) and not _is_of_finding_in_registry(body, action):
         _not_now(status, body).require(False, action)
     check = checks.get(type(body)) if checks else None
     if check is None:
@@ -158,13 +158,13 @@ def _check_place(body: Body, action: Action) -> None:
         REGISTRY_ONLY.require(action.case_id == REGISTRY, action)
     elif isinstance(body, Heartbeat):
         HEARTBEAT_KEY.require(action.case_id != REGISTRY and is_reserved(action.case_id), action)
-    elif not _answers_in_registry(body, action):
+    elif not _is_of_finding_in_registry(body, action):
         RESERVED_CASE_ID.require(not is_reserved(action.case_id), action)
 
 
-def _answers_in_registry(body: Body, action: Action) -> bool:
-    """Whether a finding is answered that is about no case, but about people or units."""
-    return isinstance(body, FindingAnswered) and action.case_id == REGISTRY
+def _is_of_finding_in_registry(body: Body, action: Action) -> bool:
+    """Whether somebody is told of a finding, or answers it, that is about no case, but about people, units or machines."""
+    return isinstance(body, FindingAnswered | FindingTold) and action.case_id == REGISTRY
 
 
 def _not_now(status: Status, body: Any) -> Rule:

@@ -6,6 +6,7 @@ record was missed all the same. A deadline is named by its clock, the referral o
 was due.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -162,7 +163,12 @@ def owing_level(owed_by: str) -> Level:
 
 def level_of(case: Case, actor: Actor) -> Level:
     """At which level somebody answers: whoever holds the case does so as its holder, in whatever role."""
-    return Level.HOLDER if actor.id == case.facts.holder else ANSWERING.get(actor.role, Level.HOLDER)
+    return level_beside(case.facts.holder, actor)
+
+
+def level_beside(holder: str | None, actor: Actor) -> Level:
+    """The same, by who holds the case."""
+    return Level.HOLDER if actor.id == holder else ANSWERING.get(actor.role, Level.HOLDER)
 
 
 def is_answer(answered: Level | None, owing: Level) -> bool:
@@ -173,6 +179,11 @@ def is_answer(answered: Level | None, owing: Level) -> bool:
 def answers_for(answered: Level | None, level: Level) -> bool:
     """Whether an answer given at one level (None: there is none) is one for another: its own, or one below."""
     return answered is not None and RANKS[answered] >= RANKS[level]
+
+
+def highest(levels: Iterable[Level]) -> Level | None:
+    """The highest of some levels; None where there is none."""
+    return max(levels, key=RANKS.__getitem__, default=None)
 
 
 def deadline_key(clock: str, subject: str | None, due_at: datetime) -> str:

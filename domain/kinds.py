@@ -3,7 +3,7 @@
 from typing import Final
 
 from casetrail.domain.actions import ActionRejected, Body, SubmissionUnreadable
-from casetrail.domain.answering import FindingAnswered
+from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, Reopened
 from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
@@ -65,6 +65,7 @@ ACTION_KINDS: Final[tuple[type[Body], ...]] = (
     ConcernClosed,
     FindingAnswered,
     Heartbeat,
+    FindingTold,
 )
 """What can be asked for. Accepted, the same body stands in the event."""
 

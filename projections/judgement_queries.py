@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from casetrail.domain.codes import Level
+from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database, in_parts, marks
 from casetrail.projections.queries import MICROSECOND, Answer, at_micros, micros
 from casetrail.projections.tables import application_name
 
 if TYPE_CHECKING:
+    from casetrail.domain.clocks import Told
     from casetrail.domain.registry import Overseer
 
 HOUR: Final = 3_600_000_000
@@ -23,7 +25,7 @@ ELSE CASE WHEN met = 1 THEN 'met_late' ELSE 'missed' END END"""
 """How a run of a clock stands, or how it went, at ``:now`` (microseconds since 1970)."""
 OWED: Final = ("due_at", "case_id", "clock", "subject", "owed_by", "unit", "agency", "state", "started_at")
 FOUND: Final = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "agency", "settled_at",
-                "settled_by", "told", "says", "evidence")  # fmt: skip
+                "settled_by", "says", "evidence", "told", "partners")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
     """What is owed and overdue, the longest overdue first; ``told``: the levels that are to have been told by now."""
     from casetrail.domain.registry import overseeing  # takes a while to load: who asks for cases does without
 
-    found, oversight = [], _overseers(database)
+    found, oversight = [], overseers_in(database)
     for row in _clocks(database, now, wanted, [("due_at < ?", micros(now))]):
         late = micros(now) - row[0]
         due_at = at_micros(row[0])
@@ -93,7 +95,7 @@ def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
     return found
 
 
-def _overseers(database: Database) -> "tuple[Overseer, ...]":
+def overseers_in(database: Database) -> "tuple[Overseer, ...]":
     """Who has oversight, by the registry."""
     from casetrail.domain.registry import REGISTRY, AgencyRegistered, overseers
     from casetrail.eventlog.codec import decode_event
@@ -134,7 +136,7 @@ def findings(database: Database, now: datetime, wanted: WantedFindings) -> Answe
         f"SELECT {', '.join(FOUND)} FROM finding WHERE {where} "  # noqa: S608  (fixed names)
         "ORDER BY since, subject, detector, finding LIMIT ?"
     )
-    return _answered(database, now, [_found(row, now) for row in database.rows(statement, [*values, wanted.limit])])
+    return _on_record(database, now, [_found(row, now) for row in database.rows(statement, [*values, wanted.limit])])
 
 
 def count_findings(database: Database, now: datetime, wanted: WantedFindings, most: int | None = None) -> int:
@@ -148,7 +150,7 @@ def finding(database: Database, now: datetime, finding_id: str) -> dict[str, Any
     """One finding; None where there is no such finding then."""
     statement = f"SELECT {', '.join(FOUND)} FROM finding WHERE finding = ? AND since < ?"  # noqa: S608  (fixed names)
     rows = database.rows(statement, (finding_id, micros(now)))
-    return _answered(database, now, [_found(rows[0], now)])[0] if rows else None
+    return _on_record(database, now, [_found(rows[0], now)])[0] if rows else None
 
 
 def subject_of(database: Database, finding_id: str) -> tuple[str, str] | None:
@@ -194,23 +196,68 @@ def _found(row: Sequence[Any], now: datetime) -> dict[str, Any]:
         "state": "open" if is_open else "settled",
         "settled_at": None if is_open else at_micros(found["settled_at"]),
         "settled_by": None if is_open else found["settled_by"],
-        "told": [level for level, at in json.loads(found["told"]) if is_open and at <= micros(now)],
-        "tells": [(level, at_micros(at)) for level, at in json.loads(found["told"])],
         "evidence": json.loads(found["evidence"]),
     }
 
 
-def _answered(database: Database, now: datetime, rows: Answer) -> Answer:
-    """The same with the latest answer to each."""
-    answers = {}
+def _on_record(database: Database, now: datetime, rows: Answer) -> Answer:
+    """The same with the latest answer to each; who was told of it, by the log; and who was to be told by now, and was not."""
+    if not rows:
+        return []
+    from casetrail.domain.detectors.finding import untold  # late: see ``overdue``
+    from casetrail.domain.escalation import highest
+
+    overseers = overseers_in(database)
     for some in in_parts(rows):
         ids = [row["finding"] for row in some]
-        for finding_id, at, answer in database.rows(
-            f"SELECT finding, answered_at, answer FROM answered WHERE finding IN ({marks(ids)}) AND answered_at <= ? "  # noqa: S608
-            "ORDER BY answered_at, number",
-            [*ids, micros(now)],
-        ):
-            answers[finding_id] = at_micros(at), answer
-    for row in rows:
-        row["answered_at"], row["answer"] = answers.get(row["finding"], (None, None))
+        answers, told = answers_to(database, ids, now), told_of(database, ids, now)
+        for row in some:
+            steps = steps_of(row["told"], row["holder"], row["unit"] or "", row.pop("partners"), overseers)
+            given, known = answers.get(row["finding"], []), told.get(row["finding"], set())
+            row["answered_at"], row["answer"] = given[-1][:2] if given else (None, None)
+            row["told"] = [level for level in Level if level in known]
+            answered = highest(level for _, _, level in given)
+            is_open = row["state"] == "open"
+            row["untold"] = [one.level for one in untold(steps, known, answered, now)] if is_open else []
     return rows
+
+
+def steps_of(told: str, holder: str | None, unit: str, partners: str, overseers: "Sequence[Overseer]") -> "list[Told]":
+    """Who is told of a finding, step by step, without the levels at which there is nobody; ``told``, ``partners``: as stored."""
+    from casetrail.domain.clocks import Told
+    from casetrail.domain.detectors.finding import who_is_told
+    from casetrail.domain.registry import overseeing
+
+    found = []
+    for name, micros_at in json.loads(told):
+        level, at = Level(name), EPOCH + micros_at * MICROSECOND
+        oversight = overseeing(overseers, at) if level is Level.OVERSIGHT else ()
+        others = tuple(json.loads(partners)) if level is Level.PARTNERS else ()
+        if who := who_is_told(level, holder, unit, others, oversight):
+            found.append(Told(level, who, at))
+    return found
+
+
+def answers_to(database: Database, ids: Sequence[str], now: datetime) -> dict[str, list[tuple[datetime, str, Level]]]:
+    """What was answered to findings by a moment: when, what, and at which level; the latest last."""
+    found: dict[str, list[tuple[datetime, str, Level]]] = {}
+    for some in in_parts(ids):
+        for finding_id, at, answer, level in database.rows(
+            f"SELECT finding, answered_at, answer, level FROM answered WHERE finding IN ({marks(some)}) "  # noqa: S608
+            "AND answered_at <= ? ORDER BY answered_at, number",
+            [*some, micros(now)],
+        ):
+            found.setdefault(finding_id, []).append((EPOCH + at * MICROSECOND, answer, Level(level)))
+    return found
+
+
+def told_of(database: Database, ids: Sequence[str], now: datetime) -> dict[str, set[Level]]:
+    """Which levels were told of findings by a moment, by the log."""
+    found: dict[str, set[Level]] = {}
+    for some in in_parts(ids):
+        for finding_id, level in database.rows(
+            f"SELECT finding, level FROM finding_told WHERE finding IN ({marks(some)}) AND told_at <= ?",  # noqa: S608
+            [*some, micros(now)],
+        ):
+            found.setdefault(finding_id, set()).add(Level(level))
+    return found

@@ -100,13 +100,25 @@ ANSWERED: Final = Table(
     (
         *columns("case_id"),
         *columns("number", type="BIGINT"),
-        *columns("finding", "answer"),
+        *columns("finding", "answer", "level"),
         *columns("answered_at", type="BIGINT"),
     ),
     ("case_id", "number"),
     (("answered_by_finding", "finding", ""),),
 )
-"""What somebody has answered to a finding; ``answered_at``: when that was recorded."""
+"""What somebody has answered to a finding, and at which level; ``answered_at``: when that was recorded."""
+TOLD: Final = Table(
+    "finding_told",
+    (
+        *columns("case_id"),
+        *columns("number", type="BIGINT"),
+        *columns("finding", "level"),
+        *columns("told_at", type="BIGINT"),
+    ),
+    ("case_id", "number"),
+    (("told_by_finding", "finding, level, told_at", ""),),
+)
+"""Which level was told of a finding, by the record; ``told_at``: when that was recorded."""
 BEATING: Final = Table(
     "beating",
     (*columns("kind", "agency"), *columns("since", "until", type="BIGINT"), *columns("first", "last")),
@@ -141,12 +153,13 @@ JUDGEMENT_TABLES: Final[Sequence[Table]] = (
     TRACE,
     MERGER,
     ANSWERED,
+    TOLD,
     BEATING,
     UNREAD,
     STALE,
     JUDGED,
     JUDGED_FORM,
 )
-JUDGEMENT_BULK: Final[Sequence[Table]] = (CLOCK, FINDING, COUNTED, TOKEN, TRACE, MERGER, ANSWERED, OWING)
-OF_CASES: Final[Sequence[Table]] = (CLOCK, OWING, COUNTED, TOKEN, TRACE, MERGER, ANSWERED)
+JUDGEMENT_BULK: Final[Sequence[Table]] = (CLOCK, FINDING, COUNTED, TOKEN, TRACE, MERGER, ANSWERED, TOLD, OWING)
+OF_CASES: Final[Sequence[Table]] = (CLOCK, OWING, COUNTED, TOKEN, TRACE, MERGER, ANSWERED, TOLD)
 """Those whose rows belong to one case each, by ``case_id``; its findings belong to it by their subject."""

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from casetrail.domain.actions import Unaccepted
-from casetrail.domain.answering import FindingAnswered
+from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.business_time import LAST
 from casetrail.domain.case import Case
 from casetrail.domain.clock_runs import Runs
@@ -23,6 +23,7 @@ from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
 from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Seen, Trace
+from casetrail.domain.escalation import level_beside
 from casetrail.domain.policy import Step
 from casetrail.domain.reserved import MACHINES
 from casetrail.domain.values import EPOCH, is_id
@@ -47,6 +48,7 @@ class CaseRows(NamedTuple):
     traces: list[Row]
     mergers: list[Row]
     answered: list[Row]
+    told: list[Row]
     owing: list[Row]
     case: Case
     """The case itself, folded."""
@@ -62,6 +64,7 @@ class CaseRows(NamedTuple):
             self.traces,
             self.mergers,
             self.answered,
+            self.told,
             self.owing,
         )
 
@@ -88,6 +91,7 @@ class CaseJudge:
             [] if trace is None else [trace_row(trace)],
             [] if trace is None else merger_rows(trace),
             answered_rows(history),
+            told_rows(history),
             owing_rows(history.case, clocks),
             history.case,
         )
@@ -156,9 +160,21 @@ def partners_text(partners: tuple[str, ...]) -> str:
 def answered_rows(history: History) -> list[Row]:
     """What was answered to findings in the history of a case, or of the registry."""
     return [
-        (history.case.id, step.number, step.body.finding, step.body.answer.value, micros(step.known_at))
+        (
+            history.case.id, step.number, step.body.finding, step.body.answer.value,
+            level_beside(step.holder, step.action.actor).value, micros(step.known_at),
+        )
         for step in history.steps
         if isinstance(step.body, FindingAnswered)
+    ]  # fmt: skip
+
+
+def told_rows(history: History) -> list[Row]:
+    """Which levels were told of findings, by the history of a case or of the registry."""
+    return [
+        (history.case.id, step.number, step.body.finding, step.body.level.value, micros(step.known_at))
+        for step in history.steps
+        if isinstance(step.body, FindingTold)
     ]
 
 

@@ -4,15 +4,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Final, NamedTuple
 
+from casetrail.domain.values import EPOCH
 from casetrail.projections.errors import ViewError
 from casetrail.projections.local_file import LocalFile
-from casetrail.projections.queries import at_micros, micros
+from casetrail.projections.queries import MICROSECOND, at_micros, micros
 
 FORM: Final = "1"
 KEPT: Final = timedelta(days=400)
 """How long it can be looked up in the file that a message was sent; for ever, the log says that it was to be."""
+Message = tuple[str, str, str]
+"""A message: its id, the address that it is for, its content."""
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS form (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS position (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL)",
@@ -20,6 +24,8 @@ TABLES: Final = (
     "next_at INTEGER NOT NULL, sent_at INTEGER, trouble TEXT, PRIMARY KEY (id, address))",
     "CREATE INDEX IF NOT EXISTS message_waiting ON message (next_at) WHERE sent_at IS NULL",
     "CREATE INDEX IF NOT EXISTS message_sent ON message (sent_at) WHERE sent_at IS NOT NULL",
+    "CREATE TABLE IF NOT EXISTS collected (id TEXT PRIMARY KEY, told TEXT NOT NULL, content TEXT NOT NULL, "
+    "at INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS unreached (address TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID",
 )
 
@@ -31,6 +37,15 @@ class Waiting(NamedTuple):
     address: str
     content: str
     attempts: int
+
+
+class Collected(NamedTuple):
+    """What somebody is told together with other things, soon; and since when it waits for them."""
+
+    id: str
+    told: str
+    content: str
+    at: datetime
 
 
 class OutboxStore:
@@ -75,16 +90,30 @@ class OutboxStore:
         """By partition the offset of the event to be read next."""
         return dict(self._file.rows("SELECT partition, offset FROM position"))
 
-    def take(self, messages: Iterable[tuple[str, str, str]], positions: Mapping[int, int]) -> None:
-        """Take in messages (id, address, content), and how far the log has been read."""
+    def take(
+        self, messages: Iterable[Message], positions: Mapping[int, int], collected: Iterable[Collected] = ()
+    ) -> None:
+        """Take in messages, what is collected for others, and how far the log has been read."""
         with self._file.transaction() as database:
-            for one, address, content in messages:  # behind those that wait for the same address
-                database.execute(
-                    "INSERT OR IGNORE INTO message VALUES (?1, ?2, ?3, 0, (SELECT coalesce(max(next_at), 0) "
-                    "FROM message WHERE address = ?2 AND sent_at IS NULL), NULL, NULL)",
-                    (one, address, content),
-                )
+            _put(database, messages)
+            rows = [(one.id, one.told, one.content, micros(one.at)) for one in collected]
+            database.executemany("INSERT OR IGNORE INTO collected VALUES (?, ?, ?, ?)", rows)
             database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
+
+    def collected(self, since: datetime, most: int) -> list[Collected]:
+        """What is collected for somebody for whom anything was by then, the first of it, so many at most."""
+        rows = self._file.rows(
+            "SELECT id, told, content, at FROM collected WHERE told = (SELECT told FROM collected WHERE at <= ? "
+            "ORDER BY at, rowid LIMIT 1) ORDER BY rowid LIMIT ?",
+            (micros(since), most),
+        )
+        return [Collected(one, told, content, EPOCH + at * MICROSECOND) for one, told, content, at in rows]
+
+    def put_together(self, collected: Iterable[Collected], messages: Iterable[Message]) -> None:
+        """Send messages in the place of what was collected."""
+        with self._file.transaction() as database:
+            _put(database, messages)
+            database.executemany("DELETE FROM collected WHERE id = ?", [(one.id,) for one in collected])
 
     def waiting(self, now: datetime, limit: int) -> list[Waiting]:
         """What is to be sent by now, the oldest first."""
@@ -161,3 +190,13 @@ class OutboxStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _put(database: Connection, messages: Iterable[Message]) -> None:
+    """Put messages behind those that wait for the same address."""
+    for message in messages:
+        database.execute(
+            "INSERT OR IGNORE INTO message VALUES (?1, ?2, ?3, 0, (SELECT coalesce(max(next_at), 0) "
+            "FROM message WHERE address = ?2 AND sent_at IS NULL), NULL, NULL)",
+            message,
+        )

@@ -16,9 +16,10 @@ from random import Random
 from typing import Final
 
 from casetrail.domain.actions import Action, Actor, Body
-from casetrail.domain.answering import FindingAnswered
+from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.case import Recorded
-from casetrail.domain.codes import AgencyKind, FindingAnswer, MachineKind, Role, TokenKind
+from casetrail.domain.codes import AgencyKind, FindingAnswer, Level, MachineKind, Role, TokenKind
+from casetrail.domain.escalation import Recipient
 from casetrail.domain.heartbeat import Heartbeat, machine_key
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.linking import FactCorrected, Merged
@@ -113,6 +114,10 @@ class JudgedLog:
         if made:
             self.log.append(Topic.EVENTS, made)
 
+    def take(self, action: Action) -> None:
+        """Let this action be answered, now."""
+        self.log.append(Topic.EVENTS, [self._answered(Entry(action.case_id.encode(), encode_action(action)))])
+
     def _changed(self, action: Action, told_at: datetime) -> Entry:
         chance = self._chance
         at = self.now - (told_at - action.occurred_at)
@@ -156,6 +161,10 @@ class JudgedLog:
             return Action(chance.randbytes(16), machine_key(beat.machine, at), at, machine, beat)
         said = FindingAnswered(f"{chance.randrange(4):016x}", "untouched", chance.choice(list(FindingAnswer)))
         where = chance.choice((REGISTRY, action.case_id))
+        if said.finding.endswith("3"):
+            watchdog = Actor("host.watchdog", AGENCIES[0], Role.SYSTEM)
+            body = FindingTold(said.finding, said.detector, Level.COMMANDER, (Recipient(UNITS[0]),))
+            return Action(chance.randbytes(16), where, at, watchdog, body)
         return Action(chance.randbytes(16), where, at, chance.choice((SERGEANT, OTHER_SERGEANT)), said)
 
     def _answered(self, asked: Entry) -> Entry:

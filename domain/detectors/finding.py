@@ -1,22 +1,21 @@
 """A finding: what a detector saw, the events that it rests on, since when it could be seen, who is told, what settles it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from casetrail.domain.clocks import Told as Told  # findings are told like missed clocks
 from casetrail.domain.clocks import partners
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Settings
+from casetrail.domain.escalation import answers_for
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
 from casetrail.domain.policy import Level
 from casetrail.domain.registry import Overseer, overseeing
-
-DESKS: Final = frozenset({Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER})
 
 
 class Evidence(NamedTuple):
@@ -44,6 +43,7 @@ class Finding:
     """What a detector saw. Moments are UTC.
 
     ``subject`` is the id of the case, person or unit that it is ``about``; ``month`` (``2026-03``) where it is about one.
+    ``holder``: who holds the case; the person that it is about; the agency that runs the machine.
     ``deadline``: which one (``escalation.deadline_key``), where it is about one of the case.
     ``partners``: the other agencies of the case. ``since``: from then on anybody could have seen it who had the log. ``settled_at`` and ``settled_by``: when what would
     settle it was recorded, and the event, if it is one.
@@ -77,30 +77,46 @@ class Finding:
     def told(self, overseers: Sequence[Overseer] = ()) -> list[Told]:
         """Who is told, step by step, by the escalation that the policy names for the detector.
 
-        ``overseers``: what the registry knows of those who have oversight.
+        ``overseers``: what the registry knows of those who have oversight. A level at which there is nobody is passed over.
         """
-        return [Told(level, self._who(level, overseeing(overseers, at)), at) for level, at in self.told_at()]
+        steps = [(level, self._who(level, overseeing(overseers, at)), at) for level, at in self.told_at()]
+        return [Told(level, who, at) for level, who, at in steps if who]
 
     def told_at(self) -> list[tuple[Level, datetime]]:
         """Which levels are told, and when."""
         return [(step.level, self.since + step.after.length(None)) for step in self.settings.escalation.steps]
 
     def _who(self, level: Level, oversight: tuple[str, ...]) -> tuple[str, ...]:
-        if self.about is About.MACHINE and level is not Level.OVERSIGHT:  # it is no unit's
-            return ()
-        if not self.unit and level in DESKS:  # a report that was refused has reached none
-            return ()
-        match level:
-            case Level.HOLDER:
-                return (self.holder or intake_desk(self.unit),)
-            case Level.SUPERVISOR:
-                return (supervisor_desk(self.unit),)
-            case Level.COMMANDER:
-                return (commander_desk(self.unit),)
-            case Level.PARTNERS:
-                return self.partners
-            case Level.OVERSIGHT:
-                return oversight
+        return who_is_told(level, self.holder, self.unit, self.partners, oversight)
+
+
+def who_is_told(
+    level: Level, holder: str | None, unit: str, partners: tuple[str, ...], oversight: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Who is told at a level of a finding with that holder, unit and other agencies; empty where there is nobody.
+
+    A report that was refused has reached no unit, and a machine is none's: there no desk is told.
+    """
+    match level:
+        case Level.HOLDER if holder or unit:
+            return (holder or intake_desk(unit),)
+        case Level.SUPERVISOR if unit:
+            return (supervisor_desk(unit),)
+        case Level.COMMANDER if unit:
+            return (commander_desk(unit),)
+        case Level.PARTNERS:
+            return partners
+        case Level.OVERSIGHT:
+            return oversight
+    return ()
+
+
+def untold(steps: Iterable[Told], told: Collection[Level], answered: Level | None, by: datetime) -> list[Told]:
+    """The steps that have come by a moment, and of which it is not on the record that they were told.
+
+    ``answered``: the highest level at which somebody has answered. An answer ends the telling up to there.
+    """
+    return [one for one in steps if one.at <= by and one.level not in told and not answers_for(answered, one.level)]
 
 
 def finding_id(detector: str, about: About, subject: str, which: str | None, first: Evidence) -> str:

@@ -110,7 +110,7 @@ def silent_machine(machines: Machines, settings: SettingsAt, now: datetime) -> I
                 continue
             is_settled = later is not None and later.since <= now
             yield Finding(
-                standard.detector, About.MACHINE, kind.value, since, (one.last,), f"no {kind} gives a heartbeat", None, "",
-                standard, settled_at=later.since if later and is_settled else None,
+                standard.detector, About.MACHINE, kind.value, since, (one.last,), f"no {kind} gives a heartbeat",
+                one.agency, "", standard, settled_at=later.since if later and is_settled else None,
                 settled_by=later.first if later and is_settled else None,
             )  # fmt: skip

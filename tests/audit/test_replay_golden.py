@@ -35,10 +35,12 @@ SHA256: Final = {
     "rule-set-2.event-15414d1e.ndjson": "00c25b9ad466a2bb016962b85c3a2e487bc1503b3c7395065d99bf0b6eeda6b5",
     "rule-set-1.event-5d07843d.ndjson": "71080b14a9913b8efc1ece8815180ba846bf4cd6a0d6060236326fa1220c9255",
     "rule-set-2.event-5d07843d.ndjson": "ac4cec18275fa8befd12ec25ca76e2d491ccf76806c266a7e33bae6e5ceb5429",
+    "rule-set-2.event-19efd9bd.ndjson": "4deef998d812700ecbee18266bd1ef0554608125dc003000272b651d96403b73",
 }
 """The golden files as they were written once. A file is added to these, none is ever exchanged."""
 
 FILES: Final = [FOLDER / name for name in SHA256]
+BY_1: Final = FOLDER / "rule-set-1.event-5d07843d.ndjson"
 
 
 def check(golden: GoldenFile) -> None:
@@ -120,7 +122,7 @@ def lax(case: Case, action: Action, recorded_at: datetime, key: str | None) -> B
 def test_a_rule_that_was_dropped_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RULE_SETS, 1, lax)
     with pytest.raises(pytest.fail.Exception, match=rf"make rule set {RULE_SET + 1}\n.*closing-takes-two\.refused"):
-        check(read(file_for(1)))
+        check(read(BY_1))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_a_rule_that_was_dropped_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_changed_rule_is_caught(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, value: Any) -> None:
     monkeypatch.setattr(owner, name, value)
     with pytest.raises(pytest.fail.Exception, match=f"a rule changed: make rule set {RULE_SET + 1}"):
-        check(read(file_for(1)))
+        check(read(BY_1))
 
 
 # --- versions stand beside each other ---
@@ -153,7 +155,7 @@ def test_a_rule_set_that_nobody_knows_decides_nothing() -> None:
 
 
 def test_each_rule_set_decides_by_its_own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    golden = read(file_for(1))
+    golden = read(BY_1)
     records = [one.record for one in golden.histories]
     monkeypatch.setitem(RULE_SETS, RULE_SET + 1, lax)
     by_next = [one.outcome for one in decided(records, RULE_SET + 1)]

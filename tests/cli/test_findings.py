@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cli.shell import INTAKE, SERGEANT, Shell
+from tests.cli.shell import CLINIC, INTAKE, SERGEANT, Shell
 from tests.domain.policies import text_of
 
 FAULTS: Final = 8
@@ -25,11 +25,35 @@ def test_a_report_that_nobody_takes_up_is_found_with_its_evidence_and_who_is_tol
     assert {"never_begun", "never_screened"} <= found.keys()
     screened = found["never_screened"]
     assert (screened["subject"], screened["unit"], screened["state"]) == ("C-1", "child-crimes", "open")
-    assert screened["told"] == ["holder", "supervisor", "commander"]
+    assert screened["told"] == [], "no watchdog has told anybody"
+    assert screened["untold"] == ["holder", "supervisor", "commander"], (
+        "there are no partners, and nobody has oversight"
+    )
     (event,) = screened["evidence"]
     case_id, number, leaf = event.replace("#", ":").split(":")
     assert (case_id, number) == ("C-1", "1")
     assert len(bytes.fromhex(leaf)) == 32
+
+
+def test_only_levels_are_named_at_which_there_is_somebody(shell: Shell) -> None:
+    shell.report("C-1")
+
+    def untold(*words: str) -> list[str]:
+        in_a_year = (datetime.now(UTC) + timedelta(days=365)).isoformat()
+        asked = ("findings", "--now", in_a_year, "--detector", "never-screened", *words)
+        (by_views,), (by_log,) = (shell.rows(*asked, *more, code=FAULTS) for more in ((), ("--from-log",)))
+        assert by_views == by_log
+        found: list[str] = by_views["untold"]
+        return found
+
+    in_unit = ["holder", "supervisor", "commander"]
+    assert untold() == in_unit
+    registered = ("--agency", "inspectorate", "--agency-kind", "oversight")
+    shell.run(*SERGEANT, "act", "agency-registered", "registry", *registered)
+    assert untold() == [*in_unit, "oversight"]
+    concern = ("--concern", "c-1", "--about", "no_response")
+    shell.run(*CLINIC, "act", "concern-raised", "C-1", *concern)
+    assert untold() == [*in_unit, "partners", "oversight"]
 
 
 def test_a_deadline_that_was_missed_is_seen_though_no_watchdog_runs(shell: Shell) -> None:
@@ -96,7 +120,8 @@ def test_a_finding_is_explained(shell: Shell) -> None:
     (row,) = shell.rows("findings", "explain", finding, "--now", IN_TEN_DAYS)
     assert row["finding"] == finding and row["policy"] == "generic" and row["settings"] == ["limit: 72 hours"]
     assert [one["kind"] for one in row["evidence"]] == ["ReportReceived"]
-    assert [one["level"] for one in row["told"]] == ["holder", "supervisor", "commander", "partners", "oversight"]
+    assert [one["level"] for one in row["told"]] == ["holder", "supervisor", "commander"], "those that have somebody"
+    assert {one["told_at"] for one in row["told"]} == {None}
     assert "screening" in row["settled_when"] and row["rule"] and row["may_be_wrong"]
     shown = shell.run("findings", "explain", finding, "--case", "C-1", "--now", IN_TEN_DAYS).stdout
     assert "ReportReceived" in shown and "child-crimes/supervisor" in shown

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -14,7 +15,9 @@ from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Topic
 from tests.cli.shell import DETECTIVE, SERGEANT, Shell
 from tests.cli.test_processes import line
-from tests.consumers.watching import events_of
+from tests.consumers.test_telling import close
+from tests.consumers.watching import World, events_of
+from tests.domain.clock_histories import day
 
 OLD = "2025-03-03T09:00:00Z"
 LATER = "2025-06-01T00:00:00Z"
@@ -204,6 +207,30 @@ def beats(shell: Shell) -> list[dict[str, Any]]:
     """What the heartbeats say."""
     with open_log(f"sqlite:{shell.log}") as log:
         return [vars(one.body) for one in events_of(log) if isinstance(one.body, Heartbeat)]
+
+
+def test_who_was_told_of_a_finding_is_shown_beside_who_is_to_be(tmp_path: Path) -> None:
+    world, shell = World(tmp_path), Shell(tmp_path)
+    close(world)
+    until = day(5).isoformat()
+    explained = ("findings", "--detector", "closed_without_work")
+
+    def told(*words: str) -> tuple[list[str], list[str]]:
+        (row,) = shell.rows(*explained, "--now", until, *words, code=exits.FAULTS)
+        return row["told"], row["untold"]
+
+    in_unit = ["holder", "supervisor", "commander"]
+    assert told() == told("--from-log") == ([], in_unit), "nobody watches"
+    assert "3 missed deadlines and tellings" in shell.process(*WATCH, until).stderr
+    until = datetime.now(UTC).isoformat()  # what is played is recorded only now
+    assert told() == told("--from-log") == (in_unit, ["partners"])
+    (finding,) = (row["finding"] for row in shell.rows(*explained, code=exits.FAULTS))
+    (row,) = shell.rows("findings", "explain", finding, "--now", until)
+    assert [(one["level"], one["told_at"] is not None) for one in row["told"]] == [
+        *((level, True) for level in in_unit),
+        ("partners", False),
+    ]
+    assert "0 missed deadlines and tellings" in shell.process(*WATCH, day(5).isoformat()).stderr
 
 
 def test_a_watchdog_that_was_killed_is_a_finding(shell: Shell) -> None:

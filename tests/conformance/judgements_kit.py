@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -19,11 +20,16 @@ from hypothesis import strategies as st
 
 from casetrail.consumers.judging import Judging
 from casetrail.consumers.projector import Projector
+from casetrail.domain.actions import Action, Body
+from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.clocks import clocks
+from casetrail.domain.codes import FindingAnswer, Level
 from casetrail.domain.detectors import repeating
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
+from casetrail.domain.escalation import Recipient
 from casetrail.domain.registry import REGISTRY
+from casetrail.domain.values import EPOCH
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
 from casetrail.projections import judging_all, judging_many, rebuild
@@ -35,16 +41,19 @@ from casetrail.projections.judgements import Judgements
 from casetrail.projections.judging_many import OF_MONTHS, OF_PERSONS, OF_REPORTS
 from casetrail.projections.queries import at_micros, micros
 from casetrail.projections.registry import registry_of
+from casetrail.projections.telling import untold_findings
 from casetrail.projections.views import Views
 from tests.conformance.views_kit import Tables, assert_same
 from tests.conformance.views_kit import all_rows as rows_of
+from tests.consumers.watching import WATCHDOG
+from tests.domain.registry_examples import COMMANDER
 from tests.judged_histories import JudgedLog, histories_in
 
 Fresh = Callable[[], str]
 DAY = timedelta(days=1)
 RUN = ("case_id", "clock", "subject", "state", "owed_by", "started_at", "started_by", "due_at", "ended_at", "ended_by")
 SAYS = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
-        "settled_by", "told", "says", "evidence")  # fmt: skip
+        "settled_by", "told", "untold", "says", "evidence")  # fmt: skip
 
 UNHURRIED = settings(
     deadline=None,
@@ -145,7 +154,7 @@ def _said(one: Any, now: datetime) -> tuple[Any, ...]:
     return (
         one.id, one.detector, one.about.value, one.subject, one.month, one.since, one.holder, one.unit or None,
         "open" if one.is_open else "settled", one.settled_at, one.settled_by and str(one.settled_by),
-        [told.level.value for told in one.told() if one.is_open and told.at <= now], one.says,
+        [], [told.level for told in one.told() if one.is_open and told.at <= now], one.says,
         [str(event) for event in one.evidence],
     )  # fmt: skip
 
@@ -198,6 +207,32 @@ class JudgementsKit:
                 assert by_the_views(url, now) == by_the_log(told.log, now)
             assert_same(went_along, rebuilt_rows(fresh, told.log))
             told.log.close()
+
+    def test_who_was_told_of_a_finding_and_what_was_answered_is_known(self, fresh: Fresh, tmp_path: Path) -> None:
+        told = JudgedLog(tmp_path / "log", 5, cases=30)
+        told.go_on(300)
+        url, now = fresh(), told.now
+        rebuild.rebuild(told.log, told.url, url)
+        with closing(open_database(url)) as database:
+            before = untold_findings(database, now, EPOCH)
+        first = {one.finding: one for one in reversed(before)}
+        assert len(first) > 10 and {one.key for one in before} > {REGISTRY}
+        for one in first.values():
+            body: Body = FindingTold(one.finding, one.detector, one.step.level, (Recipient("somebody"),), one.subject)
+            told.take(Action(token_bytes(16), one.key, one.step.at, WATCHDOG, body))
+        answered = first.popitem()[1]
+        body = FindingAnswered(answered.finding, answered.detector, FindingAnswer.EXPLAINED)
+        told.take(Action(token_bytes(16), answered.key, now, COMMANDER, body))
+        follow_to_end(url, told.log)
+        with closing(open_database(url)) as database:
+            after = untold_findings(database, now, EPOCH)
+            rows = {row["finding"]: row for row in findings(database, now, WantedFindings(limit=10**6))}
+        assert set(after) < set(before) and not set(after) & set(first.values())
+        assert all(row["told"] == [first[name].step.level] for name, row in rows.items() if name in first)
+        left = {one.finding: [it.step.level for it in after if it.finding == one.finding] for one in after}
+        assert left == {name: row["untold"] for name, row in rows.items() if row["untold"]}
+        assert not {Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER} & set(left.get(answered.finding, []))
+        assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
 
     def test_of_many_reports_with_one_token_only_the_latest_are_compared(
         self, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,11 +1,16 @@
 """Watchdogs in tests: a log whose clock is set, what is told in it, and what has been recorded of it."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from casetrail.cli.config import Config
+from casetrail.cli.context import opened_views
+from casetrail.consumers.telling import Teller
 from casetrail.consumers.watchdog import Watchdog
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body
+from casetrail.domain.answering import FindingTold
 from casetrail.domain.codes import Role
 from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered
 from casetrail.eventlog.codec import Event, decode_event, encode_action
@@ -13,6 +18,7 @@ from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections.case_store import CaseStore
+from casetrail.projections.database import Database
 from casetrail.projections.watch_store import WatchStore
 from tests.actions import HAPPENED, INTAKE, action, report
 from tests.histories import PastClock, record_all
@@ -59,14 +65,20 @@ class World:
         played: bool = False,
         since: datetime = HAPPENED,
         ahead: timedelta | None = None,
+        telling: bool = False,
     ) -> Watchdog:
-        """A watchdog; another with another file is another one. ``ahead``: how far its clock is, where it is its own."""
+        """A watchdog; another with another file is another one. ``ahead``: how far its clock is, where it is its own. ``telling``: of findings, too."""
         store = WatchStore(self.folder / file, self.log.name)
 
         def now() -> datetime:
             return self.clock.now + (self.ahead if ahead is None else ahead)
 
-        return Watchdog(self.log, store, WATCHDOG, now, played=played, since=since)
+        teller = Teller(self.log, self.judged, WATCHDOG, now, played=played, since=since, every=0) if telling else None
+        return Watchdog(self.log, store, WATCHDOG, now, played=played, since=since, teller=teller)
+
+    def judged(self) -> AbstractContextManager[Database]:
+        """The views, brought up to date."""
+        return opened_views(Config(log=f"sqlite:{self.folder / 'log.db'}"), judged=True)
 
     def go_on(self, watchdog: Watchdog, until: datetime, step: timedelta = timedelta(hours=6)) -> None:
         """Let time pass, with a watchdog that looks every few hours."""
@@ -81,6 +93,11 @@ class World:
     def recorded(self, case_id: str = "C-1") -> list[Body]:
         """What is recorded of the deadlines of a case."""
         return [one.body for one in self.events() if one.case_id == case_id and isinstance(one.body, OF_DEADLINES)]
+
+    def told(self, detector: str) -> list[FindingTold]:
+        """Who was told of what a detector found, by the log."""
+        bodies = [one.body for one in self.events() if isinstance(one.body, FindingTold)]
+        return [body for body in bodies if body.detector == detector]
 
     def refused(self) -> list[str]:
         """The codes of what was refused."""

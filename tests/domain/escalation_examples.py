@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from casetrail.domain.actions import Action, Actor
-from casetrail.domain.answering import FindingAnswered
+from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.codes import (
     ConcernKind,
     ConcernOutcome,
@@ -61,6 +61,7 @@ def heartbeat(machine: str, within: int = 600, key: str | None = None) -> Action
 RECEIVED: Final = (action(report(), INTAKE),)
 MISSED: Final = (*RECEIVED, missed())
 RAISED: Final = (*RECEIVED, action(ConcernRaised("con-1", ConcernKind.NO_RESPONSE), CLINIC))
+TOLD: Final = action(FindingTold("0123456789abcdef", "untouched", Level.SUPERVISOR, SUPERVISORS), WATCHDOG)
 OWN: Final = replace(CLINIC, agency="metro-pd")
 REFERRED: Final = (
     *RECEIVED,
@@ -78,7 +79,7 @@ ESCALATION_EXAMPLES: Final[tuple[Row, ...]] = (
     ("concern-closed", (*RAISED, closed()), closed(), closed(), RAISED),
     ("concern-closed-by-unit", RAISED, closed(OWN_AUDITOR), closed(AUDITOR), None),
     ("agency-did-not-raise", RAISED, closed(ADVOCATE), closed(CLINIC), None),
-    ("not-a-finding", RECEIVED, finding("0123456789abcdeF"), finding("0123456789abcdef"), None),
+    ("not-a-finding", (*RECEIVED, TOLD), finding("0123456789abcdeF"), finding("0123456789abcdef"), None),
     ("heartbeat-key", (), heartbeat("w1", key=machine_key("w2", HAPPENED)), heartbeat("w3"), None),
     ("silence-too-long", (), heartbeat("w4", LONGEST_SILENCE + 1), heartbeat("w5", LONGEST_SILENCE), None),
 )  # fmt: skip

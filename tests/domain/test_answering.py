@@ -1,11 +1,11 @@
-"""Answers to alarms: nobody's word ends that those above are told; and the first rule set let it."""
+"""Answers to alarms: nobody's word ends that those above are told; and the first rule set let it. Who is told of findings."""
 
-from casetrail.domain.actions import Action, ActionRejected
+from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.case import Case
-from casetrail.domain.codes import Level
+from casetrail.domain.codes import Level, Role
 from casetrail.domain.deciding import decide, decide_by_1
-from tests.actions import DETECTIVE, HAPPENED, INTAKE, SERGEANT
-from tests.domain.escalation_examples import MISSED, answered, escalated
+from tests.actions import DETECTIVE, HAPPENED, INTAKE, SERGEANT, action, report
+from tests.domain.escalation_examples import MISSED, TOLD, WATCHDOG, answered, escalated
 from tests.domain.registry_examples import COMMANDER
 
 
@@ -36,3 +36,25 @@ def test_whoever_stands_above_answers_after_those_below_and_not_the_other_way() 
     case = told(*MISSED, answered(SERGEANT))
     for actor in (DETECTIVE, INTAKE, SERGEANT):
         assert decide(case, answered(actor), HAPPENED) == ActionRejected("EscalationAnswered", "escalation-answered")
+
+
+def test_only_a_machine_has_it_recorded_that_people_were_told_of_a_finding_and_that_changes_no_case() -> None:
+    before = told(*MISSED)
+    facts = vars(before.facts).copy()
+    assert decide(before, TOLD, HAPPENED) is TOLD.body
+    for role in set(Role) - {Role.SYSTEM}:
+        refused = decide(before, action(TOLD.body, Actor("somebody", "metro-pd", role)), HAPPENED)
+        assert refused == ActionRejected("FindingTold", "role-may-not")
+    after = told(*MISSED, TOLD)
+    assert vars(after.facts) == facts and after.status is before.status
+
+
+def test_of_a_finding_people_are_told_in_its_case_even_where_no_report_was_accepted_or_in_the_registry() -> None:
+    for key in ("C-9", "registry"):
+        assert decide(Case.unreported(key), action(TOLD.body, WATCHDOG, key), HAPPENED) is TOLD.body
+    machine = "machine:w1:2026-03"
+    refused = decide(Case.unreported(machine), action(TOLD.body, WATCHDOG, machine), HAPPENED)
+    assert refused == ActionRejected("FindingTold", "reserved-case-id")
+    case = told(TOLD)
+    received = action(report(), INTAKE)
+    assert decide(case, received, HAPPENED) is received.body, "and the report is accepted all the same"

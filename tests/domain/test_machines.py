@@ -109,11 +109,10 @@ def test_a_month_that_ends_is_no_silence() -> None:
     assert silences(end + 15 * MINUTE, *histories) == []
 
 
-def test_of_a_silent_machine_those_with_oversight_are_told() -> None:
+def test_of_a_silent_machine_the_agency_that_runs_it_is_told_and_those_with_oversight() -> None:
     (one,) = silences(minute(100), *beats(minute(0)))
     told = {told.level: told.who for told in one.told([Overseer("inspectorate", HAPPENED)])}
-    assert told[Level.OVERSIGHT] == ("inspectorate",)
-    assert not any(who for level, who in told.items() if level is not Level.OVERSIGHT), "it is no unit's"
+    assert told == {Level.HOLDER: ("metro-pd",), Level.OVERSIGHT: ("inspectorate",)}, "it is no unit's"
 
 
 def test_heartbeats_make_no_case() -> None:

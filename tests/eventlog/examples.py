@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body, Imported, SubmissionUnreadable
-from casetrail.domain.answering import FindingAnswered
+from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned, Released
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, ExceptionalConditions, Reopened
 from casetrail.domain.codes import (
@@ -141,6 +141,10 @@ BODIES: tuple[Body, ...] = (
     ConcernClosed("con-1", ConcernOutcome.TAKEN_FURTHER, NARRATIVE),
     FindingAnswered("0123456789abcdef", "untouched", FindingAnswer.EXPLAINED, NARRATIVE),
     Heartbeat("watchdog-1", MachineKind.WATCHDOG, 600),
+    FindingTold(
+        "0123456789abcdef", "silent_machine", Level.COMMANDER,
+        (Recipient("child-crimes", Desk.COMMANDER), Recipient("clinic")), "watchdog",
+    ),
 )  # fmt: skip
 """One body of each kind of event, every field filled."""
 
