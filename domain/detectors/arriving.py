@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from casetrail.domain.codes import Role
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
@@ -28,8 +29,8 @@ def report_refused(history: History, settings: SettingsAt, now: datetime) -> Ite
 
     Evidence: the refused submission.
 
-    Settled by: a report that is accepted under this case id, whatever else the agency that was refused records in
-    this case, or a supervisor's review of it.
+    Settled by: a report that is accepted under this case id, whatever else somebody of the agency that was refused
+    records in this case, or a supervisor's review of it.
 
     May be wrong: where the submitter mended the report and gave it another case id. Nobody else can see that they did.
 
@@ -55,7 +56,10 @@ def _is_same(history: History, refused: Step, standard: Settings) -> bool:
 def _sees_to(step: Step, refused: Step) -> bool:
     if step.known_at < refused.known_at:
         return False
-    is_own = step.action.actor.agency == refused.action.actor.agency
+    actor = step.action.actor
+    is_own = (
+        actor.agency == refused.action.actor.agency and actor.role is not Role.SYSTEM
+    )  # its watchdog sees to nothing
     return is_own or step.is_any(Happening.REPORT_RECEIVED, Happening.REVIEWED)
 
 

@@ -3,10 +3,12 @@
 from datetime import datetime, timedelta
 
 from casetrail.domain.actions import ActionRejected, Actor
+from casetrail.domain.answering import FindingTold
 from casetrail.domain.case import Case
-from casetrail.domain.codes import Role
+from casetrail.domain.codes import Level, Role
 from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.escalation import Recipient
 from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.values import EPOCH
 from tests.actions import CLINIC, INTAKE, REGISTRAR, SERGEANT, action, report
@@ -27,7 +29,7 @@ def refused(story: Story, at: datetime, code: str = "case-exists", actor: Actor 
 def test_a_report_that_was_refused_is_seen_a_day_later() -> None:
     finding = seen(refused(Story(), day(0), "occurred-in-the-future"), "report_refused", day(1))
     assert numbers(finding) == [1] and finding.partners == ("hotline",)
-    assert {told.level for told in finding.told() if told.who} == {"partners"}, "it has reached no desk"
+    assert {told.level for told in finding.told()} == {"partners"}, "it has reached no desk"
 
 
 def test_a_report_that_is_accepted_after_all_in_time_is_none() -> None:
@@ -58,6 +60,10 @@ def test_a_review_settles_it_and_so_does_the_agency_that_was_refused() -> None:
     note = NoteAdded(RATIONALE)
     assert only(refused(received(), day(1)).tell(day(5), note, HOTLINE), "report_refused", day(9)).settled_at == day(5)
     assert only(refused(received(), day(1)).tell(day(5), note, CLINIC), "report_refused", day(9)).is_open
+    told = FindingTold("0123456789abcdef", "report_refused", Level.PARTNERS, (Recipient("hotline"),))
+    watchdog = Actor("host.watchdog", "hotline", Role.SYSTEM)
+    again = refused(received(), day(1)).tell(day(5), told, watchdog)
+    assert only(again, "report_refused", day(9)).is_open, "that people were told of it does not see to it"
 
 
 # --- imports ---
