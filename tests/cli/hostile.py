@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from casetrail.domain.actions import Action, Actor, Imported
+from casetrail.domain.answering import FindingTold
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.codes import AgencyKind, Desk, Offence, Role, SealedName
 from casetrail.domain.escalation import DeadlineMissed, Escalated, Recipient
@@ -130,6 +131,7 @@ def attack(path: Path) -> int:
     entries += [_entry(action(DeadlineMissed("made.up", HAPPENED, LONG_ID, 1), WATCHDOG, LONG_ID))]
     told = (Recipient(LONG_ID), Recipient("x@y.example"), Recipient(LONG_ID, Desk.COMMANDER))
     entries += [_entry(action(Escalated("made.up", HAPPENED, Level.PARTNERS, told, LONG_ID), WATCHDOG, LONG_ID))]
+    entries += [_entry(action(FindingTold("0" * 16, LONG_ID, Level.OVERSIGHT, told), WATCHDOG, LONG_ID))]
     with EmbeddedLog.open(path) as log:
         log.append(Topic.ACTIONS, entries)
     return len(entries)
@@ -160,6 +162,7 @@ def _with(text: str) -> list[Entry]:
         Assigned(text),
         DeadlineMissed(text, HAPPENED, text),
         Escalated(text, HAPPENED, Level.SUPERVISOR, (Recipient(text),), text),
+        FindingTold(text, text, Level.SUPERVISOR, (Recipient(text),), text),
         AgencyRegistered(text, AgencyKind.LAW_ENFORCEMENT),
         PersonJoined(text, text, Role.INVESTIGATOR, text),
     ]

@@ -72,7 +72,7 @@ def _prepare(shell: Shell) -> None:
             notarise(one.log, shell.folder / "log.key")
         one.run("witness", "request", "--from", "0", "--output", f"of-{one.folder.name}")
         cosign = ("witness", "cosign", f"of-{one.folder.name}", "--key", "court.key", "--log-key", key)
-        one.run(*cosign, "--state", "court.db", "--output", "cosigned", code=exits.OK if one is shell else exits.FAILED)
+        one.run(*cosign, "--state", "court.db", "--output", "cosigned", code=exits.OK if one is shell else exits.FAULTS)
     shell.run("--policy", "trust", "audit", "export", "C-2", "--output", "case.json")
     plain = json.loads(Path("case.json").read_text("utf-8"))
     plain["statement"]["events"] = 2
