@@ -6,7 +6,7 @@ from typing import Final
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.projections.judgements import Judgements
 
-BATCH: Final = 500
+BATCH: Final = 200
 """So that the status views never wait long for the database while a batch is written."""
 PATIENCE: Final = 0.1
 """Seconds for which what is stale may keep the next events waiting: what is compared over many cases takes as long for one

@@ -7,6 +7,7 @@ from time import monotonic, sleep
 from typing import Final
 
 RETRY_AFTER: Final = 0.01
+SOON: Final = 0.002
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def committing(database: sqlite3.Connection) -> Iterator[None]:
 
 def _is_locked(error: sqlite3.OperationalError) -> bool:
     """Whether this is SQLite's word for 'somebody else is writing'."""
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def write_ahead(database: sqlite3.Connection, timeout: float) -> None:
@@ -40,12 +41,30 @@ def write_ahead(database: sqlite3.Connection, timeout: float) -> None:
     While another does so just now SQLite refuses at once, however long it was told to wait, so this waits: ``timeout``
     seconds. SQLite's errors come out as they are.
     """
+    _execute(database, "PRAGMA journal_mode=WAL", timeout, RETRY_AFTER)
+
+
+def begin_soon(database: sqlite3.Connection, timeout: float) -> None:
+    """``BEGIN IMMEDIATE`` within 2 ms of the moment from which nobody else writes, for who writes many small transactions.
+
+    SQLite itself looks again after ever longer pauses, of up to 100 ms. ``timeout``: seconds, those of the connection, too.
+    SQLite's errors come out as they are.
+    """
+    database.execute("PRAGMA busy_timeout=0")
+    try:
+        _execute(database, "BEGIN IMMEDIATE", timeout, SOON)
+    finally:
+        database.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
+
+
+def _execute(database: sqlite3.Connection, statement: str, timeout: float, pause: float) -> None:
+    """Execute a statement, again and again while somebody else is writing."""
     until = monotonic() + timeout
     while True:
         try:
-            database.execute("PRAGMA journal_mode=WAL")
+            database.execute(statement)
             return
         except sqlite3.OperationalError as error:
             if not _is_locked(error) or monotonic() > until:
                 raise
-            sleep(RETRY_AFTER)
+            sleep(pause)

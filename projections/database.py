@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from casetrail.eventlog.transaction import write_ahead
+from casetrail.eventlog.transaction import begin_soon, write_ahead
 from casetrail.projections.errors import ViewAddressBad, ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK
 from casetrail.projections.tables import BULK_TABLES, TABLES, Table
-
-if TYPE_CHECKING:
-    pass
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -124,7 +121,7 @@ class SqliteDatabase:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with _sqlite_errors():
-            self._database.execute("BEGIN IMMEDIATE")
+            begin_soon(self._database, PATIENCE)
         try:
             if _file_at(self._path) != self._file:
                 raise ViewMoved(f"the views at {self._path} have been replaced by rebuilt ones")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.eventlog.transaction import write_ahead
+from casetrail.eventlog.transaction import begin_soon, write_ahead
 
 
 def opened(path: Path) -> sqlite3.Connection:
@@ -35,3 +35,21 @@ def test_what_is_no_lock_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         write_ahead(database, 600)
     database.close()
+
+
+def test_whoever_begins_soon_waits_for_who_is_writing_and_leaves_the_connection_as_patient_as_it_was(
+    tmp_path: Path,
+) -> None:
+    first, second = opened(tmp_path / "file"), opened(tmp_path / "file")
+    first.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        begin_soon(second, 0.05)
+    assert second.execute("PRAGMA busy_timeout").fetchone() == (50,)
+    timer = threading.Timer(0.1, first.execute, ["COMMIT"])
+    timer.start()
+    begin_soon(second, 60)
+    assert second.in_transaction
+    assert second.execute("PRAGMA busy_timeout").fetchone() == (60_000,)
+    timer.join()
+    for database in (first, second):
+        database.close()
