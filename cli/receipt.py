@@ -139,22 +139,17 @@ def _stage(log: "Log", case_id: str, progress: Any) -> dict[str, Any]:
 
     registry = registry_of(events_now(log, REGISTRY, progress)[1])
     stages: dict[str, str] = {}
-    due, following = [], case_id
+    due, following, at = [], case_id, now()
     while following and following not in stages:
         case, events = events_now(log, following, progress)
         stages[following] = case.status.value
         for clock in sorted(
             owed(following, [event for event, _ in events], registry), key=attrgetter("due_at", "name")
         ):
-            due.append({"case_id": following, "what": clock.name, "by": clock.due_at, "overdue": clock.due_at < now()})
+            due.append({"case_id": following, "what": clock.name, "by": clock.due_at, "overdue": clock.due_at < at})
         following = case.facts.merged_into or ""
-    last = [*stages][-1]
-    goes_on = (
-        {"goes_on_in": None, "goes_on_stage": None}
-        if last == case_id
-        else {"goes_on_in": last, "goes_on_stage": stages[last]}
-    )
-    return {"stage": stages[case_id], **goes_on, "due": due}
+    last = [*stages][-1] if len(stages) > 1 else None
+    return {"stage": stages[case_id], "goes_on_in": last, "goes_on_stage": last and stages[last], "due": due}
 
 
 def _answer(log: "Log", held: "Receipt") -> "Record | None":

@@ -8,13 +8,13 @@ outbox does: nobody tells of himself that he is silent.
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from time import monotonic
 from typing import Final
 from uuid import UUID, uuid5
 
-from casetrail.consumers.submitting import submit
+from casetrail.consumers.submitting import submit, wait_for_clock
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.answering import FindingTold
 from casetrail.domain.codes import MachineKind
@@ -37,9 +37,6 @@ EVERY: Final = 60.0
 """Seconds from one look at the findings to the next: they are told in days."""
 SOON: Final = 5.0
 """Seconds to the next look where they could not be looked at as they are now."""
-LEAST_WAIT: Final = timedelta(minutes=10)
-LONGEST_WAIT: Final = timedelta(days=1)
-"""For how long nothing is tried again that the log refused as ahead of its clock."""
 CATCHING_UP: Final = 10.0
 """Seconds for which judgements that lack events are waited for, by who is to tell once and end."""
 BEHIND: Final = (
@@ -155,7 +152,7 @@ class Teller:
                 if answer.body.code == IN_THE_FUTURE.code:
                     lacked = one.step.at - answer.recorded_at
                     seen = self._refused.setdefault(action.action_id, now)
-                    if now < seen + min(max(lacked, LEAST_WAIT), LONGEST_WAIT):
+                    if now < seen + wait_for_clock(lacked):
                         return None
                 elif answer.action_hash == leaf_hash(encode_action(action)):
                     return None

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
-from casetrail.consumers.submitting import submit
+from casetrail.consumers.submitting import submit, wait_for_clock
 from casetrail.consumers.telling import Teller
 from casetrail.domain.actions import Action, ActionRejected, Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
@@ -49,9 +49,6 @@ REST: Final = 1.0
 IDS: Final = UUID("6f1d3a52-6c0e-5f0b-9d43-6a2f4b1c7e90")
 """The name space of the action ids. Never change it: it is what keeps two watchdogs from doubling anything."""
 MICROSECOND: Final = timedelta(microseconds=1)
-LEAST_WAIT: Final = timedelta(minutes=10)
-LONGEST_WAIT: Final = timedelta(days=1)
-"""For how long nothing is tried again that the log refused as ahead of its clock, while it does not show another time."""
 
 
 class Wanted(NamedTuple):
@@ -246,8 +243,7 @@ class Watchdog:
         is_time = is_known and ahead is not None and ahead.again_at <= now
         if ahead is None or not is_known or is_time:
             log_at = min(one.action.occurred_at for one in late)
-            wait = min(max(log_at - shown, LEAST_WAIT), LONGEST_WAIT)
-            ahead = Ahead(partition, newest, log_at, now + wait)
+            ahead = Ahead(partition, newest, log_at, now + wait_for_clock(log_at - shown))
         return [one.action for one in wanted if is_time or one not in late], ahead
 
     def _bodies(self, case: Case, alarm: Alarm) -> Iterator[tuple[DeadlineMissed | Escalated, datetime]]:

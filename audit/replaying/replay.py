@@ -114,9 +114,10 @@ def note_kept(verdicts: Collection[Verdict]) -> None:
     for verdict in verdicts:
         for rule_set, where in sorted(verdict.rule_sets.items()):
             newer = [(at, other) for other, at in named if rule_set < other and other in RULE_SETS]
-            if newer and min(newer)[0] + UPGRADE < where.last_at:
+            since, first = min(newer, default=(where.last_at, rule_set))
+            if since + UPGRADE < where.last_at:
                 finding = Finding(Kind.RULE_SET_KEPT, verdict.partition, None, None, None, where.last)
-                finding.expected = {"rule_set": min(newer)[1], "since": iso(min(newer)[0])}
+                finding.expected = {"rule_set": first, "since": iso(since)}
                 finding.recorded = {"rule_set": rule_set, "until": iso(where.last_at)}
                 verdict.add(finding)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.consumers.telling import LONGEST_WAIT, Teller
+from casetrail.consumers.submitting import LONGEST_WAIT
+from casetrail.consumers.telling import Teller
 from casetrail.domain.actions import Actor
 from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.assignment import Assigned
