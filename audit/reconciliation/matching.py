@@ -41,9 +41,11 @@ CREATE TABLE report (
 CREATE TABLE later (
     kind TEXT NOT NULL, case_id TEXT NOT NULL, number INTEGER NOT NULL, partition INTEGER NOT NULL,
     offset INTEGER NOT NULL, hash BLOB NOT NULL, recorded_at INTEGER NOT NULL,
-    corrects INTEGER, offences TEXT, happened_at INTEGER, merged_into TEXT, renamed TEXT);
+    corrects INTEGER, offences TEXT, happened_at INTEGER, merged_into TEXT, renamed TEXT, identifies INTEGER NOT NULL);
 CREATE TABLE line_mark (kind TEXT NOT NULL, value BLOB NOT NULL, line INTEGER NOT NULL);
-CREATE TABLE report_mark (kind TEXT NOT NULL, value BLOB NOT NULL, report INTEGER NOT NULL);
+CREATE TABLE report_mark (
+    kind TEXT NOT NULL, value BLOB NOT NULL, report INTEGER NOT NULL, corrected INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE later_mark (kind TEXT NOT NULL, value BLOB NOT NULL, case_id TEXT NOT NULL);
 CREATE TABLE common (kind TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, value));
 CREATE TABLE found (line INTEGER NOT NULL, report INTEGER NOT NULL);
 CREATE TABLE pair (line INTEGER NOT NULL, report INTEGER NOT NULL);
@@ -125,11 +127,17 @@ class Later(NamedTuple):
     merged_into: str | None = None
     renamed: str | None = None
     """Whose name or date of birth it corrects: ``child``, ``suspect``, or both with a space between."""
+    identifies: bool = False
+    """Whether it has tokens: by them the case's report is recognised, too."""
 
     @property
     def place(self) -> Place:
         """Where it stands."""
         return Place._make(self[:7])
+
+    def is_about(self, report: Report) -> bool:
+        """Whether it corrects a report of its case, or says whom that is about."""
+        return self.corrects == report.number or self.identifies
 
 
 @dataclass(frozen=True)
@@ -198,11 +206,12 @@ class Workspace:
         """Take in reports of the log."""
         marks = [(*mark, one.report) for one, tokens in reports for mark in _marks(one.report_number, tokens)]
         self._insert("report", [(*one, 0, 0) for one, _ in reports])
-        self._insert("report_mark", marks)
+        self._insert("report_mark", [(*mark, 0) for mark in marks])
 
-    def add_later(self, events: Sequence[Later]) -> None:
-        """Take in later events."""
-        self._insert("later", events)
+    def add_later(self, events: Sequence[tuple[Later, Sequence[Token]]]) -> None:
+        """Take in later events, each with the tokens that it brings."""
+        self._insert("later", [one._replace(identifies=bool(tokens)) for one, tokens in events])
+        self._insert("later_mark", [(*mark, one.case_id) for one, tokens in events for mark in _marks("", tokens)])
 
     def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
@@ -225,10 +234,20 @@ class Workspace:
             self._pass(one, f"r.state <> '{ACCEPTED}'")
 
     def _correct(self) -> None:
-        """Let the last correction of a report count. What corrects something else has no part in this."""
+        """Let the last correction of a report count. What corrects something else only adds those whom it identifies."""
         self.database.execute(
-            "DELETE FROM later WHERE kind = 'FactCorrected' AND NOT EXISTS (SELECT 1 FROM report r "
+            "DELETE FROM later WHERE kind = 'FactCorrected' AND NOT identifies AND NOT EXISTS (SELECT 1 FROM report r "
             "WHERE r.case_id = later.case_id AND r.number = later.corrects)"
+        )
+        self.database.execute(
+            "INSERT INTO report_mark SELECT DISTINCT m.kind, m.value, r.report, 1 FROM later_mark m "
+            "JOIN report r ON r.case_id = m.case_id WHERE r.state = ? AND NOT EXISTS (SELECT 1 FROM report_mark known "
+            "WHERE known.kind = m.kind AND known.value = m.value AND known.report = r.report)",
+            (ACCEPTED,),
+        )
+        self.database.execute(
+            "UPDATE report SET has_child = 1 WHERE report IN (SELECT report FROM report_mark WHERE kind = ? AND corrected)",
+            (TokenKind.CHILD.value,),
         )
         self.database.execute("UPDATE report SET goes_on = 1 WHERE case_id IN (SELECT case_id FROM later)")
         for column, corrected in (("received_at", "happened_at"), ("offences", "offences")):
@@ -265,9 +284,10 @@ class Workspace:
             )
 
     def _find_our_agencies(self) -> None:
+        """Whoever corrects a report may have another key than whoever made it: tokens of corrections show nothing."""
         query = (
             "SELECT DISTINCT r.reported_in FROM line_mark lm CROSS JOIN report_mark rm ON rm.kind = lm.kind "
-            "AND rm.value = lm.value CROSS JOIN report r ON r.report = rm.report WHERE lm.kind <> ?"
+            "AND rm.value = lm.value CROSS JOIN report r ON r.report = rm.report WHERE lm.kind <> ? AND NOT rm.corrected"
         )
         self.our_agencies = frozenset(agency for (agency,) in self.database.execute(query, (NUMBER,)))
 

@@ -127,7 +127,7 @@ class Reconciliation:
             row |= {"candidates": sorted({report.case_id for report in found}), "other_lines": others}
             return row | {"verdict": Verdict.AMBIGUOUS, "matched_by": settled}
         assert since is not None and until is not None  # else there would be a problem
-        later = [one for report in found for one in self._later_of(report) if one.corrects == report.number]
+        later = [one for report in found for one in self._later_of(report) if one.is_about(report)]
         named = {TokenKind.CHILD: children, TokenKind.SUSPECT: suspects}
         persons = [_difference(kind, f"this {kind}", OTHERS) for kind in self._others.among(named, found, later)]
         return row | {"matched_by": settled} | self._compared(found, number, since, until, offences, persons)
@@ -181,10 +181,10 @@ class Reconciliation:
         }
 
     def _evidence(self, report: Report) -> list[Row]:
-        """The events that say what the log has: the report's, and those that corrected it or merged its case."""
+        """The events that say what the log has: the report's, and those that corrected it, said whom it is about, or merged its case."""
         later = self._later_of(report)
         merged = any(one.merged_into for one in later)
-        places = [one.place for one in later if one.corrects == report.number or (merged and one.corrects is None)]
+        places = [one.place for one in later if one.is_about(report) or (merged and one.corrects is None)]
         return [_plain(place) for place in (report.place, *places)]
 
     def _later_of(self, report: Report) -> list[Later]:

@@ -34,14 +34,15 @@ NAMES: Final = {
     TokenKind.CHILD: frozenset({SealedName.CHILD_NAME, SealedName.CHILD_BIRTH_DATE}),
     TokenKind.SUSPECT: frozenset({SealedName.SUSPECT_NAME, SealedName.SUSPECT_BIRTH_DATE}),
 }
-"""Of what a token is made. A correction of it is sealed, and comes without a new token."""
+"""Of what a token is made."""
 
 
 class Batch(NamedTuple):
     """What some thousand records say of reports."""
 
     reports: list[tuple[Report, tuple[Token, ...]]]
-    later: list[Later]
+    later: list[tuple[Later, tuple[Token, ...]]]
+    """Later events; with the tokens of those whom a correction identifies."""
 
 
 class Reported:
@@ -95,7 +96,8 @@ class Reported:
             reported_in = "" if event.actor is None else event.actor.agency
             self._report(batch, ACCEPTED, _place(record, event), event.occurred_at, reported_in, body)
         elif isinstance(body, FactCorrected | Merged | Reopened):
-            batch.later.append(_later(record, event, body))
+            tokens = body.tokens if isinstance(body, FactCorrected) else None
+            batch.later.append((_later(record, event, body), tokens or ()))
         elif isinstance(body, ActionRejected) and body.kind == ReportReceived.__name__ and body.code != SENT_TWICE:
             asked = self._log.read_one(Topic.ACTIONS, record.partition, event.action_offset)
             self._asked(batch, f"refused: {body.code}", _place(record, event), asked and asked.value)

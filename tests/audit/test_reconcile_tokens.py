@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,8 @@ import pytest
 
 from casetrail.audit.reconciliation.matching import MOST_ALIKE
 from casetrail.cli import exits
-from casetrail.domain.codes import CorrectionReason, MergeReason, SealedName
+from casetrail.domain.codes import ContactMethod, CorrectionReason, MergeReason, SealedName
+from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.sealed import SealedField, Token
 from casetrail.privacy.tokens import child_token
@@ -79,6 +81,33 @@ def test_a_suspect_or_an_address_counts_where_one_side_names_no_child(book: Book
     assert one(book.reconcile(ledger, CLINIC, code=exits.OK))["case_id"] == "C-1"
     far = ledger.replace("03/02", "03/04")
     assert one([row for row in book.reconcile(far, CLINIC) if row["line"]])["verdict"] == "missing"
+
+
+def test_a_child_that_was_identified_only_later_is_recognised(book: Book) -> None:
+    sealed = (SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed"),)
+    book.received("C-1", tokens=[book.address("100 Main St")])
+    book.act("C-1", VictimContactMade(ContactMethod.IN_PERSON))
+    book.act("C-1", FactCorrected(2, CorrectionReason.SOURCE_CORRECTED, sealed=sealed,
+                                  tokens=(book.child("Ada Invented", "2015-05-09"), book.child("Ada Invented"))))  # fmt: skip
+    row = one(book.reconcile(HEAD + ADA, CLINIC, code=exits.OK))
+    assert (row["case_id"], row["matched_by"]) == ("C-1", "token")
+    assert [(place["kind"], place["number"]) for place in row["evidence"]] == [
+        ("ReportReceived", 1),
+        ("FactCorrected", 3),
+    ]
+    brother = HEAD + "03/02/2026 03:00,Ben Invented,,,100 Main Street\n"
+    assert [row["verdict"] for row in book.reconcile(brother, CLINIC)] == ["missing", "not_in_ledger"]
+
+
+def test_tokens_of_a_correction_do_not_show_that_the_report_has_the_same_key(book: Book) -> None:
+    sealed = (SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed"),)
+    book.received("C-1", number="R-1", tokens=[child_token(b"k" * 32, "Ada Invented", date(2015, 5, 9))])
+    book.received("C-2", number="R-2", tokens=[child_token(b"k" * 32, "Ben Invented", date(2015, 5, 9))])
+    book.act("C-2", FactCorrected(1, CorrectionReason.ENTERED_WRONG, sealed=sealed,
+                                  tokens=(book.child("Ben Invented", "2015-05-09"),)))  # fmt: skip
+    ledger = "number," + HEAD + f"R-1,{ADA}" + "R-2," + ADA.replace("Ada", "Ben")
+    rows = book.reconcile(ledger, NUMBERED)
+    assert verdicts(rows) == [("matched", 2, "C-1"), ("matched", 3, "C-2")]
 
 
 def test_a_child_of_several_in_one_report_is_recognised(book: Book) -> None:

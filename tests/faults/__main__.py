@@ -64,8 +64,10 @@ def injure(site: Site, kills: int, injuries: Iterable[Injury], chance: random.Ra
     return [Inflicted(one, seen[one], in_vain[one]) for one, _ in (seen + in_vain).most_common()]
 
 
-def run(folder: Path, kills: int, seed: int, brokers: int = 3) -> tuple[list[Inflicted], list[Count], dict[str, int]]:
-    """Set up a site, injure it, let it settle, count; and which services ended by themselves how often."""
+def run(
+    folder: Path, kills: int, seed: int, brokers: int = 3
+) -> tuple[list[Inflicted], list[Count], dict[str, list[str]]]:
+    """Set up a site, injure it, let it settle, count; and why which services ended by themselves."""
     site = Site(folder, brokers)
     try:
         begin(site)
@@ -76,7 +78,9 @@ def run(folder: Path, kills: int, seed: int, brokers: int = 3) -> tuple[list[Inf
         site.close()
 
 
-def page(inflicted: list[Inflicted], found: list[Count], own_ends: dict[str, int], minutes: float, seed: int) -> str:
+def page(
+    inflicted: list[Inflicted], found: list[Count], own_ends: dict[str, list[str]], minutes: float, seed: int
+) -> str:
     """What was seen, as a part of docs/faults.md."""
     lines = [f"Run of {datetime.now(UTC):%Y-%m-%d}, seed {seed}, {minutes:.0f} minutes on 2 cores.\n",
              "| injected | times | seen by | tried in vain, and not counted |", "| --- | ---: | --- | ---: |",
@@ -84,7 +88,7 @@ def page(inflicted: list[Inflicted], found: list[Count], own_ends: dict[str, int
              "| counted afterwards | found | must be |", "| --- | ---: | --- |",
              *(f"| {one.what} | {one.found:,} | {'' if one.allowed is None else one.allowed} |" for one in found), ""]  # fmt: skip
     never = ", ".join(one.name for one in INJURIES if one not in {each.injury for each in inflicted if each.seen})
-    ended = ", ".join(f"{name} {times}" for name, times in own_ends.items() if times)
+    ended = "; ".join(f"{name} ({why})" for name, all_of_it in own_ends.items() for why in all_of_it)
     return "\n".join([
         *lines, f"Of what is injected, not seen in this run: {never or 'nothing'}.\n",
         f"Processes that ended by themselves and were started again: {ended or 'none'}.\n",

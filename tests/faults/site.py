@@ -25,6 +25,8 @@ SAVING_OFTEN: Final = (
 PARTITIONS: Final = 4
 SMALL_DISK: Final = 256 * 1024 * 1024
 LOOK_EVERY: Final = 0.1
+LINE: Final = 300
+"""So many characters of the last line of a process are told."""
 
 
 class Service:
@@ -32,14 +34,18 @@ class Service:
 
     def __init__(self, name: str, command: tuple[str, ...], folder: Path) -> None:
         self.name, self.command, self.folder = name, command, folder
-        self.starts = self.own_ends = 0
+        self.starts = 0
+        self.own_ends: list[str] = []
+        """Why it ended by itself, each time: its exit code, and the last that it said."""
         self.process: subprocess.Popen[bytes] | None = None
         self.output = folder / f"{name}.output"
+        self._said_before = 0
         folder.mkdir(exist_ok=True)
 
     def start(self) -> None:
         """Start it."""
         self.starts += 1
+        self._said_before = self.written()
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
                 self.command, cwd=self.folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
@@ -49,7 +55,9 @@ class Service:
     def look_after(self) -> None:
         """Start it again where it has ended by itself."""
         if self.process is not None and self.process.poll() is not None:
-            self.own_ends += 1
+            said = self._said(self._said_before).decode(errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(said) if line.strip()), "nothing")
+            self.own_ends.append(f"exit {self.process.returncode}, {last[:LINE]}")
             self.start()
 
     def signal(self, number: signal.Signals) -> None:

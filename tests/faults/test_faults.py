@@ -90,6 +90,13 @@ def test_a_process_that_had_ended_by_itself_was_not_killed(tmp_path: Path) -> No
     assert service.process is not None
     service.process.wait()
     assert not service.kill() and not service.kill()
+    assert not service.own_ends
+    service.command = (sys.executable, "-c", "print('first'); print('disk full'); raise SystemExit(8)")
+    service.start()
+    service.process.wait()
+    service.look_after()
+    assert service.own_ends == ["exit 8, disk full"]
+    service.kill()
     service = Service(
         "long", (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"), tmp_path
     )
