@@ -26,7 +26,7 @@ class ViewAddressBad(ViewError):
 
 
 class ViewMissing(ViewError):
-    """There are no views there, or of another form or log. ``casetrail views rebuild`` makes them."""
+    """There are no views there, or of another form. ``casetrail views rebuild`` makes them."""
 
     code = "views-missing"
 
@@ -35,6 +35,12 @@ class ViewNewer(ViewError):
     """The views were made by a newer version, or with what is missing here: whoever would make them anew would make less of them."""
 
     code = "views-newer"
+
+
+class ViewForeign(ViewError):
+    """The views are those of another log: only whoever asks for it puts others in their place."""
+
+    code = "views-of-another-log"
 
 
 class ViewMoved(ViewError):

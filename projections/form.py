@@ -1,14 +1,14 @@
 """In what form views and judgements stand, and who may make them anew.
 
 By themselves only those are made anew that are of an older form, or without statistics where there are some now. Else two
-installations that differ would make them anew against each other for ever.
+installations that differ, or that follow different logs, would make them anew against each other for ever.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 from casetrail.projections.database import Database
-from casetrail.projections.errors import ViewMissing, ViewNewer
+from casetrail.projections.errors import ViewForeign, ViewMissing, ViewNewer
 from casetrail.projections.tables import Table
 
 BY: Final = "version"
@@ -22,16 +22,20 @@ def write_form(database: Database, table: Table, form: Mapping[str, str]) -> Non
 
 
 def check_form(database: Database, table: Table, what: str, wanted: Mapping[str, str]) -> None:
-    """Raises ``ViewMissing`` for what is to be made anew, ``ViewNewer`` for what this installation must leave as it is."""
+    """Raises ``ViewMissing`` for what is to be made anew; ``ViewNewer``, ``ViewForeign`` for what is to be left as it is."""
     found: dict[str, str] = dict(database.rows(f"SELECT name, value FROM {table.name}"))  # noqa: S608  (a fixed name)
     by = found.pop(BY, "an earlier version")
     if found == wanted:
         return
-    if found.get("log") == wanted["log"] and (more := _more(found, wanted)):
+    if found.get("log", wanted["log"]) != wanted["log"]:
+        raise ViewForeign(
+            f"the {what} there are those of log '{found['log']}', not of log '{wanted['log']}', and are left as they are: name "
+            "other ones, or put these in their place with 'casetrail views rebuild'"
+        )
+    if more := _more(found, wanted):
         raise ViewNewer(f"the {what} were made by casetrail {by} {more}, or stop it; they are left as they are")
     raise ViewMissing(
-        f"the {what} are of log '{found.get('log')}' in form {found.get('form')}, "
-        f"not of log '{wanted['log']}' in form {wanted['form']}; 'casetrail views rebuild' makes them anew"
+        f"the {what} are in form {found.get('form')}, not in form {wanted['form']}; 'casetrail views rebuild' makes them anew"
     )
 
 

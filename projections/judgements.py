@@ -68,7 +68,7 @@ def write_judgement_form(database: Database, log: str) -> None:
 
 
 def check_judgements(database: Database, log: str, *, partly: bool = False) -> None:
-    """Raises ``ViewMissing`` where the judgements are not there, or are to be made anew, and ``ViewNewer``.
+    """Raises ``ViewMissing`` where the judgements are not there, or are to be made anew, ``ViewNewer``, and ``ViewForeign``.
 
     ``partly``: those may be used that were made with statistics, though these are missing here.
     """

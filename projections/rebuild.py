@@ -52,7 +52,7 @@ def rebuild(
     """Build the views anew and swap them in; how many events went into them. ``judged``: with the judgements.
 
     ``progress`` is told of events as they are done. The views that serve meanwhile stay as they are. ``asked``: somebody
-    wants it, whatever there is now; else ``ViewNewer`` is raised where that is of a newer form. Raises ``ViewUnreachable``
+    wants it, whatever there is now; else ``ViewNewer`` or ``ViewForeign`` is raised where that is to be left. Raises ``ViewUnreachable``
     where the disk is full.
     """
     target = target_at(views_url, judged)
@@ -93,7 +93,7 @@ def rebuild(
 
 
 def _spare_newer(views_url: str, log: str) -> None:
-    """Raises ``ViewNewer`` where such views serve by now: another may have made them while this one waited for its turn."""
+    """Raises ``ViewNewer``, ``ViewForeign`` where such views serve by now: another may have made them while this one waited for its turn."""
     for check in (check_views, check_judgements):
         with suppress(ViewMissing), closing(open_database(views_url)) as database:
             check(database, log)

@@ -44,7 +44,7 @@ def write_views_form(database: Database, log: str) -> None:
 
 
 def check_views(database: Database, log: str) -> None:
-    """Raises ``ViewMissing`` where the views are not there, or are to be made anew, and ``ViewNewer``."""
+    """Raises ``ViewMissing`` where the views are not there, or are to be made anew, ``ViewNewer``, and ``ViewForeign``."""
     if not database.exists():
         raise ViewMissing("the views have not been made yet; 'casetrail views rebuild' makes them")
     check_form(database, FORM, "views", form_of(log))

@@ -1,4 +1,4 @@
-"""Views that a newer version has made, or one with SciPy: nobody makes less of them by himself."""
+"""Views that a newer version has made, or one with SciPy, or those of another log: nobody puts others in their place unasked."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -11,7 +11,7 @@ from casetrail.cli import exits
 from casetrail.domain.memory import MEMORY
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.projections.database import open_database
-from casetrail.projections.errors import ViewNewer
+from casetrail.projections.errors import ViewForeign, ViewNewer
 from casetrail.projections.judgement_tables import JUDGED_FORM, JUDGEMENT_FORM
 from casetrail.projections.rebuild import rebuild
 from casetrail.projections.stale import MONTH
@@ -130,6 +130,25 @@ def test_a_rebuild_that_nobody_asked_for_looks_once_more_when_its_turn_has_come(
         assert serving(judged) == file
     judged.run("views", "rebuild")
     assert form_now(judged)["form"] == VIEW_FORM
+
+
+def test_views_of_another_log_are_left_as_they_are_until_somebody_asks_for_others(judged: Shell) -> None:
+    file = serving(judged)
+    other = Shell(judged.folder)
+    other.log = judged.folder / "other.db"
+    other.run("log", "init")
+    other.report("D-1")
+    ours = ("--views", views_of(judged))
+    done = other.process(*ours, "serve", "projector", "--health-port", "0", "--heartbeat", "0", check=False)
+    assert done.returncode == exits.FAILED
+    assert f"those of log '{judged.log.stem}', not of log 'other'" in done.stderr and "Traceback" not in done.stderr
+    assert f"those of log '{judged.log.stem}'" in other.run(*ours, "cases", code=exits.FAILED).output
+    with EmbeddedLog.open(other.log) as log, pytest.raises(ViewForeign):
+        rebuild(log, f"sqlite:{other.log}", views_of(judged), asked=False)
+    assert serving(judged) == file and [row["case_id"] for row in judged.rows("cases")] == ["C-1"]
+    other.run(*ours, "views", "rebuild")
+    assert form_now(judged)["log"] == "other"
+    assert f"those of log 'other', not of log '{judged.log.stem}'" in judged.run("cases", code=exits.FAILED).output
 
 
 def test_whoever_changes_what_a_case_remembers_raises_the_form_of_the_views() -> None:
