@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from casetrail.domain.actions import Action, Body, SubmissionUnreadable
 from casetrail.domain.case import Case
 from casetrail.domain.deciding import Decide, deciding_by
-from casetrail.domain.rules import RULE_SET
+from casetrail.domain.rules import RULE_SET, Refused
 from casetrail.domain.values import ID_LETTERS, at_millis, is_id
 from casetrail.eventlog.codec import Event, Unreadable, decode_event, encode_event, event_of, read_action
 from casetrail.eventlog.errors import LogError
@@ -24,6 +24,9 @@ from casetrail.eventlog.port import Record
 KEPT_KEY_BYTES: Final = 1024
 NO_ACTION_ID: Final = bytes(16)
 ALTERED: Final = "the history was altered or is incomplete; run 'casetrail audit replay' on a trusted copy"
+
+FORGED: Final = (KeyError, Refused)
+"""What folding raises where something was accepted that rests on what the case has not had, which no rule lets pass."""
 
 _moment = lru_cache(1024)(at_millis)  # the log stamps many records with the same time
 
@@ -128,13 +131,22 @@ def _decided(
 def follow(history: History, record: Record) -> Event:
     """Bring ``history`` on by a stored event of its case, and return it.
 
-    Raises ``ChainBroken`` where number or hash do not fit what came before, or it is no event.
+    Raises ``ChainBroken`` where number or hash do not fit what came before, where it is no event, and where it was accepted
+    against every rule.
     """
     case = history.case
     event = follows(case.id, case.version, history.last_hash, record)
-    case.fold(event.number, event.recorded_at, event.action(), event.body)
+    try:
+        case.fold(event.number, event.recorded_at, event.action(), event.body)
+    except FORGED as error:
+        raise forged(case.id, f"event {event.number}") from error
     history.last_hash = leaf_hash(record.value or b"")
     return event
+
+
+def forged(case_id: str, what: str) -> ChainBroken:
+    """The error for what folding has raised (``FORGED``) in a case."""
+    return ChainBroken(f"{what} of case {case_id} rests on something that the case never had: {ALTERED}")
 
 
 def follows(case_id: str, number: int, last_hash: bytes, record: Record) -> Event:

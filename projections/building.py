@@ -17,7 +17,7 @@ from casetrail.domain.detectors.machines import Beating
 from casetrail.eventlog.crew import Told
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log
-from casetrail.eventlog.outcome import History, follow, follows
+from casetrail.eventlog.outcome import FORGED, History, follow, follows, forged
 from casetrail.eventlog.port import Record, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.projections.database import Database
@@ -164,7 +164,10 @@ def _judge(
     for case_id, some in events.items():
         partition, history = cases[case_id]
         if is_judged(case_id):
-            made.append(judge.rows(case_id, some))
+            try:
+                made.append(judge.rows(case_id, some))
+            except FORGED as error:
+                raise forged(case_id, "an event") from error
             history.case = made[-1].case
         else:
             for event, _ in some:

@@ -14,7 +14,7 @@ from casetrail.domain.case import Case
 from casetrail.domain.memory import dump_case, load_case
 from casetrail.eventlog.codec import Event
 from casetrail.eventlog.hashing import leaf_hash
-from casetrail.eventlog.outcome import History
+from casetrail.eventlog.outcome import FORGED, History
 
 CACHED_CASES: Final = 20_000
 NOT_LISTED: Final = -1
@@ -105,6 +105,6 @@ def take_in(history: History, event: Event, value: bytes) -> None:
     recorded = replace(event.recorded(), originator_id=case.id, originator_version=number)
     try:
         recorded.mutate(case)
-    except KeyError:  # a forged answer to a referral or concern that there is none of: it counts, and changes no fact
+    except FORGED:  # an answer to a referral, concern or deadline that there is none of: it counts, and changes no fact
         case.version, case.modified_on = number, event.recorded_at
     history.last_hash = leaf_hash(value)

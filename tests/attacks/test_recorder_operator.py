@@ -1,6 +1,7 @@
 """Whoever runs the recorder: it writes well-formed, chained events, and a notary and witnesses see nothing wrong with them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -11,17 +12,20 @@ import pytest
 
 from casetrail.cli import exits
 from casetrail.consumers.recorder import OwnedPartition
-from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
-from casetrail.domain.codes import ReviewResult
+from casetrail.domain.actions import ActionRejected, Body, SubmissionUnreadable
+from casetrail.domain.codes import ConcernOutcome, EscalationAnswer, ReferralReason, ReviewResult
+from casetrail.domain.concern import ConcernClosed
+from casetrail.domain.escalation import EscalationAnswered
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.investigation import SupervisorReviewed
+from casetrail.domain.referral import ReferralWithdrawn
 from casetrail.eventlog.codec import Event, encode_event
 from casetrail.eventlog.embedded import wall_clock
 from casetrail.eventlog.errors import WriterFenced
-from casetrail.eventlog.outcome import History, case_of, follow, outcome_of
+from casetrail.eventlog.outcome import ChainBroken, History, case_of, follow, outcome_of
 from casetrail.eventlog.port import Entry, Record, Topic
 from casetrail.projections.case_store import CaseStore
-from tests.actions import DETECTIVE, OTHER_SERGEANT, action, life
+from tests.actions import DETECTIVE, HAPPENED, OTHER_SERGEANT, SERGEANT, action, life
 from tests.attacks.scene import EARLIER, Scene, lives, scene_at
 
 HUNDRED: Final = tuple(f"C-{number:03}" for number in range(100))
@@ -42,7 +46,8 @@ def record_as(scene: Scene, crook: Crook) -> None:
         if event is not None:
             value = encode_event(event)
             entries[asked.partition].append(Entry(case_id.encode(), value))
-            follow(history, Record(asked.partition, 0, 0, case_id.encode(), value))
+            with suppress(ChainBroken):  # of what rests on nothing: here it is the last of its case
+                follow(history, Record(asked.partition, 0, 0, case_id.encode(), value))
     for partition, some in entries.items():
         writer = scene.log.writer(partition)
         writer.append(some)
@@ -149,6 +154,34 @@ def test_what_a_recorder_does_to_one_case_in_a_hundred_is_found_and_nothing_else
     done = hundred.receipt("prove", hundred.of(ONE)[0])
     assert deed.told in done.output
     assert done.exit_code == (exits.OK if deed.told.startswith("result") else exits.FAULTS)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        EscalationAnswered("assignment", HAPPENED, EscalationAnswer.BEING_WORKED_NOW),
+        ConcernClosed("no-such-concern", ConcernOutcome.SETTLED),
+        ReferralWithdrawn("no-such-referral", ReferralReason.NOT_NEEDED),
+    ],
+    ids=lambda body: type(body).__name__,
+)
+def test_what_is_accepted_though_it_rests_on_nothing_is_convicted_and_stops_no_other_verdict(
+    hundred: Scene, body: Body
+) -> None:
+    asked = action(body, SERGEANT, ONE)
+    hundred.submit(asked)
+
+    def crook(event: Event, _: Record) -> Event:
+        accepted = event._replace(body=body) if event.action_id == asked.action_id else event
+        return refuse(accepted) if (accepted.case_id, accepted.number) == ("C-011", 1) else accepted
+
+    record_as(hundred, crook)
+    hundred.publish()
+    assert hundred.convicted() == {("wrongly-accepted", ONE), ("wrongly-refused", "C-011")}
+    said = f"of case {ONE} rests on something that the case never had"
+    assert said in hundred.receipt("check", hundred.of(ONE)[0], "--online", code=exits.FAULTS).stderr
+    assert said in hundred.run("views", "rebuild", code=None).stderr
+    assert said in hundred.run("cases", code=None).stderr
 
 
 @pytest.mark.broker
