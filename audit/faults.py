@@ -131,8 +131,8 @@ FAULTS: Final[dict[Kind, str]] = {
     Kind.SETTING_WEAKENED: "A setting protects the history less than it must.",
     Kind.COPIES_FEW: "There are fewer copies of the history than it should have. That alters nothing, but may lose it.",
     Kind.RECORDER_SILENT: "Submissions have waited for their outcome for longer than promised: the recorder stands still.",
-    Kind.NOTARY_SILENT: "Events have waited for a checkpoint for longer than promised: until there is one, they could be "
-    "altered or cut off unseen.",
+    Kind.NOTARY_SILENT: "Submissions have waited for a checkpoint over their events for longer than promised: until there is "
+    "one, the events could be altered or cut off unseen.",
 }
 """What each kind means, for whoever reads the report."""
 

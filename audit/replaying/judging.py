@@ -114,7 +114,10 @@ class Judge:
             self._name(named)
             self._note(named, answers[0].record)
         for answer in answers:
-            if self._cases(key_of(answer.record)):
+            event = (
+                answer.event() if len(answers) > 1 else None
+            )  # which is seldom: to decode all would take as long as to judge
+            if self._cases(key_of(answer.record) if event is None else event.case_id):
                 self.invented(answer)
 
     def unanswered(self, record: Record, pending: bool, cut: bool) -> None:

@@ -174,6 +174,8 @@ class Checkpoints:
             self._fault(wrong[0], record, wrong[1])
         elif self._signatures.policy is not None:
             self.counts["signatures of checkpoints"] += 1
+        self._check_clock(record, record.appended_at, times)
+        self.counts["cosignatures"] += len(times)
         return times
 
     def _take_again(self, record: Record, record_hash: bytes) -> None:
@@ -243,17 +245,18 @@ class Checkpoints:
         wrong, times, unknown = self._signatures.of_witnesses(known.note, lines)
         for kind, found in wrong:
             self._fault(kind, record, found)
-        self._check_clock(record, known, times)
+        self._check_clock(record, known.appended_at, times)
         self.counts["cosignatures"] += len(times)
         self.counts["cosignatures of unknown keys"] += unknown
         return times
 
-    def _check_clock(self, record: Record, known: Known, times: Times) -> None:
+    def _check_clock(self, record: Record, began: int, times: Times) -> None:
         """Hold the log's clock against the witnesses': none cosigns what is not there yet, or later than its cosignature came.
 
-        One witness may be wrong, a quorum is believed; and it is said once for as long as it stays so.
+        ``began``: when the log took in the checkpoint, milliseconds UTC. One witness may be wrong, a quorum is believed; and it
+        is said once for as long as it stays so.
         """
-        came, began = record.appended_at, known.appended_at
+        came = record.appended_at
         for name, moment in times.items():
             if moment is None:
                 continue

@@ -56,7 +56,10 @@ class Merge:
         self.pending_since: int | None = None
         """Since when the oldest action waits for its outcome, milliseconds UTC."""
         self.waiting_since: int | None = None
-        """Since when the oldest event waits for a checkpoint, milliseconds UTC."""
+        """Since when the oldest submission waits for a checkpoint over its event, milliseconds UTC.
+
+        By the time that its event states: when the event itself was appended stands under no hash yet, and could be made anew.
+        """
 
     def all(self, batches: Iterable[Batch], crew: Crew) -> None:
         """Take in all batches; the jobs of the next one are given out before one is taken in."""
@@ -152,7 +155,7 @@ class Merge:
         for partition, some in pieces.items():
             for _, piece in some.under(0):
                 yield from self.copy.take_waiting(partition, piece, partition in self._cut)
-                self.waiting_since = earlier(self.waiting_since, piece.since)
+                self.waiting_since = earlier(self.waiting_since, piece.asked)
 
     def _compare(self, stated: Stated, made: Computed, counts: Counter[str]) -> Iterator[tuple[Kind, str]]:
         """What a checkpoint states otherwise than what was recomputed; a whole run of such ones is one fault."""

@@ -65,8 +65,7 @@ class Job(NamedTuple):
 class Piece(NamedTuple):
     """What a run of events under one checkpoint comes to: leaf hashes, and how the cases in it stand afterwards.
 
-    ``since``: the first event's append time in milliseconds UTC, ``asked``: the time at which its submission came in, as the
-    event itself says; None for no event.
+    ``asked``: when the submission of the first event came in, as the event itself says, milliseconds UTC; None for no event.
     """
 
     checkpoint: int
@@ -74,7 +73,6 @@ class Piece(NamedTuple):
     leaves: bytes
     changes: dict[bytes, State]
     firsts: dict[bytes, First]
-    since: int | None
     asked: int | None
 
 
@@ -222,11 +220,11 @@ class Walk:
 
     def piece(self, checkpoint: int, end: int) -> Piece:
         """Go on up to, and without, the event at this offset."""
-        judge, since, asked = self._judge, None, None
+        judge, asked = self._judge, None
         judge.next_piece()
         while events := self._ready(end):
-            if since is None:
-                since, asked = append_time(events[0].appended_at), asked_at(events[0])
+            if asked is None:
+                asked = asked_at(events[0])
             self._actions.fill(1, len(events))
             actions = self._actions.ready()
             done = judge.in_step(events, actions)
@@ -234,7 +232,7 @@ class Walk:
             self._actions.skip(done)
             if done < min(len(events), len(actions)) or (done < len(events) and self._actions.peek() is None):
                 self._out_of_step(end)
-        return Piece(checkpoint, end, b"".join(judge.leaves), judge.changes, judge.firsts, since, asked)
+        return Piece(checkpoint, end, b"".join(judge.leaves), judge.changes, judge.firsts, asked)
 
     def _ready(self, end: int) -> list[Record]:
         self._events.fill(1, max(BORDER, self._job.end - self._events.next))

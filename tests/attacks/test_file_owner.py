@@ -12,7 +12,7 @@ from casetrail.eventlog.embedded import wall_clock
 from casetrail.eventlog.port import Record, Topic
 from casetrail.proofs.logtree import TreeContradicted
 from tests.actions import life
-from tests.attacks.scene import VICTIM, Scene, altered, at, owning, scene_at
+from tests.attacks.scene import VICTIM, Scene, altered, at, lives, owning, scene_at
 from tests.consumers.notarial import notary_of, publish
 
 HOUR: Final = 3_600_000
@@ -206,6 +206,24 @@ def test_a_time_that_is_put_ahead_makes_nothing_that_waits_young(embedded: Scene
         found = embedded.unkept()
         assert set(found) == {"clock-differs"}
         assert place in at(found["clock-differs"])
+
+
+def test_events_that_no_checkpoint_covers_are_not_made_young_by_new_append_times(tmp_path: Path) -> None:
+    """They stand under no hash yet: only what the events themselves say counts."""
+    behind = [HOUR]
+    with scene_at(tmp_path, f"sqlite:{tmp_path / 'log.db'}", clock=lambda: wall_clock() - behind[0]) as scene:
+        covered = scene.log.end_offsets(Topic.EVENTS)
+        scene.submit(*lives("C-09"))
+        scene.record()
+        behind[0] = 0
+        for record in scene.records(Topic.EVENTS):
+            if record.offset >= covered[record.partition]:
+                where = "WHERE topic = 'events' AND partition = ? AND offset = ?"
+                change(
+                    scene, f"UPDATE record SET appended_at = {wall_clock()} {where}", record.partition, record.offset
+                )
+        found = scene.faults("--promised", "3000")
+        assert found["notary-silent"][0]["found"].startswith("5 waiting, since ")
 
 
 def test_new_checkpoints_over_an_old_history_that_no_witness_has_seen_are_not_young(tmp_path: Path) -> None:

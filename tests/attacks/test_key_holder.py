@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from casetrail.audit.export import parse_export
 from casetrail.cli import exits
+from casetrail.consumers.notary import Notary
 from casetrail.consumers.witnesses import Answer
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.embedded import EmbeddedLog, wall_clock
@@ -19,13 +21,15 @@ from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
-from casetrail.proofs.drafting import Drafting
+from casetrail.proofs.drafting import Draft, Drafting
 from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import Note, format_note, parse_note
 from casetrail.proofs.pending import Part
-from tests.attacks.scene import EARLIER, POLICY, VICTIM, Scene, at, lives, owning, scene_at
-from tests.consumers.notarial import KEY, ORIGIN, publish
+from tests.attacks.scene import EARLIER, PARTNERS, POLICY, VICTIM, Scene, at, lives, owning, scene_at
+from tests.consumers.notarial import KEY, ORIGIN, SELDOM, publish
+
+HOUR: Final = 3_600_000  # in milliseconds
 
 
 def signed(size: int, root: bytes) -> bytes:
@@ -300,3 +304,31 @@ def test_an_auditors_state_that_was_emptied_is_said_to_be_gone_and_not_begun_ane
     assert (state / "tree.db").stat().st_size == 0
     shutil.rmtree(state)  # who takes all of it away is told on by a remark alone
     assert "the state holds nothing of an earlier run" in embedded.run(*words).stderr
+
+
+class EagerNotary(Notary):
+    """Has a checkpoint cosigned before it is published, and publishes the cosignatures inside it."""
+
+    scene: Scene
+
+    def _signed(self, draft: Draft) -> CheckpointPublished:
+        made = super()._signed(draft)
+        newest = self.tree.newest()
+        old = 0 if newest is None else newest.size
+        asked = AddCheckpoint(old, tuple(self.tree.consistency(old, draft.size)), made.note)
+        lines = b"".join(self.scene.ask(name, asked).body for name in PARTNERS)
+        return replace(made, note=made.note + lines)
+
+
+def test_cosignatures_inside_a_checkpoint_tell_that_the_logs_clock_is_slow(tmp_path: Path) -> None:
+    with scene_at(tmp_path, f"sqlite:{tmp_path / 'log.db'}", begun=False, clock=lambda: wall_clock() - HOUR) as scene:
+        scene.submit(*lives(*EARLIER))
+        scene.record()
+        notary = EagerNotary(scene.log, tmp_path / "eager", KEY, SELDOM)
+        notary.scene = scene
+        publish(notary)
+        notary.close()
+        found = scene.faults("--promised", "7200")
+        assert set(found) == {"clock-differs"}
+        assert at(found["clock-differs"]) == [("checkpoints", 0, 0)]
+        assert "clinic +3600" in found["clock-differs"][0]["found"]

@@ -1,5 +1,6 @@
 """The replay convicts whoever manipulates, of what he did and of nothing else, and nobody who did not."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from casetrail.domain.codes import ReviewResult, Step
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.investigation import InvestigativeStepTaken, SupervisorReviewed
 from casetrail.domain.values import MILLISECOND
-from casetrail.eventlog.codec import Event, encode_action
+from casetrail.eventlog.codec import Event, decode_event, encode_action, encode_event
+from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Entry, Record, Topic
 from tests.actions import DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, action, life
+from tests.attacks.scene import owning
 from tests.audit.replaying import REFUSED, cases, findings_in, found, make_log, verdicts_on
 from tests.histories import recorded_log
 
@@ -196,6 +199,30 @@ def test_several_processes_come_to_the_same_verdicts(
     assert replay(url, processes=2) == alone
     assert [one.partition for one in alone] == list(range(partitions))
     assert sum(one.counts.total() for one in alone) == 1
+
+
+def test_a_second_answer_in_a_case_of_another_process_is_found_by_the_process_of_that_case(path: Path) -> None:
+    make_log(path, *cases(2), partitions=1)
+
+    def part(case_id: str) -> int:
+        return next(one for one in (0, 1) if replaying.Extent(0, (0, 0), (0, 0), (one, 2)).has(case_id))
+
+    with EmbeddedLog.open(path) as log:
+        first = log.read_one(Topic.EVENTS, 0, 0)
+    assert first is not None
+    event = decode_event(first.value)
+    other = next(name for name in map("Z-{}".format, range(99)) if part(name) != part(event.case_id))
+    forged = encode_event(event._replace(case_id=other, number=1, previous_hash=bytes(32)))
+    with owning(path) as database:  # behind the honest answer
+        database.execute("UPDATE record SET offset = -offset WHERE topic = 'events' AND offset > 0")
+        database.execute("UPDATE record SET offset = 1 - offset WHERE topic = 'events' AND offset < 0")
+        row = ("events", 0, 1, first.appended_at, first.key, forged, None)
+        database.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    with EmbeddedLog.open(path) as log:
+        (whole,) = replaying.extents_of(log)
+        for parts in (1, 2):
+            found = [replaying.replay_partition(log, whole._replace(part=(one, parts))) for one in range(parts)]
+            assert sum((one.counts for one in found), Counter()) == {Kind.INVENTED: 1}
 
 
 def test_a_partition_is_dealt_out_where_it_is_too_large_for_one_process() -> None:
