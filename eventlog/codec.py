@@ -273,6 +273,8 @@ def _read_event(value: bytes, kinds: int) -> Event:
     else:
         number, at = read_long(value, at)
         partition, at = read_long(value, at)
+    if number < 1:
+        raise NotAvro("the events of a case are numbered from 1")
     offset, at = read_long(value, at)
     recorded, at = read_millis(value, at)
     case_id, at = read_text(value, at)
@@ -311,7 +313,7 @@ def _older_event(value: bytes, schema_id: int) -> Event:
         plain["body"] = from_plain(KIND_BY_NAME[name.rpartition(".")[2]], fields)
     except Refused as refused:
         raise Unreadable("not-decodable") from refused
-    if not EPOCH <= plain["recorded_at"] <= LATEST:
+    if not EPOCH <= plain["recorded_at"] <= LATEST or plain["number"] < 1:
         raise Unreadable("not-decodable")
     return Event(**plain)
 

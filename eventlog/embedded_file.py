@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from casetrail.eventlog.errors import LogExists, LogMissing, LogUnreachable
+from casetrail.eventlog.errors import LogDamaged, LogError, LogExists, LogMissing, LogUnreachable
 from casetrail.eventlog.port import NO_TIME, Flaw, Record, Topic, Weakness, record_of
 from casetrail.eventlog.transaction import committing, write_ahead
 
@@ -51,6 +51,8 @@ GUARDS: Final = {
     "kept_log": "CREATE TRIGGER kept_log BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'a log is never deleted'); END",
 }
 
+GARBLED: Final = "is damaged, or was altered past this program: keep a copy of it, and look at its disk"
+
 COLUMNS: Final = "partition, offset, appended_at, CAST(key AS BLOB), CAST(value AS BLOB), CAST(headers AS BLOB)"
 """Bytes, whatever somebody has put there past this program: a text that is not UTF-8 would end all reading."""
 
@@ -87,18 +89,21 @@ def make_file(path: Path, name: str, partitions: int) -> None:
 
 
 def describe_file(path: Path) -> tuple[str, int]:
-    """Name and number of partitions of the log in a file, which is not changed. Raises ``LogMissing``."""
+    """Name and number of partitions of the log in a file, which is not changed. Raises ``LogMissing``, ``LogDamaged``."""
     if not path.is_file():
         raise LogMissing(f"there is no log at {path}; 'casetrail log init' makes one")
     database = connect(path)
     try:
+        made = database.execute(
+            "SELECT type, sql FROM sqlite_master WHERE name IN ('log', 'writer', 'record')"
+        ).fetchall()
         row = database.execute("SELECT name, partitions, format FROM log").fetchone()
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "open" in str(error):
             raise LogUnreachable(f"the log's file {path} cannot be read ({error})") from error
         raise LogMissing(f"{path} is not a log of casetrail ({error})") from error
     except sqlite3.DatabaseError as error:
-        raise LogMissing(f"{path} is not a log of casetrail ({error})") from error
+        raise _no_log(path, error) from error
     finally:
         database.close()
     if row is None:
@@ -106,23 +111,33 @@ def describe_file(path: Path) -> tuple[str, int]:
     name, partitions, form = row
     if form != FORMAT:
         raise LogMissing(f"{path} has the form {form}, this version of casetrail reads {FORMAT}")
+    if sorted(made) != sorted(("table", sql) for sql in TABLES):  # a view could give any records, and without end
+        raise LogDamaged(f"the tables of {path} are not those of a log: it {GARBLED}")
     if not isinstance(name, str) or not isinstance(partitions, int) or not 1 <= partitions <= MOST_PARTITIONS:
         raise LogMissing(f"{path} says of itself what no log does: its name or number of partitions was altered")
     return name, partitions
 
 
 def connect(path: Path) -> Connection:
-    """Open the file. Raises ``LogUnreachable`` where that is not allowed."""
+    """Open the file. Raises ``LogUnreachable`` where that is not allowed, ``LogMissing``, ``LogDamaged``."""
     try:
         database = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT, factory=Connection
         )
+        database.execute("PRAGMA trusted_schema=OFF")  # what somebody has written into the schema runs nothing
         database.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power failure
     except sqlite3.OperationalError as error:
         raise LogUnreachable(f"the log's file {path} cannot be opened ({error}); look at its owner and mode") from error
     except sqlite3.DatabaseError as error:
-        raise LogMissing(f"{path} is not a log of casetrail ({error})") from error
+        raise _no_log(path, error) from error
     return database
+
+
+def _no_log(path: Path, error: sqlite3.DatabaseError) -> LogError:
+    """What it means that a file cannot be opened as a log."""
+    if _is_corrupt(error):
+        return LogDamaged(f"the log's file {path} {GARBLED} ({error})")
+    return LogMissing(f"{path} is not a log of casetrail ({error})")
 
 
 @contextmanager
@@ -130,8 +145,15 @@ def reading() -> Iterator[None]:
     """Let SQLite's errors out as the log's."""
     try:
         yield
-    except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+    except sqlite3.DatabaseError as error:
+        if _is_corrupt(error):
+            raise LogDamaged(f"the log's file {GARBLED} ({error})") from error
         raise LogUnreachable(f"the log's file cannot be read ({error}); check the disk and the file") from error
+
+
+def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
+    """Whether SQLite has found its file garbled or cut off, rather than out of reach, or no database at all."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import time
 from contextlib import closing
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -94,6 +95,20 @@ def test_what_is_no_event_is_named_and_stops_the_recorder_when_it_starts(embedde
     embedded.counted(exits.FAULTS)
     with pytest.raises(RecorderFault):
         embedded.record()
+
+
+@pytest.mark.parametrize("number", [0, -5])
+def test_an_event_with_a_number_that_no_event_has_is_none_for_everybody(
+    embedded: Scene, tmp_path: Path, number: int
+) -> None:
+    record, event = embedded.events()[-1]
+    put(embedded, record, encode_event(event._replace(number=number, action_offset=10**6)))
+    embedded.publish()
+    assert set(embedded.faults()) == {"event-unreadable"}
+    assert embedded.convicted() == {("no-event", VICTIM)}
+    embedded.run("audit", "publish", str(tmp_path / "www"), code=None)
+    done = embedded.run("audit", "verify", "--from", str(tmp_path / "www"), code=exits.FAULTS)
+    assert "event-unreadable" in done.stdout
 
 
 def test_a_well_formed_refusal_in_the_recorders_place_passes_for_its_own_and_the_replay_convicts_it(

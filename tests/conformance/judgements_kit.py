@@ -34,7 +34,7 @@ from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
 from casetrail.projections import judging_all, judging_many, rebuild
 from casetrail.projections.database import open_database
-from casetrail.projections.errors import ViewMissing, ViewMoved, ViewUnreachable
+from casetrail.projections.errors import ViewForeign, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_queries import STATE, WantedFindings, findings, horizon, stale
 from casetrail.projections.judgement_tables import JUDGEMENT_TABLES
 from casetrail.projections.judgements import Judgements
@@ -383,7 +383,7 @@ class JudgementsKit:
             Judgements(database, told.log.name)
         url = fresh()
         make(url, told.log)
-        with closing(open_database(url)) as database, pytest.raises(ViewMissing, match="views rebuild"):
+        with closing(open_database(url)) as database, pytest.raises(ViewForeign, match="views rebuild"):
             Judgements(database, "other")
 
     def test_a_rebuild_beside_a_busy_judge_does_not_fail(self, fresh: Fresh, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import multiprocessing
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from casetrail.eventlog.embedded import EmbeddedLog
-from casetrail.eventlog.errors import LogMissing, LogUnreachable
+from casetrail.eventlog.errors import LogDamaged, LogMissing, LogUnreachable
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Topic
 from tests.conformance.log_kit import LogKit, read_all
@@ -71,6 +72,25 @@ class TestEmbeddedLog(LogKit):
         sqlite3.connect(tmp_path / "empty.db").close()
         with pytest.raises(LogMissing):
             open_log(f"sqlite:{tmp_path / 'empty.db'}")
+
+    def test_a_file_that_was_cut_off_is_damaged_and_not_missing(self, log: EmbeddedLog) -> None:
+        log.append(Topic.ACTIONS, [Entry(b"k", bytes(100_000))])
+        log.close()
+        whole = log.path.read_bytes()
+        log.path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(LogDamaged, match="keep a copy"), open_log(f"sqlite:{log.path}") as opened:
+            read_all(opened, Topic.ACTIONS)
+
+    def test_a_view_in_the_place_of_the_records_is_not_read(self, log: EmbeddedLog) -> None:
+        log.append(Topic.ACTIONS, [Entry(b"k", b"v")])
+        log.close()
+        endless = "WITH RECURSIVE c (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c"
+        with closing(sqlite3.connect(log.path, isolation_level=None)) as other:
+            other.execute("ALTER TABLE record RENAME TO kept")
+            other.execute(f"CREATE VIEW record AS SELECT 'events' AS topic, 0 AS partition, n AS offset, 0 AS appended_at, "
+                          f"NULL AS key, NULL AS value, NULL AS headers FROM ({endless})")  # fmt: skip
+        with pytest.raises(LogDamaged, match="not those of a log"):
+            open_log(f"sqlite:{log.path}")
 
     def test_a_file_that_stays_locked_is_unreachable(self, log: EmbeddedLog) -> None:
         other = sqlite3.connect(log.path, isolation_level=None)
