@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from casetrail.domain.actions import ActionRejected
 from casetrail.domain.codes import Role
+from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, Settings, days, hours
 from casetrail.domain.happenings import Happening
+from casetrail.domain.linking import Linked
 from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH
 
@@ -23,16 +26,20 @@ from casetrail.domain.values import EPOCH
 def report_refused(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report that was refused, and that nobody sees anywhere else.
 
-    Rule: a report was refused (its time lay in the future, its case id was another's already), and within the limit no
-    report was accepted under its case id. Where the id was taken, it is a finding too, unless the same agency had
-    reported the case at nearly the same time: then it was the same report once more.
+    Rule: a report was refused (its time lay in the future, its case id was another's already, something else had been
+    submitted under its action id), and within the limit no report was accepted under its case id. Where the id was taken, it
+    is a finding too, unless the same agency had reported the case at nearly the same time: then it was the same report once
+    more. What only repeats a report of the same agency, under the same action id, is none.
 
     Evidence: the refused submission.
 
-    Settled by: a report that is accepted under this case id, whatever else somebody of the agency that was refused
-    records in this case, or a supervisor's review of it.
+    Settled by: a supervisor's review of the case, afterwards. Where the case id was free, also a report that is accepted under
+    it (by the same agency, where the action id was taken), or whatever else somebody of the agency that was refused records
+    there. Where it was taken, also a link with another case, in which the report may stand; but not ordinary work, which goes
+    on in such a case whether anybody has seen the second report or not. Imports settle only what was refused as an import.
 
-    May be wrong: where the submitter mended the report and gave it another case id. Nobody else can see that they did.
+    May be wrong: where the submitter mended the report and gave it another case id, until the two cases are linked. Nobody
+    else can see that they did.
 
     Found in: intake systems that answer a caller with an error, and keep nothing.
     """
@@ -42,8 +49,8 @@ def report_refused(history: History, settings: SettingsAt, now: datetime) -> Ite
         if facts.reported_in == agency and _is_same(history, refused, standard):
             continue
         since = standard.due("limit", refused.known_at)
-        settled = next((step for step in history.steps if _sees_to(step, refused)), None)
-        found = of_case(history, standard, since, [refused], "a report was refused, and accepted nowhere", settled, now)
+        settled, says = _seen_to(history, refused), "a report was refused, and accepted nowhere"
+        found = of_case(history, standard, since, [refused], says, settled, now)
         yield found and replace(found, partners=tuple(sorted({*found.partners, agency})))
 
 
@@ -53,14 +60,37 @@ def _is_same(history: History, refused: Step, standard: Settings) -> bool:
     return bool(had_report) and abs(refused.at - history.receipts[0][0]) <= standard.span("same")
 
 
-def _sees_to(step: Step, refused: Step) -> bool:
-    if step.known_at < refused.known_at:
+def _seen_to(history: History, refused: Step) -> Step | None:
+    """The first step by which somebody saw to a refused report, known since it was recorded: an import, too."""
+    code = _code_of(history, refused)
+    for step in history.steps:
+        if step.number > refused.number and _sees_to(step, refused, code):
+            return step._replace(known_at=history.events[step.number - 1].timestamp)
+    return None
+
+
+def _sees_to(step: Step, refused: Step, code: str) -> bool:
+    """Whether a later step does. A machine sees to nothing: neither a watchdog, nor what links cases by itself.
+
+    An import does only where an import was refused, which was mended then.
+    """
+    actor, was_imported = step.action.actor, refused.action.imported is not None
+    if actor.role is Role.SYSTEM or (step.action.imported is not None and not was_imported):
         return False
-    actor = step.action.actor
-    is_own = (
-        actor.agency == refused.action.actor.agency and actor.role is not Role.SYSTEM
-    )  # its watchdog sees to nothing
-    return is_own or step.is_any(Happening.REPORT_RECEIVED, Happening.REVIEWED)
+    if step.is_any(Happening.REVIEWED):
+        return True
+    if refused.status is not Status.UNREPORTED:
+        return isinstance(step.body, Linked)
+    if actor.agency == refused.action.actor.agency:
+        return True
+    # whoever took the action id of another's report may well open the case, too
+    return code != DUPLICATE_ACTION.code and step.is_any(Happening.REPORT_RECEIVED)
+
+
+def _code_of(history: History, refused: Step) -> str:
+    """By which rule it was refused."""
+    body = history.events[refused.number - 1].body
+    return body.code if isinstance(body, ActionRejected) else ""
 
 
 @detector(

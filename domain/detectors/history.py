@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from casetrail.domain.actions import Action, ActionRejected, Body
+from casetrail.domain.actions import Action, ActionRejected, Body, kind_of
 from casetrail.domain.alarms import Alarm
 from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Case, Recorded
@@ -90,6 +90,8 @@ class History:
         """The kinds of case that this one is, by the report as it was first recorded."""
         self.refused: list[Step] = []
         """The reports that were refused under its id, other than for having been answered already."""
+        self.policies: InForce | None = None
+        """The policies by which it is judged, if whoever judges has said so."""
         self.runs: Runs | None = None
         """The runs of its clocks, if whoever judges has folded them."""
         self.alarms: Sequence[Alarm] = ()
@@ -104,7 +106,7 @@ class History:
         case, action = self.case, event.action
         change = bring_on(case, event, self._is_open)
         if action is None or change is None:
-            if action is not None and _is_lost_report(event.body):
+            if action is not None and self._is_lost_report(event, action):
                 self._refuse(event, action, leaf)
             return None
         known_at = event.timestamp if action.imported is None else action.occurred_at
@@ -129,6 +131,22 @@ class History:
         if self.rests or kind is Suspended:
             self._rest(step)
         return change
+
+    def _is_lost_report(self, event: Recorded, action: Action) -> bool:
+        """Whether a report was refused that has not been answered before."""
+        body = event.body
+        if not isinstance(body, ActionRejected) or body.kind != REPORT:
+            return False
+        return body.code != DUPLICATE_ACTION.code or not self._is_repetition(event, action)
+
+    def _is_repetition(self, event: Recorded, action: Action) -> bool:
+        """Whether the same agency had submitted a report under this action id before: else something else has taken the id."""
+        number = self.case.numbers[action.action_id]
+        first = self.events[number - 1]
+        if number == event.originator_version or first.action is None:
+            return False
+        kind = first.body.kind if isinstance(first.body, ActionRejected) else kind_of(first.body)
+        return kind == REPORT and first.action.actor.agency == action.actor.agency
 
     def _refuse(self, event: Recorded, action: Action, leaf: bytes) -> None:
         holder, status = self.case.facts.holder, self.case.status
@@ -229,8 +247,3 @@ class History:
     def place_of(self, step: Step | None) -> int:
         """The place of a step in ``steps``; beyond the last one for None."""
         return len(self.steps) if step is None else bisect_left(self.steps, step.number, key=_number)
-
-
-def _is_lost_report(body: Body) -> bool:
-    """Whether a report was refused that has not been answered before."""
-    return isinstance(body, ActionRejected) and body.kind == REPORT and body.code != DUPLICATE_ACTION.code
