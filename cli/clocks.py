@@ -131,10 +131,16 @@ def _asked(
     from casetrail.domain.policy import InForce
     from casetrail.domain.registry import agencies, overseers
     from casetrail.domain.values import EPOCH
+    from casetrail.projections.registry import registry_of
 
     events = [event for event, _ in registry]
-    given = None if judge_by is None else InForce([(EPOCH, read_policy(judge_by))], agencies(events))
-    policies = given or adopted(events, config.agency)
+    if judge_by is None:
+        policies: InForce = adopted(events, config.agency)
+    else:
+        in_use = registry_of(
+            registry
+        ).policies.in_use  # since when it is depends on what was adopted, whoever judges by what
+        policies = InForce([(EPOCH, read_policy(judge_by))], agencies(events), in_use)
     return Asked(until, at, policies, departures(registry), overseers(events))
 
 

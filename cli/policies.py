@@ -50,11 +50,12 @@ def adopted(registry: "Iterable[Recorded]", agency: str | None) -> "Adopted":
     Where it is None, that is the agency that has adopted one first. The default preset is in force until then.
     """
     from casetrail.domain.policy import Adopted
-    from casetrail.domain.registry import agencies
+    from casetrail.domain.registry import agencies, registered_since
 
     events = list(registry)
     found = [(one.actor.agency, one.since, policy) for one, policy in readable(events)]
-    return Adopted(read_policy(DEFAULT), found, agency or next((one for one, _, _ in found), None), agencies(events))
+    by_itself = agency or next((one for one, _, _ in found), None)
+    return Adopted(read_policy(DEFAULT), found, by_itself, agencies(events), registered_since(events))
 
 
 def readable(registry: "Iterable[Recorded]") -> "Iterator[tuple[Adoption, Policy]]":

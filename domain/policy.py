@@ -190,17 +190,35 @@ class Policy:
         object.__setattr__(self, "starting", starting)
 
 
+class InUse(NamedTuple):
+    """What says since when a log has been in use: the first policy that any agency ``adopted`` has been in force, the registry
+
+    has known an agency (``registered``). UTC; None where it never was.
+    """
+
+    adopted: datetime | None = None
+    registered: datetime | None = None
+
+    def by(self, moment: datetime) -> datetime | None:
+        """Since when it had been in use by a moment: since a policy was in force; where none was yet, since an agency was known."""
+        return next((since for since in self if since is not None and since <= moment), None)
+
+
+NOT_IN_USE: Final = InUse()
+
+
 class InForce:
     """Which policy was in force when. The first one is taken to have been in force before, too."""
 
     def __init__(
-        self, policies: Iterable[tuple[datetime, Policy]], agencies: Mapping[str, AgencyKind] = NO_AGENCIES
-    ) -> None:
+        self, policies: Iterable[tuple[datetime, Policy]], agencies: Mapping[str, AgencyKind] = NO_AGENCIES,
+        in_use: InUse = NOT_IN_USE,
+    ) -> None:  # fmt: skip
         """``policies``: each with the moment (UTC) from which it is in force; of two from the same, the later one counts.
 
         ``agencies``: those that the registry knows, whose answers to referrals count.
         """
-        self.agencies = agencies
+        self.agencies, self.in_use = agencies, in_use
         ordered = sorted(policies, key=lambda one: one[0])
         if not ordered:
             raise ValueError("there is no policy to judge by")
@@ -236,15 +254,19 @@ class Adopted(InForce):
 
     def __init__(
         self, default: Policy, adopted: Iterable[tuple[str, datetime, Policy]], agency: str | None,
-        agencies: Mapping[str, AgencyKind] = NO_AGENCIES,
+        agencies: Mapping[str, AgencyKind] = NO_AGENCIES, registered: datetime | None = None,
     ) -> None:  # fmt: skip
-        """``adopted``: by which agency, from when on (UTC), and what; in the order in which it was adopted."""
+        """``adopted``: by which agency, from when on (UTC), and what; in the order in which it was adopted.
+
+        ``registered``: since when the registry has known an agency.
+        """
         by_agency: dict[str, list[tuple[datetime, Policy]]] = {}
         for one, since, policy in adopted:
             by_agency.setdefault(one, [(EPOCH, default)]).append((since, policy))
         self._default = InForce([(EPOCH, default)])
         self._agencies = {one: InForce(some) for one, some in by_agency.items()}
-        super().__init__(by_agency.get(agency or "", [(EPOCH, default)]), agencies)
+        first = min((since for some in by_agency.values() for since, _ in some[1:]), default=None)
+        super().__init__(by_agency.get(agency or "", [(EPOCH, default)]), agencies, InUse(first, registered))
 
     def of(self, agency: str) -> InForce:
         return self._agencies.get(agency, self._default)

@@ -190,6 +190,11 @@ def agencies(history: Iterable[Recorded]) -> dict[str, AgencyKind]:
     return {body.agency: body.agency_kind for body in bodies}
 
 
+def registered_since(history: Iterable[Recorded]) -> datetime | None:
+    """Since when the registry has known an agency (UTC), by its events: from when the first one was recorded."""
+    return next((event.timestamp for event in history if isinstance(event.body, AgencyRegistered)), None)
+
+
 def overseeing(known: Iterable[Overseer], at: datetime) -> tuple[str, ...]:
     """The agencies that had oversight at a moment."""
     return tuple(one.agency for one in known if one.since <= at)

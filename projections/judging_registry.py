@@ -38,6 +38,7 @@ class RegistryChange:
         for person, since in changed_departures(self._before.departures, self._now.departures).items():
             cases |= self._held_since(person, since)
         cases |= self._referred_to(changed_agencies(self._before, self._now))
+        cases |= self._imported_since(changed_use(self._before, self._now))
         for agency, since in self.policies.items():
             cases |= self._by_policy(agency, since)
             day = since.date().replace(day=1)
@@ -58,6 +59,15 @@ class RegistryChange:
         if agencies and not self._before.policies.agencies:  # until then each was taken at its word
             found |= {case_id for (case_id,) in self._database.rows("SELECT DISTINCT case_id FROM referral")}
         return found
+
+    def _imported_since(self, since: datetime | None) -> set[str]:
+        """The cases, whoever's, into which anything may have been imported then or later."""
+        if since is None:
+            return set()
+        rows = self._database.rows(
+            "SELECT case_id FROM case_status WHERE imported = 1 AND last_recorded_at >= ?", (_tolerant(since),)
+        )
+        return {case_id for (case_id,) in rows}
 
     def _by_policy(self, agency: str, since: datetime) -> set[str]:
         """The cases that a policy of an agency may judge otherwise from a moment on."""
@@ -122,6 +132,12 @@ def changed_departures(before: Departures, after: Departures) -> dict[str, datet
 def changed_agencies(before: Registry, after: Registry) -> set[str]:
     """The agencies of which the registry says something else."""
     return {agency for agency, _ in before.policies.agencies.items() ^ after.policies.agencies.items()}
+
+
+def changed_use(before: Registry, after: Registry) -> datetime | None:
+    """Since when it matters that the registry says otherwise since when the log is in use; None where it does not."""
+    pairs = zip(before.policies.in_use, after.policies.in_use, strict=True)
+    return min((one for pair in pairs if pair[0] != pair[1] for one in pair if one is not None), default=None)
 
 
 def changed_policies(before: Registry, after: Registry) -> dict[str, datetime]:

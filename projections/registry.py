@@ -10,7 +10,15 @@ from casetrail.domain.detectors.judging import check_settings
 from casetrail.domain.leaving import Departures, departures
 from casetrail.domain.policy import Adopted, Policy
 from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
-from casetrail.domain.registry import REGISTRY, Adoption, Overseer, adoptions, agencies, overseers
+from casetrail.domain.registry import (
+    REGISTRY,
+    Adoption,
+    Overseer,
+    adoptions,
+    agencies,
+    overseers,
+    registered_since,
+)
 
 DEFAULT: Final = "generic"
 REGISTRY_KEY: Final = REGISTRY.encode()
@@ -35,13 +43,14 @@ def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry
 
     ``agency``: whose policies they are by themselves; where it is None, the agency's that has adopted one first.
     """
-    everything = list(readable([event for event, _ in events]))
+    history = [event for event, _ in events]
+    everything = list(readable(history))
     listed = [(one, policy) for one, policy in everything if isinstance(policy, Policy)]
     unread = [(one.number, len(wrong.problems)) for one, wrong in everything if isinstance(wrong, PolicyFileInvalid)]
     found = [(one.actor.agency, one.since, policy) for one, policy in listed]
-    known = agencies([event for event, _ in events])
-    policies = Adopted(default_policy(), found, agency or next((one for one, _, _ in found), None), known)
-    return Registry(policies, departures(events), listed, overseers([event for event, _ in events]), unread)
+    by_itself = agency or next((one for one, _, _ in found), None)
+    policies = Adopted(default_policy(), found, by_itself, agencies(history), registered_since(history))
+    return Registry(policies, departures(events), listed, overseers(history), unread)
 
 
 def readable(registry: Iterable[Recorded]) -> Iterator[tuple[Adoption, Policy | PolicyFileInvalid]]:

@@ -1,4 +1,4 @@
-"""How a report came into the log: refused, or imported when the log was live."""
+"""How a report came into the log: refused, or imported, with what became of it, when the log was live."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,6 @@ from casetrail.domain.detectors.settings import Setting, Settings, days, hours
 from casetrail.domain.happenings import Happening
 from casetrail.domain.linking import Linked
 from casetrail.domain.status import Status
-from casetrail.domain.values import EPOCH
 
 
 @detector(
@@ -94,31 +93,43 @@ def _code_of(history: History, refused: Step) -> str:
 
 
 @detector(
-    Setting("grace", days(30), "how long after its first policy was in force an agency may still import what is old"),
+    Setting(
+        "grace",
+        days(30),
+        "how long after the log came into use, by its first policy or its first agency, what is old may still be imported",
+    ),
     needs=[Happening.REPORT_RECEIVED],
 )
 def imported_when_live(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """A report that was imported, as if from an old system, when its agency had been working with the log for long.
+    """A report, or what became of it, that was imported as if from an old system when the log had been in use for long.
 
-    Rule: the report was imported although the agency had had a policy in force for longer than the days of grace. What is
-    imported is judged by the times that the import states, so a history can be invented as a whole.
+    Rule: something was imported into the case (the report or anything after it) when the log had been in use for longer than
+    the days of grace: since the first policy that any agency adopted was in force, or, where none was by then, since the first
+    agency was registered. It goes by when the import was recorded. What is imported is judged by the times that the import
+    states, so a history can be invented as a whole, and what was missed can be met.
 
-    Evidence: the imported report.
+    Evidence: the first fact that was imported too late.
 
-    Settled by: a supervisor's review that was not imported.
+    Settled by: a supervisor's review that was not imported. Nothing can be imported into the case after that.
 
-    May be wrong: where another unit with an old system of its own joins later.
+    May be wrong: where an agency with an old system of its own joins later, or an old system is used on beside the log. Before
+    such an import, the agency can adopt a policy with a longer grace: that stands in the log, and in the public report.
 
     Found in: nowhere yet: it is the way around every clock that an insider has.
     """
-    for place, step in history.which(Happening.REPORT_RECEIVED):
+    if not history.case.facts.imported or history.policies is None:
+        return
+    in_use = history.policies.in_use
+    for place, step in enumerate(history.steps):
+        if step.action.imported is None:
+            continue
         recorded_at = history.events[step.number - 1].timestamp
-        standard = settings(recorded_at)
-        usual = settings(EPOCH).policy  # in force before the agency adopted one of its own
-        if step.action.imported is None or settings(recorded_at - standard.span("grace")).policy is usual:
+        standard, since = settings(recorded_at), in_use.by(recorded_at)
+        if since is None or recorded_at - since < standard.span("grace"):
             continue
         settled = history.until(place, _is_live_review)
         yield of_case(history, standard, recorded_at, [step], "imported when the log was live", settled, now)
+        return
 
 
 def _is_live_review(step: Step) -> bool:

@@ -79,6 +79,7 @@ class Judge:
         ``runs``: those of its clocks, where they are folded already.
         """
         agency = history.case.facts.agency
+        history.policies = self._policies
         history.runs = runs or (watch.runs if watch else self._folded(history, now))
         if agency and self._watches and not self._is_quiet(history, history.runs, now):
             history.alarms = list((watch or self._watched(history, now)).alarms.values())

@@ -12,12 +12,17 @@ from casetrail.cli.clocks import asked
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure
 from casetrail.cli.findings import finding_named
+from casetrail.domain.actions import Action, Actor, Imported
+from casetrail.domain.codes import Role
+from casetrail.domain.registry import REGISTRY, PolicyAdopted
 from casetrail.domain.values import iso
 from casetrail.projections.database import open_database
 from casetrail.projections.judgement_tables import CLOCK
 from casetrail.projections.stale import CASE, Stale, StaleTable
+from tests.actions import REGISTRAR, report
 from tests.cli.shell import Shell
 from tests.cli.test_clocks import DAY
+from tests.domain.policies import text_of
 from tests.judged_histories import PEOPLE, JudgedLog
 
 SOON = timedelta(minutes=6)
@@ -157,3 +162,15 @@ def test_a_projector_judges_beside_the_status_views(tmp_path: Path) -> None:
         serving.send_signal(signal.SIGTERM)
         assert serving.wait(30) == 0
     assert ("screening",) in found and ("decision",) in found
+
+
+def test_whoever_judges_by_another_policy_sees_imports_into_a_live_log_all_the_same(tmp_path: Path) -> None:
+    """Since when the log is in use depends on what was adopted, not on what it is judged by."""
+    told = JudgedLog(tmp_path / "log.db", 3)
+    begun, commander = told.now, Actor("cmd.diaz", "metro-pd", Role.COMMANDER)
+    told.take(Action(bytes(16), REGISTRY, begun, commander, PolicyAdopted(begun, text_of().encode())))
+    told.now = begun + 50 * DAY
+    told.take(Action(bytes(16), "C-1", begun, REGISTRAR, report(), Imported(bytes(32), 2, "old-system")))
+    words = ("findings", "--detector", "imported-when-live", "--from-log", "--now", iso(told.now + SOON))
+    for more in ((), ("--judge-by", "missouri")):
+        assert [row["subject"] for row in Shell(tmp_path).rows(*words, *more, code=None)] == ["C-1"], more

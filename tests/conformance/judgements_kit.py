@@ -20,17 +20,18 @@ from hypothesis import strategies as st
 
 from casetrail.consumers.judging import Judging
 from casetrail.consumers.projector import Projector
-from casetrail.domain.actions import Action, Body
+from casetrail.domain.actions import Action, Actor, Body, Imported
 from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.clocks import clocks
-from casetrail.domain.codes import FindingAnswer, Level
+from casetrail.domain.codes import AgencyKind, FindingAnswer, Level, Role
 from casetrail.domain.detectors import repeating
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.escalation import Recipient
-from casetrail.domain.registry import REGISTRY
+from casetrail.domain.registry import REGISTRY, AgencyRegistered, PolicyAdopted
 from casetrail.domain.values import EPOCH
 from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Topic
 from casetrail.projections import judging_all, judging_many, rebuild
 from casetrail.projections.database import open_database
@@ -43,9 +44,11 @@ from casetrail.projections.queries import at_micros, micros
 from casetrail.projections.registry import registry_of
 from casetrail.projections.telling import untold_findings
 from casetrail.projections.views import Views
+from tests.actions import REGISTRAR, report
 from tests.conformance.views_kit import Tables, assert_same
 from tests.conformance.views_kit import all_rows as rows_of
 from tests.consumers.watching import WATCHDOG
+from tests.domain.policies import text_of
 from tests.domain.registry_examples import COMMANDER
 from tests.judged_histories import JudgedLog, histories_in
 
@@ -420,6 +423,34 @@ class JudgementsKit:
         follow_to_end(url, told.log)
         assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
 
+    def test_imports_are_judged_anew_when_it_is_known_since_when_the_log_is_in_use(
+        self, fresh: Fresh, tmp_path: Path
+    ) -> None:
+        """The registry stands in another partition, and is read later: an agency's first word is about all agencies' imports."""
+        told = JudgedLog(tmp_path / "log", 15)
+        url, begun = fresh(), told.now
+        make(url, told.log)
+        case_id = next(one for one in map("C-{}".format, range(9)) if _partition(one) != _partition(REGISTRY))
+        told.now = begun + 100 * DAY
+        origin = Imported(bytes(32), 2, "old-system")
+        told.take(Action(token_bytes(16), case_id, begun, REGISTRAR, report(agency="metro-pd"), origin))
+        follow_to_end(url, told.log)
+        assert self._imported_when_live(url, told) == []
+        clinic = Actor("cmd.lee", "clinic", Role.COMMANDER)
+        registered = AgencyRegistered("clinic", AgencyKind.MEDICAL)
+        for day, body in ((1, registered), (80, PolicyAdopted(begun + 80 * DAY, text_of().encode()))):
+            told.now = begun + day * DAY
+            told.take(Action(token_bytes(16), REGISTRY, told.now, clinic, body))
+            follow_to_end(url, told.log)
+            assert self._imported_when_live(url, told) == ([case_id] if day == 1 else [])
+            assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
+            assert by_the_views(url, begun + 200 * DAY) == by_the_log(told.log, begun + 200 * DAY)
+
+    def _imported_when_live(self, url: str, told: JudgedLog) -> list[str]:
+        with closing(open_database(url)) as database:
+            found = findings(database, told.now + 400 * DAY, WantedFindings(settled=True, limit=10**6))
+        return [row["subject"] for row in found if row["detector"] == "imported_when_live"]
+
     # --- crashes ---
 
     def test_killed_judges_lose_nothing_and_double_nothing(self, fresh: Fresh, tmp_path: Path) -> None:
@@ -457,6 +488,11 @@ class JudgementsKit:
             while judging.step(0.0):  # the very same goes on, with nothing in memory that is not stored
                 pass
         assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
+
+
+def _partition(key: str) -> int:
+    """In which of the two partitions a case stands."""
+    return partition_for(key.encode(), 2)
 
 
 def _full_disk(*_: object) -> None:
