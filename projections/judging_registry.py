@@ -1,19 +1,23 @@
-"""What is judged otherwise because of what the registry says now: who has left, and by which policies agencies are judged."""
+"""What is judged otherwise because of what the registry says now: who has left, which agencies there are, and by which
+policies they are judged."""
 
 from datetime import UTC, datetime
 from typing import Final
 
+from casetrail.domain.codes import Disposition
 from casetrail.domain.deciding import CLOCK_TOLERANCE
+from casetrail.domain.detectors.judging import check_settings
 from casetrail.domain.detectors.partnering import ignored_alarm
+from casetrail.domain.detectors.passing_on import led_nowhere
 from casetrail.domain.detectors.survey import month_of
 from casetrail.domain.leaving import Departures
 from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database, in_parts, marks
 from casetrail.projections.judging_many import EVER_MERGED, ManyJudge
-from casetrail.projections.registry import Registry
+from casetrail.projections.registry import Registry, default_policy
 from casetrail.projections.rows import MICROSECOND, micros
 from casetrail.projections.stale import CASE, MONTH, PERSON, REPORT, Stale
-from casetrail.projections.tallies import days
+from casetrail.projections.tallies import BY_DAY, days
 
 FIRST: Final = datetime.min.replace(tzinfo=UTC)
 HELD_SINCE: Final = """
@@ -37,7 +41,8 @@ class RegistryChange:
         cases: set[str] = set()
         for person, since in changed_departures(self._before.departures, self._now.departures).items():
             cases |= self._held_since(person, since)
-        cases |= self._referred_to(changed_agencies(self._before, self._now))
+        if agencies := changed_agencies(self._before, self._now):
+            cases |= self._referred_to(agencies) | self._passed_on()
         cases |= self._imported_since(changed_use(self._before, self._now))
         for agency, since in self.policies.items():
             cases |= self._by_policy(agency, since)
@@ -56,7 +61,7 @@ class RegistryChange:
             statement = f"SELECT DISTINCT case_id FROM referral WHERE to_agency IN ({marks(some)})"  # noqa: S608
             rows = self._database.rows(statement, some)
             found |= {case_id for (case_id,) in rows}
-        if agencies and not self._before.policies.agencies:  # until then each was taken at its word
+        if not self._before.policies.agencies:  # until then each was taken at its word
             found |= {case_id for (case_id,) in self._database.rows("SELECT DISTINCT case_id FROM referral")}
         return found
 
@@ -68,6 +73,17 @@ class RegistryChange:
             "SELECT case_id FROM case_status WHERE imported = 1 AND last_recorded_at >= ?", (_tolerant(since),)
         )
         return {case_id for (case_id,) in rows}
+
+    def _passed_on(self) -> set[str]:
+        """The cases that ended because another agency was said to have them: the registry says whether it investigates."""
+        policies = [default_policy(), *(policy for _, policy in self._now.adopted)]
+        standards = [check_settings(policy)[led_nowhere.name] for policy in policies]
+        keys = {f"Disposition:{Disposition.TRANSFERRED}"}
+        for one in standards:
+            keys |= {f"ScreeningReason:{code}" for code in one.codes("elsewhere")}
+            keys |= {f"Disposition:{code}" for code in one.codes("taken")}
+        statement = f"SELECT DISTINCT case_id FROM counted WHERE what = 'ended' AND {BY_DAY} AND key IN ({marks(keys)})"  # noqa: S608
+        return {case_id for (case_id,) in self._database.rows(statement, sorted(keys))}
 
     def _by_policy(self, agency: str, since: datetime) -> set[str]:
         """The cases that a policy of an agency may judge otherwise from a moment on."""

@@ -8,7 +8,15 @@ from typing import Final
 
 from casetrail.domain.actions import Body
 from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
-from casetrail.domain.codes import ContactMethod, Disposition, ReopeningReason, ScreeningReason, SealedName, TokenKind
+from casetrail.domain.codes import (
+    AgencyKind,
+    ContactMethod,
+    Disposition,
+    ReopeningReason,
+    ScreeningReason,
+    SealedName,
+    TokenKind,
+)
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import UNHEARD, VictimContactMade
 from casetrail.domain.detectors.detector import SettingsAt, detector
@@ -39,6 +47,8 @@ GRAVE: Final = {
     Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: ("reasons_if_serious", "a grave offence was reported"),
 }
 """Reports that are screened out with more care: by which setting, and in words."""
+INVESTIGATING: Final = (AgencyKind.LAW_ENFORCEMENT, AgencyKind.CHILD_PROTECTIVE_SERVICES)
+"""Agencies that can take a report over. Others have their part in a case, and investigate nothing."""
 ANEW: Final = (ReopeningReason.NEW_INFORMATION, ReopeningReason.NEW_REPORT, ReopeningReason.AUDIT,
                ReopeningReason.PARTNER_CONCERN, ReopeningReason.COURT_ORDER)  # fmt: skip
 TELLING: Final = frozenset(
@@ -59,6 +69,8 @@ TELLING: Final = frozenset(
     Setting("needs", tuple(Needed), "what must come before a closure", codes=Needed),
     Setting("not_for", (Disposition.TRANSFERRED,), "dispositions that need nothing of it", codes=Disposition,
             laxer=Laxer.MORE),
+    Setting("takers", INVESTIGATING, "a case that is transferred to an agency of another kind needs all of it",
+            codes=AgencyKind, laxer=Laxer.MORE),
     Setting("unspoken", UNHEARD, "contacts by which alone nobody has heard the child", codes=ContactMethod),
     Setting("unworked", CLERICAL, "steps by which alone nothing is investigated", codes=Kind),
     Setting("anew", ANEW, "after a reopening for such a reason only the work since then counts", codes=ReopeningReason),
@@ -79,7 +91,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
 
     May be wrong: where the victim could not be found in spite of all attempts, or a suspect has died; and in histories that
     were imported from a system that kept no contacts or steps. A case that was transferred needs none of it, and is
-    judged by led_nowhere.
+    judged by led_nowhere; but it does where the registry knows the other agency as one that does not investigate.
 
     Found in: Kansas City, where cases were closed without ever interviewing a named suspect.
     """
@@ -96,7 +108,9 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
                 done.begin_anew()
         elif kind is not ClosureApproved:
             done.take(body)
-        elif (lacking := done.lacks(settings(step.known_at))) and not _is_exempt(asked, settings(step.known_at)):
+        elif (lacking := done.lacks(settings(step.known_at))) and not _is_exempt(
+            history, asked, settings(step.known_at)
+        ):
             says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
             settled = history.until(place, lambda later: later.is_any(*REOPENED))
             yield of_case(history, settings(step.known_at), step.known_at, [step, *asked], says, settled, now)
@@ -146,11 +160,20 @@ def _names_suspect(body: ReportReceived | FactCorrected) -> bool:
     )
 
 
-def _is_exempt(asked: Sequence[Step], standard: Settings) -> bool:
+def _is_exempt(history: History, asked: Sequence[Step], standard: Settings) -> bool:
     """Whether a case ends in a way that needs no work."""
     return any(
-        one.body.disposition in standard.codes("not_for") for one in asked if isinstance(one.body, ClosureRequested)
+        body.disposition in standard.codes("not_for") and not _leads_to_nobody(history, body, standard)
+        for body in (one.body for one in asked)
+        if isinstance(body, ClosureRequested)
     )
+
+
+def _leads_to_nobody(history: History, body: ClosureRequested, standard: Settings) -> bool:
+    """Whether a case was transferred to an agency of which the registry says that it does not investigate."""
+    kind = history.agencies.get(body.transferred_to or "")
+    is_transfer = body.disposition is Disposition.TRANSFERRED
+    return is_transfer and kind is not None and kind not in standard.codes("takers")
 
 
 def request_before(history: History, place: int) -> Step | None:

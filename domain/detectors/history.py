@@ -5,7 +5,7 @@ was entered, nobody could have seen it. Limits count from when things happened, 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -16,13 +16,14 @@ from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.clock_runs import Runs, received_at
 from casetrail.domain.clocks import conditions_of
+from casetrail.domain.codes import AgencyKind
 from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.domain.detectors.settings import Settings
 from casetrail.domain.happenings import Change, Happening, bring_on
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
-from casetrail.domain.policy import Condition, InForce
+from casetrail.domain.policy import NO_AGENCIES, Condition, InForce
 from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
 
@@ -193,6 +194,11 @@ class History:
             runs.take(event, history.follow(event, leaf), at)
         runs.leave(now)
         return history, runs
+
+    @property
+    def agencies(self) -> Mapping[str, AgencyKind]:
+        """Those that the registry knows, by whoever judges. Where it knows none, each is taken at its word."""
+        return NO_AGENCIES if self.policies is None else self.policies.agencies
 
     def has(self, what: frozenset[Happening]) -> bool:
         """Whether one of these happened."""

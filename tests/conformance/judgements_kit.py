@@ -23,12 +23,16 @@ from casetrail.consumers.projector import Projector
 from casetrail.domain.actions import Action, Actor, Body, Imported
 from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.clocks import clocks
-from casetrail.domain.codes import AgencyKind, FindingAnswer, Level, Role
+from casetrail.domain.closure import ClosureApproved, ClosureRequested
+from casetrail.domain.codes import AgencyKind, Disposition, FindingAnswer, Level, Role, ScreeningReason, SealedName
 from casetrail.domain.detectors import repeating
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.escalation import Recipient
+from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.registry import REGISTRY, AgencyRegistered, PolicyAdopted
+from casetrail.domain.sealed import SealedField
 from casetrail.domain.values import EPOCH
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.partitioner import partition_for
@@ -44,16 +48,19 @@ from casetrail.projections.queries import at_micros, micros
 from casetrail.projections.registry import registry_of
 from casetrail.projections.telling import untold_findings
 from casetrail.projections.views import Views
-from tests.actions import REGISTRAR, report
+from tests.actions import CLINIC, INTAKE, OTHER_SERGEANT, REGISTRAR, SERGEANT, action, report
 from tests.conformance.views_kit import Tables, assert_same
 from tests.conformance.views_kit import all_rows as rows_of
 from tests.consumers.watching import WATCHDOG
+from tests.domain.clock_stories import IN, RATIONALE
 from tests.domain.policies import text_of
 from tests.domain.registry_examples import COMMANDER
 from tests.judged_histories import JudgedLog, histories_in
 
 Fresh = Callable[[], str]
 DAY = timedelta(days=1)
+SHERIFF = Actor("desk.1", "sheriff", Role.PARTNER)
+NOTE = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
 RUN = ("case_id", "clock", "subject", "state", "owed_by", "started_at", "started_by", "due_at", "ended_at", "ended_by")
 SAYS = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
         "settled_by", "told", "untold", "says", "evidence")  # fmt: skip
@@ -236,6 +243,45 @@ class JudgementsKit:
         assert left == {name: row["untold"] for name, row in rows.items() if row["untold"]}
         assert not {Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER} & set(left.get(answered.finding, []))
         assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
+
+    def test_who_is_registered_later_is_heard_and_cases_that_were_passed_on_are_judged_anew(
+        self, fresh: Fresh, tmp_path: Path
+    ) -> None:
+        told = JudgedLog(tmp_path / "log", 17)
+        elsewhere = ScreenedOut(ScreeningReason.OTHER_AGENCY_RESPONSIBLE, SHERIFF.agency)
+        away = ClosureRequested(
+            Disposition.TRANSFERRED, transferred_to="clinic", acknowledgement="A-1", sealed=RATIONALE
+        )
+        for case_id, acts in (
+            ("C-1", ((report(), INTAKE), (elsewhere, INTAKE), (NOTE, SHERIFF))),
+            (
+                "C-2",
+                (
+                    (report(), INTAKE),
+                    (IN, INTAKE),
+                    (away, SERGEANT),
+                    (ClosureApproved(), OTHER_SERGEANT),
+                    (NOTE, CLINIC),
+                ),
+            ),
+        ):
+            for body, actor in acts:
+                told.take(action(body, actor, case_id, told.now))
+        url = fresh()
+        make(url, told.log)
+        found = []
+        for registered in ((), ("clinic", AgencyKind.MEDICAL), (SHERIFF.agency, AgencyKind.LAW_ENFORCEMENT)):
+            if registered:
+                told.take(action(AgencyRegistered(*registered), REGISTRAR, REGISTRY, told.now))
+            follow_to_end(url, told.log)
+            assert_same(all_rows(url), rebuilt_rows(fresh, told.log))
+            rows = by_the_views(url, told.now + 30 * DAY)[1]
+            assert rows == by_the_log(told.log, told.now + 30 * DAY)[1]
+            found.append({(row[3], row[1]) for row in rows})
+        unheard, (advised, unworked) = ("C-1", "led_nowhere"), (("C-2", "led_nowhere"), ("C-2", "closed_without_work"))
+        assert not {unheard, advised, unworked} & found[0], "while none is registered, each is taken at its word"
+        assert {unheard, advised, unworked} <= found[1]
+        assert {advised, unworked} <= found[2] and unheard not in found[2]
 
     def test_of_many_reports_with_one_token_only_the_latest_are_compared(
         self, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

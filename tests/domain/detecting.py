@@ -1,19 +1,21 @@
 """Detectors in tests: what they find in a story that is told, or in a list of events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from casetrail.domain.case import Recorded
+from casetrail.domain.codes import AgencyKind
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
-from casetrail.domain.policy import InForce, Policy
+from casetrail.domain.policy import NO_AGENCIES, InForce, Policy
 from casetrail.domain.policy_file import parse_policy
 from tests.actions import HAPPENED
 from tests.domain.clock_histories import Story
 from tests.domain.policies import preset, text_of
 
+Agencies = Mapping[str, AgencyKind]
 SECOND = timedelta(seconds=1)
 
 
@@ -35,20 +37,23 @@ def with_settings(text: str) -> Policy:
     return parse_policy(f"{text_of()}\n{text}")
 
 
-def judge(*policies: tuple[datetime, Policy], detectors: Iterable[str] | None = None) -> Judge:
-    """A judge by these policies, or by the generic preset."""
-    return Judge(InForce(policies or [(HAPPENED, preset())]), None if detectors is None else list(detectors))
+def judge(
+    *policies: tuple[datetime, Policy], detectors: Iterable[str] | None = None, agencies: Agencies = NO_AGENCIES
+) -> Judge:
+    """A judge by these policies, or by the generic preset; ``agencies``: those that the registry knows."""
+    in_force = InForce(policies or [(HAPPENED, preset())], agencies)
+    return Judge(in_force, None if detectors is None else list(detectors))
 
 
-def found(story: Story, name: str, now: datetime, *policies: Policy) -> list[Finding]:
+def found(story: Story, name: str, now: datetime, *policies: Policy, agencies: Agencies = NO_AGENCIES) -> list[Finding]:
     """What one detector finds in a story, settled or not."""
     given = [(HAPPENED, policy) for policy in policies]
-    return list(judge(*given, detectors=[name]).case(history_of(story.events), now))
+    return list(judge(*given, detectors=[name], agencies=agencies).case(history_of(story.events), now))
 
 
-def only(story: Story, name: str, now: datetime, *policies: Policy) -> Finding:
+def only(story: Story, name: str, now: datetime, *policies: Policy, agencies: Agencies = NO_AGENCIES) -> Finding:
     """The only finding of one detector."""
-    (one,) = found(story, name, now, *policies)
+    (one,) = found(story, name, now, *policies, agencies=agencies)
     return one
 
 
@@ -57,9 +62,9 @@ def numbers(finding: Finding) -> list[int]:
     return [one.number for one in finding.evidence]
 
 
-def seen(story: Story, name: str, since: datetime, *policies: Policy) -> Finding:
+def seen(story: Story, name: str, since: datetime, *policies: Policy, agencies: Agencies = NO_AGENCIES) -> Finding:
     """The only finding, which must be there just after ``since``, and not before."""
-    assert found(story, name, since, *policies) == []
-    one = only(story, name, since + SECOND, *policies)
+    assert found(story, name, since, *policies, agencies=agencies) == []
+    one = only(story, name, since + SECOND, *policies, agencies=agencies)
     assert (one.since, one.is_open) == (since, True)
     return one

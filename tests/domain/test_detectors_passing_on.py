@@ -7,8 +7,10 @@ import pytest
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
 from casetrail.domain.codes import (
+    AgencyKind,
     Disposition,
     MergeReason,
+    ReferralReason,
     Relation,
     ReopeningReason,
     Role,
@@ -19,11 +21,20 @@ from casetrail.domain.codes import (
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.linking import Linked, Merged
-from casetrail.domain.referral import ReferralAccepted, ReferralMade
+from casetrail.domain.referral import ReferralAccepted, ReferralDeclined, ReferralMade, ReferralWithdrawn
 from casetrail.domain.sealed import SealedField
-from tests.actions import DETECTIVE, INTAKE
+from tests.actions import DETECTIVE, INTAKE, report
 from tests.domain.clock_histories import Story, day
-from tests.domain.clock_stories import ATTEMPT, OUT, PROTECTIVE, RATIONALE, REOPENED, SIMPLE, held, received
+from tests.domain.clock_stories import (
+    ATTEMPT,
+    OUT,
+    PROTECTIVE,
+    RATIONALE,
+    REOPENED,
+    SIMPLE,
+    held,
+    received,
+)
 from tests.domain.detecting import found, numbers, only, seen, with_settings
 
 DUPLICATE = ScreenedOut(ScreeningReason.DUPLICATE_REPORT)
@@ -32,6 +43,14 @@ ABROAD = ScreenedOut(ScreeningReason.OUTSIDE_JURISDICTION)
 SHERIFF = Actor("desk.1", "sheriff", Role.PARTNER)
 AWAY = ClosureRequested(Disposition.TRANSFERRED, transferred_to="sheriff", acknowledgement="S-1", sealed=RATIONALE)
 NOTE = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
+ADVOCATE = Actor("adv.po", "advocacy", Role.PARTNER)
+KNOWN = {
+    "metro-pd": AgencyKind.LAW_ENFORCEMENT,
+    "sheriff": AgencyKind.LAW_ENFORCEMENT,
+    PROTECTIVE.agency: AgencyKind.CHILD_PROTECTIVE_SERVICES,
+    ADVOCATE.agency: AgencyKind.VICTIM_ADVOCACY,
+    "clinic": AgencyKind.MEDICAL,
+}
 ASKED_FOR = ReferralMade("r1", Service.CHILD_PROTECTIVE_SERVICES, PROTECTIVE.agency)
 
 
@@ -135,6 +154,97 @@ def test_what_happened_elsewhere_is_known_to_somebody_there() -> None:
     assert found(out(ABROAD).tell(day(2), NOTE, SHERIFF), "led_nowhere", day(90)) == []
     told = out(replace(ABROAD, referred_to="sheriff")).tell(day(2), NOTE, PROTECTIVE)
     assert only(told, "led_nowhere", day(90)).is_open, "it was passed on to somebody else"
+
+
+def transferred(to: str = "sheriff", by: Actor = SHERIFF, service: Service = Service.OTHER) -> Story:
+    """A case that was closed on the fifth day; the other agency had accepted a referral for a service on the first."""
+    asked = held().tell(day(0.5), ReferralMade("r1", service, to), DETECTIVE).tell(day(1), ReferralAccepted("r1"), by)
+    return asked.tell(day(4), replace(AWAY, transferred_to=to), DETECTIVE).tell(day(5), ClosureApproved())
+
+
+def test_an_agency_that_does_not_investigate_has_no_report() -> None:
+    assert found(transferred(), "led_nowhere", day(90), agencies=KNOWN) == []
+    helped = transferred(ADVOCATE.agency, ADVOCATE)
+    one = only(helped.tell(day(6), NOTE, ADVOCATE), "led_nowhere", day(90), agencies=KNOWN)
+    assert one.is_open and one.says == "passed on to advocacy, which does not investigate"
+    assert found(helped, "led_nowhere", day(90)) == [], "where no agency is registered, each is taken at its word"
+    protected = transferred(PROTECTIVE.agency, PROTECTIVE, Service.CHILD_PROTECTIVE_SERVICES)
+    assert found(protected, "led_nowhere", day(90), agencies=KNOWN) == []
+    policy = with_settings('[detectors.led_nowhere]\ntakers = ["victim_advocacy"]')
+    assert found(helped, "led_nowhere", day(90), policy, agencies=KNOWN) == []
+
+
+def test_an_agency_that_is_not_registered_has_none_where_others_are() -> None:
+    unknown = {"metro-pd": AgencyKind.LAW_ENFORCEMENT}
+    one = only(transferred().tell(day(6), NOTE, SHERIFF), "led_nowhere", day(90), agencies=unknown)
+    assert one.is_open and one.says == "passed on to sheriff, which the registry does not know"
+
+
+@pytest.mark.parametrize("service", sorted(set(Service) - {Service.OTHER, Service.CHILD_PROTECTIVE_SERVICES}))
+def test_whoever_accepted_an_interview_or_an_examination_has_not_taken_the_report_over(service: Service) -> None:
+    assert only(transferred(service=service), "led_nowhere", day(90)).is_open
+    assert found(transferred(service=service).tell(day(6), NOTE, SHERIFF), "led_nowhere", day(90)) == []
+    policy = with_settings(f'[detectors.led_nowhere]\nservices = ["{service}"]')
+    assert found(transferred(service=service), "led_nowhere", day(90), policy) == []
+
+
+def test_a_referral_that_is_withdrawn_or_declined_after_the_end_leaves_the_report_with_nobody() -> None:
+    story = transferred().tell(day(11), ReferralWithdrawn("r1", ReferralReason.NOT_NEEDED), DETECTIVE)
+    one = seen(story, "led_nowhere", day(15))
+    assert numbers(one) == [9, 8, 7] and one.says.endswith("and the referral that had been accepted was withdrawn")
+    assert found(story.tell(day(12), NOTE, SHERIFF), "led_nowhere", day(90)) == []
+    declined = transferred().tell(day(11), ReferralDeclined("r1", ReferralReason.NO_CAPACITY), SHERIFF)
+    assert only(declined, "led_nowhere", day(90)).says.endswith("declined")
+    reopened = declined.tell(day(30), Reopened(ReopeningReason.AUDIT))
+    assert only(reopened, "led_nowhere", day(90)).settled_at == day(30)
+
+
+def test_nor_does_one_help_that_was_withdrawn_before() -> None:
+    story = held().tell(day(0.5), ReferralMade("r1", Service.OTHER, "sheriff"), DETECTIVE)
+    story.tell(day(1), ReferralAccepted("r1"), SHERIFF)
+    story.tell(day(2), ReferralWithdrawn("r1", ReferralReason.NOT_NEEDED), DETECTIVE)
+    story.tell(day(4), AWAY, DETECTIVE).tell(day(5), ClosureApproved())
+    assert only(story, "led_nowhere", day(90)).says == "passed on to sheriff, and the log has no word of it from there"
+
+
+def test_of_two_who_accepted_one_is_enough_and_each_time_nobody_is_left_is_found() -> None:
+    story = received()
+    for referral in ("r1", "r2"):
+        story.tell(day(0.5), ReferralMade(referral, Service.OTHER, "sheriff"), INTAKE)
+    story.tell(day(1), ABROAD, INTAKE).tell(day(8), ReferralAccepted("r1"), SHERIFF)
+    first = only(story, "led_nowhere", day(9))
+    assert (numbers(first), first.settled_at) == ([4], day(8))
+    story.tell(day(9), ReferralAccepted("r2"), SHERIFF)
+    story.tell(day(10), ReferralWithdrawn("r1", ReferralReason.NOT_NEEDED), DETECTIVE)
+    assert only(story, "led_nowhere", day(90)).settled_at == day(8), "the other referral stands"
+    story.tell(day(11), ReferralWithdrawn("r2", ReferralReason.NOT_NEEDED), DETECTIVE)
+    again, second = found(story, "led_nowhere", day(90))
+    assert (again.id, again.settled_at) == (first.id, day(8))
+    assert (numbers(second), second.is_open) == ([8, 4], True)
+
+
+def test_a_note_of_who_reported_says_only_that_they_ask() -> None:
+    hospital = {**KNOWN, "sheriff": AgencyKind.MEDICAL}
+    for body, note_counts in ((ABROAD, False), (replace(ABROAD, referred_to="sheriff"), True)):
+        story = Story().tell(day(0), report(), SHERIFF).tell(day(1), body, INTAKE).tell(day(2), NOTE, SHERIFF)
+        assert (found(story, "led_nowhere", day(90), agencies=KNOWN) == []) is note_counts
+        assert only(story, "led_nowhere", day(90), agencies=hospital).is_open
+    asked = Story().tell(day(0), report(), SHERIFF)
+    asked.tell(day(0.5), ReferralMade("r1", Service.OTHER, "sheriff"), INTAKE).tell(day(1), ABROAD, INTAKE)
+    assert found(asked.tell(day(2), ReferralAccepted("r1"), SHERIFF), "led_nowhere", day(90)) == []
+
+
+def test_a_case_that_went_to_advocates_was_closed_without_work() -> None:
+    for to, kind in ((ADVOCATE.agency, "victim_advocacy"), ("clinic", "medical")):
+        story = held().tell(day(4), replace(AWAY, transferred_to=to), DETECTIVE).tell(day(5), ClosureApproved())
+        one = only(story, "closed_without_work", day(90), agencies=KNOWN)
+        assert (one.since, numbers(one)) == (day(5), [6, 5])
+        assert found(story, "closed_without_work", day(90)) == []
+        policy = with_settings(f'[detectors.closed_without_work]\ntakers = ["{kind}"]')
+        assert found(story, "closed_without_work", day(90), policy, agencies=KNOWN) == []
+    for to in ("sheriff", PROTECTIVE.agency, "police-of-another-state"):
+        story = held().tell(day(4), replace(AWAY, transferred_to=to), DETECTIVE).tell(day(5), ClosureApproved())
+        assert found(story, "closed_without_work", day(90), agencies=KNOWN) == [], "led_nowhere judges it"
 
 
 @pytest.mark.parametrize("body", [ABROAD, ELSEWHERE, DUPLICATE])
