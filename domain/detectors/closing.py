@@ -10,15 +10,18 @@ from casetrail.domain.actions import Body
 from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
 from casetrail.domain.codes import (
     AgencyKind,
+    ContactFailure,
     ContactMethod,
     Disposition,
+    Offence,
     ReopeningReason,
+    ReporterKind,
     ScreeningReason,
     SealedName,
     TokenKind,
 )
 from casetrail.domain.codes import Step as Kind
-from casetrail.domain.contact import UNHEARD, VictimContactMade
+from casetrail.domain.contact import UNHEARD, VictimContactAttempted, VictimContactMade
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
@@ -47,6 +50,12 @@ GRAVE: Final = {
     Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: ("reasons_if_serious", "a grave offence was reported"),
 }
 """Reports that are screened out with more care: by which setting, and in words."""
+GRAVE_TOO: Final = frozenset({Offence.KIDNAPPING, Offence.INVOLUNTARY_SERVITUDE})
+"""Offences that are as grave, though the clocks of such cases do not run for them."""
+ASKING_NOBODY: Final = (*CLERICAL, Kind.RECORDS_REQUESTED, Kind.OTHER)
+"""Steps by which nobody has been asked yet, or that do not say what was done."""
+UNREACHABLE: Final = (ContactFailure.WRONG_DETAILS, ContactFailure.MOVED_AWAY)
+"""Failures that show that a report leads to nobody. Who does not answer may answer tomorrow."""
 INVESTIGATING: Final = (AgencyKind.LAW_ENFORCEMENT, AgencyKind.CHILD_PROTECTIVE_SERVICES)
 """Agencies that can take a report over. Others have their part in a case, and investigate nothing."""
 ANEW: Final = (ReopeningReason.NEW_INFORMATION, ReopeningReason.NEW_REPORT, ReopeningReason.AUDIT,
@@ -195,39 +204,79 @@ def request_before(history: History, place: int) -> Step | None:
     ),
     Setting(
         "reasons_if_serious", (ScreeningReason.INSUFFICIENT_INFORMATION, ScreeningReason.NOT_A_CRIME),
-        "the same where it alleges a sexual offence or an aggravated assault",
+        "the same where it alleges a sexual offence, an aggravated assault, kidnapping or forced labour",
         "practice: by the FBI's rules of counting only an investigation shows that there was no offence",
         codes=ScreeningReason,
     ),
+    Setting("asking_nobody", ASKING_NOBODY, "steps by which nobody is asked in such grave reports", codes=Kind),
+    Setting("unreachable", UNREACHABLE, "attempts that failed so show that a grave report leads to nobody",
+            codes=ContactFailure, laxer=Laxer.MORE),
     needs=[Happening.SCREENED_OUT],
 )  # fmt: skip
 def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report that was screened out for what nobody had asked about.
 
-    Rule: a report was screened out for want of information, or, where it says that a child is in danger or alleges a
-    sexual offence or an aggravated assault, as no crime; and before that nobody in the unit had contacted the victim, tried
-    to, or taken any investigative step. A report that is said to be for somebody else is judged by led_nowhere.
+    Rule: a report was screened out for want of information, or, where it is grave, as no crime; and before that nobody in
+    the unit had contacted the victim, tried to, or taken any investigative step. It is grave where it says that a child is
+    in danger, or alleges a sexual offence, an aggravated assault, kidnapping or forced labour. Then somebody must have
+    spoken with the child or the family, or have taken a step that asks: a request for records asks nobody, and an attempt
+    that failed shows no more than that nobody was reached. Only for want of information an attempt is enough, if it failed
+    because what the report says leads to nobody; and where a child is in danger, only if the report was anonymous: else
+    whoever reported it can be asked. A report that is said to be for somebody else is judged by led_nowhere.
 
-    Evidence: the screening.
+    Evidence: the screening, and what was done before it that asked nobody.
 
     Settled by: reopening the case.
 
-    May be wrong: where a report was anonymous and names nobody who could be asked, or was entered under a wrong offence.
+    May be wrong: where a report names nobody who could be asked, or was entered under a wrong offence.
 
     Found in: Arizona, where 6,554 reports were marked as not to be investigated.
     """
-    kinds = [kind for kind in GRAVE if kind in history.conditions]
+    kinds = _grave_kinds(history)
     settings_of_kinds = [GRAVE[kind][0] for kind in kinds] or ["reasons"]
-    acted = next((place for place, step in enumerate(history.steps) if step.is_act), len(history.steps))
     for place, step in history.which(Happening.SCREENED_OUT):
-        body = step.body
-        standard = settings(step.known_at)
+        body, standard = step.body, settings(step.known_at)
         if not isinstance(body, ScreenedOut):
             continue
-        if place < acted and any(body.reason in standard.codes(name) for name in settings_of_kinds):
-            says = "screened out for want of information that nobody had asked for"
-            if body.reason is not ScreeningReason.INSUFFICIENT_INFORMATION:
-                grave = f", though {' and '.join(GRAVE[kind][1] for kind in kinds)}" if kinds else ""
-                says = f"screened out as {body.reason.replace('_', ' ')}, and nobody had asked{grave}"
+        acts = [earlier for earlier in history.steps[:place] if earlier.is_act]
+        asked = any(_asks(history, act, body.reason, standard) for act in acts) if kinds else bool(acts)
+        if not asked and any(body.reason in standard.codes(name) for name in settings_of_kinds):
+            says = _unasked(body.reason, kinds, acts)
             settled = history.until(place, lambda later: later.is_any(*REOPENED))
-            yield of_case(history, standard, step.known_at, [step], says, settled, now)
+            yield of_case(history, standard, step.known_at, [step, *acts], says, settled, now)
+
+
+def _grave_kinds(history: History) -> list[Condition]:
+    """Why a report is grave, as it was first recorded; nothing where it is not."""
+    kinds = set(history.conditions)
+    if any(one.code in GRAVE_TOO for body in _reports(history) for one in body.offences):
+        kinds.add(Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE)
+    return [kind for kind in GRAVE if kind in kinds]
+
+
+def _reports(history: History) -> Iterator[ReportReceived]:
+    return (step.body for step in history.steps if isinstance(step.body, ReportReceived))
+
+
+def _asks(history: History, act: Step, reason: ScreeningReason, standard: Settings) -> bool:
+    """Whether somebody was asked by an act in a grave report, as far as it was possible."""
+    body = act.body
+    if isinstance(body, InvestigativeStepTaken):
+        return body.step not in standard.codes("asking_nobody")
+    if not isinstance(body, VictimContactAttempted):
+        return act.is_any(Happening.VICTIM_CONTACT, Happening.FAMILY_CONTACT)
+    leads_on = Condition.IMMEDIATE_DANGER in history.conditions and all(
+        report.reporter_kind is not ReporterKind.ANONYMOUS for report in _reports(history)
+    )
+    for_want = reason is ScreeningReason.INSUFFICIENT_INFORMATION
+    return for_want and body.failure in standard.codes("unreachable") and not leads_on
+
+
+def _unasked(reason: ScreeningReason, kinds: Sequence[Condition], acts: Sequence[Step]) -> str:
+    """What is found, in words."""
+    grave = f", though {' and '.join(GRAVE[kind][1] for kind in kinds)}" if kinds else ""
+    if acts:
+        return f"screened out as {reason.replace('_', ' ')}, and what was done had asked nobody{grave}"
+    if reason is ScreeningReason.INSUFFICIENT_INFORMATION:
+        return "screened out for want of information that nobody had asked for"
+    return f"screened out as {reason.replace('_', ' ')}, and nobody had asked{grave}"

@@ -179,7 +179,7 @@ def test_a_report_that_is_screened_out_for_want_of_information_that_nobody_asked
 
 
 def test_who_asked_or_has_another_reason_may_screen_out() -> None:
-    tried = received().tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), UNKNOWN, INTAKE)
+    tried = received(offences=SIMPLE).tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), UNKNOWN, INTAKE)
     assert found(tried, "screened_out_unasked", day(2)) == []
     assert found(received(offences=SIMPLE).tell(day(1), OUT, INTAKE), "screened_out_unasked", day(2)) == []
 

@@ -8,18 +8,25 @@ from casetrail.domain.actions import Actor, Body
 from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
 from casetrail.domain.codes import (
     AgencyKind,
+    ContactFailure,
+    ContactMethod,
     Disposition,
     MergeReason,
+    Offence,
     ReferralReason,
     Relation,
     ReopeningReason,
+    ReporterKind,
     Role,
     ScreeningReason,
     SealedName,
     Service,
 )
-from casetrail.domain.intake import ScreenedOut
-from casetrail.domain.investigation import NoteAdded
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
+from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.intake import OffenceAlleged, ScreenedOut
+from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded
 from casetrail.domain.linking import Linked, Merged
 from casetrail.domain.referral import ReferralAccepted, ReferralDeclined, ReferralMade, ReferralWithdrawn
 from casetrail.domain.sealed import SealedField
@@ -27,11 +34,13 @@ from tests.actions import DETECTIVE, INTAKE, report
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import (
     ATTEMPT,
+    CONTACT,
     OUT,
     PROTECTIVE,
     RATIONALE,
     REOPENED,
     SIMPLE,
+    STEP,
     held,
     received,
 )
@@ -51,6 +60,15 @@ KNOWN = {
     ADVOCATE.agency: AgencyKind.VICTIM_ADVOCACY,
     "clinic": AgencyKind.MEDICAL,
 }
+UNKNOWN = ScreenedOut(ScreeningReason.INSUFFICIENT_INFORMATION)
+LETTER = VictimContactAttempted(ContactMethod.LETTER, ContactFailure.NO_ANSWER)
+LETTER_SENT = VictimContactMade(ContactMethod.LETTER)
+WRONG_NUMBER = VictimContactAttempted(ContactMethod.PHONE, ContactFailure.WRONG_DETAILS)
+CAREGIVER = VictimContactMade(ContactMethod.THROUGH_CAREGIVER)
+RECORDS = InvestigativeStepTaken(Kind.RECORDS_REQUESTED)
+ELSE = InvestigativeStepTaken(Kind.OTHER)
+WITNESS = InvestigativeStepTaken(Kind.WITNESS_INTERVIEWED)
+TRIED = (VictimContactAttempted, VictimContactMade)
 ASKED_FOR = ReferralMade("r1", Service.CHILD_PROTECTIVE_SERVICES, PROTECTIVE.agency)
 
 
@@ -71,7 +89,7 @@ def test_a_child_in_danger_is_no_case_for_a_desk_that_asked_nobody() -> None:
     one = only(out(OUT, immediate_danger=True), "screened_out_unasked", day(2))
     assert (one.since, numbers(one)) == (day(1), [2]) and "not a crime" in one.says
     assert found(out(OUT, offences=SIMPLE), "screened_out_unasked", day(2)) == []
-    asked = received(immediate_danger=True).tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), OUT, INTAKE)
+    asked = received(immediate_danger=True).tell(day(0.5), CONTACT, INTAKE).tell(day(1), OUT, INTAKE)
     assert found(asked, "screened_out_unasked", day(2)) == []
 
 
@@ -79,10 +97,61 @@ def test_a_rape_is_not_no_crime_before_anybody_has_asked() -> None:
     one = only(out(OUT), "screened_out_unasked", day(2))
     assert (one.since, numbers(one)) == (day(1), [2])
     assert one.says == "screened out as not a crime, and nobody had asked, though a grave offence was reported"
-    asked = received().tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), OUT, INTAKE)
+    asked = received().tell(day(0.5), CONTACT, INTAKE).tell(day(1), OUT, INTAKE)
     assert found(asked, "screened_out_unasked", day(2)) == []
     policy = with_settings('[detectors.screened_out_unasked]\nreasons_if_serious = ["insufficient_information"]')
     assert found(out(OUT), "screened_out_unasked", day(2), policy) == []
+
+
+def tokens_of_work(body: Body, out: Body, **changes: object) -> list[Finding]:
+    """What is found where only this was done before a report was screened out."""
+    story = received(**changes).tell(day(0.5), body, INTAKE if isinstance(body, TRIED) else DETECTIVE)
+    return found(story.tell(day(0.6), out, INTAKE), "screened_out_unasked", day(200))
+
+
+@pytest.mark.parametrize("body", [LETTER, LETTER_SENT, ATTEMPT, WRONG_NUMBER, RECORDS, ELSE])
+def test_one_letter_call_or_request_is_no_reason_to_say_that_a_rape_was_no_crime(body: Body) -> None:
+    (one,) = tokens_of_work(body, OUT)
+    assert (one.since, numbers(one)) == (day(0.6), [3, 2])
+    assert one.says.startswith("screened out as not a crime, and what was done had asked nobody, though a grave")
+    assert tokens_of_work(body, OUT, offences=SIMPLE) == []
+    assert tokens_of_work(body, OUT, immediate_danger=True, offences=SIMPLE) != []
+
+
+@pytest.mark.parametrize("body", [LETTER, LETTER_SENT, ATTEMPT, RECORDS, ELSE])
+def test_nor_to_say_that_too_little_is_known_of_it(body: Body) -> None:
+    (one,) = tokens_of_work(body, UNKNOWN)
+    assert one.says.startswith("screened out as insufficient information, and what was done had asked nobody")
+    assert tokens_of_work(body, UNKNOWN, offences=SIMPLE) == []
+
+
+@pytest.mark.parametrize("body", [CONTACT, CAREGIVER, WITNESS, STEP])
+def test_whoever_spoke_with_somebody_or_went_there_may_say_so(body: Body) -> None:
+    for decided in (OUT, UNKNOWN):
+        assert tokens_of_work(body, decided, immediate_danger=True) == []
+
+
+def test_a_grave_report_that_leads_to_nobody_may_be_screened_out_for_want_of_information() -> None:
+    assert tokens_of_work(WRONG_NUMBER, UNKNOWN) == []
+    (one,) = tokens_of_work(WRONG_NUMBER, UNKNOWN, immediate_danger=True)
+    assert one.says.endswith("asked nobody, though a child was said to be in danger and a grave offence was reported")
+    anonymous = ReporterKind.ANONYMOUS
+    assert tokens_of_work(WRONG_NUMBER, UNKNOWN, immediate_danger=True, reporter_kind=anonymous) == []
+    assert tokens_of_work(ATTEMPT, UNKNOWN, immediate_danger=True, reporter_kind=anonymous) != []
+
+
+@pytest.mark.parametrize("offence", [Offence.KIDNAPPING, Offence.INVOLUNTARY_SERVITUDE])
+def test_kidnapping_and_forced_labour_are_as_grave(offence: Offence) -> None:
+    one = only(out(OUT, offences=(OffenceAlleged(offence),)), "screened_out_unasked", day(2))
+    assert one.says == "screened out as not a crime, and nobody had asked, though a grave offence was reported"
+
+
+def test_what_asks_nobody_and_what_leads_nowhere_are_settings() -> None:
+    policy = with_settings('[detectors.screened_out_unasked]\nasking_nobody = []\nunreachable = ["no_answer"]')
+    asked = received().tell(day(0.5), RECORDS, DETECTIVE).tell(day(1), OUT, INTAKE)
+    assert found(asked, "screened_out_unasked", day(2), policy) == []
+    tried = received().tell(day(0.5), ATTEMPT, INTAKE).tell(day(1), UNKNOWN, INTAKE)
+    assert found(tried, "screened_out_unasked", day(2), policy) == []
 
 
 # --- screened out again ---
