@@ -137,9 +137,8 @@ def _asked(
     if judge_by is None:
         policies: InForce = adopted(events, config.agency)
     else:
-        in_use = registry_of(
-            registry
-        ).policies.in_use  # since when it is depends on what was adopted, whoever judges by what
+        # what was imported late depends on what was adopted, whoever judges by what
+        in_use = registry_of(registry).policies.in_use
         policies = InForce([(EPOCH, read_policy(judge_by))], agencies(events), in_use)
     return Asked(until, at, policies, departures(registry), overseers(events))
 

@@ -191,9 +191,8 @@ class Policy:
 
 
 class InUse(NamedTuple):
-    """What says since when a log has been in use: the first policy that any agency ``adopted`` has been in force, the registry
-
-    has known an agency (``registered``). UTC; None where it never was.
+    """What says since when a log has been in use, UTC: ``adopted``, since any agency's first policy has been in force, and
+    ``registered``, since the registry has known an agency. None where that never came.
     """
 
     adopted: datetime | None = None
