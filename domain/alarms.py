@@ -14,7 +14,7 @@ from casetrail.domain.actions import Unaccepted
 from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Recorded
-from casetrail.domain.clock_runs import Run, Runs, fold
+from casetrail.domain.clock_runs import Runs, fold
 from casetrail.domain.clocks import PATIENCE as PATIENCE
 from casetrail.domain.clocks import Clock, Deadline, Told, conditions_of, judged_run, told
 from casetrail.domain.escalation import (
@@ -31,6 +31,7 @@ from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition, InForce, Level, Step
 from casetrail.domain.registry import Overseer, overseeing
+from casetrail.domain.stopping import Run
 
 MICROSECOND: Final = timedelta(microseconds=1)
 CHANGE_NOTHING: Final = (

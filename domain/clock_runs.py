@@ -13,7 +13,7 @@ to have been taken: that gains no time.
 """
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -30,20 +30,10 @@ from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn, 
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.policy import ClockRule, InForce
+from casetrail.domain.receipt import CORRECTING, received_at
+from casetrail.domain.stopping import ACTS, WITHDRAWN, Run
 from casetrail.domain.suspension import Resumed, Suspended
 
-ACTS: Final = frozenset(
-    {
-        Happening.CONTACT_ATTEMPTED,
-        Happening.FAMILY_CONTACT,
-        Happening.VICTIM_CONTACT,
-        Happening.VICTIM_SEEN,
-        Happening.INVESTIGATIVE_STEP,
-        Happening.REVIEWED,
-    }
-)
-"""What may be done at any time, and follows from nothing."""
-CORRECTING: Final = frozenset({ReportReceived, FactCorrected})
 PATIENCE: Final = timedelta(minutes=10)
 """Whoever does something in time has this long to enter it, before it is taken for missed."""
 DECISIONS: Final = frozenset(
@@ -70,63 +60,10 @@ HANDING_OVER: Final = frozenset({Assigned, Reassigned})
 STATING: Final = frozenset({Suspended, DecisionExtended})
 """Kinds of body, looked up by their type: it is done for every event."""
 NONE: Final[frozenset[Happening]] = frozenset()
-WITHDRAWN: Final = frozenset({Happening.REFERRAL_WITHDRAWN, Happening.CONCERN_CLOSED})
-"""After these nobody owes anything for the referral or concern any longer."""
 ARRANGED: Final = frozenset({Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED})
 """A partner gives a service, or has given it. Until it is withdrawn or declined after all, that holds."""
 UNDONE: Final = frozenset({Happening.SUSPENDED, Happening.CLOSURE_REQUESTED})
 """What is no longer so in a case that is reopened."""
-
-
-@dataclass(slots=True)
-class Run:
-    """One run of a clock. ``subject``: the referral or concern that it runs for. Moments are UTC.
-
-    ``start``: what started it. ``started_by`` and ``ended_by`` are numbers of events in the case; None where the registry
-    says that the holder has left. ``met`` says whether what ended it is what it waited
-    for. ``holder`` is who held the case then. ``stated`` is the date that the starting event names.
-    """
-
-    rule: ClockRule
-    subject: str | None
-    start: Happening
-    started_at: datetime
-    started_by: int | None
-    stated: datetime | None = None
-    ended_at: datetime | None = None
-    ended_by: int | None = None
-    met: bool = False
-    holder: str | None = None
-
-    def end(self, at: datetime, by: int | None, met: bool, holder: str | None) -> None:
-        """Note what ended it. It cannot have ended before it started."""
-        self.ended_at, self.ended_by, self.met, self.holder = max(at, self.started_at), by, met, holder
-
-    def lasted(self, at: datetime) -> bool:
-        """Whether it has ended, and what happened at a moment could have ended it earlier."""
-        begun = self.started_at <= at or self.start is Happening.REPORT_RECEIVED
-        return begun and self.ended_at is not None and at < self.ended_at
-
-    def may_be_stopped(self, what: Happening, at: datetime) -> bool:
-        """Whether what happened then can be what it waits for: an act from before its start is not, in general."""
-        return at >= self.started_at or what not in ACTS or self.start is Happening.REPORT_RECEIVED
-
-    def stops(self, one: Happened) -> bool:
-        """Whether a happening is what this clock waits for."""
-        return one.what in self.rule.stop and self._concerns(one)
-
-    def voids(self, one: Happened) -> bool:
-        """Whether after a happening nobody owes it any longer."""
-        withdrawn = one.what in WITHDRAWN and self.subject is not None
-        return (withdrawn or one.what in self.rule.void) and self._concerns(one)
-
-    def _concerns(self, one: Happened) -> bool:
-        """A happening of another referral or concern, or of another service, is none of this clock's business."""
-        if one.subject is None:
-            return True
-        if self.subject is not None and self.subject != one.subject:
-            return False
-        return self.rule.service is None or one.service is None or self.rule.service is one.service
 
 
 class Alleged(NamedTuple):
@@ -423,17 +360,3 @@ def _stated(body: Body) -> datetime | None:
     if isinstance(body, Suspended):
         return body.review_at
     return body.until if isinstance(body, DecisionExtended) else None
-
-
-def received_at(history: Sequence[Recorded]) -> datetime | None:
-    """When the report was received: the earliest time that is stated of it, as ``FactCorrected`` says."""
-    number, found = 0, None
-    for event in history:
-        body = event.body
-        if type(body) not in CORRECTING:
-            continue
-        if isinstance(body, ReportReceived) and event.action is not None:
-            number, found = event.originator_version, event.action.occurred_at
-        elif isinstance(body, FactCorrected) and found is not None and body.corrects == number and body.happened_at:
-            found = min(found, body.happened_at)
-    return found

@@ -16,13 +16,14 @@ from typing import Final, NamedTuple
 from casetrail.domain.business_time import due_after
 from casetrail.domain.case import Facts, Recorded
 from casetrail.domain.clock_runs import PATIENCE as PATIENCE
-from casetrail.domain.clock_runs import Run, Runs, fold
+from casetrail.domain.clock_runs import Runs, fold
 from casetrail.domain.codes import SEXUAL_OFFENCES, Offence
 from casetrail.domain.escalation import answers_for
 from casetrail.domain.intake import OffenceAlleged
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
 from casetrail.domain.policy import ClockRule, Condition, InForce, Level, Limit, Owes, Step
+from casetrail.domain.stopping import Run
 
 EDUCATIONAL_NEGLECT: Final = ("167.031", "167.061")
 """Statutes on compulsory attendance (RSMo): a report of 90F that names no other is one of educational neglect."""

@@ -14,7 +14,7 @@ from casetrail.domain.actions import Action, ActionRejected, Body, kind_of
 from casetrail.domain.alarms import Alarm
 from casetrail.domain.business_time import FIRST, Span
 from casetrail.domain.case import Case, Recorded
-from casetrail.domain.clock_runs import Runs, received_at
+from casetrail.domain.clock_runs import Runs
 from casetrail.domain.clocks import conditions_of
 from casetrail.domain.codes import AgencyKind
 from casetrail.domain.deciding import DUPLICATE_ACTION
@@ -24,11 +24,11 @@ from casetrail.domain.intake import ReportReceived
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import NO_AGENCIES, Condition, InForce
+from casetrail.domain.receipt import CORRECTING, received_at
 from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
 
 ALONE: Final = {what: frozenset({what}) for what in Happening}
-TELL_OF_RECEIPT: Final = frozenset({ReportReceived, FactCorrected})
 REPORT: Final = ReportReceived.__name__
 WORK: Final = frozenset(
     {Happening.CONTACT_ATTEMPTED, Happening.FAMILY_CONTACT, Happening.VICTIM_CONTACT, Happening.INVESTIGATIVE_STEP}
@@ -127,7 +127,7 @@ class History:
                 self._places[one] = [len(steps)]
         steps.append(step)
         kind = type(action.body)
-        if kind in TELL_OF_RECEIPT:
+        if kind in CORRECTING:
             self._receive(step)
         if self.rests or kind is Suspended:
             self._rest(step)
