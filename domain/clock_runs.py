@@ -3,9 +3,10 @@
 A clock goes by when things happened, not by when they were entered, so entering late gains no time. What is entered late
 still finds its place: an act between two others that were known makes two runs of one, and an earlier stop counts. An
 act that was done before a clock started does not stop it, unless the report itself started it: who was there before the
-report was written has answered it. But what only follows from another happening never comes before it: an
-acknowledgement that is said to be older than its assignment stops the clock at its start. And what a partner has arranged
-when a clock starts that waits for it need not be arranged again: who was interviewed before the screening was.
+report was written has answered it. But an act from longer than 24 hours before the receipt (``receipt.BEFOREHAND``) was
+done for something else: it stops no clock, and starts none. What only follows from another happening never comes before
+it: an acknowledgement that is said to be older than its assignment stops the clock at its start. And what a partner has
+arranged when a clock starts that waits for it need not be arranged again: who was interviewed before the screening was.
 
 What is decided is no such act: there is no decision before somebody can know of it. So it stops clocks, and ends the case,
 from when it is recorded; whoever decides in time has ``PATIENCE`` to enter it. What it starts, it starts when it is said
@@ -30,7 +31,7 @@ from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn, 
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.policy import ClockRule, InForce
-from casetrail.domain.receipt import CORRECTING, received_at
+from casetrail.domain.receipt import CORRECTING, answers, received_at
 from casetrail.domain.stopping import ACTS, WITHDRAWN, Run
 from casetrail.domain.suspension import Resumed, Suspended
 
@@ -97,6 +98,7 @@ class Runs:
         self._ended: list[Run] = []
         self._ends: dict[tuple[str, str | None], datetime] = {}
         self._last_end = FIRST
+        self._received_at = FIRST
         self._merged: tuple[datetime, int] | None = None
         self._arranged: dict[tuple[str | None, Happening], tuple[Happened, datetime, int]] = {}
         """What partners have accepted or done since the case began, by referral: when, and by which event."""
@@ -150,6 +152,8 @@ class Runs:
         """Note the offences that are alleged now, or an answer for a missed deadline."""
         body = event.body
         if isinstance(body, ReportReceived | FactCorrected):
+            if isinstance(body, ReportReceived):
+                self._received_at = at
             self.offences = body.offences or self.offences
             self._allege(event, action, at)
         elif isinstance(body, EscalationAnswered):
@@ -208,7 +212,12 @@ class Runs:
             for run in self._ended[:]:
                 is_begun_by_it = number is not None and run.started_by == number
                 counts = (by_partner or run.subject is not None) and not is_begun_by_it
-                if counts and (run.rule.name, run.subject) not in stopped and run.stops(one) and run.lasted(at):
+                if (
+                    counts
+                    and (run.rule.name, run.subject) not in stopped
+                    and run.stops(one)
+                    and run.lasted(one.what, at)
+                ):
                     self._enter_late(run, one.what, at, number)
 
     def _is_of_a_partner(self, one: Happened) -> bool:
@@ -305,7 +314,8 @@ class Runs:
             if unfit or key in self._running or (others and _end_at_once(others, rule)):
                 continue
             ended_at = self._ends.get(key, at)
-            if at >= ended_at or what not in ACTS:  # an act from before the end has its place already
+            # an act from before the end has its place already; one from long before the report has none
+            if what not in ACTS or (at >= ended_at and answers(at, self._received_at)):
                 self._running[key] = Run(rule, subject, what, at if at > ended_at else ended_at, number, stated)
                 if self._arranged and rule.service is not None and one.service is None:
                     self._meet(key)

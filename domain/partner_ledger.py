@@ -139,7 +139,7 @@ def standings(history: History, clocks: Iterable[Clock], agency: str, now: datet
 
 def _standing(history: History, owed: Iterable[Clock], entry: Entry, now: datetime) -> Standing:
     case = history.case
-    acts = [step for step in history.steps if step.is_act]
+    acts = [step for step in history.steps if step.is_act or step.is_beforehand]
     last = max(acts, key=lambda step: step.at, default=None)
     waits = [_wait(case.facts, one) for one in owed if _is_seen(one, entry, now)]
     own = _own(history, entry)

@@ -6,6 +6,7 @@ from typing import Final
 
 from casetrail.domain.happenings import Happened, Happening
 from casetrail.domain.policy import ClockRule
+from casetrail.domain.receipt import answers
 
 ACTS: Final = frozenset(
     {
@@ -46,14 +47,20 @@ class Run:
         """Note what ended it. It cannot have ended before it started."""
         self.ended_at, self.ended_by, self.met, self.holder = max(at, self.started_at), by, met, holder
 
-    def lasted(self, at: datetime) -> bool:
+    def lasted(self, what: Happening, at: datetime) -> bool:
         """Whether it has ended, and what happened at a moment could have ended it earlier."""
-        begun = self.started_at <= at or self.start is Happening.REPORT_RECEIVED
-        return begun and self.ended_at is not None and at < self.ended_at
+        if self.ended_at is None or at >= self.ended_at:
+            return False
+        return at >= self.started_at or (self.start is Happening.REPORT_RECEIVED and self.may_be_stopped(what, at))
 
     def may_be_stopped(self, what: Happening, at: datetime) -> bool:
-        """Whether what happened then can be what it waits for: an act from before its start is not, in general."""
-        return at >= self.started_at or what not in ACTS or self.start is Happening.REPORT_RECEIVED
+        """Whether what happened then can be what it waits for.
+
+        An act from before its start is not, unless the report started it, and the act answers that.
+        """
+        if at >= self.started_at or what not in ACTS:
+            return True
+        return self.start is Happening.REPORT_RECEIVED and answers(at, self.started_at)
 
     def stops(self, one: Happened) -> bool:
         """Whether a happening is what this clock waits for."""

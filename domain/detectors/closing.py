@@ -1,6 +1,6 @@
 """Cases that ended without the work that must come before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -91,16 +91,17 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     Rule: a closure was approved, and by then there was no contact with the victim (letters and talks with a caregiver are
     none; a forensic interview that somebody of the unit attended is one), or no investigative step (correspondence alone is
     none), or a suspect was known and neither interviewed nor arrested: one who was identified, or whom the report or a
-    correction names. In a case that was reopened for something new, contacts and steps count since then. What is entered
-    only after the closure does not count.
+    correction names. In a case that was reopened for something new, contacts and steps count since then. What was done more
+    than 24 hours before the report was received does not count, nor what is entered only after the closure.
 
     Evidence: the approval, and the request that it approved.
 
     Settled by: reopening the case.
 
-    May be wrong: where the victim could not be found in spite of all attempts, or a suspect has died; and in histories that
-    were imported from a system that kept no contacts or steps. A case that was transferred needs none of it, and is
-    judged by led_nowhere; but it does where the registry knows the other agency as one that does not investigate.
+    May be wrong: where the victim could not be found in spite of all attempts, or a suspect has died; in histories that
+    were imported from a system that kept no contacts or steps; and where a patrol was there days before its report was
+    typed in, and that is said to be the receipt: correct that before the closure. A case that was transferred needs none of
+    it, and is judged by led_nowhere; but it does where the registry knows the other agency as one that does not investigate.
 
     Found in: Kansas City, where cases were closed without ever interviewing a named suspect.
     """
@@ -114,9 +115,10 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
             asked = [step]
         elif isinstance(body, Reopened):
             if body.reason in settings(step.known_at).codes("anew"):
-                done.begin_anew()
+                done.begin_anew(step.number)
         elif kind is not ClosureApproved:
-            done.take(body)
+            done.take(step)
+            done.let_count(history.let_count.get(step.number, ()))
         elif (lacking := done.lacks(settings(step.known_at))) and not _is_exempt(
             history, asked, settings(step.known_at)
         ):
@@ -132,20 +134,35 @@ class _Done:
     methods: set[ContactMethod]
     kinds: set[Kind]
     names_suspect: bool = False
+    since: int = 0
+    """The event since which contacts and steps count."""
 
-    def take(self, body: Body) -> None:
+    def take(self, step: Step) -> None:
         """Take in what was recorded next."""
+        body = step.body
+        if isinstance(body, ReportReceived | FactCorrected):
+            self.names_suspect |= _names_suspect(body)
+        elif step.is_beforehand:  # it names a suspect, if it does, and is no work on this report
+            self.names_suspect |= isinstance(body, InvestigativeStepTaken) and body.step is Kind.SUSPECT_IDENTIFIED
+        else:
+            self._count(body)
+
+    def let_count(self, steps: Iterable[Step]) -> None:
+        """Let work count that a correction of the receipt has made work on this report."""
+        for step in steps:
+            if step.number > self.since:
+                self._count(step.body)
+
+    def _count(self, body: Body) -> None:
         if isinstance(body, VictimContactMade):
             self.methods.add(body.method)
         elif isinstance(body, InvestigativeStepTaken):
             self.kinds.add(body.step)
-        elif isinstance(body, ReportReceived | FactCorrected):
-            self.names_suspect |= _names_suspect(body)
 
-    def begin_anew(self) -> None:
-        """Contacts and steps are needed again; a suspect is heard once."""
+    def begin_anew(self, number: int) -> None:
+        """Since an event contacts and steps are needed again; a suspect is heard once."""
         self.names_suspect = self._has_suspect and MET.isdisjoint(self.kinds)
-        self.methods, self.kinds = set(), set()
+        self.methods, self.kinds, self.since = set(), set(), number
 
     def lacks(self, standard: Settings) -> list[Needed]:
         """What a policy wants before a closure, and was not done."""
@@ -217,18 +234,20 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
     """A report that was screened out for what nobody had asked about.
 
     Rule: a report was screened out for want of information, or, where it is grave, as no crime; and before that nobody in
-    the unit had contacted the victim, tried to, or taken any investigative step. It is grave where it says that a child is
-    in danger, or alleges a sexual offence, an aggravated assault, kidnapping or forced labour. Then somebody must have
-    spoken with the child or the family, or have taken a step that asks: a request for records asks nobody, and an attempt
-    that failed shows no more than that nobody was reached. Only for want of information an attempt is enough, if it failed
-    because what the report says leads to nobody; and where a child is in danger, only if the report was anonymous: else
-    whoever reported it can be asked. A report that is said to be for somebody else is judged by led_nowhere.
+    the unit had contacted the victim, tried to, or taken any investigative step, but for what was done more than 24 hours
+    before the report was received. It is grave where it says that a child is in danger, or alleges a sexual offence, an
+    aggravated assault, kidnapping or forced labour. Then somebody must have spoken with the child or the family, or have
+    taken a step that asks: a request for records asks nobody, and an attempt that failed shows no more than that nobody was
+    reached. Only for want of information an attempt is enough, if it failed because what the report says leads to nobody;
+    and where a child is in danger, only if the report was anonymous: else whoever reported it can be asked. A report that is
+    said to be for somebody else is judged by led_nowhere.
 
     Evidence: the screening, and what was done before it that asked nobody.
 
     Settled by: reopening the case.
 
-    May be wrong: where a report names nobody who could be asked, or was entered under a wrong offence.
+    May be wrong: where a report names nobody who could be asked, or was entered under a wrong offence; or where a patrol was
+    there days before its report was typed in: correct the receipt first.
 
     Found in: Arizona, where 6,554 reports were marked as not to be investigated.
     """
@@ -238,7 +257,7 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
         body, standard = step.body, settings(step.known_at)
         if not isinstance(body, ScreenedOut):
             continue
-        acts = [earlier for earlier in history.steps[:place] if earlier.is_act]
+        acts = [earlier for earlier in history.steps[:place] if history.shows_work(earlier)]
         asked = any(_asks(history, act, body.reason, standard) for act in acts) if kinds else bool(acts)
         if not asked and any(body.reason in standard.codes(name) for name in settings_of_kinds):
             says = _unasked(body.reason, kinds, acts)

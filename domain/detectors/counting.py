@@ -104,7 +104,7 @@ def counted(history: History, late: Callable[[datetime], timedelta]) -> Iterator
             yield Counted(Group(What.APPROVED, supervisor, day, asked.action.actor.id, quick), step)
         if kind in ANSWERS:
             yield _answered(unit, day, step)
-        if step.is_act and step.action.imported is None:
+        if (step.is_act or step.is_beforehand) and step.action.imported is None:
             is_late = step.known_at - step.at > late(step.known_at)
             yield Counted(Group(What.ENTERED, Person(unit, step.action.actor.id), day, "", is_late), step)
 

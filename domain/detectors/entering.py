@@ -82,7 +82,7 @@ def _may_be_late(step: Step) -> bool:
 
 
 def _is_work(step: Step) -> bool:
-    return step.is_act or Happening.REVIEWED in step.what
+    return step.is_act or step.is_beforehand or Happening.REVIEWED in step.what
 
 
 def _late(step: Step, settings: SettingsAt) -> timedelta:

@@ -24,7 +24,7 @@ from casetrail.domain.intake import ReportReceived
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import NO_AGENCIES, Condition, InForce
-from casetrail.domain.receipt import CORRECTING, received_at
+from casetrail.domain.receipt import CORRECTING, answers, received_at
 from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
 
@@ -56,7 +56,9 @@ class Step(NamedTuple):
     is_open: bool
     """Whether somebody owes something after it."""
     is_act: bool
-    """Whether it is investigative work."""
+    """Whether it is investigative work on the report."""
+    is_beforehand: bool = False
+    """Whether it is work from so long before the report that it does not answer it, as the receipt was known then."""
 
     @property
     def body(self) -> Body:
@@ -87,6 +89,8 @@ class History:
         """When work was suspended, as it was known: from the recording on, up to the review date at most."""
         self.receipts: list[tuple[datetime, datetime]] = []
         """When the report was received, as it was first said and as it was corrected; each with since when that is known."""
+        self.let_count: dict[int, list[Step]] = {}
+        """Work from before the report that answers it after all, since a correction of the receipt: by the number of that."""
         self.conditions: frozenset[Condition] = frozenset()
         """The kinds of case that this one is, by the report as it was first recorded."""
         self.refused: list[Step] = []
@@ -98,6 +102,8 @@ class History:
         self.alarms: Sequence[Alarm] = ()
         """The deadlines that passed, if whoever judges has watched the case."""
         self._known_at = FIRST
+        self._received_at = FIRST
+        self._beforehand: list[Step] = []
         self._is_open = False
         self._places: dict[Happening, list[int]] = {}
 
@@ -116,10 +122,14 @@ class History:
         self._known_at, steps = known_at, self.steps
         before, found, status, self._is_open = change
         what = ALONE[found[0].what] if len(found) == 1 else frozenset([one.what for one in found])
+        is_act = not WORK.isdisjoint(what)
+        is_beforehand = is_act and not answers(action.occurred_at, self._received_at)
         step = Step(
             event.originator_version, leaf, action.occurred_at, known_at, what, action, status,
-            before.holder, case.facts.holder, self._is_open, not WORK.isdisjoint(what),
+            before.holder, case.facts.holder, self._is_open, is_act and not is_beforehand, is_beforehand,
         )  # fmt: skip
+        if is_beforehand:
+            self._beforehand.append(step)
         for one in what:
             if one in self._places:
                 self._places[one].append(len(steps))
@@ -161,10 +171,20 @@ class History:
     def _receive(self, step: Step) -> None:
         body = step.action.body
         if isinstance(body, ReportReceived):
+            self._received_at = step.at
             self.receipts.append((step.at, step.known_at))
             self.conditions = conditions_of(body.immediate_danger, body.offences)
         elif isinstance(body, FactCorrected) and body.happened_at is not None and self._is_report(body.corrects):
             self.receipts.append((body.happened_at, step.known_at))
+            self._received_at = min(self._received_at, body.happened_at)
+            self._let_count(step)
+
+    def _let_count(self, correction: Step) -> None:
+        """Note which work answers the report after all, by when that is now said to have been received."""
+        answering = [step for step in self._beforehand if answers(step.at, self._received_at)]
+        if answering:
+            self.let_count[correction.number] = answering
+            self._beforehand = [step for step in self._beforehand if step not in answering]
 
     def _is_report(self, number: int) -> bool:
         return self.case.kinds[number - 1] == ReportReceived.__name__
@@ -224,7 +244,7 @@ class History:
         chain: list[Step] = []
         for place, step in self.which(what, *others):
             if what not in step.what:
-                chain = []
+                chain = chain if step.is_beforehand else []
                 continue
             chain.append(step)
             standard = settings(chain[0].at)
@@ -234,6 +254,10 @@ class History:
     def since_receipt(self, settings: Settings, limit: str, rests: Sequence[Span] = ()) -> datetime:
         """The first moment at which anybody could know that a limit was over that began when the report was received."""
         return min([max(settings.due(limit, at, self.conditions, rests), known_at) for at, known_at in self.receipts])
+
+    def shows_work(self, step: Step) -> bool:
+        """Whether work on the report is known since a step: by itself, or because it corrects when that was received."""
+        return step.is_act or step.number in self.let_count
 
     def step(self, number: int | None) -> Step | None:
         """The fact that is event ``number``; None where that is none."""

@@ -52,7 +52,7 @@ def screened_out_again(history: History, settings: SettingsAt, now: datetime) ->
     """
     for place, chain, standard in history.too_often(settings, Happening.SCREENED_OUT, *WORK):
         says = f"screened out {len(chain)} times, and nothing was done in between"
-        settled = history.until(place, lambda later: later.is_act)
+        settled = history.until(place, history.shows_work)
         yield of_case(history, standard, chain[-1].known_at, chain, says, settled, now)
 
 

@@ -56,18 +56,21 @@ def never_begun(history: History, settings: SettingsAt, now: datetime) -> Iterat
 
     Rule: a report was received, or a case was reopened, and when the limit and the time of grace are over the log shows no
     contact with the victim, no attempt at one and no investigative step since, by anybody. What was done before a
-    reopening does not count: somebody saw that it was not enough.
+    reopening does not count: somebody saw that it was not enough. Nor does what was done more than 24 hours before the
+    report was received: it was done for something else.
 
     Evidence: the report, or the reopening.
 
-    Settled by: a first contact, attempt or investigative step, or the end of the case.
+    Settled by: a first contact, attempt or investigative step, or the end of the case; or that the receipt is corrected to
+    an earlier time, which lets work count that was done before.
 
     May be wrong: where work is entered days after it was done. The limit is the law's, and short: work that is entered
-    soon afterwards settles the finding. Or where a case is reopened for its papers only.
+    soon afterwards settles the finding. Or where a case is reopened for its papers only; or where a patrol was there days
+    before its report was typed in, and that is said to be the receipt.
 
     Found in: Kansas City, where in many cases no investigation took place at all.
     """
-    since, acted = LAST, 0
+    since, acted, works = LAST, 0, history.shows_work
     for place, step in history.which(Happening.REPORT_RECEIVED, *AGAIN):
         standard = settings(step.at)
         undone = place > 0 and history.steps[place - 1].status is Status.MERGED  # all is owed since it was
@@ -75,11 +78,16 @@ def never_begun(history: History, settings: SettingsAt, now: datetime) -> Iterat
             continue
         if not undone:
             since = max(_begins_by(history, standard, step), step.known_at) + standard.span("grace")
-            acted = history.place_of(history.until(place, lambda later: later.is_act))
-        settled = history.until(place, lambda later: later.is_act or not later.is_open)
+            works = history.shows_work if Happening.REPORT_RECEIVED in step.what else _is_act
+            acted = history.place_of(history.until(place, works))
+        settled = history.until(place, lambda later: works(later) or not later.is_open)  # noqa: B023  (called at once)
         received = Happening.REPORT_RECEIVED in step.what
         says = f"{'received' if received else 'reopened'} and nothing was done in time"
         yield of_case(history, standard, since, [step], says, settled, now)
+
+
+def _is_act(step: Step) -> bool:
+    return step.is_act
 
 
 def _begins_by(history: History, standard: Settings, step: Step) -> datetime:

@@ -141,22 +141,24 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
     """An assigned case whose victim was never contacted.
 
     Rule: the case has been assigned, and within the limit since the report nobody has spoken with the victim. Attempts do
-    not count, and neither do letters or talks with a caregiver; a forensic interview counts that somebody of the unit
-    attended. The time of a first suspension does not count either, up to its review date; that of later ones and of
+    not count, and neither do letters or talks with a caregiver, nor what was more than 24 hours before the report was
+    received; a forensic interview counts that somebody of the unit attended. The time of a first suspension does not count either, up to its review date; that of later ones and of
     renewals does, and where a child is in danger that of any.
 
     Evidence: the first assignment, and the report.
 
-    Settled by: a contact with the victim, or the end of the case.
+    Settled by: a contact with the victim, or the end of the case; or that the receipt is corrected to an earlier time,
+    which lets a contact count that was before.
 
-    May be wrong: where a partner speaks with the victim for the unit, as the team agreed, and the unit does not enter it.
+    May be wrong: where a partner speaks with the victim for the unit, as the team agreed, and the unit does not enter it;
+    or where a patrol was there days before its report was typed in, and that is said to be the receipt.
 
     Found in: Kansas City.
     """
     report: Step | None = None
     watched_until = 0
     for place, step in enumerate(history.steps):
-        if _has_spoken(step, settings):
+        if _has_answered(history, step, settings):
             return
         report = step if Happening.REPORT_RECEIVED in step.what else report
         if report is not None and place >= watched_until and Happening.ASSIGNED in step.what:
@@ -165,10 +167,17 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
                 since = history.since_receipt(standard, "limit_in_danger")
             else:
                 since = history.since_receipt(standard, "limit", history.rests[:1])
-            settled = history.until(place, lambda later: _has_spoken(later, settings) or not later.is_open)
+            settled = history.until(place, lambda later: _has_answered(history, later, settings) or not later.is_open)
             watched_until = history.place_of(settled)
             says = "assigned, and nobody has spoken with the victim"
             yield of_case(history, standard, since, [step, report], says, settled, now)
+
+
+def _has_answered(history: History, step: Step, settings: SettingsAt) -> bool:
+    """Whether since a step the log shows that somebody has spoken with the victim about this report."""
+    if step.number in history.let_count:
+        return any(_has_spoken(one, settings) for one in history.let_count[step.number])
+    return _has_spoken(step, settings) and not step.is_beforehand
 
 
 def _has_spoken(step: Step, settings: SettingsAt) -> bool:
@@ -180,7 +189,7 @@ def _has_spoken(step: Step, settings: SettingsAt) -> bool:
 
 
 def _is_contact(step: Step) -> bool:
-    return Happening.VICTIM_CONTACT in step.what
+    return step.is_act and Happening.VICTIM_CONTACT in step.what
 
 
 @detector(
