@@ -42,7 +42,8 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
 
     Rule: what the report alleges was corrected, and a clock of the policy that waited for something is no longer for this
     case; or has a longer limit, without another clock being for it now; and the deadline had been missed by then, or the
-    correction came later than the time of grace after the report was recorded. A clock that has been stopped waits for
+    correction came later than the time of grace after the report was recorded, or less is owed by it than by what another
+    agency had reported: only who recorded a report knows what was mistyped in it. A clock that has been stopped waits for
     nothing: whoever has seen the child may know better.
 
     Evidence: the correction, and the report.
@@ -50,7 +51,8 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
     Settled by: what the clocks waited for; correcting it back; or a review or a closure by somebody else than who
     corrected it.
 
-    May be wrong: where somebody learns from a partner that it was otherwise. Then let somebody else look at it, too.
+    May be wrong: where somebody learns from a partner that it was otherwise, or that the partner mistyped it. Then let
+    somebody else look at it, too.
 
     Found in: practice: a child who is not said to be in danger need not be seen in a day.
     """
@@ -62,7 +64,8 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
         report = next(step for step in history.steps if Happening.REPORT_RECEIVED in step.what)
         lowered = list(_lowered(history, one, standard.policy))
         missed = [rule for rule in lowered if _was_missed(history, one, rule)]
-        if not lowered or not (missed or one.step.known_at > report.known_at + standard.span("grace")):
+        is_soon = one.step.known_at <= report.known_at + standard.span("grace")
+        if not lowered or (is_soon and not missed and not _is_of_others(history, one, report, lowered)):
             continue
         settled = _settled(history, one, lowered, corrections[number + 1 :])
         names = [f"{rule.name} (missed)" if rule in missed else rule.name for rule in lowered]
@@ -108,6 +111,14 @@ def _lowered(history: History, one: Correction, policy: Policy) -> Iterator[Cloc
             yield rule
 
 
+def _is_of_others(history: History, one: Correction, report: Step, lowered: Sequence[ClockRule]) -> bool:
+    """Whether less is owed by a correction than by the report as another agency recorded it."""
+    if one.step.action.actor.agency == report.action.actor.agency:
+        return False
+    reported = history.conditions
+    return any(limit_of(rule, reported) is not None and not _as_much(rule, reported, one.after) for rule in lowered)
+
+
 def _is_owed(one: Correction, rule: ClockRule) -> bool:
     started = max((one.latest[what][0] for what in rule.start if what in one.latest), default=-1)
     return started > max((one.latest[what][0] for what in _stops(rule) if what in one.latest), default=-1)
@@ -139,7 +150,9 @@ def _settled(
     history: History, one: Correction, lowered: Sequence[ClockRule], later: Sequence[Correction]
 ) -> Step | None:  # fmt: skip
     """What settles it first."""
-    back = next((other.place for other in later if all(_owes_again(one, other, rule) for rule in lowered)), None)
+    back = next(
+        (other.place for other in later if all(_as_much(rule, one.before, other.after) for rule in lowered)), None
+    )
     wanted = [set(_stops(rule)) for rule in lowered]
     who = one.step.action.actor.id
     for place in range(one.place + 1, len(history.steps)):
@@ -153,6 +166,7 @@ def _settled(
     return None
 
 
-def _owes_again(one: Correction, other: Correction, rule: ClockRule) -> bool:
-    before, after = limit_of(rule, one.before), limit_of(rule, other.after)
-    return before is not None and after is not None and rule.lengths[after] <= rule.lengths[before]
+def _as_much(rule: ClockRule, before: frozenset[Condition], after: frozenset[Condition]) -> bool:
+    """Whether by a clock as much is owed in a case of the kinds ``after`` as in one of the kinds ``before``, and as soon."""
+    was, now = limit_of(rule, before), limit_of(rule, after)
+    return was is not None and now is not None and rule.lengths[now] <= rule.lengths[was]

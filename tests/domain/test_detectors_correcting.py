@@ -8,7 +8,7 @@ import pytest
 from casetrail.domain.codes import CorrectionReason, Service
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.referral import ReferralAccepted, ReferralMade
-from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT
+from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import HOUR, Story, day
 from tests.domain.clock_stories import CONTACT, FONDLING, IN, REVIEW, SIMPLE, STEP, TRUANCY, approved, held, received
 from tests.domain.detecting import found, numbers, only, seen, with_settings
@@ -46,6 +46,33 @@ def test_what_was_mistyped_is_corrected_soon_and_a_setting_says_how_soon() -> No
     strict = with_settings('[detectors.owed_less]\ngrace = "0 hours"')
     assert len(found(mistyped, DETECTOR, day(9), strict)) == 1
     assert len(found(received(immediate_danger=True).tell(day(0) + 2 * HOUR, CALM, INTAKE), DETECTOR, day(9))) == 1
+
+
+def reported_by_a_clinic(**changes: Any) -> Story:
+    return Story().tell(day(0), report(**changes), CLINIC)
+
+
+def test_what_another_agency_reported_is_not_mistyped() -> None:
+    story = reported_by_a_clinic(immediate_danger=True).tell(day(0) + HOUR / 2, CALM, INTAKE)
+    one = only(story, DETECTOR, day(9))
+    assert (one.since, one.says) == (day(0) + HOUR / 2, "corrected so that less is owed: danger_contact")
+    assert only(story.tell(day(2), REVIEW, SERGEANT), DETECTOR, day(9)).settled_at == day(2)
+
+
+def test_whoever_mistypes_a_correction_of_it_may_correct_that() -> None:
+    story = reported_by_a_clinic(offences=SIMPLE)
+    for minutes, body in enumerate((wrong(immediate_danger=True, offences=FONDLING), wrong(offences=SIMPLE), CALM)):
+        story.tell(day(0) + minutes * HOUR / 60, body, INTAKE)
+    assert found(story, DETECTOR, day(9)) == []
+
+
+def test_saying_it_once_more_does_not_make_it_ones_own() -> None:
+    story = reported_by_a_clinic(offences=FONDLING, immediate_danger=True).tell(day(0), IN, INTAKE)
+    for minutes, body in enumerate((wrong(offences=(*FONDLING, *SIMPLE)), DANGER, wrong(offences=SIMPLE), CALM)):
+        story.tell(day(0) + minutes * HOUR / 60, body, INTAKE)
+    assert [one.says for one in found(story, DETECTOR, day(9))] == [
+        "corrected so that less is owed: forensic_interview", "corrected so that less is owed: danger_contact",
+    ]  # fmt: skip
 
 
 def test_entering_the_correction_late_makes_it_no_sooner() -> None:
