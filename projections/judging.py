@@ -264,9 +264,13 @@ def trace_row(trace: Trace) -> Row:
         (micros(one.since), micros(one.until), one.into, _plain(one.event), _plain(one.until_event))
         for one in trace.ends
     ]
-    danger, seen = trace.danger and _told(trace.danger), [_told(one) for one in trace.seen]
+    dangers = [
+        (micros(one.received_at), micros(one.known_at), _plain(one.event), micros(one.until), _plain(one.until_event))
+        for one in trace.dangers
+    ]
+    seen = [(micros(one.at), micros(one.known_at), _plain(one.event)) for one in trace.seen]
     plain = (
-        *trace[:4], trace.partners, tokens, identified, report, micros(trace.known_at), idle, links, ends, danger, seen,
+        *trace[:4], trace.partners, tokens, identified, report, micros(trace.known_at), idle, links, ends, dangers, seen,
     )  # fmt: skip
     return trace.case_id, micros(trace.known_at), json.dumps(plain)
 
@@ -274,7 +278,7 @@ def trace_row(trace: Trace) -> Row:
 def load_trace(text: str) -> Trace:
     """The trace that ``trace_row`` made a text of."""
     (
-        case_id, agency, unit, holder, partners, plain_tokens, identified, report, known_at, idle, links, ends, danger, seen,
+        case_id, agency, unit, holder, partners, plain_tokens, identified, report, known_at, idle, links, ends, dangers, seen,
     ) = json.loads(text)  # fmt: skip
     tokens = tuple((TokenKind(kind), bytes.fromhex(value)) for kind, value in plain_tokens)
     return Trace(
@@ -296,19 +300,14 @@ def load_trace(text: str) -> Trace:
             End(_moment(since), None if until is None else _moment(until), into, _evidence(event), _maybe(by))
             for since, until, into, event, by in ends
         ),
-        None if danger is None else Danger(*_heard(danger)),
-        tuple(Seen(*_heard(one)) for one in seen),
+        tuple(
+            Danger(
+                _moment(at), _moment(known_at), _evidence(event), None if until is None else _moment(until), _maybe(by)
+            )
+            for at, known_at, event, until, by in dangers
+        ),
+        tuple(Seen(_moment(at), _moment(known_at), _evidence(event)) for at, known_at, event in seen),
     )
-
-
-def _told(one: Danger | Seen) -> tuple[int | None, int | None, object]:
-    at, known_at, event = one
-    return micros(at), micros(known_at), _plain(event)
-
-
-def _heard(plain: Iterable[Any]) -> tuple[datetime, datetime, Evidence]:
-    at, known_at, event = plain
-    return _moment(at), _moment(known_at), _evidence(event)
 
 
 def seen_from_others(row: Row) -> tuple[str, str]:

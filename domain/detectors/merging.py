@@ -1,7 +1,7 @@
 """Mergers: reports that go on nowhere, because the case into which they were merged does not go on."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ from casetrail.domain.detectors.finding import About, Evidence, Finding, of_case
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, Settings, hours
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.traces import End, Trace
+from casetrail.domain.detectors.traces import Danger, End, Trace
 from casetrail.domain.status import Status
 
 FARTHEST: Final = 20
@@ -153,14 +153,17 @@ def _about(
 def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report of immediate danger that was merged into a case that owes nothing for it, before anybody had seen the child.
 
-    Rule: a case in which immediate danger is alleged was merged, and when the limit since the report is over (or since
-    then, at the merger) the log shows neither that somebody has seen the child in person since the report was received,
-    there or in a case into which it was merged, or on from there, nor that one of those has a danger of its own for which
-    nobody had seen the child before. The clock of the report ended with the merger, and the other case has none for it.
+    Rule: a case in which immediate danger is alleged, or was, was merged, and when the limit since the report is over (or
+    since then, at the merger) the log shows neither that somebody has seen the child in person since the report was
+    received, there or in a case into which it was merged, or on from there, nor that one of those has a danger of its own
+    for which nobody had seen the child before, and which has not been corrected away. The clock of the report ended with
+    the merger, and the other case has none for it, or none any longer.
 
-    Evidence: the merger, and what alleges the danger.
+    Evidence: the merger, and what alleges the danger; with what took away the danger of the other case, if it was for that
+    time alone that this one owed a visit.
 
-    Settled by: a contact in person, or that danger is alleged in the other case, or the reopening of the case.
+    Settled by: a contact in person, or that danger is alleged in the other case, or the reopening of the case. If that
+    danger is corrected away later, it is found anew.
 
     May be wrong: where a second call told of the same danger as a first one, which was entered without it, or for which
     the child had just been seen.
@@ -174,30 +177,74 @@ def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterat
 
 def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """All that is found of a child in danger in one case that was merged."""
-    danger = trace.danger
-    if danger is None:
+    if not trace.dangers:
         return
+    danger = trace.dangers[0]
     for merger in trace.mergers:
         standard = settings(merger.since)
         since = max(standard.due("limit", danger.received_at), danger.known_at, merger.since)
         others = list(_beyond(trace, merger, of))
-        settled = []
-        for other in others:
-            if other.danger is None:
-                continue
-            before = [one.known_at for one in other.seen if other.danger.received_at <= one.at < danger.received_at]
-            if before:  # it owes nothing for what came after that
-                since = max(since, min(before))
-            else:
-                settled.append((other.danger.known_at, other.danger.event))
-        for seen in (one for case in (trace, *others) for one in case.seen):
-            if seen.at >= danger.received_at:
-                settled.append((seen.known_at, seen.event))
+        ends = [
+            (one.known_at, one.event) for case in (trace, *others) for one in case.seen if one.at >= danger.received_at
+        ]
         if merger.until is not None and merger.until_event is not None:
-            settled.append((merger.until, merger.until_event))
-        at, by = min(settled, key=lambda one: one[0], default=(None, None))
+            ends.append((merger.until, merger.until_event))
+        visits = sorted((one for other in others for one in _visits(other, danger)), key=lambda one: one.since)
         # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
-        yield _about(trace, standard, since, (merger.event, danger.event), UNSEEN, (at, by), now)
+        rests_on = (merger.event, danger.event)
+        for gap in _gaps(since, visits):
+            owed_again = [] if gap.until is None or gap.until_event is None else [(gap.until, gap.until_event)]
+            at, by = min([*ends, *owed_again], key=lambda one: one[0], default=(None, None))
+            taken_away = () if gap.event is None else (gap.event,)
+            evidence = (*rests_on, *taken_away) if gap.is_first else (*taken_away, *rests_on)
+            yield _about(trace, standard, gap.since, evidence, UNSEEN, (at, by), now)
+
+
+class Visit(NamedTuple):
+    """A visit is owed for a danger that another case has of its own: since when, until when, and by which events."""
+
+    since: datetime
+    event: Evidence
+    until: datetime | None
+    until_event: Evidence | None
+
+
+class Gap(NamedTuple):
+    """No visit is owed: since when, by what if one was before, and until when one is. Each is a finding of its own."""
+
+    since: datetime
+    event: Evidence | None
+    until: datetime | None
+    until_event: Evidence | None
+    is_first: bool
+
+
+def _visits(other: Trace, danger: Danger) -> Iterator[Visit]:
+    """When a case owed a visit for its own danger, also after another ``danger`` was reported."""
+    for own in other.dangers:
+        before = [(one.known_at, one.event) for one in other.seen if own.received_at <= one.at < danger.received_at]
+        if own.until is not None and own.until_event is not None:
+            before.append((own.until, own.until_event))
+        until, event = min(
+            before, key=lambda one: one[0], default=(None, None)
+        )  # it owes nothing for what came after that
+        if until is None or own.known_at < until:
+            yield Visit(own.known_at, own.event, until, event)
+
+
+def _gaps(since: datetime, visits: Sequence[Visit]) -> Iterator[Gap]:
+    """From a moment on, when none of the ``visits`` was owed, which are in order."""
+    event: Evidence | None = None
+    is_first = True
+    for visit in visits:
+        if visit.since > since:
+            yield Gap(since, event, visit.since, visit.event, is_first)
+            is_first = False
+        if visit.until is None:
+            return
+        if visit.until > since:
+            since, event = visit.until, visit.until_event
+    yield Gap(since, event, None, None, is_first)
 
 
 def _beyond(trace: Trace, merger: End, of: Of) -> Iterator[Trace]:

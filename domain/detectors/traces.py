@@ -52,11 +52,13 @@ class End(NamedTuple):
 
 
 class Danger(NamedTuple):
-    """Immediate danger was alleged: for what was received when, known since when, by which event."""
+    """Immediate danger was alleged: for what was received when, known since when, by which event; until it was corrected."""
 
     received_at: datetime
     known_at: datetime
     event: Evidence
+    until: datetime | None
+    until_event: Evidence | None
 
 
 class Seen(NamedTuple):
@@ -80,7 +82,7 @@ class Identified(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What is needed of a case. ``ends``: in their order, none overlaps another. ``danger``: the first time it was alleged.
+    """What is needed of a case. ``ends``: in their order, none overlaps another. ``dangers``: each time it was alleged.
 
     ``tokens``: of the report and of corrections; ``identified`` says which of them are a correction's.
     """
@@ -97,7 +99,7 @@ class Trace(NamedTuple):
     idle: tuple[Idle, ...]
     links: tuple[Link, ...]
     ends: tuple[End, ...]
-    danger: Danger | None
+    dangers: tuple[Danger, ...]
     seen: tuple[Seen, ...]
 
     @property
@@ -174,7 +176,7 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
         tuple(_idle(history, settings)) if tokens else (),
         tuple(_links(history)),
         tuple(_ends(history)),
-        _danger(history, report),
+        tuple(_dangers(history, report)),
         tuple(
             [Seen(step.at, step.known_at, _event(history, step)) for _, step in history.which(Happening.VICTIM_SEEN)]
         ),
@@ -248,14 +250,22 @@ def _end(history: History, ended: Step, following: Step | None) -> End:
     return End(ended.known_at, until, into, _event(history, ended), following and _event(history, following))
 
 
-def _danger(history: History, report: Step) -> Danger | None:
+def _dangers(history: History, report: Step) -> Iterator[Danger]:
     if "FactCorrected" not in history.case.kinds and Condition.IMMEDIATE_DANGER not in history.conditions:
-        return None  # of most cases
+        return  # of most cases
+    alleged: Step | None = None
     for step in history.steps:
         body = step.body
-        if isinstance(body, ReportReceived | FactCorrected) and body.immediate_danger:
-            return Danger(report.at, step.known_at, _event(history, step))
-    return None
+        if not isinstance(body, ReportReceived | FactCorrected) or body.immediate_danger is None:
+            continue
+        if body.immediate_danger:
+            alleged = alleged or step
+        elif alleged is not None:
+            event = _event(history, alleged)
+            yield Danger(report.at, alleged.known_at, event, step.known_at, _event(history, step))
+            alleged = None
+    if alleged is not None:
+        yield Danger(report.at, alleged.known_at, _event(history, alleged), None, None)
 
 
 def _links(history: History) -> Iterator[Link]:

@@ -1,6 +1,7 @@
 """Reports that are merged into a case that does not go on; and mergers that are undone again and again."""
 
 from datetime import timedelta
+from random import Random
 
 import pytest
 
@@ -8,6 +9,7 @@ from casetrail.domain.case import Recorded
 from casetrail.domain.closure import ClosureApproved
 from casetrail.domain.codes import ContactMethod, CorrectionReason, MergeReason
 from casetrail.domain.contact import VictimContactMade
+from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.merging import FARTHEST
 from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.policy_file import parse_policy
@@ -236,6 +238,53 @@ def test_that_the_other_case_had_dealt_with_its_danger_is_seen_when_it_is_entere
     assert found_in(cases, "merged_unseen", day(49)) == []
     (one,) = found_in(cases, "merged_unseen", day(99))
     assert one.since == day(50)
+
+
+def test_a_danger_of_the_other_case_that_was_corrected_away_owes_no_visit() -> None:
+    cases = [told("A", reported(2), into("B", 2.1)), told("B", reported(0), corrected(0.1, False))]
+    (one,) = found_in(cases, "merged_unseen", day(99))
+    assert (one.since, one.is_open, evidence(one)) == (day(3), True, ["A#2", "A#1"])
+
+
+def test_from_when_the_danger_of_the_other_case_is_corrected_away_nobody_owes_the_visit() -> None:
+    other = told("B", reported(0), corrected(9, False))
+    merged = told("A", reported(2), into("B", 2.1))
+    assert found_in([merged, other], "merged_unseen", day(9)) == []
+    (one,) = found_in([merged, other], "merged_unseen", day(99))
+    assert (one.since, evidence(one)) == (day(9), ["A#2", "A#1", "B#2"])
+    owing = [told("A", reported(2), into("B", 2.1), (day(3), SERGEANT, REOPENED), into("C", 3.5)), other]
+    (one,) = found_in([*owing, told("C", reported(1), corrected(20, False))], "merged_unseen", day(99))
+    assert (one.since, evidence(one)) == (day(20), ["A#4", "A#1", "C#2"]), "the first merger was undone by then"
+
+
+def test_a_danger_that_is_alleged_and_corrected_away_settles_it_no_longer_than_that() -> None:
+    merged = told("A", reported(0), into("B", 0.5))
+    changes = [corrected(4, True), corrected(5, False), corrected(7, True), corrected(8, False)]
+    first, second, third = found_in([merged, told("B", calm(0), *changes)], "merged_unseen", day(99))
+    assert [(one.since, one.settled_at) for one in (first, second, third)] == [
+        (day(1), day(4)), (day(5), day(7)), (day(8), None),
+    ]  # fmt: skip
+    assert [evidence(one) for one in (first, second, third)] == [
+        ["A#2", "A#1"], ["B#3", "A#2", "A#1"], ["B#5", "A#2", "A#1"],
+    ]  # fmt: skip
+    seen = [merged, told("B", calm(0), *changes[:2], visited(6))]
+    assert [one.settled_at for one in found_in(seen, "merged_unseen", day(99))] == [day(4), day(6)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_was_seen_of_a_child_in_danger_stays_seen_whatever_is_corrected_later(seed: int) -> None:
+    chance = Random(seed)
+    begun = chance.choice((reported, calm))(0)
+    later = [chance.choice((corrected(at, True), corrected(at, False), visited(at))) for at in range(1, 12)]
+    other, mine = told("B", begun, *later), told("A", reported(chance.randrange(9)), into("B", 9.5))
+    before: dict[str, Finding] = {}
+    for moment in range(40):
+        known = [[event for event in case if event.timestamp <= day(moment / 3)] for case in (other, mine)]
+        found = {one.id: one for one in found_in([case for case in known if case], "merged_unseen", day(moment / 3))}
+        for name, one in before.items():
+            assert (found[name].since, found[name].evidence) == (one.since, one.evidence)
+            assert one.is_open or found[name].settled_at == one.settled_at
+        before = found
 
 
 def test_a_telephone_call_is_no_visit() -> None:
