@@ -40,8 +40,8 @@ class Correction(NamedTuple):
 def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A correction by which less is owed than before.
 
-    Rule: what the report alleges was corrected, and a clock of the policy that waited for something is no longer for this
-    case; or has a longer limit, without another clock being for it now; and the deadline had been missed by then, or the
+    Rule: what the report alleges was corrected, and a clock of the policy that waited for something, or would have once the
+    case was screened in, is no longer for this case; or has a longer limit, without another clock being for it now; and the deadline had been missed by then, or the
     correction came later than the time of grace after the report was recorded, or less is owed by it than by what another
     agency had reported: only who recorded a report knows what was mistyped in it. A clock that has been stopped waits for
     nothing: whoever has seen the child may know better.
@@ -121,7 +121,9 @@ def _is_of_others(history: History, one: Correction, report: Step, lowered: Sequ
 
 def _is_owed(one: Correction, rule: ClockRule) -> bool:
     started = max((one.latest[what][0] for what in rule.start if what in one.latest), default=-1)
-    return started > max((one.latest[what][0] for what in _stops(rule) if what in one.latest), default=-1)
+    stopped = max((one.latest[what][0] for what in _stops(rule) if what in one.latest), default=-1)
+    will_start = started < 0 and Happening.SCREENED_IN in rule.start
+    return started > stopped or (will_start and stopped < 0)
 
 
 def _began_met(history: History, rule: ClockRule, number: int) -> bool:

@@ -107,6 +107,19 @@ def test_an_interview_that_was_arranged_before_the_screening_is_not_owed_less_by
     assert found(story.tell(day(2), wrong(offences=SIMPLE)), DETECTOR, day(9)) == []
 
 
+def test_an_interview_that_would_have_been_owed_after_the_screening_is_seen() -> None:
+    story = received(offences=FONDLING).tell(day(0.5), wrong(offences=SIMPLE), INTAKE).tell(day(0.6), IN, INTAKE)
+    assert only(story, DETECTOR, day(9)).says == "corrected so that less is owed: forensic_interview"
+    arranged = received(offences=FONDLING)
+    arranged.tell(day(0.1), ReferralMade("r1", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+    arranged.tell(day(0.2), ReferralAccepted("r1"), CLINIC).tell(day(0.5), wrong(offences=SIMPLE), INTAKE)
+    assert found(arranged, DETECTOR, day(9)) == []
+    soon = received(offences=FONDLING).tell(day(0) + HOUR, wrong(offences=SIMPLE), INTAKE)
+    assert found(soon, DETECTOR, day(9)) == []
+    reported = reported_by_a_clinic(offences=FONDLING).tell(day(0) + HOUR, wrong(offences=SIMPLE), INTAKE)
+    assert len(found(reported, DETECTOR, day(9))) == 1
+
+
 def test_a_longer_limit_is_seen() -> None:
     one = only(held(offences=SIMPLE).tell(day(0.5), wrong(offences=TRUANCY)), DETECTOR, day(9))
     assert one.says == "corrected so that less is owed: first_response"
