@@ -26,6 +26,7 @@ from casetrail.domain.escalation import (
     level_of,
     owing_level,
 )
+from casetrail.domain.happenings import Happening
 from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
@@ -173,8 +174,8 @@ class Watch:
         self._known_at = known_at = max(known_at, self._known_at)
         self._pass(known_at)
         self._events.append(event)
-        anew = isinstance(event.body, FactCorrected) and event.body.happened_at is not None
-        anew = anew or bool(self._leavings())
+        dated_anew = isinstance(event.body, FactCorrected) and event.body.happened_at is not None
+        anew = dated_anew or bool(self._leavings())
         if not anew:
             self.runs.follow(event)
             anew = bool(self._leavings())  # the case was given to somebody who has left before, or had
@@ -184,6 +185,8 @@ class Watch:
             self._look(known_at, event.originator_version)
             if self.alarms and event.action is not None and known_at - event.action.occurred_at >= self._patience:
                 self._meet(event.originator_version)
+            if self.alarms and dated_anew:
+                self._meet_from_before(event.originator_version)
         self._note(event)
 
     def until(self, now: datetime) -> None:
@@ -313,6 +316,16 @@ class Watch:
                 clock = alarm.clock
                 is_its = (clock.name, clock.subject, clock.started_at) == (run.rule.name, run.subject, run.started_at)
                 if is_its and alarm.met_by is None and run.ended_at <= clock.due_at:
+                    alarm.met_by = number
+
+    def _meet_from_before(self, number: int) -> None:
+        """Note which missed deadlines count as met since a correction of the receipt: by what was too long before the report."""
+        for run in self.runs.all():
+            if run.start is not Happening.REPORT_RECEIVED or run.ended_at is None:
+                continue
+            for alarm in self.alarms.values():
+                is_its = (alarm.clock.name, alarm.clock.started_by) == (run.rule.name, run.started_by)
+                if is_its and alarm.met_by is None and run.ended_at <= alarm.clock.due_at:
                     alarm.met_by = number
 
     def _note(self, event: Recorded) -> None:

@@ -150,7 +150,8 @@ def met_afterwards(history: History, settings: SettingsAt, now: datetime) -> Ite
     """A deadline that the log showed as missed, and that was met by what somebody entered afterwards.
 
     Rule: what is entered is said to have happened before a deadline, which counts as met by it, or as owed by nobody any
-    more; and the log had shown that deadline as missed for longer than is usual. Of a deadline that had passed before
+    more; or the receipt is corrected, so that a deadline counts as met by what had been too long before the report; and the
+    log had shown that deadline as missed for longer than is usual. Of a deadline that had passed before
     anybody could know of it, the time counts from when that was recorded. Imported facts are none of it, nor what another
     agency enters. When it was entered is the log's own time, which nobody can choose.
 

@@ -111,6 +111,21 @@ def test_a_receipt_that_is_corrected_settles_what_was_seen_and_does_not_undo_it(
     assert found(in_time, name, day(30)) == []
 
 
+def test_a_deadline_that_is_met_by_correcting_the_receipt_days_after_it_was_missed_is_seen() -> None:
+    def story(at: float) -> Story:
+        return early(held(immediate_danger=True), CONTACT, 2).tell(day(at), said(1), INTAKE)
+
+    assert found(story(3), "met_afterwards", day(30)) == []
+    one = only(story(8), "met_afterwards", day(30))
+    assert (one.since, numbers(one)) == (day(8), [6, 1])
+    assert (
+        one.says
+        == "no longer missed, by what was entered 7 days after that was seen: danger_contact and first_response"
+    )
+    late = early(held(immediate_danger=True), CONTACT, 2).tell(day(5), CONTACT, DETECTIVE).tell(day(8), said(1), INTAKE)
+    assert len(found(late, "met_afterwards", day(30))) == 1
+
+
 def test_an_attempt_that_is_let_count_is_no_contact() -> None:
     story = early(held(), ATTEMPT, 2).tell(day(0.5), said(1), INTAKE)
     assert len(found(story, "no_contact", day(30))) == 1
