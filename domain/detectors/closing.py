@@ -257,7 +257,7 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
         body, standard = step.body, settings(step.known_at)
         if not isinstance(body, ScreenedOut):
             continue
-        acts = [earlier for earlier in history.steps[:place] if history.shows_work(earlier)]
+        acts = [act for earlier in history.steps[:place] for act in history.work_known_by(earlier)]
         asked = any(_asks(history, act, body.reason, standard) for act in acts) if kinds else bool(acts)
         if not asked and any(body.reason in standard.codes(name) for name in settings_of_kinds):
             says = _unasked(body.reason, kinds, acts)

@@ -255,8 +255,12 @@ class History:
         """The first moment at which anybody could know that a limit was over that began when the report was received."""
         return min([max(settings.due(limit, at, self.conditions, rests), known_at) for at, known_at in self.receipts])
 
+    def work_known_by(self, step: Step) -> Sequence[Step]:
+        """The work on the report that is known since a step: itself, or what counts as it corrects when that was received."""
+        return [step] if step.is_act else self.let_count.get(step.number, ())
+
     def shows_work(self, step: Step) -> bool:
-        """Whether work on the report is known since a step: by itself, or because it corrects when that was received."""
+        """Whether any work on the report is known since a step."""
         return step.is_act or step.number in self.let_count
 
     def step(self, number: int | None) -> Step | None:
