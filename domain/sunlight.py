@@ -135,7 +135,7 @@ FIGURES: Final = (
     Figure("screened", "Screened", "The report no longer waits for the decision whether it is investigated.", 60),
     Figure("assigned", "Assigned", "The report has been assigned to an investigator at least once.", 80),
     Figure("contacted", "Contacted", "The child, or the victim, has been heard at least once. A letter is no contact, "
-           "nor is a talk with the caregiver alone.", 100),
+           "nor is a talk with the caregiver alone, nor what was said more than a day before the report.", 100),
     Figure("closed", "Closed", "The report is closed, with whatever disposition.", 90),
     Figure("closed_unseen", "Closed, no contact", "The report is closed, and nobody ever contacted the victim.", 50),
     Figure("open", "Open", "Somebody still owes something: screening, an investigator, work, or a decision.", 90),

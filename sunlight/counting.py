@@ -16,6 +16,7 @@ from casetrail.domain.clocks import Deadline
 from casetrail.domain.codes import Level
 from casetrail.domain.escalation import is_answer, owing_level
 from casetrail.domain.memory import load_case
+from casetrail.domain.receipt import BEFOREHAND
 from casetrail.domain.status import Status
 from casetrail.domain.sunlight import (
     CONTACT_BANDS,
@@ -279,11 +280,17 @@ def _month(day: int) -> str:
 
 
 def _contact() -> str:
+    """The band of the first contact. One from long before the report was about something else (``receipt.BEFOREHAND``).
+
+    Of a row that has such a one, the last contact is taken: when the first one since the report was is not in it.
+    """
+    since = f"received_at - {BEFOREHAND // timedelta(microseconds=1)}"
+    at = f"CASE WHEN first_contact_at >= {since} THEN first_contact_at WHEN last_contact_at >= {since} THEN last_contact_at END"
     bands = " ".join(
-        f"WHEN first_contact_at - received_at <= {length // timedelta(microseconds=1)} THEN '{name}'"
+        f"WHEN {at} - received_at <= {length // timedelta(microseconds=1)} THEN '{name}'"
         for name, length in CONTACT_BANDS
     )
-    return f"CASE WHEN first_contact_at IS NULL THEN '{NEVER}' {bands} ELSE '{LATER}' END"
+    return f"CASE WHEN {at} IS NULL THEN '{NEVER}' {bands} ELSE '{LATER}' END"
 
 
 _COURSE: Final = (

@@ -103,6 +103,20 @@ def test_reports_are_counted_by_month_offence_and_standing(views: Database, log:
     assert {one.assigned for _, _, one in expected} == {True, False}
 
 
+def test_a_contact_from_long_before_the_report_is_none(views: Database) -> None:
+    now, day = datetime(2099, 1, 1, tzinfo=UTC), 86_400_000_000
+
+    views.run(
+        "UPDATE case_status SET first_contact_at = received_at - ?, last_contact_at = received_at - ?",
+        (7 * day, 2 * day),
+    )
+    assert {one.contact for _, _, one in reports(views, now)} == {NEVER}
+    views.run("UPDATE case_status SET last_contact_at = received_at + ?", (2 * day,))
+    assert {one.contact for _, _, one in reports(views, now)} == {"within_72_hours"}
+    views.run("UPDATE case_status SET first_contact_at = received_at - ?", (day,))
+    assert {one.contact for _, _, one in reports(views, now)} == {"within_24_hours"}
+
+
 def test_a_report_that_was_received_later_is_not_counted(views: Database, log: EmbeddedLog) -> None:
     moments = sorted(case.facts.received_at for case in folded(log) if case.facts.received_at is not None)
     assert reports(views, moments[9]).total() == sum(one <= moments[9] for one in moments)
