@@ -18,6 +18,7 @@ from casetrail.domain.codes import (
     ReporterKind,
     ScreeningReason,
     SealedName,
+    Service,
     TokenKind,
 )
 from casetrail.domain.codes import Step as Kind
@@ -25,6 +26,7 @@ from casetrail.domain.contact import UNHEARD, VictimContactAttempted, VictimCont
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.offering import conditions_before, was_given, was_offered
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived, ScreenedOut
@@ -43,8 +45,14 @@ class Needed(StrEnum):
     VICTIM_CONTACT = "victim_contact"
     INVESTIGATIVE_STEP = "investigative_step"
     SUSPECT_INTERVIEW = "suspect_interview"  # where a suspect was identified
+    SEEING_THE_CHILD = "seeing_the_child"  # where it is said to be in danger
+    FORENSIC_INTERVIEW = "forensic_interview"  # offered, where a grave offence is alleged
 
 
+UNSEEN: Final = tuple(method for method in ContactMethod if method is not ContactMethod.IN_PERSON)
+"""Contacts by which nobody has seen the child."""
+SEEN_BY_PARTNERS: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
+"""Whoever gives these has seen the child."""
 GRAVE: Final = {
     Condition.IMMEDIATE_DANGER: ("reasons_in_danger", "a child was said to be in danger"),
     Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE: ("reasons_if_serious", "a grave offence was reported"),
@@ -81,6 +89,7 @@ TELLING: Final = frozenset(
     Setting("takers", INVESTIGATING, "a case that is transferred to an agency of another kind needs all of it",
             codes=AgencyKind, laxer=Laxer.MORE),
     Setting("unspoken", UNHEARD, "contacts by which alone nobody has heard the child", codes=ContactMethod),
+    Setting("unseen", UNSEEN, "contacts by which alone nobody has seen the child", codes=ContactMethod),
     Setting("unworked", CLERICAL, "steps by which alone nothing is investigated", codes=Kind),
     Setting("anew", ANEW, "after a reopening for such a reason only the work since then counts", codes=ReopeningReason),
     needs=[Happening.CLOSED],
@@ -91,19 +100,27 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     Rule: a closure was approved, and by then there was no contact with the victim (letters and talks with a caregiver are
     none; a forensic interview that somebody of the unit attended is one), or no investigative step (correspondence alone is
     none), or a suspect was known and neither interviewed nor arrested: one who was identified, or whom the report or a
-    correction names. In a case that was reopened for something new, contacts and steps count since then. What was done more
-    than 24 hours before the report was received does not count, nor what is entered only after the closure.
+    correction names. Or a child is said to be in danger, and nobody had seen it in person: neither the unit, nor a partner
+    that interviewed or examined it. Or a sexual offence or an aggravated assault is alleged, and no forensic interview was
+    offered: nobody of the unit attended one, and no partner had accepted, held or declined one that was not withdrawn
+    (other than because the family does not want it). In a case that was reopened for something new, contacts and steps
+    count since then; a child is interviewed once. What was done more than 24 hours before the report was received does not
+    count, nor what is entered only after the closure. In a closure that was imported, danger and interviews are not asked
+    for.
 
     Evidence: the approval, and the request that it approved.
 
     Settled by: reopening the case.
 
     May be wrong: where the victim could not be found in spite of all attempts, or a suspect has died; in histories that
-    were imported from a system that kept no contacts or steps; and where a patrol was there days before its report was
-    typed in, and that is said to be the receipt: correct that before the closure. A case that was transferred needs none of
-    it, and is judged by led_nowhere; but it does where the registry knows the other agency as one that does not investigate.
+    were imported from a system that kept no contacts or steps; where a child was interviewed under the number of another
+    case; and where a patrol was there days before its report was typed in, and that is said to be the receipt: correct that
+    before the closure. Of a child who is too young for it the centre declines the interview. A case that was transferred
+    needs none of it, and is judged by led_nowhere; but it does where the registry knows the other agency as one that does
+    not investigate.
 
-    Found in: Kansas City, where cases were closed without ever interviewing a named suspect.
+    Found in: Kansas City, where cases were closed without ever interviewing a named suspect; and practice: whoever closes a
+    case in a day misses no time limit for seeing or interviewing the child.
     """
     done, asked = _Done(set(), set()), list[Step]()
     for place, step in enumerate(history.steps):
@@ -119,7 +136,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
         elif kind is not ClosureApproved:
             done.take(step)
             done.let_count(history.let_count.get(step.number, ()))
-        elif (lacking := done.lacks(settings(step.known_at))) and not _is_exempt(
+        elif (lacking := _lacking(history, place, done, settings(step.known_at))) and not _is_exempt(
             history, asked, settings(step.known_at)
         ):
             says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
@@ -134,6 +151,8 @@ class _Done:
     methods: set[ContactMethod]
     kinds: set[Kind]
     names_suspect: bool = False
+    is_interviewed: bool = False
+    """Whether somebody of the unit ever attended a forensic interview of the child: it need not be held again."""
     since: int = 0
     """The event since which contacts and steps count."""
 
@@ -141,7 +160,7 @@ class _Done:
         """Take in what was recorded next."""
         body = step.body
         if isinstance(body, ReportReceived | FactCorrected):
-            self.names_suspect |= _names_suspect(body)
+            self.names_suspect |= names_suspect(body)
         elif step.is_beforehand:  # it names a suspect, if it does, and is no work on this report
             self.names_suspect |= isinstance(body, InvestigativeStepTaken) and body.step is Kind.SUSPECT_IDENTIFIED
         else:
@@ -158,14 +177,19 @@ class _Done:
             self.methods.add(body.method)
         elif isinstance(body, InvestigativeStepTaken):
             self.kinds.add(body.step)
+            self.is_interviewed |= body.step in HEARING
 
     def begin_anew(self, number: int) -> None:
         """Since an event contacts and steps are needed again; a suspect is heard once."""
         self.names_suspect = self._has_suspect and MET.isdisjoint(self.kinds)
         self.methods, self.kinds, self.since = set(), set(), number
 
+    def has_seen(self, standard: Settings) -> bool:
+        """Whether somebody of the unit has seen the child."""
+        return not (self.methods <= standard.codes("unseen") and HEARING.isdisjoint(self.kinds))
+
     def lacks(self, standard: Settings) -> list[Needed]:
-        """What a policy wants before a closure, and was not done."""
+        """What is wanted before any closure, and was not done."""
         lacking = []
         if self.methods <= standard.codes("unspoken") and HEARING.isdisjoint(self.kinds):
             lacking.append(Needed.VICTIM_CONTACT)
@@ -173,17 +197,46 @@ class _Done:
             lacking.append(Needed.INVESTIGATIVE_STEP)
         if self._has_suspect and MET.isdisjoint(self.kinds):
             lacking.append(Needed.SUSPECT_INTERVIEW)
-        return [one for one in lacking if one in standard.codes("needs")]
+        return lacking
 
     @property
     def _has_suspect(self) -> bool:
         return self.names_suspect or Kind.SUSPECT_IDENTIFIED in self.kinds
 
 
-def _names_suspect(body: ReportReceived | FactCorrected) -> bool:
+def names_suspect(body: ReportReceived | FactCorrected) -> bool:
     return any(field.name is SealedName.SUSPECT_NAME for field in body.sealed) or any(
         token.kind is TokenKind.SUSPECT for token in body.tokens or ()
     )
+
+
+def _lacking(history: History, place: int, done: _Done, standard: Settings) -> list[Needed]:
+    """What a policy wants before the closure at a place, and was not done."""
+    lacking = done.lacks(standard)
+    if history.steps[place].action.imported is None:
+        lacking += _lacking_if_grave(history, place, done, standard)
+    return [one for one in lacking if one in standard.codes("needs")]
+
+
+def _lacking_if_grave(history: History, place: int, done: _Done, standard: Settings) -> Iterator[Needed]:
+    """What is wanted besides where a child is said to be in danger, or a grave offence is alleged."""
+    alleged = conditions_before(history, place)
+    if Condition.IMMEDIATE_DANGER in alleged:
+        since = _place_of_new_beginning(history, place, standard)
+        is_seen = done.has_seen(standard) or was_given(history, since, place, SEEN_BY_PARTNERS)
+        yield from () if is_seen else (Needed.SEEING_THE_CHILD,)
+    if Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE in alleged:
+        is_offered = done.is_interviewed or was_offered(history, place, Service.FORENSIC_INTERVIEW)
+        yield from () if is_offered else (Needed.FORENSIC_INTERVIEW,)
+
+
+def _place_of_new_beginning(history: History, place: int, standard: Settings) -> int:
+    """The last place before another at which a case was reopened for something new; the first where it never was."""
+    reasons = standard.codes("anew")
+    anew = [
+        at for at, step in history.which(*REOPENED) if isinstance(step.body, Reopened) and step.body.reason in reasons
+    ]
+    return max((at for at in anew if at < place), default=0)
 
 
 def _is_exempt(history: History, asked: Sequence[Step], standard: Settings) -> bool:

@@ -55,15 +55,20 @@ def took(story: Story, *kinds: Kind) -> Story:
     return story
 
 
+def plain(**changes: Any) -> Story:
+    """A case of simple assault, without danger: nobody has to be seen in person or interviewed at the centre."""
+    return held(offences=SIMPLE, **changes)
+
+
 def contacted() -> Story:
-    return held().tell(day(1), CONTACT, DETECTIVE)
+    return plain().tell(day(1), CONTACT, DETECTIVE)
 
 
 # --- closed without work ---
 
 
 def test_a_case_that_is_closed_without_any_work_is_seen_at_once() -> None:
-    one = only(approved(held(), day(5)), "closed_without_work", day(6))
+    one = only(approved(plain(), day(5)), "closed_without_work", day(6))
     assert (one.since, numbers(one)) == (day(5), [6, 5])
     assert one.says == "closed without victim contact and without investigative step"
 
@@ -78,21 +83,21 @@ def test_a_named_suspect_must_have_been_interviewed() -> None:
 
 def test_a_case_that_was_worked_may_be_closed() -> None:
     assert found(approved(took(contacted(), Kind.SCENE_VISITED), day(5)), "closed_without_work", day(6)) == []
-    assert found(held().tell(day(5), ASKED, DETECTIVE), "closed_without_work", day(6)) == []
-    assert found(held().tell(day(5), ASKED, DETECTIVE).tell(day(6), REFUSED), "closed_without_work", day(9)) == []
+    assert found(plain().tell(day(5), ASKED, DETECTIVE), "closed_without_work", day(6)) == []
+    assert found(plain().tell(day(5), ASKED, DETECTIVE).tell(day(6), REFUSED), "closed_without_work", day(9)) == []
 
 
 def test_a_case_that_another_agency_has_taken_is_no_finding_and_reopening_settles_one() -> None:
     away = ClosureRequested(Disposition.TRANSFERRED, transferred_to="sheriff", acknowledgement="S-1", sealed=RATIONALE)
-    story = held().tell(day(4), away, DETECTIVE).tell(day(5), ClosureApproved())
+    story = plain().tell(day(4), away, DETECTIVE).tell(day(5), ClosureApproved())
     assert found(story, "closed_without_work", day(6)) == []
-    reopened = approved(held(), day(5)).tell(day(9), REOPENED)
+    reopened = approved(plain(), day(5)).tell(day(9), REOPENED)
     assert only(reopened, "closed_without_work", day(10)).settled_at == day(9)
 
 
 def test_what_an_agency_asks_of_a_closure_is_a_setting() -> None:
     policy = with_settings('[detectors.closed_without_work]\nneeds = ["investigative_step"]')
-    assert found(approved(took(held(), Kind.SCENE_VISITED), day(5)), "closed_without_work", day(6), policy) == []
+    assert found(approved(took(plain(), Kind.SCENE_VISITED), day(5)), "closed_without_work", day(6), policy) == []
 
 
 NAMED = SealedField(SealedName.SUSPECT_NAME, bytes(32), bytes(12), b"sealed")
@@ -101,9 +106,9 @@ LETTER = VictimContactMade(ContactMethod.LETTER)
 
 @pytest.mark.parametrize("named", [{"sealed": (NAMED,)}, {"tokens": (Token(TokenKind.SUSPECT, bytes(32)),)}])
 def test_a_suspect_whom_the_report_names_must_have_been_interviewed(named: dict[str, Any]) -> None:
-    story = took(held(**named).tell(day(1), CONTACT, DETECTIVE), Kind.SCENE_VISITED)
+    story = took(plain(**named).tell(day(1), CONTACT, DETECTIVE), Kind.SCENE_VISITED)
     assert only(approved(story, day(5)), "closed_without_work", day(6)).says == "closed without suspect interview"
-    heard = took(held(**named).tell(day(1), CONTACT, DETECTIVE), Kind.SUSPECT_INTERVIEWED)
+    heard = took(plain(**named).tell(day(1), CONTACT, DETECTIVE), Kind.SUSPECT_INTERVIEWED)
     assert found(approved(heard, day(5)), "closed_without_work", day(6)) == []
 
 
@@ -120,21 +125,21 @@ def test_a_suspect_whom_a_correction_names_counts_too_and_a_child_does_not() -> 
 
 
 def test_a_letter_is_no_contact_by_itself_and_correspondence_no_step() -> None:
-    story = took(held().tell(day(1), LETTER, DETECTIVE), Kind.CORRESPONDENCE)
+    story = took(plain().tell(day(1), LETTER, DETECTIVE), Kind.CORRESPONDENCE)
     one = only(approved(story, day(5)), "closed_without_work", day(6))
     assert one.says == "closed without victim contact and without investigative step"
     both = took(contacted().tell(day(1), LETTER, DETECTIVE), Kind.CORRESPONDENCE, Kind.SCENE_VISITED)
     assert found(approved(both, day(5)), "closed_without_work", day(6)) == []
     policy = with_settings("[detectors.closed_without_work]\nunspoken = []\nunworked = []")
-    written = took(held().tell(day(1), LETTER, DETECTIVE), Kind.CORRESPONDENCE)
+    written = took(plain().tell(day(1), LETTER, DETECTIVE), Kind.CORRESPONDENCE)
     assert found(approved(written, day(5)), "closed_without_work", day(6), policy) == []
 
 
 def test_a_talk_with_the_caregiver_is_no_contact_and_a_forensic_interview_is_one() -> None:
-    talked = held().tell(day(1), VictimContactMade(ContactMethod.THROUGH_CAREGIVER), DETECTIVE)
+    talked = plain().tell(day(1), VictimContactMade(ContactMethod.THROUGH_CAREGIVER), DETECTIVE)
     one = only(approved(took(talked, Kind.SCENE_VISITED), day(5)), "closed_without_work", day(6))
     assert one.says == "closed without victim contact"
-    heard = approved(took(held(), Kind.FORENSIC_INTERVIEW_ATTENDED), day(5))
+    heard = approved(took(plain(), Kind.FORENSIC_INTERVIEW_ATTENDED), day(5))
     assert found(heard, "closed_without_work", day(6)) == []
 
 
