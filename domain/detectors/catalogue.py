@@ -9,6 +9,7 @@ from casetrail.domain.detectors.arriving import imported_when_live, report_refus
 from casetrail.domain.detectors.closing import closed_without_work, screened_out_unasked
 from casetrail.domain.detectors.codes_used import forbidden_code
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
+from casetrail.domain.detectors.contradicting import disposition_not_shown
 from casetrail.domain.detectors.correcting import owed_less
 from casetrail.domain.detectors.detector import CaseDetector, Detector, SettingsAt
 from casetrail.domain.detectors.entering import entered_late, met_afterwards, received_late
@@ -53,6 +54,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     extended_again,
     forbidden_code,
     closed_without_work,
+    disposition_not_shown,
     screened_out_unasked,
     screened_out_again,
     led_nowhere,

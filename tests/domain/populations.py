@@ -46,6 +46,7 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 CENTER: Final = Actor("center.okafor", "advocacy-center", Role.PARTNER)
 SHERIFF: Final = Actor("sheriff.desk", "county-sheriff", Role.PARTNER)
+PROSECUTOR: Final = Actor("pros.lee", "prosecutor", Role.PARTNER)
 DETECTIVES: Final = tuple(Actor(f"det.{number:02}", "metro-pd", Role.INVESTIGATOR) for number in range(1, 9))
 
 Doing = tuple[datetime, Actor, Body]
@@ -216,5 +217,11 @@ def _closed(chance: Random, now: datetime, detective: Actor, number: int) -> Ite
     ends = (Disposition.REFERRED_TO_PROSECUTOR, Disposition.CLEARED_BY_ARREST, Disposition.INACTIVATED)
     rationale = (SealedField(SealedName.RATIONALE, bytes(32), bytes(12), b"sealed"),)
     asked = now + _between(chance, 1, 6)
-    yield asked, detective, ClosureRequested(chance.choice(ends), sealed=rationale)
+    end = chance.choice(ends)
+    if end is Disposition.CLEARED_BY_ARREST:
+        yield now + 4 * HOUR, detective, InvestigativeStepTaken(Kind.ARREST_MADE)
+    elif end is Disposition.REFERRED_TO_PROSECUTOR:
+        yield now + 4 * HOUR, detective, ReferralMade("p0", Service.PROSECUTOR, PROSECUTOR.agency)
+        yield now + 8 * HOUR, PROSECUTOR, ReferralAccepted("p0")
+    yield asked, detective, ClosureRequested(end, sealed=rationale)
     yield asked + _between(chance, 0.3, 3), (SERGEANT, OTHER_SERGEANT)[number % 2], ClosureApproved()

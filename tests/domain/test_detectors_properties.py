@@ -81,7 +81,7 @@ def test_what_could_be_seen_once_stays_seen_whatever_is_recorded_later(seed: int
 
 def test_nor_does_it_matter_how_late_work_is_entered() -> None:
     found = set[str]()
-    for events in clean(5, 30, BEGINNING, late=0.6).values():
+    for events in clean(16, 30, BEGINNING, late=0.6).values():
         found |= {one.detector for one in check_prefixes(events).values()}
     assert "met_afterwards" in found
 
