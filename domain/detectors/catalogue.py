@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from casetrail.domain.detectors.answering import answered_again, same_answer
 from casetrail.domain.detectors.arriving import imported_when_live, report_refused
+from casetrail.domain.detectors.breaking_off import closed_over_partner, interview_withdrawn
 from casetrail.domain.detectors.closing import closed_without_work, screened_out_unasked
 from casetrail.domain.detectors.codes_used import forbidden_code
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
@@ -46,6 +47,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     never_reached,
     partner_waiting,
     interview_missed,
+    interview_withdrawn,
     ignored_alarm,
     answered_again,
     suspended_for_ever,
@@ -54,6 +56,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     extended_again,
     forbidden_code,
     closed_without_work,
+    closed_over_partner,
     disposition_not_shown,
     screened_out_unasked,
     screened_out_again,
