@@ -57,8 +57,9 @@ def _judged(
 def convenient_code(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A code that somebody, or a unit, suddenly uses more often to let work end or rest.
 
-    Rule: of all closures asked for, suspensions, screenings out and mergers of a month, the share of one code is larger than the
-    months before let expect, for one person or for the whole unit. The limit is that of a p chart (exact, by the
+    Rule: of all closures asked for, suspensions, screenings out and mergers of a month, and of the interviews and
+    examinations that the unit withdrew, the share of one code is larger than the months before let expect, for one person or
+    for the whole unit. The limit is that of a p chart (exact, by the
     beta-binomial distribution, since the expected share is itself an estimate), held for all persons, units and codes of
     a month together by Benjamini and Hochberg's procedure. It is judged when the month is over.
 

@@ -8,11 +8,13 @@ from typing import Any, Final, NamedTuple
 from casetrail.domain.actions import Body
 from casetrail.domain.answering import FindingAnswered
 from casetrail.domain.closure import ClosureRequested
+from casetrail.domain.codes import Service
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.escalation import EscalationAnswered
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.linking import Merged
+from casetrail.domain.referral import ReferralWithdrawn
 from casetrail.domain.suspension import Suspended
 
 ENDING: Final[Mapping[type[Body], tuple[str, str]]] = {
@@ -20,8 +22,11 @@ ENDING: Final[Mapping[type[Body], tuple[str, str]]] = {
     Suspended: ("SuspensionReason", "reason"),
     ScreenedOut: ("ScreeningReason", "reason"),
     Merged: ("MergeReason", "reason"),
+    ReferralWithdrawn: ("ReferralReason", "reason"),
 }
 """What lets work end or rest: the vocabulary of the code, and the field that has it."""
+SERVICES: Final = frozenset({Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION})
+"""Services without which work on a case rests: that the unit withdraws one counts, and no other withdrawal."""
 ANSWERS: Final[frozenset[type[Body]]] = frozenset({EscalationAnswered, FindingAnswered})
 QUICK: Final = timedelta(minutes=1)
 """A closure that is approved within this time of being asked for was not read."""
@@ -96,7 +101,7 @@ def counted(history: History, late: Callable[[datetime], timedelta]) -> Iterator
         kind = type(step.action.body)
         if kind is ClosureRequested:
             asked = step
-        if kind in ENDING:
+        if kind in ENDING and (kind is not ReferralWithdrawn or _breaks_off(history, step)):
             yield _ended(unit, day, step)
         elif Happening.CLOSED in step.what and asked is not None:
             quick = step.known_at - asked.known_at < QUICK and step.action.imported is None
@@ -112,6 +117,13 @@ def counted(history: History, late: Callable[[datetime], timedelta]) -> Iterator
 def _answered(unit: str, day: date, step: Step) -> Counted:
     body: Any = step.body
     return Counted(Group(What.ANSWERED, Person(unit, step.action.actor.id), day, body.answer.value), step)
+
+
+def _breaks_off(history: History, step: Step) -> bool:
+    """Whether the case's own agency withdraws an interview or an examination."""
+    body: Any = step.body
+    facts = history.case.facts
+    return step.action.actor.agency == facts.agency and facts.referrals[body.referral].service in SERVICES
 
 
 def _ended(unit: str, day: date, step: Step) -> Counted:

@@ -1,0 +1,208 @@
+"""Interviews and examinations that are broken off: by the end of the case, or by being withdrawn."""
+
+from datetime import timedelta
+
+import pytest
+
+from casetrail.domain.actions import Actor, Body
+from casetrail.domain.assignment import Assigned
+from casetrail.domain.closure import ClosureApproved, ClosureRequested
+from casetrail.domain.codes import CorrectionReason, Disposition, ReferralReason, Role, ScreeningReason, Service
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.detectors.counting import What, counted
+from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.linking import FactCorrected
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
+from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, REGISTRAR, report
+from tests.domain.clock_histories import DAY, Story, day
+from tests.domain.clock_stories import ASKED, IN, OUT, RATIONALE, REOPENED, SIMPLE, approved, held, received, suspended
+from tests.domain.detecting import found, history_of, numbers, only, seen, with_settings
+
+OVER, WITHDRAWN = "closed_over_partner", "interview_withdrawn"
+INTERVIEW, EXAM = Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION
+CENTER = Actor("cac.ng", "cac", Role.PARTNER)
+ATTENDED = InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED)
+NOT_NEEDED = ReferralReason.NOT_NEEDED
+
+
+def asked_for(
+    name: str, service: Service = INTERVIEW, acute: bool = False, agency: str = CENTER.agency
+) -> ReferralMade:
+    return ReferralMade(name, service, agency, acute)
+
+
+def running(service: Service = INTERVIEW, accepted: bool = True, acute: bool = False) -> Story:
+    """A partner was asked on the first day, and said yes."""
+    story = held().tell(day(0.1), asked_for("r1", service, acute), DETECTIVE)
+    return story.tell(day(0.2), ReferralAccepted("r1"), CENTER) if accepted else story
+
+
+# --- closed over a running service ---
+
+
+@pytest.mark.parametrize("service", [INTERVIEW, EXAM])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_case_that_is_closed_before_the_interview_or_exam_is_seen_at_once(service: Service, accepted: bool) -> None:
+    one = only(approved(running(service, accepted), day(2)), OVER, day(3))
+    assert (one.since, one.is_open) == (day(2), True)
+    assert numbers(one) == ([8, 7, 6] if accepted else [7, 6, 5])
+    assert one.says == f"ended before the {service.replace('_', ' ')}"
+
+
+def test_that_it_is_given_afterwards_or_withdrawn_settles_nothing_and_reopening_does() -> None:
+    for body, actor in (
+        (ReferralCompleted("r1", False), CENTER),
+        (ReferralCompleted("r1"), CENTER),
+        (ReferralWithdrawn("r1", NOT_NEEDED), DETECTIVE),
+    ):
+        assert only(approved(running(), day(2)).tell(day(8), body, actor), OVER, day(99)).is_open
+    assert only(approved(running(), day(2)).tell(day(8), REOPENED), OVER, day(99)).settled_at == day(8)
+
+
+def test_what_had_been_given_before_or_is_not_given_at_all_settles_it() -> None:
+    late = approved(running(), day(2)).tell(day(1), ReferralCompleted("r1"), CENTER, late=timedelta(days=7))
+    assert only(late, OVER, day(99)).settled_at == day(8)
+    absent = approved(running(), day(2)).tell(day(1), ReferralCompleted("r1", False), CENTER, late=timedelta(days=7))
+    assert only(absent, OVER, day(99)).is_open
+    for body in (ReferralCompleted("r1", True), ReferralDeclined("r1", ReferralReason.COULD_NOT_REACH)):
+        assert only(approved(running(), day(2)).tell(day(8), body, CENTER), OVER, day(99)).settled_at == day(8)
+
+
+def test_of_several_that_run_all_must_be_explained() -> None:
+    story = running().tell(day(0.3), asked_for("r2", EXAM, agency=CLINIC.agency), DETECTIVE)
+    story = approved(story, day(2)).tell(day(3), ReferralCompleted("r1", True), CENTER)
+    assert only(story, OVER, day(99)).is_open
+    assert only(story, OVER, day(99)).says == "ended before the forensic interview and medical evaluation"
+    story.tell(day(4), ReferralDeclined("r2", ReferralReason.OUTSIDE_CRITERIA), CLINIC)
+    assert only(story, OVER, day(99)).settled_at == day(4)
+
+
+@pytest.mark.parametrize(
+    ("body", "actor"),
+    [
+        (ReferralCompleted("r1"), CENTER),
+        (ReferralDeclined("r1", ReferralReason.OUTSIDE_CRITERIA), CENTER),
+        (ReferralWithdrawn("r1", NOT_NEEDED), DETECTIVE),
+        (ATTENDED, DETECTIVE),
+    ],
+)
+def test_what_is_over_when_the_case_is_closed_is_no_finding(body: Body, actor: Actor) -> None:
+    assert found(approved(running().tell(day(1), body, actor), day(2)), OVER, day(99)) == []
+
+
+def test_records_that_were_received_since_bring_the_examination_and_no_interview() -> None:
+    fetched = InvestigativeStepTaken(Kind.RECORDS_RECEIVED)
+    assert found(approved(running(EXAM).tell(day(1), fetched, DETECTIVE), day(2)), OVER, day(99)) == []
+    assert len(found(approved(running().tell(day(1), fetched, DETECTIVE), day(2)), OVER, day(99))) == 1
+    before = held().tell(day(0), fetched, DETECTIVE).tell(day(0.1), asked_for("r1", EXAM), DETECTIVE)
+    assert len(found(approved(before, day(2)), OVER, day(99))) == 1
+
+
+def test_other_services_and_assistance_and_what_another_agency_goes_on_with_are_no_finding() -> None:
+    assert found(approved(running(Service.VICTIM_ADVOCACY), day(2)), OVER, day(99)) == []
+    to_itself = held().tell(day(0.1), asked_for("r1", agency="metro-pd"), CENTER)
+    assert found(approved(to_itself, day(2)), OVER, day(99)) == []
+    away = ClosureRequested(Disposition.TRANSFERRED, transferred_to="sheriff", acknowledgement="S-1", sealed=RATIONALE)
+    assert found(running().tell(day(2), away, DETECTIVE).tell(day(2), ClosureApproved()), OVER, day(99)) == []
+    policy = with_settings(f'[detectors.{OVER}]\nservices = ["medical_evaluation"]')
+    assert found(approved(running(), day(2)), OVER, day(99), policy) == []
+
+
+def test_screening_out_while_a_child_is_examined_is_found_unless_somebody_else_has_the_report() -> None:
+    def out(reason: ScreeningReason) -> Story:
+        story = received().tell(day(0.1), asked_for("r1", EXAM, acute=True), INTAKE)
+        return story.tell(day(0.2), ScreenedOut(reason), INTAKE)
+
+    one = only(out(OUT.reason), OVER, day(9))
+    assert (one.since, numbers(one)) == (day(0.2), [3, 2])
+    assert found(out(ScreeningReason.OTHER_AGENCY_RESPONSIBLE), OVER, day(9)) == []
+
+
+def test_what_an_old_system_closed_is_not_judged() -> None:
+    story = Story()
+    for body in (report(), IN, Assigned(DETECTIVE.id), asked_for("r1"), ASKED, ClosureApproved()):
+        story.tell(HAPPENED, body, REGISTRAR, imported=True, late=timedelta(days=400))
+    assert found(story, OVER, day(900)) == []
+
+
+# --- withdrawn ---
+
+
+def withdrawn(story: Story, at: float = 1, name: str = "r1", reason: ReferralReason = NOT_NEEDED) -> Story:
+    return story.tell(day(at), ReferralWithdrawn(name, reason), DETECTIVE)
+
+
+def test_an_interview_that_was_accepted_and_withdrawn_is_seen_when_no_other_is_arranged_in_time() -> None:
+    one = seen(withdrawn(running()), WITHDRAWN, day(8))  # five business days, from Tuesday to Tuesday
+    assert (numbers(one), one.says) == ([7, 5], "the forensic interview was withdrawn, and not arranged anew")
+    assert numbers(seen(withdrawn(running(EXAM, acute=True)), WITHDRAWN, day(4))) == [7, 5]
+    unanswered = withdrawn(running(EXAM, accepted=False, acute=True))
+    assert numbers(seen(unanswered, WITHDRAWN, day(4))) == [6, 5]
+
+
+def test_another_one_the_interview_itself_or_the_end_of_the_case_settles_it() -> None:
+    for body, actor in ((ReferralAccepted("r2"), CLINIC), (ATTENDED, DETECTIVE), (ClosureApproved(), None)):
+        for at in (2, 12):
+            story = withdrawn(running()).tell(day(1), asked_for("r2", agency=CLINIC.agency), DETECTIVE)
+            if actor is None:
+                story.tell(day(at), ASKED, DETECTIVE).tell(day(at), body)
+            else:
+                story.tell(day(at), body, actor)
+            listed = found(story, WITHDRAWN, day(99))
+            assert [one.settled_at for one in listed] == ([] if at == 2 else [day(12)])
+    other_service = withdrawn(running()).tell(day(2), asked_for("r2", EXAM), DETECTIVE)
+    assert only(other_service.tell(day(3), ReferralAccepted("r2"), CENTER), WITHDRAWN, day(9)).is_open
+    to_itself = withdrawn(running()).tell(day(2), asked_for("r2", agency="metro-pd"), CENTER)
+    police = Actor("sgt.archer", "metro-pd", Role.PARTNER)
+    assert only(to_itself.tell(day(3), ReferralAccepted("r2"), police), WITHDRAWN, day(9)).is_open
+
+
+def test_who_has_another_appointment_or_was_interviewed_may_withdraw_one() -> None:
+    two = running().tell(day(0.5), asked_for("r2", agency=CLINIC.agency), DETECTIVE)
+    assert found(withdrawn(two.tell(day(0.5), ReferralAccepted("r2"), CLINIC)), WITHDRAWN, day(99)) == []
+    assert found(withdrawn(running().tell(day(0.5), ATTENDED, DETECTIVE)), WITHDRAWN, day(99)) == []
+
+
+def test_what_the_family_declines_is_no_finding_and_what_an_agency_counts_so_is_a_setting() -> None:
+    assert found(withdrawn(running(), reason=ReferralReason.FAMILY_DECLINED), WITHDRAWN, day(99)) == []
+    policy = with_settings(f"[detectors.{WITHDRAWN}]\nreasons = []")
+    assert len(found(withdrawn(running(), reason=ReferralReason.FAMILY_DECLINED), WITHDRAWN, day(99), policy)) == 1
+
+
+def test_what_was_taken_back_at_once_or_need_not_be_is_no_finding() -> None:
+    assert found(withdrawn(running(accepted=False), at=0.12), WITHDRAWN, day(99)) == []
+    assert len(found(withdrawn(running(accepted=False), at=0.3), WITHDRAWN, day(99))) == 1
+    assert len(found(withdrawn(running(), at=0.21), WITHDRAWN, day(99))) == 1  # a partner had said yes
+    assert found(withdrawn(running(EXAM)), WITHDRAWN, day(99)) == []  # not acute
+    assert found(withdrawn(running(Service.VICTIM_ADVOCACY)), WITHDRAWN, day(99)) == []
+    simple = held(offences=SIMPLE).tell(day(0.1), asked_for("r1"), DETECTIVE)
+    assert found(withdrawn(simple.tell(day(0.2), ReferralAccepted("r1"), CENTER)), WITHDRAWN, day(99)) == []
+    lesser = FactCorrected(1, CorrectionReason.SOURCE_CORRECTED, offences=SIMPLE)
+    assert found(withdrawn(running().tell(day(0.3), lesser, INTAKE)), WITHDRAWN, day(99)) == []
+
+
+def test_a_suspension_pauses_the_limit_for_an_interview_and_not_for_evidence_that_is_lost() -> None:
+    resting = withdrawn(running()).tell(day(2), suspended(day(20)))
+    assert found(resting, WITHDRAWN, day(20)) == [] and len(found(resting, WITHDRAWN, day(30))) == 1
+    seen(withdrawn(running(EXAM, acute=True)).tell(day(2), suspended(day(20))), WITHDRAWN, day(4))
+
+
+def test_what_is_withdrawn_after_the_end_of_a_case_is_none_of_its_findings() -> None:
+    assert found(withdrawn(approved(running(), day(2)), at=3), WITHDRAWN, day(99)) == []
+
+
+def test_how_often_a_unit_withdraws_an_interview_or_exam_and_why_is_counted_like_other_codes() -> None:
+    story = withdrawn(running(), reason=ReferralReason.FAMILY_DECLINED)
+    story.tell(day(1), asked_for("r2", Service.VICTIM_ADVOCACY), DETECTIVE)
+    story.tell(day(1), asked_for("r3", EXAM), CLINIC).tell(day(2), ReferralWithdrawn("r3", NOT_NEEDED), CLINIC)
+    withdrawn(story, at=2, name="r2")
+    groups = [one.group for one in counted(history_of(story.events), lambda _: DAY)]
+    ended = [(one.person.id, one.key) for one in groups if one.what is What.ENDED]
+    assert ended == [(DETECTIVE.id, "ReferralReason:family_declined")]
