@@ -32,7 +32,7 @@ def random_trace(chance: Random, number: int) -> Trace:
         idle,
         (Link("C-1", known_at, event),),
         (End(known_at, None, "C-1" if number % 3 else None, event, None),),
-        Danger(known_at, known_at, event) if number % 5 == 0 else None,
+        (Danger(known_at, known_at, event, None, None),) if number % 5 == 0 else (),
         (Seen(known_at, known_at, event),) * (number % 3),
     )
 

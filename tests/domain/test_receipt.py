@@ -149,22 +149,24 @@ def closed(story: Story, at: float) -> Story:
 
 
 def test_who_closes_on_work_from_long_before_the_report_closes_without_work() -> None:
-    worked = early(early(held(), CONTACT), STEP)
+    worked = early(early(held(offences=SIMPLE), CONTACT), STEP)
     one = only(closed(worked, 0.5), "closed_without_work", day(9))
     assert one.says == "closed without victim contact and without investigative step"
-    mended = early(early(held(), CONTACT, 2), STEP, 2).tell(day(0.2), said(1), INTAKE)
+    mended = early(early(held(offences=SIMPLE), CONTACT, 2), STEP, 2).tell(day(0.2), said(1), INTAKE)
     assert found(closed(mended, 0.5), "closed_without_work", day(9)) == []
 
 
 def test_a_suspect_who_was_known_before_must_be_heard_all_the_same_and_anew() -> None:
-    story = held().tell(day(0.1), CONTACT, DETECTIVE).tell(day(0.1), STEP, DETECTIVE)
+    story = held(offences=SIMPLE).tell(day(0.1), CONTACT, DETECTIVE).tell(day(0.1), STEP, DETECTIVE)
     for kind in (Kind.SUSPECT_IDENTIFIED, Kind.SUSPECT_INTERVIEWED):
         early(story, InvestigativeStepTaken(kind))
     assert only(closed(story, 0.5), "closed_without_work", day(9)).says == "closed without suspect interview"
 
 
 def test_after_a_reopening_for_something_new_nothing_from_before_it_is_let_count() -> None:
-    story = closed(early(early(held(), CONTACT, 2), STEP, 2), 0.5).tell(day(1), Reopened(ReopeningReason.NEW_REPORT))
+    story = closed(early(early(held(offences=SIMPLE), CONTACT, 2), STEP, 2), 0.5).tell(
+        day(1), Reopened(ReopeningReason.NEW_REPORT)
+    )
     story.tell(day(1), Assigned(DETECTIVE.id)).tell(day(1), Acknowledged(), DETECTIVE)
     story.tell(day(1.1), said(1), INTAKE)
     assert len(found(closed(story, 2), "closed_without_work", day(9))) == 2
