@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from casetrail.domain.detectors.answering import answered_again, same_answer
 from casetrail.domain.detectors.arriving import imported_when_live, report_refused
+from casetrail.domain.detectors.attending import attendance_denied
 from casetrail.domain.detectors.breaking_off import closed_over_partner, interview_withdrawn
 from casetrail.domain.detectors.closing import closed_without_work, screened_out_unasked
 from casetrail.domain.detectors.codes_used import forbidden_code
@@ -48,6 +49,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     partner_waiting,
     interview_missed,
     interview_withdrawn,
+    attendance_denied,
     ignored_alarm,
     answered_again,
     suspended_for_ever,

@@ -142,4 +142,5 @@ def test_random_histories_reach_every_detector() -> None:
         "answered_again",
         "merged_again",
         "imported_when_live",
+        "attendance_denied",
     }
