@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from casetrail.domain.detectors.answering import answered_again, same_answer
+from casetrail.domain.detectors.answering import answered_again, answered_without_work, same_answer
 from casetrail.domain.detectors.arriving import imported_when_live, report_refused
 from casetrail.domain.detectors.attending import attendance_denied
 from casetrail.domain.detectors.breaking_off import closed_over_partner, interview_withdrawn
@@ -52,6 +52,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     attendance_denied,
     ignored_alarm,
     answered_again,
+    answered_without_work,
     suspended_for_ever,
     renewed_again,
     rested_long,
