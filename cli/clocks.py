@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from casetrail.domain.clocks import Clock
     from casetrail.domain.leaving import Departures
     from casetrail.domain.policy import InForce
+    from casetrail.domain.posts import Posts
     from casetrail.domain.registry import Overseer
     from casetrail.projections.database import Database
 
@@ -39,13 +40,14 @@ DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Asked:
-    """As of which moment, by which policies, who has left, and who has oversight. ``until``: only what had been recorded by then counts."""
+    """As of which moment, by which policies, who has left, who has oversight, and in which roles people work. ``until``: only what had been recorded by then counts."""
 
     until: datetime | None
     at: datetime
     policies: "InForce"
     departures: "Departures" = field(default_factory=dict)
     overseers: "tuple[Overseer, ...]" = ()
+    posts: "Posts" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def _asked(
 ) -> Asked:
     from casetrail.domain.leaving import departures
     from casetrail.domain.policy import InForce
+    from casetrail.domain.posts import posts
     from casetrail.domain.registry import agencies, overseers
     from casetrail.domain.values import EPOCH
     from casetrail.projections.registry import registry_of
@@ -140,7 +143,7 @@ def _asked(
         # what was imported late depends on what was adopted, whoever judges by what
         in_use = registry_of(registry).policies.in_use
         policies = InForce([(EPOCH, read_policy(judge_by))], agencies(events), in_use)
-    return Asked(until, at, policies, departures(registry), overseers(events))
+    return Asked(until, at, policies, departures(registry), overseers(events), posts(registry))
 
 
 @click.command()

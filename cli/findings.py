@@ -23,7 +23,6 @@ from casetrail.domain.codes import Level
 if TYPE_CHECKING:
     from casetrail.domain.detectors.finding import Evidence, Finding
     from casetrail.domain.detectors.history import History
-    from casetrail.domain.leaving import Departures
     from casetrail.projections.database import Database
 
 Row = dict[str, Any]
@@ -236,7 +235,7 @@ def _found(config: Config, question: Asked, wanted: Wanted, known: OnRecord) -> 
         events = hashed_history_of(database, wanted.case, question.until)
     if not events:
         raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
-    history = _history(wanted.case, events, question.departures, known)
+    history = _history(wanted.case, events, question, known)
     yield from Judge(question.policies, wanted.detectors or None).case(history, question.at)
 
 
@@ -249,7 +248,7 @@ def _found_in_all(config: Config, question: Asked, wanted: Wanted, known: OnReco
         judge = Judge(question.policies, wanted.detectors or None, traces)
         with progress_bar("reading", count_events(config)) as progress:
             for case_id, events in hashed_histories(config, question.until, progress):
-                history = _history(case_id, events, question.departures, known)
+                history = _history(case_id, events, question, known)
                 yield from judge.case(history, question.at)
                 judge.count(history)
         yield from judge.many(question.at)
@@ -263,12 +262,12 @@ def _say_left_out(detectors: "Sequence[str]") -> None:
     click.echo(f"not judged: {', '.join(detectors)}: they need SciPy, the extra casetrail[{EXTRA}]", err=True)
 
 
-def _history(case_id: str, events: Any, left: "Departures", known: OnRecord) -> "History":
+def _history(case_id: str, events: Any, question: Asked, known: OnRecord) -> "History":
     from casetrail.domain.answering import FindingAnswered, FindingTold
     from casetrail.domain.detectors.history import History
     from casetrail.domain.escalation import level_beside
 
-    history = History(case_id, left)
+    history = History(case_id, question.departures, question.posts)
     for event, leaf in events:
         history.follow(event, leaf)
     for step in history.steps:

@@ -78,8 +78,8 @@ class CaseJudge:
 
     def rows(self, case_id: str, events: Sequence[Hashed]) -> CaseRows:
         """Everything that is judged of a case, from all of its events in their order."""
-        policies, left = self._registry.policies, self._registry.departures
-        history, runs = History.with_clocks(case_id, events, policies, END, left)
+        policies, left, posts = self._registry.policies, self._registry.departures, self._registry.posts
+        history, runs = History.with_clocks(case_id, events, policies, END, left, posts)
         agency = history.case.facts.agency
         trace = self.judge.trace(history)
         clocks = judged(runs, END)

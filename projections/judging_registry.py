@@ -1,5 +1,5 @@
-"""What is judged otherwise because of what the registry says now: who has left, which agencies there are, and by which
-policies they are judged."""
+"""What is judged otherwise because of what the registry says now: who has left, in which roles people work, which agencies
+there are, and by which policies they are judged."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -11,6 +11,7 @@ from casetrail.domain.detectors.partnering import ignored_alarm
 from casetrail.domain.detectors.passing_on import led_nowhere
 from casetrail.domain.detectors.survey import month_of
 from casetrail.domain.leaving import Departures
+from casetrail.domain.posts import Posts
 from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database, in_parts, marks
 from casetrail.projections.judging_many import EVER_MERGED, ManyJudge
@@ -41,6 +42,9 @@ class RegistryChange:
         cases: set[str] = set()
         for person, since in changed_departures(self._before.departures, self._now.departures).items():
             cases |= self._held_since(person, since)
+        changed = changed_posts(self._before.posts, self._now.posts)
+        if changed is not None:
+            cases |= self._alive_since(changed)
         if agencies := changed_agencies(self._before, self._now):
             cases |= self._referred_to(agencies) | self._passed_on()
         cases |= self._imported_since(changed_use(self._before, self._now))
@@ -121,6 +125,11 @@ class RegistryChange:
         rows = self._database.rows(HELD_SINCE, (person, _tolerant(since)))
         return {case_id for (case_id,) in rows}
 
+    def _alive_since(self, since: datetime) -> set[str]:
+        """The cases in which anything happened then or later: of other agencies too, in which somebody may have acted."""
+        rows = self._database.rows("SELECT case_id FROM case_status WHERE last_recorded_at >= ?", (_tolerant(since),))
+        return {case_id for (case_id,) in rows}
+
     def _of_agency(self, agency: str, since: datetime) -> set[str]:
         """The cases of an agency in which anything happened then or later."""
         rows = self._database.rows(
@@ -143,6 +152,19 @@ def changed_departures(before: Departures, after: Departures) -> dict[str, datet
         if changed:
             found[person] = min(one.at for one in changed)
     return found
+
+
+def changed_posts(before: Posts, after: Posts) -> datetime | None:
+    """Since when something may be recorded that the registry sees otherwise now; None where it says the same of everybody.
+
+    Of somebody whom it had not known it says nothing of what had been recorded before.
+    """
+    found: list[datetime] = []
+    for person in {*before, *after}:
+        known = before.get(person, ())
+        changed = set(known) ^ set(after.get(person, ()))
+        found += [one.at if known else one.known_at for one in changed]
+    return min(found, default=None)
 
 
 def changed_agencies(before: Registry, after: Registry) -> set[str]:

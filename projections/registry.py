@@ -1,4 +1,5 @@
-"""What the registry says to those who judge: which policies each agency has adopted, who has left, who has oversight."""
+"""What the registry says to those who judge: which policies each agency has adopted, who has left, in which roles people
+work, who has oversight."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -10,6 +11,7 @@ from casetrail.domain.detectors.judging import check_settings
 from casetrail.domain.leaving import Departures, departures
 from casetrail.domain.policy import Adopted, Policy
 from casetrail.domain.policy_file import PolicyFileInvalid, parse_policy
+from casetrail.domain.posts import Posts, posts
 from casetrail.domain.registry import (
     REGISTRY,
     Adoption,
@@ -36,6 +38,7 @@ class Registry(NamedTuple):
     overseers: tuple[Overseer, ...]
     unread: Sequence[tuple[int, int]]
     """Adopted policies that cannot be read: the number of the event, and how many problems there are."""
+    posts: Posts
 
 
 def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry:
@@ -50,7 +53,7 @@ def registry_of(events: Sequence[Hashed], agency: str | None = None) -> Registry
     found = [(one.actor.agency, one.since, policy) for one, policy in listed]
     by_itself = agency or next((one for one, _, _ in found), None)
     policies = Adopted(default_policy(), found, by_itself, agencies(history), registered_since(history))
-    return Registry(policies, departures(events), listed, overseers(history), unread)
+    return Registry(policies, departures(events), listed, overseers(history), unread, posts(events))
 
 
 def readable(registry: Iterable[Recorded]) -> Iterator[tuple[Adoption, Policy | PolicyFileInvalid]]:

@@ -1,6 +1,6 @@
 """Histories for the tests of judgements: random cases, with what makes their judging hard.
 
-People join, move, leave and come back; two agencies adopt policies, one of which cannot be read; the same people are
+People join, move, get another role, leave and come back; two agencies adopt policies, one of which cannot be read; the same people are
 reported again, or identified later on; machines give heartbeats; somebody answers findings.
 """
 
@@ -145,7 +145,7 @@ class JudgedLog:
         bodies: tuple[tuple[Body, Actor], ...] = (
             (AgencyRegistered(chance.choice((*AGENCIES, "clinic")), AgencyKind.LAW_ENFORCEMENT), REGISTRAR),
             (PersonJoined(person, chance.choice(AGENCIES), Role.INVESTIGATOR, unit), REGISTRAR),
-            (PersonMoved(person, Role.INVESTIGATOR, unit), REGISTRAR),
+            (PersonMoved(person, Role.INVESTIGATOR if unit else Role.SUPERVISOR, unit), REGISTRAR),
             (PersonLeft(person), REGISTRAR),
             (adopted, commander),
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from casetrail.domain.detectors.acting import role_not_given
 from casetrail.domain.detectors.answering import answered_again, answered_without_work, same_answer
 from casetrail.domain.detectors.arriving import imported_when_live, report_refused
 from casetrail.domain.detectors.attending import attendance_denied
@@ -68,6 +69,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     entered_late,
     met_afterwards,
     decided_elsewhere,
+    role_not_given,
     owed_less,
 )
 """Those that judge one case by itself."""

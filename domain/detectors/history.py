@@ -24,6 +24,7 @@ from casetrail.domain.intake import ReportReceived
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import NO_AGENCIES, Condition, InForce
+from casetrail.domain.posts import NO_POSTS, Posts
 from casetrail.domain.receipt import CORRECTING, answers, received_at
 from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
@@ -78,9 +79,10 @@ class Step(NamedTuple):
 class History:
     """The facts of one case, folded from its events in their order. Refused submissions are no facts."""
 
-    def __init__(self, case_id: str, departures: Departures = NOBODY_LEFT) -> None:
-        """``departures``: what the registry knows of people who left."""
+    def __init__(self, case_id: str, departures: Departures = NOBODY_LEFT, posts: Posts = NO_POSTS) -> None:
+        """What the registry knows of people: ``departures`` of those who left, and ``posts``, in which roles they work."""
         self.departures = departures
+        self.posts = posts
         self.case = Case.unreported(case_id)
         self.events: list[Recorded] = []
         """All of its events, the refused ones too."""
@@ -200,10 +202,10 @@ class History:
     @classmethod
     def with_clocks(
         cls, case_id: str, events: Sequence[tuple[Recorded, bytes]], policies: InForce, now: datetime,
-        departures: Departures = NOBODY_LEFT,
+        departures: Departures = NOBODY_LEFT, posts: Posts = NO_POSTS,
     ) -> tuple["History", Runs]:  # fmt: skip
         """A case as detectors see it, and the runs of its clocks: the case itself is folded only once for both."""
-        history = cls(case_id, departures)
+        history = cls(case_id, departures, posts)
         runs = Runs(case_id, policies, departures, history.case)
         received = received_at([event for event, _ in events])
         for event, leaf in events:

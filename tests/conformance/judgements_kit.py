@@ -22,16 +22,17 @@ from casetrail.consumers.judging import Judging
 from casetrail.consumers.projector import Projector
 from casetrail.domain.actions import Action, Actor, Body, Imported
 from casetrail.domain.answering import FindingAnswered, FindingTold
-from casetrail.domain.clocks import clocks
+from casetrail.domain.clocks import PATIENCE, clocks
 from casetrail.domain.closure import ClosureApproved, ClosureRequested
 from casetrail.domain.codes import AgencyKind, Disposition, FindingAnswer, Level, Role, ScreeningReason, SealedName
 from casetrail.domain.detectors import repeating
+from casetrail.domain.detectors.acting import role_not_given
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.escalation import Recipient
-from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.intake import ScreenedIn, ScreenedOut
 from casetrail.domain.investigation import NoteAdded
-from casetrail.domain.registry import REGISTRY, AgencyRegistered, PolicyAdopted
+from casetrail.domain.registry import REGISTRY, AgencyRegistered, PersonJoined, PersonMoved, PolicyAdopted
 from casetrail.domain.sealed import SealedField
 from casetrail.domain.values import EPOCH
 from casetrail.eventlog.embedded import EmbeddedLog
@@ -48,7 +49,7 @@ from casetrail.projections.queries import at_micros, micros
 from casetrail.projections.registry import registry_of
 from casetrail.projections.telling import untold_findings
 from casetrail.projections.views import Views
-from tests.actions import CLINIC, INTAKE, OTHER_SERGEANT, REGISTRAR, SERGEANT, action, report
+from tests.actions import CLINIC, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, REGISTRAR, SERGEANT, action, report
 from tests.conformance.views_kit import Tables, assert_same
 from tests.conformance.views_kit import all_rows as rows_of
 from tests.consumers.watching import WATCHDOG
@@ -151,7 +152,7 @@ def by_the_log(log: EmbeddedLog, now: datetime) -> tuple[list[Any], list[Any]]:
         for one in clocks(case_id, [event for event, _ in events], registry.policies, now, registry.departures):
             runs.append((case_id, one.name, one.subject, one.state.value, one.owed_by, one.started_at, one.started_by,
                          one.due_at, one.ended_at, one.ended_by))  # fmt: skip
-        history = History(case_id, registry.departures)
+        history = History(case_id, registry.departures, registry.posts)
         for event, leaf in events:
             history.follow(event, leaf)
         found += judge.case(history, now)
@@ -222,9 +223,10 @@ class JudgementsKit:
         told = JudgedLog(tmp_path / "log", 5, cases=30)
         told.go_on(300)
         url, now = fresh(), told.now
+        later = now + PATIENCE  # then whoever is told at once is told of what was found at the last event
         rebuild.rebuild(told.log, told.url, url)
         with closing(open_database(url)) as database:
-            before = untold_findings(database, now, EPOCH)
+            before = untold_findings(database, later, EPOCH)
         first = {one.finding: one for one in reversed(before)}
         assert len(first) > 10 and {one.key for one in before} > {REGISTRY}
         for one in first.values():
@@ -235,8 +237,8 @@ class JudgementsKit:
         told.take(Action(token_bytes(16), answered.key, now, COMMANDER, body))
         follow_to_end(url, told.log)
         with closing(open_database(url)) as database:
-            after = untold_findings(database, now, EPOCH)
-            rows = {row["finding"]: row for row in findings(database, now, WantedFindings(limit=10**6))}
+            after = untold_findings(database, later, EPOCH)
+            rows = {row["finding"]: row for row in findings(database, later, WantedFindings(limit=10**6))}
         assert set(after) < set(before) and not set(after) & set(first.values())
         assert all(row["told"] == [first[name].step.level] for name, row in rows.items() if name in first)
         left = {one.finding: [it.step.level for it in after if it.finding == one.finding] for one in after}
@@ -367,6 +369,28 @@ class JudgementsKit:
             with pytest.raises(ViewMoved):
                 slow.step(0.0)
         assert_same(all_rows(url), before)
+
+    def test_what_the_registry_says_later_of_somebodys_role_is_judged_anew(self, fresh: Fresh, tmp_path: Path) -> None:
+        told, url = JudgedLog(tmp_path / "log", 17), fresh()
+        make(url, told.log)
+        claims, begin = Actor(OTHER_DETECTIVE.id, "metro-pd", Role.SUPERVISOR), told.now
+
+        def take(case_id: str, actor: Actor, body: Body, at: datetime) -> list[tuple[datetime, datetime | None]]:
+            told.now += DAY / 24
+            told.take(Action(token_bytes(16), case_id, at, actor, body))
+            follow_to_end(url, told.log)
+            with closing(open_database(url)) as database:
+                rows = findings(database, told.now + DAY, WantedFindings(detectors=[role_not_given.name], settled=True))
+            assert by_the_views(url, told.now + DAY) == by_the_log(told.log, told.now + DAY)
+            return [(row["since"], row["settled_at"]) for row in rows]
+
+        take(REGISTRY, REGISTRAR, AgencyRegistered("metro-pd", AgencyKind.LAW_ENFORCEMENT), begin)
+        take(REGISTRY, REGISTRAR, PersonJoined(claims.id, "metro-pd", Role.INVESTIGATOR), begin)
+        take("C-1", INTAKE, report(), told.now)
+        ((since, settled_at),) = take("C-1", claims, ScreenedIn(ScreeningReason.ALLEGES_CRIME), told.now)
+        assert settled_at is None
+        promoted = take(REGISTRY, REGISTRAR, PersonMoved(claims.id, Role.SUPERVISOR), begin + DAY / 12)
+        assert promoted == [(since, since + DAY / 24)]
 
     def test_what_events_make_stale_is_noted_with_them_and_judged_afterwards(
         self, fresh: Fresh, tmp_path: Path

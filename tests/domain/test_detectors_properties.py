@@ -143,4 +143,5 @@ def test_random_histories_reach_every_detector() -> None:
         "merged_again",
         "imported_when_live",
         "attendance_denied",
+        "role_not_given",
     }
