@@ -28,7 +28,7 @@ from casetrail.domain.detectors.receiving import never_assigned, never_begun, ne
 from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.suspending import extended_again, renewed_again, rested_long, suspended_for_ever
-from casetrail.domain.detectors.working import contact_lost, never_reached, no_contact, untouched
+from casetrail.domain.detectors.working import contact_lost, never_reached, no_contact, only_asked, untouched
 
 MachineDetector = Detector[Callable[[Machines, SettingsAt, datetime], Iterator[Finding | None]]]
 SurveyDetector = Detector[Callable[[Survey, SettingsAt, datetime], Iterator[Finding | None]]]
@@ -47,6 +47,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     no_contact,
     contact_lost,
     never_reached,
+    only_asked,
     partner_waiting,
     interview_missed,
     interview_withdrawn,

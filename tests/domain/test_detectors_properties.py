@@ -144,4 +144,5 @@ def test_random_histories_reach_every_detector() -> None:
         "imported_when_live",
         "attendance_denied",
         "role_not_given",
+        "only_asked",
     }

@@ -247,6 +247,41 @@ def test_who_is_reached_after_some_attempts_is_no_finding() -> None:
     assert found(attempts(1, 2, 3, 4), "never_reached", day(90), policy) == []
 
 
+# --- kept alive ---
+
+REQUEST = InvestigativeStepTaken(Kind.RECORDS_REQUESTED)
+
+
+def requests(*days: float, story: Story | None = None) -> Story:
+    told = held().tell(day(0), CONTACT, DETECTIVE) if story is None else story
+    for one in days:
+        told.tell(day(one), REQUEST, DETECTIVE)
+    return told
+
+
+def test_a_case_in_which_records_are_asked_for_and_nothing_else_is_seen_at_the_fifth_request() -> None:
+    story = requests(13, 26, 39, 52)
+    story.tell(day(53), VictimContactMade(ContactMethod.THROUGH_CAREGIVER), DETECTIVE).tell(day(54), REVIEW)
+    assert found(story, "only_asked", day(999)) == []
+    one = only(requests(65, 78, story=story), "only_asked", day(999))
+    assert (one.since, numbers(one), one.is_open) == (day(65), [6, 7, 8, 9, 12], True)
+    seen(requests(1, 2, 3, 4, 5), "only_asked", day(31))
+    assert only(story.tell(day(90), STEP, DETECTIVE), "only_asked", day(999)).settled_at == day(90)
+
+
+@pytest.mark.parametrize("body", [STEP, CONTACT, InvestigativeStepTaken(Kind.RECORDS_RECEIVED)])
+def test_whoever_does_anything_else_in_between_does_not_only_ask(body: Body) -> None:
+    story = requests(13, 26, 39).tell(day(45), body, DETECTIVE)
+    assert found(requests(52, 65, story=story), "only_asked", day(999)) == []
+
+
+def test_many_requests_of_one_day_are_one_and_how_many_there_may_be_is_a_setting() -> None:
+    assert found(requests(1, 1.01, 1.02, 1.03, 1.04), "only_asked", day(999)) == []
+    policy = with_settings("[detectors.only_asked]\nmost = 5")
+    assert found(requests(13, 26, 39, 52, 65), "only_asked", day(999), policy) == []
+    assert found(approved(requests(1, 2, 3, 4, 5), day(20)), "only_asked", day(999)) == []
+
+
 # --- partners ---
 
 INTERVIEWED = ReferralCompleted("r1", holder_attended=False)
