@@ -24,7 +24,7 @@ from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
 from casetrail.projections import rebuild, spill
 from casetrail.projections.database import open_database
-from casetrail.projections.errors import ViewError, ViewMissing, ViewMoved, ViewUnreachable
+from casetrail.projections.errors import ViewError, ViewForeign, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.partner import ledger_rows
 from casetrail.projections.tables import TABLES, Table, application_name
 from casetrail.projections.views import Views
@@ -183,7 +183,7 @@ class ViewsKit:
     def test_views_of_another_log_are_refused(self, fresh: Fresh, log: EmbeddedLog) -> None:
         url = fresh()
         make_views(url, log)
-        with closing(open_database(url)) as database, pytest.raises(ViewMissing, match=f"log '{log.name}'.*'other'"):
+        with closing(open_database(url)) as database, pytest.raises(ViewForeign, match=f"log '{log.name}'.*'other'"):
             Views(database, "other")
 
     def test_where_nothing_is_views_are_missing(self, fresh: Fresh, log: EmbeddedLog) -> None:
