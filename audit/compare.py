@@ -16,7 +16,7 @@ from casetrail.eventlog.errors import LogError
 from casetrail.proofs.errors import NoteInvalid, ProofInvalid
 from casetrail.proofs.keys import VerifierKey
 from casetrail.proofs.note import parse_note, verify_note
-from casetrail.proofs.tree import check_consistency, consistency_proof, root_of
+from casetrail.proofs.tree import begins_with, check_consistency, consistency_proof, root_of
 
 MOST_CONTRADICTIONS: Final = 100
 
@@ -160,9 +160,13 @@ class Comparison:
                 if tree.held.origin not in self._keys:
                     raise NothingToCompare(f"the tree in {tree.held.where} is of a log that is not believed")
                 self.verify(tree.held)
-            if root_of(tree.held.size, tree.hash_at) != tree.held.root:
-                raise ProofInvalid(f"the tree in {tree.held.where} is not the one that its checkpoint is of")
-            if faults := list(islice(self._against(tree, progress), MOST_CONTRADICTIONS)):
+            try:
+                if root_of(tree.held.size, tree.hash_at) != tree.held.root:
+                    raise ProofInvalid("it is not the one that its checkpoint is of")
+                faults = list(islice(self._against(tree, progress), MOST_CONTRADICTIONS))
+            except ProofInvalid as error:
+                raise ProofInvalid(f"the tree in {tree.held.where} proves nothing: {error}") from error
+            if faults:
                 return faults
         if cuts := list(self._cut_sides(tree)):
             return cuts
@@ -185,8 +189,8 @@ class Comparison:
                 elif held.size == tree.held.size:
                     if held.root != tree.held.root and self._is_signed(held):
                         yield _two_roots(held, tree.held)
-                elif (root := root_of(held.size, tree.hash_at)) != held.root and self._is_signed(held):
-                    yield _not_begun_with(held, tree, root)
+                elif not _begins(tree, held) and self._is_signed(held):
+                    yield _not_begun_with(held, tree)
 
     def _cut_sides(self, tree: Tree | None) -> Iterator[Finding]:
         """A side that is a log, and ends before what the other side has of it."""
@@ -204,21 +208,21 @@ class Comparison:
         first, second = sorted((one, other), key=lambda held: held.size)
         if first.size == second.size:
             return Finding(Verdict.SAME, one, other, f"both hold the same tree of {first.size} leaves")
-        key = first.origin, first.size
-        if all(key in side for side in self._sides):
-            meaning = (
-                f"both hold the same tree of {first.size} leaves; {second.where} holds later ones, up to {second.size}"
-            )
-            return Finding(Verdict.SAME, first, second, meaning)
         if tree is not None and tree.held.origin == first.origin and second.size <= tree.held.size:
             meaning = (
                 f"the tree of {second.size} leaves begins with the tree of {first.size}: proven with the hashes of "
                 f"{tree.held.where}"
             )
             return Finding(Verdict.EXTENDS, first, second, meaning)
+        key = first.origin, first.size
+        common = (
+            f"; {second.where} has that one, too, which proves nothing of later ones"
+            if all(key in side for side in self._sides)
+            else ""
+        )
         meaning = (
             f"not contradicting, not proven: whether the tree of {second.size} leaves begins with the tree of {first.size}, only "
-            "the log's hashes can tell; give --log (before the command) or --from DIR"
+            f"the log's hashes can tell{common}; give --log (before the command) or --from DIR"
         )
         return Finding(Verdict.UNPROVEN, first, second, meaning)
 
@@ -231,8 +235,12 @@ def _two_roots(first: Held, second: Held) -> Finding:
     return Finding(Verdict.CONTRADICTION, first, second, meaning)
 
 
-def _not_begun_with(held: Held, tree: Tree, root: bytes) -> Finding:
-    second = tree.held
+def _begins(tree: Tree, held: Held) -> bool:
+    return begins_with(held.size, held.root, tree.held.size, tree.held.root, tree.hash_at)
+
+
+def _not_begun_with(held: Held, tree: Tree) -> Finding:
+    second, root = tree.held, root_of(held.size, tree.hash_at)
     proof = tuple(consistency_proof(held.size, second.size, tree.hash_at))
     check_consistency(held.size, root, second.size, second.root, proof)
     meaning = (

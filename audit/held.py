@@ -243,8 +243,13 @@ def _kept_hashes(directory: Path) -> Callable[[Tile], bytes | None]:
 
 
 def _hashes_of(directory: Path, size: int, read: Callable[[Tile], bytes | None]) -> HashAt:
+    """The hashes in the files of a tree: a whole tile only where its root is what the level above has in its place.
+
+    So once the unfinished tiles are known to be right, as ``root_of`` of all leaves tells, all are, whoever has made the files.
+    """
+
     @lru_cache(CACHED_TILES)
-    def tile(level: int, number: int) -> bytes:
+    def tile(level: int, number: int) -> list[list[bytes]]:
         one = Tile(level, number, min((size >> TILE_LEVELS * level) - number * TILE, TILE))
         try:
             content = read(one)
@@ -252,15 +257,16 @@ def _hashes_of(directory: Path, size: int, read: Callable[[Tile], bytes | None])
             raise SourceUnreadable(f"{directory}, {one.path}: {error}") from error
         if content is None:
             raise SourceUnreadable(f"{directory} has no {one.path}: what is there is not whole")
-        return content
+        levels = [hashes_in(content)]
+        while len(levels) < TILE_LEVELS:
+            levels.append(parents(levels[-1]))
+        if one.width == TILE and parents(levels[-1]) != [hash_at((level + 1) * TILE_LEVELS, number)]:
+            raise ProofInvalid(f"{one.path} does not fit the level above it, one of the two was altered")
+        return levels
 
     def hash_at(level: int, index: int) -> bytes:
         above, within = divmod(level, TILE_LEVELS)
         number, at = divmod(index << within, TILE)
-        stored = tile(above, number)[at * HASH_BYTES : (at + (1 << within)) * HASH_BYTES]
-        nodes = hashes_in(stored)
-        while len(nodes) > 1:
-            nodes = parents(nodes)
-        return b"".join(nodes)
+        return tile(above, number)[within][at >> within]
 
     return hash_at

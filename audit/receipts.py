@@ -28,7 +28,6 @@ from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import from_base64, parse_note
 from casetrail.proofs.policy import Policy, Standing
 from casetrail.proofs.prooffile import TlogProof
-from casetrail.proofs.tree import root_of
 
 Progress = Callable[[int], None]
 UNACCEPTED: Final = {ActionRejected: "rejected", SubmissionUnreadable: "unreadable"}
@@ -190,7 +189,7 @@ def prove(tree: LogTree, policy: Policy, receipt: Submission, event: Record) -> 
 def check_agrees(tree: LogTree, proof: TlogProof) -> None:
     """Whether the log's tree still begins with the one that the proof was made under. Raises ``TreeContradicted``."""
     was = proof.checkpoint
-    if was.size > tree.size or root_of(was.size, tree.hashes.hash_at) != was.root:
+    if not tree.begins_with(was.size, was.root):
         raise TreeContradicted(
             f"the log shows another history now than when the proof was made, which is under a checkpoint of {was.size} "
             "leaves: keep receipt and proof, they are evidence"

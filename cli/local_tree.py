@@ -24,6 +24,7 @@ FINDINGS: Final = frozenset(
         "receipt-denied",
         "chain-broken",
         "proof-invalid",
+        "hashes-altered",
         "note-invalid",
     }
 )

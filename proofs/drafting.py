@@ -4,10 +4,15 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from casetrail.domain.notarized import CheckpointPublished, OffsetRange
+from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Record
 from casetrail.proofs.casemap import CaseMap, case_key
+from casetrail.proofs.checkpoint import parse_checkpoint
+from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.hashes import HashStore
+from casetrail.proofs.note import parse_note
 from casetrail.proofs.pending import Part, Pending
 from casetrail.proofs.tree import root_of
 from casetrail.proofs.treefile import Sealed, Segment, TreeFile
@@ -22,6 +27,20 @@ class Draft(NamedTuple):
     ranges: tuple[OffsetRange, ...]
     segments: list[Segment]
     events: int
+
+
+def is_of(sealed: Sealed, record: Record) -> bool:
+    """Whether a checkpoint as a copy has it is that of the log's record. Its hash tells nothing of what stands beside it."""
+    try:
+        stored = decode_notarized(record.value)
+        said = parse_checkpoint(parse_note(sealed.note).text)
+    except (Unreadable, NoteInvalid):
+        return False
+    return (
+        isinstance(stored, CheckpointPublished)
+        and (stored.note, stored.map_root) == (sealed.note, sealed.map_root)
+        and (said.size, said.root) == (sealed.size, sealed.root)
+    )
 
 
 class Drafting:

@@ -5,6 +5,9 @@ whose root stands in the next. Levels between are computed from the tile when th
 321 MB on disk; in memory are only the unfinished tiles and those that were used last.
 
 The files follow from the log: whoever loses them builds them anew. One process at a time writes here.
+
+Whoever opens them need not believe them: a tile that is read must be the one whose root stands in the level above. Where these
+end, the unfinished tiles are what ``tree.root_of`` of all leaves is made of. So once that is known to be right, every hash is.
 """
 
 import os
@@ -25,6 +28,12 @@ BLOCK_BYTES: Final = 64 * TILE_BYTES
 """How much is hashed and written at once: bounds the memory of an append of any length."""
 CACHED_TILES: Final = 512
 """Tiles kept in memory, with all the hashes between: 16 KB each."""
+
+
+class HashesAltered(LogError):
+    """The stored levels do not fit each other: the files were altered, so no proof can be made from them."""
+
+    code = "hashes-altered"
 
 
 class HashMissing(LogError):
@@ -136,7 +145,8 @@ class HashStore:
     def hash_at(self, level: int, index: int) -> bytes:
         """The hash of the perfect subtree over leaves ``index * 2^level`` to ``(index + 1) * 2^level``.
 
-        Raises ``HashMissing`` where the tree does not have all of them.
+        Raises ``HashMissing`` where the tree does not have all of them, ``HashesAltered`` where what is stored of them is not
+        what was.
         """
         if level < 0 or index < 0 or (index + 1) << level > self.size:
             raise HashMissing(f"the stored tree of {self.size} leaves has no hash {index} at level {level}")
@@ -153,7 +163,13 @@ class HashStore:
     def _read_tile(self, stored: int, tile: int) -> list[bytes]:
         """All levels of a complete tile, each as one run of hashes."""
         data = self._levels[stored].read(tile * TILE, (tile + 1) * TILE)
-        return [b"".join(hashes) for hashes in _levels_above(hashes_in(data))]
+        levels = list(_levels_above(hashes_in(data)))
+        if parents(levels[-1]) != [self.hash_at((stored + 1) * TILE_LEVELS, tile)]:
+            raise HashesAltered(
+                f"tile {tile} of level-{stored * TILE_LEVELS} does not fit the level above it in {self._directory}: one of the two "
+                "was altered. Move the folder away, and keep it; it is built anew from the log"
+            )
+        return [b"".join(hashes) for hashes in levels]
 
     def leaves(self, start: int, end: int) -> bytes:
         """The hashes of leaves ``start`` to ``end``, 32 bytes each. Raises ``HashMissing`` past the size."""

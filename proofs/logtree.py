@@ -23,18 +23,19 @@ from casetrail.eventlog.port import Log, Reader, Record, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.proofs.casemap import CaseMap, MapProof, case_key
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
-from casetrail.proofs.drafting import Draft, Drafting
+from casetrail.proofs.drafting import Draft, Drafting, is_of
 from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.foreign import NOT_OURS, Foreign, NoteCheck, Own, held_up, is_checkpoint
 from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.keys import VerifierKey
 from casetrail.proofs.note import Signature, parse_note, parse_signatures
 from casetrail.proofs.pending import Pending
-from casetrail.proofs.tree import consistency_proof, inclusion_proof, root_of
+from casetrail.proofs.tree import begins_with, consistency_proof, inclusion_proof, root_of
 from casetrail.proofs.treefile import FORMAT, Sealed, TreeFile, tree_errors
 
 LOG: Final = logging.getLogger("casetrail.tree")
 NOWHERE: Final = -1
+DAMAGED: Final = "the tree in {} is damaged; delete the folder, and it is made again from the log"
 REPEATED: Final = "repeats an earlier checkpoint, for which nobody needs a key"
 
 
@@ -86,15 +87,15 @@ class LogTree:
         if newest is None:
             return
         if self.hashes.size < size or root_of(size, self.hashes.hash_at) != newest.root:
-            raise TreeContradicted(
-                f"the tree in {directory} is damaged; delete the folder, and it is made again from the log"
-            )
+            raise TreeContradicted(DAMAGED.format(directory))
         record = self._log.read_one(Topic.CHECKPOINTS, 0, newest.offset)
         if record is None or leaf_hash(record.value or b"") != newest.record_hash:
             raise TreeContradicted(
                 f"the log no longer has checkpoint {newest.number} (tree size {newest.size}) that was seen here before, "
                 f"at offset {newest.offset} of its checkpoints: its history was replaced. Keep {directory}: it is evidence"
             )
+        if not is_of(newest, record):
+            raise TreeContradicted(DAMAGED.format(directory))
 
     def _begin_with_own(self) -> None:
         """Which checkpoints are the log's own, from the newest that is; and why the newest one is none, if it is not."""
@@ -153,6 +154,13 @@ class LogTree:
     def consistency(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes (RFC 6962, 2.1.2)."""
         return consistency_proof(old, new, self.hashes.hash_at)
+
+    def begins_with(self, size: int, root: bytes) -> bool:
+        """Whether it begins with a tree of that size, and this root. Raises ``ProofInvalid``: the stored hashes tell neither."""
+        newest = self.newest()
+        if newest is None or size > newest.size:
+            return False
+        return begins_with(size, root, newest.size, newest.root, self.hashes.hash_at)
 
     def cosignatures(self, sealed: Sealed, keys: Iterable[VerifierKey] = ()) -> list[Signature]:
         """What the log has as cosignatures of a checkpoint, but for lines that one of these keys did not sign.
@@ -281,7 +289,7 @@ class LogTree:
                 f"{first}; or the tree in {self._directory} went on from a checkpoint that is not the log's own, and the log "
                 "did not: move the folder away, keep it, and the tree is made again from the log"
             ) from first
-        if said.size <= self.size and root_of(said.size, self.hashes.hash_at) == said.root:
+        if self.begins_with(said.size, said.root):
             self._aside.append(Foreign(record, None, REPEATED))
             return False
         for one in self._aside:

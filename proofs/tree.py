@@ -159,6 +159,28 @@ def consistency_proof(old: int, new: int, hash_at: HashAt) -> list[bytes]:
     return proof[::-1]
 
 
+def begins_with(size: int, root: bytes, whole: int, whole_root: bytes, hash_at: HashAt) -> bool:
+    """Whether the tree of ``whole`` leaves begins with one of ``size`` leaves and this root: proven, whichever it is.
+
+    That ``root_of`` gives the same root is no proof: it takes other hashes than the whole tree's root does, and whoever has made
+    these may have taken them from two trees. Raises ``ProofInvalid`` where the hashes prove neither, ``ValueError`` for a larger
+    size.
+    """
+    proof = consistency_proof(size, whole, hash_at)
+    try:
+        check_consistency(size, root, whole, whole_root, proof)
+        return True
+    except ProofInvalid:
+        own = root_of(size, hash_at)
+    try:
+        check_consistency(size, own, whole, whole_root, proof)
+    except ProofInvalid as error:
+        raise ProofInvalid(
+            f"the hashes contradict each other: those of the first {size} leaves are not those of the {whole} that they belong to"
+        ) from error
+    return own == root
+
+
 def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Check that the leaf (its hash) stands at ``index`` in the tree of ``size`` leaves with this root.
 

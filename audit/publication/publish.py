@@ -31,7 +31,6 @@ from casetrail.proofs.hashes import TILE, TILE_LEVELS
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import MOST_BYTES, parse_note
 from casetrail.proofs.tiles import CHECKPOINT, ENTRIES, Tile, pack_entries, tiles_at, tiles_of
-from casetrail.proofs.tree import root_of
 
 Progress = Callable[[int], None]
 
@@ -158,7 +157,7 @@ def _check_earlier(directory: Path, earlier: Checkpoint, tree: LogTree, origin: 
             f"{directory} publishes {earlier.size} leaves, and the log has checkpoints up to {tree.size} only: its end was "
             f"cut off, or it was replaced. Keep {directory / CHECKPOINT}: it is evidence"
         )
-    if root_of(earlier.size, tree.hashes.hash_at) != earlier.root:
+    if not tree.begins_with(earlier.size, earlier.root):
         raise PublicationContradicted(
             f"{directory} publishes another history than the log has now in its first {earlier.size} leaves: one of the two "
             f"was altered. Keep {directory / CHECKPOINT}: it is evidence"

@@ -102,10 +102,13 @@ def test_one_party_alone_can_hold_the_contradiction() -> None:
     assert (found.verdict, found.first.where, found.second.where) == (Verdict.CONTRADICTION, "A", "A")
 
 
-def test_one_who_holds_what_the_other_holds_and_more_holds_the_same() -> None:
-    (found,) = compared(holding("A", LOG.note(50)), holding("B", LOG.note(20), LOG.note(50), LOG.note(80)))
-    assert found.verdict is Verdict.SAME
-    assert "up to 80" in found.meaning
+def test_one_who_holds_what_the_other_holds_and_more_proves_nothing_by_that() -> None:
+    one, other = holding("A", LOG.note(50)), holding("B", LOG.note(20), LOG.note(50), LOG.note(80))
+    (found,) = compared(one, other)
+    assert found.verdict is Verdict.UNPROVEN
+    assert "B has that one, too" in found.meaning
+    (found,) = compared(one, other, tree_of(LOG, 90))
+    assert (found.verdict, found.second.size) == (Verdict.EXTENDS, 80)
 
 
 def test_a_log_that_ends_before_what_it_has_signed_was_cut() -> None:

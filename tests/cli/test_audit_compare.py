@@ -100,8 +100,10 @@ def test_what_a_witness_holds_is_proven_to_be_the_beginning_of_the_log(shell: Sh
     assert (row["verdict"], row["first_size"], row["second_size"]) == ("extends", size, larger)
     (row,) = compare(shell, "court.db", "newest", "--log-key", log_key, code=exits.PENDING)
     assert row["verdict"] == "unproven"
-    (row,) = compare(shell, "court.db", log, "--log-key", log_key, code=exits.OK)
-    assert row["verdict"] == "same"
+    (row,) = compare(shell, "court.db", log, "--log-key", log_key, code=exits.PENDING)  # though it has the court's, too
+    assert row["verdict"] == "unproven"
+    (row,) = compare(shell, "court.db", log, "--log-key", log_key, code=exits.OK, log=log)
+    assert row["verdict"] == "extends"
 
 
 def test_what_cannot_be_compared_is_a_message_and_convicts_nobody(shell: Shell, log_key: str) -> None:
@@ -173,8 +175,10 @@ def test_what_an_auditor_has_verified_is_compared_and_proves(shell: Shell, log_k
         one.run("witness", "request", "--from", "0", "--output", f"of-{one.folder.name}")
     before = {file: file.read_bytes() for file in (shell.folder / "mine").rglob("*") if file.is_file()}
     assert before
-    (row,) = compare(shell, "court.db", "mine", "--log-key", log_key, code=exits.OK)
-    assert (row["verdict"], row["first_size"], row["second_size"]) == ("same", size, larger)
+    (row,) = compare(shell, "court.db", "mine", "--log-key", log_key, code=exits.PENDING)
+    assert (row["verdict"], row["first_size"], row["second_size"]) == ("unproven", size, larger)
+    (row,) = compare(shell, "court.db", "mine", "--log-key", log_key, "--from", "mine", code=exits.OK)
+    assert (row["verdict"], row["first_size"], row["second_size"]) == ("extends", size, larger)
     words = ("court.db", "newest", "--log-key", log_key)
     Path("newest").write_text(row["second_note"], "utf-8")
     (row,) = compare(shell, *words, code=exits.PENDING)

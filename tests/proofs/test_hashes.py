@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casetrail.eventlog.hashing import leaf_hash
-from casetrail.proofs.hashes import HashMissing, HashStore
+from casetrail.proofs.hashes import HashesAltered, HashMissing, HashStore
 from casetrail.proofs.tree import (
     Frontier,
     check_consistency,
@@ -213,3 +213,17 @@ def test_a_file_that_was_cut_under_an_open_store_is_named(tmp_path: Path) -> Non
             file.truncate(320)
         with pytest.raises(HashMissing, match="level-0"):
             store.leaves(0, 20)
+
+
+@pytest.mark.parametrize(("name", "at"), [("level-0", 5), ("level-0", 65_535), ("level-8", 3), ("level-8", 255)])
+def test_a_hash_that_was_exchanged_in_a_file_is_met_by_whoever_reads_it(tmp_path: Path, name: str, at: int) -> None:
+    with HashStore(tmp_path) as store:
+        store.append(LEAVES[:66_000])
+    with tmp_path.joinpath(name).open("r+b") as file:
+        file.seek(at * 32)
+        file.write(LEAVES[139_999])
+    with HashStore(tmp_path) as store:
+        assert stored_root(store) == root(LEAVES[:66_000])  # which takes other hashes
+        leaf = at if name == "level-0" else at * 256
+        with pytest.raises(HashesAltered, match=rf"tile {at // 256} of {name}"):
+            inclusion_proof(leaf ^ 1 if name == "level-0" else leaf, 66_000, store.hash_at)

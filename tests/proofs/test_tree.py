@@ -13,6 +13,7 @@ from casetrail.proofs.tree import (
     EMPTY_ROOT,
     Frontier,
     HashAt,
+    begins_with,
     check_consistency,
     check_inclusion,
     consistency_proof,
@@ -221,6 +222,28 @@ def test_a_history_that_was_changed_is_never_consistent_with_what_was_before() -
         proofs = [consistency_proof(old, new, hashes_of(leaves)) for leaves in (MANY, changed)]
         for proof in (*proofs, [], [naive_root(MANY[:old]), *proofs[1]], [naive_root(changed[:old]), *proofs[1]]):
             refused(check_consistency, old, naive_root(MANY[:old]), new, naive_root(changed[:new]), proof)
+
+
+@given(sizes, sizes)
+def test_whether_a_tree_begins_with_another_is_proven_either_way(one: int, other: int) -> None:
+    old, new = sorted((one, other))
+    whole, at = naive_root(MANY[:new]), hashes_of(MANY)
+    assert begins_with(old, naive_root(MANY[:old]), new, whole, at)
+    assert not begins_with(old, naive_root([MANY[-1], *MANY[1:old]] if old else MANY[:1]), new, whole, at)
+
+
+def test_hashes_of_two_trees_prove_nothing_about_either() -> None:
+    """The first leaves of another history, below the levels that the whole tree's root is made of."""
+    other = [*MANY[:256], *MANY[:344]]
+
+    def mixed(level: int, index: int) -> bytes:
+        return hashes_of(other if level < 8 and 256 <= index << level < 512 else MANY)(level, index)
+
+    assert root_of(600, mixed) == naive_root(MANY)
+    assert root_of(300, mixed) == naive_root(other[:300])
+    for leaves in (MANY, other):
+        with pytest.raises(ProofInvalid, match="contradict each other"):
+            begins_with(300, naive_root(leaves[:300]), 600, naive_root(MANY), mixed)
 
 
 def test_a_shorter_tree_is_no_extension() -> None:
