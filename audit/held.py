@@ -13,7 +13,7 @@ from sys import intern
 from typing import Final, NamedTuple
 
 from casetrail.audit.publication.published import PublishedLog, TileInvalid
-from casetrail.audit.witnessing.state import WitnessState
+from casetrail.audit.witnessing.state import WitnessState, check_tables
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
@@ -141,6 +141,7 @@ def _of_state(directory: Path) -> Iterator[Held]:
     address = f"{path.absolute().as_uri()}?mode=ro{'' if written else '&immutable=1'}"
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:
+            check_tables(database)
             ((form,),) = database.execute("SELECT format FROM tree")
             if form != FORMAT:
                 raise SourceUnreadable(f"{directory} is of another version of casetrail")
@@ -150,7 +151,7 @@ def _of_state(directory: Path) -> Iterator[Held]:
         raise SourceUnreadable(f"{directory} cannot be read as the state of an auditor ({error})") from error
 
 
-def _of_file(where: str, path: Path) -> Iterator[Held]:
+def _of_file(where: str, path: Path) -> Iterator[Held | PassedOver]:
     try:
         with path.open("rb") as opened:
             start = opened.read(MOST_BYTES + 1)
@@ -159,8 +160,11 @@ def _of_file(where: str, path: Path) -> Iterator[Held]:
         raise kind(f"{path} cannot be read ({error.strerror})") from error
     if start.startswith(SQLITE):
         with WitnessState(path, read_only=True) as state:
-            for seen in state.seen():
-                yield Held(where, intern(seen.origin), seen.size, seen.root, seen.cosigned_note)
+            for row, note in enumerate(state.notes(), 1):
+                try:
+                    yield held(where, note)  # nothing beside it counts: nobody has signed that
+                except NoteInvalid:
+                    yield PassedOver(where, f"row {row}", "is no checkpoint")
     else:
         yield _in(where, start)
 
@@ -218,12 +222,12 @@ def tree_of_folder(directory: Path) -> Tree:
     """
     if _is_state(directory):
         found = next(reversed(list(_of_state(directory))), None)
-        if found is None:
-            raise SourceUnreadable(f"{directory} holds no checkpoint")
         read = _kept_hashes(directory)
     else:
-        found = next(_of_file(str(directory), directory / CHECKPOINT))
+        found = next((one for one in _of_file(str(directory), directory / CHECKPOINT) if isinstance(one, Held)), None)
         read = PublishedLog(directory).hashes
+    if found is None:
+        raise SourceUnreadable(f"{directory} holds no checkpoint")
     return Tree(found, _hashes_of(directory, found.size, read), is_log=False)
 
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Self
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.transaction import write_ahead
 from casetrail.proofs.checkpoint import Checkpoint
+from casetrail.proofs.note import MOST_BYTES
 
 FORMAT: Final = "casetrail-witness-1"
 PATIENCE: Final = 5.0
@@ -37,6 +38,11 @@ TABLES: Final = (
     "BEGIN SELECT RAISE(ABORT, 'what was cosigned stays cosigned'); END",
 )
 COLUMNS: Final = "number, origin, size, root, seen_at, note, cosignature, refused, contradicts"
+
+
+NOTES: Final = (
+    "SELECT substr(CAST(note AS BLOB), 1, ?), substr(CAST(cosignature AS BLOB), 1, ?) FROM checkpoint ORDER BY number"
+)
 
 
 class StateUnusable(LogError):
@@ -68,6 +74,16 @@ class Seen(NamedTuple):
         return self.note + (self.cosignature or "").encode()
 
 
+def check_tables(database: sqlite3.Connection) -> None:
+    """Whether a file that somebody else may have made has its rows in tables. Raises ``sqlite3.DatabaseError``.
+
+    A view, or a virtual table, is a program of its maker's: it may never end.
+    """
+    database.execute("PRAGMA trusted_schema=OFF")
+    if database.execute("SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND rootpage = 0").fetchone():
+        raise sqlite3.DatabaseError("there are views in it, and casetrail makes none")
+
+
 class WitnessState:
     """The file. Not for two threads at once; several processes may use it."""
 
@@ -89,7 +105,9 @@ class WitnessState:
         except sqlite3.Error as error:
             raise StateUnusable(f"the witness's state {path} cannot be opened ({error})") from error
         try:
-            if not read_only:
+            if read_only:
+                check_tables(self._database)
+            else:
                 self._prepare()
             (form,) = self._database.execute("SELECT format FROM witness").fetchone()
         except (sqlite3.Error, TypeError) as error:
@@ -179,6 +197,17 @@ class WitnessState:
         """All that was seen, in the order in which it came; only what was refused or contradicts, if so asked."""
         return self._all(f"{'WHERE refused IS NOT NULL OR contradicts' if refused else ''} ORDER BY number")
 
+    def notes(self) -> Iterator[bytes]:
+        """The cosigned notes of all that was seen, in that order, as bytes that somebody may have changed.
+
+        For whoever was given the file: what stands beside a note is whatever its owner has written there.
+        """
+        try:
+            for note, lines in self._database.execute(NOTES, (MOST_BYTES + 1, MOST_BYTES + 1)):
+                yield (note or b"") + (lines or b"")
+        except sqlite3.Error as error:
+            raise StateUnusable(f"the witness's state {self.path} cannot be read ({error})") from error
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
@@ -192,5 +221,10 @@ class WitnessState:
 
 def _seen(row: tuple[int, str, int, bytes, int, bytes, str | None, str | None, int]) -> Seen:
     number, origin, size, root, seen_at, note, cosignature, refused, contradicts = row
-    at = datetime.fromtimestamp(seen_at, UTC)
+    try:
+        at = datetime.fromtimestamp(seen_at, UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        raise StateUnusable(
+            f"checkpoint {number} in the witness's state was seen at {seen_at!r}, which is no time: the file was altered"
+        ) from None
     return Seen(number, origin, size, root, at, note, cosignature, refused, bool(contradicts))
