@@ -37,6 +37,11 @@ from casetrail.proofs.tiles import (
 from casetrail.proofs.tree import HASH_BYTES, Frontier, hashes_in, parents
 
 MOST_BUNDLE_BYTES: Final = TILE * (MOST_ENTRY_BYTES + 2)
+MOST_MISSING: Final = 1_000
+"""So many tiles of leaves may be missing, or as many as are there; then what is behind them is not looked for.
+
+How many leaves there are the checkpoint says, and it may say 2^63 where there is nothing.
+"""
 
 Progress = Callable[[int], None]
 
@@ -156,6 +161,7 @@ def verify_published(
     """Check all files of a published log against its checkpoint, and that against the policy. ``progress``: of leaves.
 
     ``hashes_only``: it was published without entries, so none are asked for. A fault's ``offset`` is the number of a leaf.
+    What the log has not signed promises nothing, so nothing is held against it.
     Raises ``NotPublished``.
     """
     log = PublishedLog(directory)
@@ -166,7 +172,8 @@ def verify_published(
             Kind.CHECKPOINT_EXTENDED,
             f"the published one; lines more than three: {len(log.checkpoint.extensions)}",
         )
-    _check_signatures(log, policy, found)
+    if not _check_signatures(log, policy, found):
+        return found
     with _database() as database:
         judge = None
         if hashes_only:
@@ -176,32 +183,40 @@ def verify_published(
         else:
             _fault(found, Kind.FILE_MISSING, f"tile/{ENTRIES}: no entries are there, so no event was checked")
         root = _check_tree(log, judge, found, progress)
-    found.checked["roots"] += 1
+    found.checked["roots"] += root is not None
     found.checked["schemas"] += check_schemas(directory, found.faults)
-    if root != log.checkpoint.root:
+    if root is not None and root != log.checkpoint.root:
         _fault(found, Kind.ROOT_DIFFERS, f"the published checkpoint of {log.checkpoint.size} leaves has another root")
     return found
 
 
-def _check_signatures(log: PublishedLog, policy: Policy | None, found: PublishedReport) -> None:
+def _check_signatures(log: PublishedLog, policy: Policy | None, found: PublishedReport) -> bool:
+    """Whether the log has signed the published checkpoint, as far as it is known whose log it is."""
     if policy is None:
         found.remarks.append("no policy was given: nobody's signature is checked")
-        return
+        return True
     try:
         found.standing = policy.check(log.note)
     except NoteInvalid as error:
         _fault(found, Kind.SIGNATURE_INVALID, f"the published checkpoint: {error}")
-        return
+        found.remarks.append("what the log has not signed promises nothing: neither hashes nor entries were checked")
+        return False
     found.checked["signatures of checkpoints"] += 1
     found.checked["cosignatures"] += len(found.standing.witnesses)
     found.witnessed_at = witnessed_at(policy, log.note)
     if not found.standing.satisfied:
         seen = ", ".join(found.standing.witnesses) or "nobody"
         _fault(found, Kind.QUORUM_MISSING, f"the published checkpoint is cosigned by {seen}")
+    return True
 
 
-def _check_tree(log: PublishedLog, judge: Entries | None, found: PublishedReport, progress: Progress | None) -> bytes:
-    """Compute the tree from the entries (where there are none, from their hashes); returns its root."""
+def _check_tree(
+    log: PublishedLog, judge: Entries | None, found: PublishedReport, progress: Progress | None
+) -> bytes | None:
+    """Compute the tree from the entries (where there are none, from their hashes); returns its root.
+
+    None where so much is missing that it was given up.
+    """
     size, levels, frontier = log.checkpoint.size, _Levels(log, found), Frontier()
     judging = judge is not None
     for tile in tiles_at(0, size):
@@ -212,6 +227,12 @@ def _check_tree(log: PublishedLog, judge: Entries | None, found: PublishedReport
         else:
             judging = False  # how the cases stand after a gap nobody knows
             leaves = levels.read(tile)
+            if levels.missing > max(MOST_MISSING, tile.number - levels.missing):
+                found.remarks.append(
+                    f"of the first {tile.number + 1} tiles of leaves {levels.missing} are missing: what should be behind them, up to leaf "
+                    f"{size - 1}, was not looked for"
+                )
+                return None
         if judge is not None and judging:
             for value, leaf in zip(entries or (), leaves, strict=True):
                 judge.take(value, leaf)
@@ -241,12 +262,16 @@ class _Levels:
 
     def __init__(self, log: PublishedLog, found: PublishedReport) -> None:
         self._log, self._found = log, found
+        self.missing = 0
+        """Tiles of leaves that are not there, and no entries in their place."""
         self._hashes: list[list[bytes]] = []
         self._numbers: list[int] = []
 
     def read(self, tile: Tile) -> list[bytes]:
         """The hashes in a tile's file. Where it is missing they are zero, and nothing above them will fit."""
-        return hashes_in((self._content(tile) or b"").ljust(tile.width * HASH_BYTES, b"\x00"))
+        content = self._content(tile)
+        self.missing += content is None
+        return hashes_in((content or b"").ljust(tile.width * HASH_BYTES, b"\x00"))
 
     def compare(self, tile: Tile, hashes: list[bytes]) -> None:
         """Compare a tile's file with what it must hold."""
