@@ -1,4 +1,4 @@
-"""What a witness has seen: one SQLite file that holds every checkpoint a known log has signed and shown to it.
+"""What a witness has seen: one SQLite file with the checkpoints that a known log has signed and shown to it, refused ones up to a limit.
 
 The file is the witness's whole memory, and its evidence. What it says when a transaction ends is on the disk, so a cosignature
 that leaves afterwards can never be contradicted by a later one. Losing the file, or going back to an old copy of it, makes a
@@ -22,6 +22,11 @@ PATIENCE: Final = 5.0
 """Seconds that others who use the file are waited for."""
 MOST_LEAVES: Final = 2**63 - 1
 """What SQLite can count."""
+MOST_REFUSED: Final = 10_000
+"""So many refused checkpoints of a log are kept, and as many again that contradict one that is there: evidence enough.
+
+A log needs no more than its key to sign others without end. Those that are kept convict it: they are trees that it never has.
+"""
 
 TABLES: Final = (
     "CREATE TABLE witness (format TEXT NOT NULL)",
@@ -37,6 +42,8 @@ TABLES: Final = (
     "CREATE TRIGGER no_unsigning BEFORE UPDATE OF cosignature ON checkpoint WHEN NEW.cosignature IS NULL "
     "BEGIN SELECT RAISE(ABORT, 'what was cosigned stays cosigned'); END",
 )
+REFUSED: Final = "CREATE INDEX IF NOT EXISTS refused_of ON checkpoint (origin) WHERE refused IS NOT NULL"
+"""States that were begun before it was thought of get it, too."""
 COLUMNS: Final = "number, origin, size, root, seen_at, note, cosignature, refused, contradicts"
 
 
@@ -125,6 +132,7 @@ class WitnessState:
             for statement in TABLES:
                 self._database.execute(statement)
             self._database.execute("INSERT INTO witness VALUES (?)", (FORMAT,))
+        self._database.execute(REFUSED)
         self._database.execute("COMMIT")
 
     @contextmanager
@@ -165,18 +173,29 @@ class WitnessState:
         except sqlite3.Error as error:
             raise StateUnusable(f"the witness's state {self.path} cannot be read ({error})") from error
 
-    def keep(self, checkpoint: Checkpoint, note: bytes, at: datetime, refused: str | None) -> None:
-        """Remember a checkpoint that was not seen before, inside a transaction, and mark what it contradicts."""
+    def keep(self, checkpoint: Checkpoint, note: bytes, at: datetime, refused: str | None) -> bool:
+        """Remember a checkpoint that was not seen before, inside a transaction, and mark what it contradicts.
+
+        Returns whether it did: there is no room for what is refused without end (``MOST_REFUSED``).
+        """
         key = checkpoint.origin, checkpoint.size
+        (others,) = self._database.execute(
+            "SELECT count(*) FROM checkpoint WHERE origin = ? AND size = ?", key
+        ).fetchone()
+        if refused is not None and self._refused(checkpoint.origin) >= MOST_REFUSED * (2 if others else 1):
+            return False
         self._database.execute(
             "INSERT INTO checkpoint (origin, size, root, seen_at, note, refused) VALUES (?, ?, ?, ?, ?, ?)",
             (*key, checkpoint.root, int(at.timestamp()), note, refused),
         )
-        (roots,) = self._database.execute(
-            "SELECT count(*) FROM checkpoint WHERE origin = ? AND size = ?", key
-        ).fetchone()
-        if roots > 1:
+        if others:
             self._database.execute("UPDATE checkpoint SET contradicts = 1 WHERE origin = ? AND size = ?", key)
+        return True
+
+    def _refused(self, origin: str) -> int:
+        query = "SELECT count(*) FROM checkpoint WHERE origin = ? AND refused IS NOT NULL"
+        (count,) = self._database.execute(query, (origin,)).fetchone()
+        return int(count)
 
     def sign(self, checkpoint: Checkpoint, note: bytes, cosignature: str) -> None:
         """Remember that a checkpoint, which is kept already, is cosigned as it stands in ``note``; inside a transaction."""

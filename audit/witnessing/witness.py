@@ -21,6 +21,8 @@ from casetrail.proofs.note import Note, format_note, parse_note, verify_note
 from casetrail.proofs.tree import EMPTY_ROOT, check_consistency
 
 LOG: Final = logging.getLogger("casetrail.witness")
+MOST_TEXT: Final = 4_096
+"""Characters of a checkpoint: other logs than casetrail's may have a few lines more than three."""
 
 
 class Refused(LogError):
@@ -113,31 +115,37 @@ class Cosigner:
         with self._lock:
             with self._state.transaction():
                 refusal, before = self._refusal(request, checkpoint), self._state.find(checkpoint)
-                if before is None:
-                    self._state.keep(checkpoint, signed, self._clock(), refusal.code if refusal else None)
+                is_new = before is None and self._state.keep(
+                    checkpoint, signed, self._clock(), refusal.code if refusal else None
+                )
                 lines = "" if refusal else self.key.cosign(note.text, self._clock()).line()
                 if lines:
                     self._state.sign(checkpoint, signed, lines)
                 kept = self._state.find(checkpoint)
             contradicts = kept is not None and kept.contradicts
-            self._tell(checkpoint, refusal, contradicts and before is None)
+            if is_new or refusal is None:  # who asks again does not fill a log either
+                self._tell(checkpoint, refusal, contradicts and is_new)
         if refusal is not None:
             refusal.contradicts = contradicts
             raise refusal
         return lines
 
     def _signed(self, note: Note, checkpoint: Checkpoint) -> bytes:
-        """The note with the log's own signatures only: all that is evidence, and nothing that others may add without end."""
+        """The note with one signature of each of the log's keys: all that is evidence, and nothing that is added without end."""
         keys = self._logs.get(checkpoint.origin)
         if keys is None:
             raise OriginUnknown("this witness does not know the log that the checkpoint is of")
+        if len(note.text) > MOST_TEXT:
+            raise NoteInvalid(
+                f"the text of a checkpoint is too long with {len(note.text)} characters; {MOST_TEXT} are kept"
+            )
         if checkpoint.size > MOST_LEAVES:
             raise NoteInvalid(f"a tree of more than {MOST_LEAVES} leaves is not believed")
         try:
             found = verify_note(note, keys)
         except NoteInvalid as error:
             raise NotSigned(str(error)) from error
-        return format_note(Note(note.text, tuple(one.signature for one in found)))
+        return format_note(Note(note.text, tuple({one.key: one.signature for one in found}.values())))
 
     def _refusal(self, request: AddCheckpoint, checkpoint: Checkpoint) -> Refused | None:
         if request.old > checkpoint.size:

@@ -8,7 +8,8 @@ from typing import Final
 from casetrail.audit.compare import Verdict
 from casetrail.audit.witnessing import witness
 from casetrail.audit.witnessing.server import STATUS, Limits
-from casetrail.audit.witnessing.witness import Refused
+from casetrail.audit.witnessing.state import MOST_REFUSED
+from casetrail.audit.witnessing.witness import MOST_TEXT, Refused
 from casetrail.cli import exits
 from casetrail.consumers.witnesses import PATIENCE, REST, ROUNDS
 from tests.cli.shell import Shell
@@ -48,4 +49,5 @@ def test_the_page_has_the_numbers_of_the_code() -> None:
     assert f"waits {PATIENCE:g} s" in PAGE
     assert f"({PATIENCE * ROUNDS:g} s where" in PAGE
     assert REST == 60
+    assert f"text of at most {MOST_TEXT:,} characters: {MOST_REFUSED:,} checkpoints" in PAGE
     assert f"{limits.body // 1024} KiB and {limits.request:g} s, and {limits.connections} connections" in PAGE
