@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from time import time
-from typing import IO, Final
+from typing import Final
 from urllib.parse import urlsplit
 
+from casetrail.consumers.bounded_http import opened
 from casetrail.consumers.notification import Notification
 from casetrail.consumers.transport import PATIENCE, NotSent
 
@@ -23,15 +24,6 @@ PREFIX: Final = "whsec_"
 LEAST_BYTES, MOST_BYTES = 24, 64
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A notification goes where it was addressed to, and nowhere else."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: object, newurl: str
-    ) -> None:
-        return None
 
 
 def secret_of(text: str) -> bytes:
@@ -83,7 +75,7 @@ class WebhookTransport:
         }
         request = urllib.request.Request(self.url, body, headers)  # noqa: S310  (see ``check_url``)
         try:
-            with urllib.request.build_opener(_NoRedirect).open(request, timeout=PATIENCE) as answer:
+            with opened(request, PATIENCE) as answer:
                 status = answer.status
         except urllib.error.HTTPError as error:
             with error:

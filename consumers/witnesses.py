@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.client import HTTPException
 from queue import Empty, Queue
 from time import monotonic
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from casetrail.consumers.bounded_http import opened
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.addcheckpoint import SIZE_TYPE, AddCheckpoint
 from casetrail.proofs.checkpoint import parse_decimal
@@ -66,17 +67,8 @@ class Answer(NamedTuple):
 Send = Callable[[str, bytes], Answer]
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirection is an answer like any other: it is not followed, to no other host and no other scheme."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: object, newurl: str
-    ) -> None:
-        return None
-
-
 def exchange(url: str, body: bytes | None = None) -> Answer:
-    """POST a body, or GET where there is none; at most ``MOST_BYTES`` of the answer are read, and none is redirected.
+    """POST a body, or GET where there is none; ``MOST_BYTES`` of the answer are returned at most, and none is redirected.
 
     Raises ``WitnessRefused`` where nobody answers in HTTP.
     """
@@ -85,8 +77,8 @@ def exchange(url: str, body: bytes | None = None) -> Answer:
     headers = {} if body is None else {"Content-Type": "text/plain; charset=utf-8"}
     try:
         request = urllib.request.Request(url, body, headers)  # noqa: S310
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=PATIENCE) as answer:
-            return Answer(answer.status, answer.headers.get_content_type(), answer.read(MOST_BYTES))
+        with opened(request, PATIENCE) as answer:
+            return Answer(answer.status, answer.headers.get_content_type(), answer.read(MOST_BYTES)[:MOST_BYTES])
     except urllib.error.HTTPError as error:
         with error:
             return Answer(error.code, error.headers.get_content_type(), _rest(error))
@@ -96,8 +88,8 @@ def exchange(url: str, body: bytes | None = None) -> Answer:
 
 def _rest(error: urllib.error.HTTPError) -> bytes:
     try:
-        return error.read(MOST_BYTES)
-    except (OSError, HTTPException):
+        return error.read(MOST_BYTES)[:MOST_BYTES]
+    except (OSError, ValueError, HTTPException):
         return b""
 
 

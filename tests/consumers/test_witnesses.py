@@ -99,7 +99,8 @@ def _read_request(connection: socket.socket) -> None:
             return
         request += more
     head, _, body = request.partition(b"\r\n\r\n")
-    (length,) = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
+    said = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
+    length = said[0] if said else 0  # of a GET
     while len(body) < length:
         body += connection.recv(65_536)
 
