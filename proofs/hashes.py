@@ -167,7 +167,7 @@ class HashStore:
         if parents(levels[-1]) != [self.hash_at((stored + 1) * TILE_LEVELS, tile)]:
             raise HashesAltered(
                 f"tile {tile} of level-{stored * TILE_LEVELS} does not fit the level above it in {self._directory}: one of the two "
-                "was altered. Move the folder away, and keep it; it is built anew from the log"
+                "was altered. Move the whole folder of the tree away, and keep it; it is built anew from the log"
             )
         return [b"".join(hashes) for hashes in levels]
 
