@@ -13,6 +13,7 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, loaded_policy, opened_log, pass_config
 from casetrail.cli.documents import PIPE, write_document
 from casetrail.cli.local_tree import convicting, opened_tree
+from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, harmless
 from casetrail.cli.trust import believed_logs, log_key_option
@@ -66,6 +67,8 @@ def compare(
     from casetrail.audit.compare import FAULTS, Comparison, Verdict, evidence
     from casetrail.audit.held import Access, held_at
 
+    read = {"what is compared": Path(one), "what it is compared with": Path(other), "what is proven with": published}
+    check_output(config, output, read)
     keys = believed_logs(config, log_keys)
     access = Access(lambda url: _log_at(config, url), _fetch)
     with convicting():

@@ -10,6 +10,7 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, format_option, guarded, opened_log, pass_config
 from casetrail.cli.documents import PIPE, read_document, write_document
 from casetrail.cli.local_tree import convicting, opened_tree, required_policy
+from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
 from casetrail.eventlog.port import Topic
@@ -45,6 +46,7 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
     from casetrail.audit.exported import check_export
 
     policy = required_policy(config)
+    check_output(config, output)
     with convicting(), opened_log(config) as log, opened_tree(config, log, policy) as tree:
         total = sum(log.end_offsets(Topic.EVENTS).values()) // log.partitions
         with progress_bar("searching", total) as progress:

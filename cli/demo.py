@@ -11,6 +11,7 @@ import click
 from casetrail.cli.config import Config, load_config
 from casetrail.cli.context import Failure, format_option, guarded, opened_views
 from casetrail.cli.demo_telling import ROW, Told, row, tell
+from casetrail.cli.overwriting import check_content
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, emit
 from casetrail.demo.playing import play
@@ -71,6 +72,8 @@ def demo(directory: Path, seed: int, today: str, quick: bool, table: bool, page:
     A demonstration that was made before in the same folder is replaced.
     """
     end = _noon(today)
+    if page is not None:
+        check_content(page)
     _make_room(directory)
     (directory / MARK).write_text(CONFIGURATION, "utf-8")
     what = story(seed, end, quick)

@@ -12,6 +12,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, choice, format_option, guarded, moment, pass_config
 from casetrail.cli.outputs import while_read
+from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import fields
 from casetrail.domain.codes import Offence
@@ -59,6 +60,7 @@ def export(config: Config, kind: str, out: Path, key_file: Path | None, form: st
 
     if str(out) == PIPE and kind not in PIPED:
         raise click.UsageError(f"{kind} needs a file: give --output FILE; {' and '.join(PIPED)} can be piped")
+    check_output(config, out, {"the key of the pseudonyms": key_file})
     wanted = Wanted(
         frozenset(given["cases"]),
         frozenset(given["units"]),

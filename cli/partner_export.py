@@ -21,6 +21,7 @@ from casetrail.cli.context import (
 from casetrail.cli.documents import read_document
 from casetrail.cli.keys import PASSPHRASE
 from casetrail.cli.local_tree import convicting
+from casetrail.cli.overwriting import check_output
 from casetrail.cli.partner_list import AGENCY, check_known
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_lines, fields
@@ -64,6 +65,8 @@ def export(
     from casetrail.proofs.keys import load_key
     from casetrail.proofs.statement import Statement, statement_file
 
+    for file in (out, statement_file(out)):
+        check_output(config, file, {"the key that signs": key, "the passphrase": passphrase_file})
     signer = load_key(key, passphrase_in(passphrase_file))
     asked = views_asked(config, {"until_text": until_text, "moment_text": None, "judge_by": None})
     with convicting(), opened_log(config) as log, asked as (database, question), snapshot(database):

@@ -11,6 +11,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, loaded_policy, opened_log, pass_config, passphrase_in
 from casetrail.cli.documents import read_document, write_document
+from casetrail.cli.overwriting import check_output
 from casetrail.cli.render import emit
 from casetrail.cli.trust import believed_logs, log_key_option
 
@@ -118,6 +119,7 @@ def cosign(
     from casetrail.proofs.checkpoint import parse_checkpoint
     from casetrail.proofs.note import parse_note
 
+    check_output(config, output, {"the key": key, "its passphrase": passphrase_file, "the state of the witness": state})
     content = read_document(file, MOST_BYTES)
     with _cosigner(config, key, passphrase_file, log_keys, state) as cosigner:
         request = parse_add_checkpoint(content) if is_add_checkpoint(content) else _bare(cosigner, content)
@@ -155,6 +157,7 @@ def request(config: Config, old: int, output: Path | None) -> None:
     from casetrail.cli.local_tree import opened_tree
     from casetrail.proofs.addcheckpoint import AddCheckpoint
 
+    check_output(config, output)
     with opened_log(config) as log, opened_tree(config, log, loaded_policy(config)) as tree:
         newest = tree.newest()
         if newest is None:
