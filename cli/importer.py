@@ -7,9 +7,10 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, opened_keyring, pass_config
+from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, fields
-from casetrail.importing.importer import Importer
+from casetrail.importing.importer import Importer, written_for
 from casetrail.publishing import connect
 
 
@@ -41,14 +42,20 @@ def import_file(
     if not file.is_file():
         raise Failure(f"there is no file {file}", exits.NOT_FOUND)
 
+    rejects = rejects or file.with_name(f"{file.name}.rejects.csv")
+    read = {"the file that is imported": file, "the mapping": mapping}
+    check_output(config, rejects, read)
     with connect(config.log_url(), config.kafka) as connection, progress_bar("importing rows", lines_in(file)) as told:
+        progress_file = progress_file or file.with_name(f"{file.name}.{connection.log.name}.progress")
+        for one in written_for(progress_file):
+            check_output(config, one, {**read, "the rejects file": rejects})
         summary = Importer(
             connection,
             lambda: opened_keyring(config),
             file,
             mapping,
-            rejects or file.with_name(f"{file.name}.rejects.csv"),
-            progress_file or file.with_name(f"{file.name}.{connection.log.name}.progress"),
+            rejects,
+            progress_file,
             csv_cell,
             timeout,
             told,

@@ -8,6 +8,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, now, pass_config, zone_of
+from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, emit, fields, harmless
 
@@ -37,11 +38,10 @@ def import_staff(config: Config, file: Path, rejects: Path | None, dry_run: bool
     """
     if not file.is_file():
         raise Failure(f"there is no file {file}", exits.NOT_FOUND)
+    rejects = rejects or file.with_name(f"{file.name}.rejects.csv")
+    check_output(config, rejects, {"the staff list": file})
     staff = _staff(config)
-    if dry_run:
-        is_clean = _rehearse(staff, file, form)
-    else:
-        is_clean = _import(config, staff, file, rejects or file.with_name(f"{file.name}.rejects.csv"), timeout, form)
+    is_clean = _rehearse(staff, file, form) if dry_run else _import(config, staff, file, rejects, timeout, form)
     if not is_clean:
         click.echo("some rows could not be taken" + ("" if dry_run else ": see the rejects file"), err=True)
         click.get_current_context().exit(exits.FAULTS)

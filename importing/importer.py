@@ -112,7 +112,7 @@ class Importer:
         """Keep how far it came, once what was refused until then is kept."""
         progress.rejects_bytes = rejects.keep()
         progress.totals = {name: getattr(self.summary, name) for name in TOTALS}
-        fresh = self.progress_file.with_name(f"{self.progress_file.name}.new")
+        _, fresh = written_for(self.progress_file)
         try:
             fresh.write_text(json.dumps(asdict(progress)), "utf-8")
             fresh.replace(self.progress_file)
@@ -192,6 +192,11 @@ class Importer:
             except RowRefused as refused:
                 submitter.refuse(line, refused)
         return made
+
+
+def written_for(progress_file: Path) -> tuple[Path, Path]:
+    """What is written for a progress file: itself, and the one beside it that takes its place."""
+    return progress_file, progress_file.with_name(f"{progress_file.name}.new")
 
 
 def _rows(opened: CsvFile, after: int, seen: Seen) -> Iterator[NumberedRow]:

@@ -7,7 +7,7 @@ import pytest
 
 from casetrail.cli import exits
 from tests.cli.notarial_shell import Office
-from tests.cli.shell import Shell
+from tests.cli.shell import COMMANDER, Shell
 
 EXPORT = ("export", "csv", "--output")
 REQUEST = ("witness", "request", "--from", "0", "--output")
@@ -100,3 +100,55 @@ def test_the_page_of_a_demonstration_replaces_no_database(shell: Shell) -> None:
     before = shell.log.read_bytes()
     assert "a database" in shell.run(*words, code=exits.FAILED).stderr
     assert shell.log.read_bytes() == before and not Path("played").exists()
+
+
+ROWS = "number,received,story\nR-1,2026-03-02T09:00,x\n"
+MAPPING = """
+system = "old-rms"
+agency = "metro-pd"
+case = "{number}"
+time_zone = "UTC"
+
+[[actions]]
+action = "ReportReceived"
+at = "{received}"
+report_number = "{number}"
+channel = "phone"
+reporter_kind = "family"
+agency = "metro-pd"
+unit = "child-crimes"
+offences = ["11A"]
+seal.narrative = "{story}"
+"""
+
+
+@pytest.mark.parametrize("taken", ["old.csv", "old.toml", "old.log", "link.csv", "log.db"])
+@pytest.mark.parametrize("option", ["--rejects", "--progress"])
+def test_an_import_empties_neither_what_it_reads_nor_the_log(shell: Shell, option: str, taken: str) -> None:
+    files = {"old.csv": ROWS, "old.toml": MAPPING, "old.log": "kept"}
+    for name, text in files.items():
+        Path(name).write_text(text, "utf-8")
+    Path("link.csv").symlink_to("old.csv")
+    other = "--progress" if option == "--rejects" else "--rejects"
+    words = ("import", "old.csv", "--mapping", "old.toml", option, taken, other, "old.log")
+    said = shell.run(*words, code=exits.FAILED).stderr
+    assert taken in said and "nothing was written" in said
+    assert {name: Path(name).read_text("utf-8") for name in files} == files
+    assert shell.log.read_bytes().startswith(b"SQLite")
+
+
+def test_an_import_does_not_pass_over_what_it_reads_on_the_way_to_its_progress_file(shell: Shell) -> None:
+    Path("old.new").write_text(ROWS, "utf-8")
+    Path("old.toml").write_text(MAPPING, "utf-8")
+    words = ("import", "old.new", "--mapping", "old.toml", "--progress", "old")
+    assert "old.new is the file that is imported" in shell.run(*words, code=exits.FAILED).stderr
+    assert Path("old.new").read_text("utf-8") == ROWS
+
+
+@pytest.mark.parametrize("taken", ["staff.csv", "log.db"])
+def test_a_staff_list_is_not_emptied_by_its_own_rejects(shell: Shell, taken: str) -> None:
+    rows = "person,agency,role,joined\ndet.01,metro-pd,investigator,2026-01-01T00:00:00Z\n"
+    Path("staff.csv").write_text(rows, "utf-8")
+    before = shell.log.read_bytes()
+    shell.run(*COMMANDER, "registry", "import", "staff.csv", "--rejects", taken, code=exits.FAILED)
+    assert Path("staff.csv").read_text("utf-8") == rows and shell.log.read_bytes() == before
