@@ -19,7 +19,7 @@ from casetrail.cli.context import (
     pass_config,
 )
 from casetrail.cli.judged import moment_shown, opened_dues
-from casetrail.cli.render import emit, fields
+from casetrail.cli.render import emit, emit_first, fields
 from casetrail.domain.codes import Offence
 from casetrail.domain.reserved import REGISTRY
 from casetrail.domain.status import Status
@@ -60,7 +60,8 @@ def cases(config: Config, form: str, **given: Any) -> None:
     """
     with opened_dues(config) as database:
         which = _wanted(given, moment_shown(config, database, given["moment_text"]))
-        emit(queries.cases(database, which), queries.CASE_FIELDS, form, "cases")
+        rows = queries.cases(database, which)
+    emit_first(rows, given["limit"], queries.CASE_FIELDS, form, "cases")
 
 
 def _wanted(given: dict[str, Any], at: datetime) -> queries.CaseFilter:
@@ -77,7 +78,7 @@ def _wanted(given: dict[str, Any], at: datetime) -> queries.CaseFilter:
         overdue_at=at if given["overdue"] else None,
         sort=given["sort"],
         descending=given["descending"],
-        limit=given["limit"],
+        limit=given["limit"] + 1,  # whether there are more
     )
 
 
@@ -186,10 +187,10 @@ def holds(config: Config, by: str, moment_text: str | None, left: bool, form: st
 def referrals(config: Config, agency: str | None, state: tuple[str, ...], limit: int, form: str) -> None:
     """List referrals by partner agency, the oldest first."""
     with opened_views(config) as database:
-        rows = queries.referrals(database, agency, state, limit)
+        rows = queries.referrals(database, agency, state, limit + 1)
     columns = ("case_id", "referral", "service", "from_agency", "to_agency", "acute", "state", "made_at", "answered_at",
                "ended_at")  # fmt: skip
-    emit(rows, columns, form, "referrals")
+    emit_first(rows, limit, columns, form, "referrals")
 
 
 def _month(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:

@@ -14,7 +14,7 @@ from casetrail.cli.context import DAYS, Failure, format_option, guarded, moment,
 from casetrail.cli.judged import asks_views, moment_asked, moment_shown, opened_judgements
 from casetrail.cli.policies import adopted, read_policy
 from casetrail.cli.progress import progress_bar
-from casetrail.cli.render import emit
+from casetrail.cli.render import emit, emit_first
 
 if TYPE_CHECKING:
     from casetrail.cli.case_histories import Hashed
@@ -249,7 +249,7 @@ def _from_views(config: Config, given: dict[str, Any], what: str, within: int | 
     from casetrail.projections import judgement_queries
 
     wanted = judgement_queries.Wanted(
-        given["clock"], given["owed_by"], given["unit"], given["limit"], None if within is None else within * DAY
+        given["clock"], given["owed_by"], given["unit"], given["limit"] + 1, None if within is None else within * DAY
     )
     with opened_judgements(config) as database:
         at, is_known = moment_asked(config, database, given["moment_text"])
@@ -268,7 +268,7 @@ def _emit(
         if given["clock"] not in known:
             there = nearest(given["clock"], sorted(known))
             raise click.UsageError(f"no policy has a clock '{given['clock']}': write {there}")
-    emit(rows, columns, form, title)
+    emit_first(rows, given["limit"], columns, form, title)
 
 
 def _taken(config: Config, given: dict[str, Any]) -> tuple[Asked, Wanted]:
@@ -277,14 +277,14 @@ def _taken(config: Config, given: dict[str, Any]) -> tuple[Asked, Wanted]:
 
 
 def _listed(config: Config, question: Asked, wanted: Wanted, row: "Callable[[Clock, Runs], Row | None]") -> list[Row]:
-    """The first rows by due time, of all clocks that are owed."""
+    """The first rows by due time, of all clocks that are owed; one more than is wanted, if there are so many."""
     from heapq import nsmallest
 
     from casetrail.cli.case_histories import count_events
 
     with progress_bar("reading", count_events(config)) as progress:
         rows = (made for clock, runs in _owed(config, question, wanted, progress) if (made := row(clock, runs)))
-        return nsmallest(wanted.limit, rows, key=lambda one: (one["due_at"], one["case_id"], one["clock"]))
+        return nsmallest(wanted.limit + 1, rows, key=lambda one: (one["due_at"], one["case_id"], one["clock"]))
 
 
 def _owed(

@@ -9,7 +9,7 @@ from casetrail.cli import exits
 from casetrail.cli.clocks import asking_options, views_asked
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, format_option, guarded, moment, pass_config
-from casetrail.cli.render import emit
+from casetrail.cli.render import emit_first
 
 if TYPE_CHECKING:
     from casetrail.projections.database import Database
@@ -47,9 +47,7 @@ def list_(config: Config, agency: str, form: str, **given: Any) -> None:
         first = list(islice(found, given["limit"] + 1))
         if not first:
             check_known(database, agency)
-    emit(first[: given["limit"]], SHORT if form == "table" else COLUMNS, form, f"cases of {agency}")
-    if len(first) > given["limit"]:
-        click.echo("and more: give --limit", err=True)
+    emit_first(first, given["limit"], SHORT if form == "table" else COLUMNS, form, f"cases of {agency}")
 
 
 def check_known(database: "Database", agency: str) -> None:

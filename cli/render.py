@@ -78,6 +78,13 @@ def emit(rows: Rows, columns: Sequence[str], form: str, title: str = "") -> None
     sys.stdout.flush()  # here, where a full disk is still understood
 
 
+def emit_first(rows: Sequence[dict[str, Any]], limit: int, columns: Sequence[str], form: str, title: str) -> None:
+    """Write the first rows, of which so many and one more were asked for; that there are more is said, not to be guessed."""
+    emit(rows[:limit], columns, form, title)
+    if len(rows) > limit:
+        click.echo("and more: give --limit", err=True)
+
+
 def _json(rows: Rows, columns: Sequence[str], _: str) -> None:
     click.echo(json.dumps([_chosen(row, columns) for row in rows], indent=2, ensure_ascii=True))
 

@@ -12,8 +12,8 @@ from casetrail.projections.database import Database, has_judgements, marks
 
 MANY: Final = 50_000
 """From so many cases on, they are no longer looked up one by one: all are gone through until enough fit."""
-FIRST_CASES: Final = 5_000
-"""So many cases are tried where those are asked for that come first by what is due: mostly enough of them fit."""
+FIRST_CASES: Final = 5_001
+"""So many cases are tried where those are asked for that come first by what is due: mostly enough of them fit. A list of 5,000 asks for one more."""
 
 
 class NextDue(NamedTuple):

@@ -71,6 +71,20 @@ def test_what_is_overdue_is_listed_with_who_owes_it_and_who_is_to_be_told(unit: 
     assert {row["owed_by"] for row in rows if row["case_id"] == "C-1"} == {"child-crimes/intake"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("overdue",), ("overdue", "--from-log"), ("due",), ("due", "--from-log"), ("cases",), ("cases", "--sort", "due")],
+)
+@pytest.mark.parametrize("form", FORMS)
+def test_it_is_said_where_there_is_more_than_was_listed(unit: Shell, words: tuple[str, ...], form: str) -> None:
+    words = (*words, "--now", day(5), "--format", form)
+    count = len(unit.rows(*words[:-2]))
+    short = unit.run(*words, "--limit", str(count - 1))
+    assert short.stderr == "and more: give --limit\n"
+    whole = unit.run(*words, "--limit", str(count))
+    assert whole.stderr == "" and len(whole.stdout) > len(short.stdout)
+
+
 def test_what_is_overdue_is_not_listed_as_due(unit: Shell) -> None:
     late, soon = unit.rows("overdue", "--now", day(5)), unit.rows("due", "--now", day(5), "--limit", "99")
     assert not {(*one, row["subject"]) for row in late for one in [(row["case_id"], row["clock"])]} & {

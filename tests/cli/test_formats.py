@@ -109,3 +109,20 @@ def test_watch_shows_what_there_is(told: Shell, form: str) -> None:
     shown = told.run("watch", "--no-follow", "--format", form).stdout
     assert shown.count("sgt.archer") == 1
     assert "ReferralAccepted" in shown
+
+
+def test_it_is_said_where_there_are_more_referrals_than_were_listed(told: Shell) -> None:
+    told.run(
+        *SERGEANT,
+        "act",
+        "referral-made",
+        "C-1",
+        "--referral",
+        "r2",
+        "--service",
+        "prosecutor",
+        "--to-agency",
+        "shelter",
+    )
+    assert told.run("referrals", "--limit", "1").stderr == "and more: give --limit\n"
+    assert told.run("referrals", "--limit", "2").stderr == ""
