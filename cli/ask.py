@@ -19,6 +19,7 @@ from casetrail.cli.context import (
     pass_config,
 )
 from casetrail.cli.judged import moment_shown, opened_dues
+from casetrail.cli.known import InViews, Wanted, check_known
 from casetrail.cli.render import emit, emit_first, fields
 from casetrail.domain.codes import Offence
 from casetrail.domain.reserved import REGISTRY
@@ -61,6 +62,8 @@ def cases(config: Config, form: str, **given: Any) -> None:
     with opened_dues(config) as database:
         which = _wanted(given, moment_shown(config, database, given["moment_text"]))
         rows = queries.cases(database, which)
+        if not rows:
+            check_known(InViews(database), Wanted(unit=which.unit, agency=which.agency, holder=which.holder))
     emit_first(rows, given["limit"], queries.CASE_FIELDS, form, "cases")
 
 
@@ -188,6 +191,8 @@ def referrals(config: Config, agency: str | None, state: tuple[str, ...], limit:
     """List referrals by partner agency, the oldest first."""
     with opened_views(config) as database:
         rows = queries.referrals(database, agency, state, limit + 1)
+        if not rows:
+            check_known(InViews(database), Wanted(agency=agency))
     columns = ("case_id", "referral", "service", "from_agency", "to_agency", "acute", "state", "made_at", "answered_at",
                "ended_at")  # fmt: skip
     emit_first(rows, limit, columns, form, "referrals")
@@ -215,4 +220,6 @@ def intake(
     """Count reports by month of receipt, unit and first offence: received, screened, assigned, contacted, closed."""
     with opened_views(config) as database:
         rows = queries.intake(database, queries.IntakeFilter(since, until, unit, offence))
+        if not rows:
+            check_known(InViews(database), Wanted(unit=unit))
     emit(rows, ("month", "unit", "offence", *queries.MEASURES), form, "intake")

@@ -12,6 +12,8 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import DAYS, Failure, format_option, guarded, moment, now, opened_views, pass_config
 from casetrail.cli.judged import asks_views, moment_asked, moment_shown, opened_judgements
+from casetrail.cli.known import Heard, InViews, check_known
+from casetrail.cli.known import Wanted as Ids
 from casetrail.cli.policies import adopted, read_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, emit_first
@@ -254,7 +256,10 @@ def _from_views(config: Config, given: dict[str, Any], what: str, within: int | 
     with opened_judgements(config) as database:
         at, is_known = moment_asked(config, database, given["moment_text"])
         ask = judgement_queries.due if what == "due" else judgement_queries.overdue
-        return ask(database, at, wanted) if is_known else None
+        rows = ask(database, at, wanted) if is_known else None
+        if rows is not None and not rows:
+            check_known(InViews(database), Ids(unit=wanted.unit, owed_by=wanted.owed_by))
+        return rows
 
 
 def _emit(
@@ -282,21 +287,27 @@ def _listed(config: Config, question: Asked, wanted: Wanted, row: "Callable[[Clo
 
     from casetrail.cli.case_histories import count_events
 
+    ids = Ids(unit=wanted.unit, owed_by=wanted.owed_by)
+    heard = Heard(ids)
     with progress_bar("reading", count_events(config)) as progress:
-        rows = (made for clock, runs in _owed(config, question, wanted, progress) if (made := row(clock, runs)))
-        return nsmallest(wanted.limit + 1, rows, key=lambda one: (one["due_at"], one["case_id"], one["clock"]))
+        rows = (made for clock, runs in _owed(config, question, wanted, progress, heard) if (made := row(clock, runs)))
+        first = nsmallest(wanted.limit + 1, rows, key=lambda one: (one["due_at"], one["case_id"], one["clock"]))
+    if not first:
+        check_known(heard, ids)
+    return first
 
 
 def _owed(
-    config: Config, question: Asked, wanted: Wanted, progress: Callable[[int], None] | None
+    config: Config, question: Asked, wanted: Wanted, progress: Callable[[int], None] | None, heard: Heard
 ) -> "Iterator[tuple[Clock, Runs]]":
-    """The clocks that are owed and wanted, of all cases."""
+    """The clocks that are owed and wanted, of all cases; ``heard`` takes in what these name."""
     from casetrail.cli.case_histories import histories
     from casetrail.domain.clock_runs import fold
     from casetrail.domain.clocks import judged
 
     for case_id, events in histories(config, question.until, progress):
         runs = fold(case_id, events, question.policies, question.at, question.departures)
+        heard.hear(runs.case, events)
         if wanted.unit is not None and runs.case.facts.unit != wanted.unit:
             continue
         for one in judged(runs, question.at):

@@ -11,6 +11,7 @@ from casetrail.cli.clocks import Asked, asked, asking_options
 from casetrail.cli.config import Config
 from casetrail.cli.context import an_id, format_option, guarded, opened_views, pass_config
 from casetrail.cli.judged import are_left_out, asks_views, moment_asked
+from casetrail.cli.known import InViews, Wanted, check_known
 from casetrail.cli.render import emit
 
 if TYPE_CHECKING:
@@ -41,21 +42,27 @@ def escalations(config: Config, case_id: str | None, unit: str | None, every: bo
     Open is what is owed still, and what nobody above those who owe it has answered. What is missed without a record is in
     'casetrail overdue'. Exit code 8 where any is open.
     """
-    rows = sorted(
-        (
-            row
-            for row in _rows(config, given, case_id)
-            if unit in (None, row["unit"]) and (every or row["state"] == "open")
-        ),
-        key=lambda row: (row["due_at"], row["case_id"], row["clock"], row["subject"] or ""),
-    )
+    of_views = asks_views({**given, "from_log": False})
+    with opened_views(config, judged=of_views and not are_left_out(config)) as database:
+        rows = sorted(
+            (
+                row
+                for row in _rows(config, database, given, case_id, of_views)
+                if unit in (None, row["unit"]) and (every or row["state"] == "open")
+            ),
+            key=lambda row: (row["due_at"], row["case_id"], row["clock"], row["subject"] or ""),
+        )
+        if not rows:
+            check_known(InViews(database), Wanted(case=case_id, unit=unit))
     emit(rows, SHORT if form == "table" else COLUMNS, form, "escalations")
     if any(row["state"] == "open" for row in rows):
         click.get_current_context().exit(exits.FAULTS)
 
 
-def _rows(config: Config, given: dict[str, Any], case_id: str | None) -> Iterator[Row]:
-    """The clocks are those that the views know; where they do not, a case is watched anew."""
+def _rows(
+    config: Config, database: "Database", given: dict[str, Any], case_id: str | None, of_views: bool
+) -> Iterator[Row]:
+    """The clocks are those that the views know, where ``of_views`` are asked; else a case is watched anew."""
     from casetrail.projections.database import has_judgements
     from casetrail.projections.escalated import cases_with_missed
     from casetrail.projections.queries import cases_with
@@ -64,17 +71,15 @@ def _rows(config: Config, given: dict[str, Any], case_id: str | None) -> Iterato
     def question() -> Asked:
         return asked(config, given["until_text"], given["moment_text"], given["judge_by"])
 
-    of_views = asks_views({**given, "from_log": False})
-    with opened_views(config, judged=of_views and not are_left_out(config)) as database:
-        if of_views and has_judgements(database) and moment_asked(config, database, given["moment_text"])[1]:
-            for one in cases_with_missed(database, case_id):
-                if one.owed.keys() >= {_deadline(event) for event in one.events}:
-                    yield from _of_case(one.case, one.events, one.owed.__getitem__)
-                else:
-                    yield from _watched(database, one.case.id, question())
-        else:
-            for name in cases_with(database, MISSED) if case_id is None else [case_id]:
-                yield from _watched(database, name, question())
+    if of_views and has_judgements(database) and moment_asked(config, database, given["moment_text"])[1]:
+        for one in cases_with_missed(database, case_id):
+            if one.owed.keys() >= {_deadline(event) for event in one.events}:
+                yield from _of_case(one.case, one.events, one.owed.__getitem__)
+            else:
+                yield from _watched(database, one.case.id, question())
+    else:
+        for name in cases_with(database, MISSED) if case_id is None else [case_id]:
+            yield from _watched(database, name, question())
 
 
 def _watched(database: "Database", case_id: str, question: Asked) -> Iterator[Row]:

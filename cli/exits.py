@@ -23,7 +23,7 @@ MEANINGS: Final = {
     UNREADABLE: "the submission was recorded as unreadable",
     PENDING: "no outcome yet within the time given; the submission is in the log, or waits in the spool. Of a comparison: "
     "nothing is proven. Of a proof, or what is published: no checkpoint that would do has its witnesses yet",
-    NOT_FOUND: "no such case, log or file",
+    NOT_FOUND: "no such case, unit, agency, person, log or file",
     UNREACHABLE: "the log, the views or the keyring cannot be reached",
     FAULTS: "the check found faults, or an import has rows that it could not take",
     INTERRUPTED: "interrupted from the keyboard",

@@ -16,6 +16,8 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, opened_views, pass_config
 from casetrail.cli.finding_answer import answer
 from casetrail.cli.judged import asks_views, moment_asked, opened_judgements
+from casetrail.cli.known import Heard, InViews, check_known
+from casetrail.cli.known import Wanted as Ids
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
 from casetrail.domain.codes import Level
@@ -56,6 +58,11 @@ class Wanted:
     unit: str | None
     settled: bool
     from_log: bool = False
+
+    @property
+    def ids(self) -> Ids:
+        """The ids among them, which are to be known."""
+        return Ids(self.case, self.unit, holder=self.holder)
 
     def fits(self, finding: "Finding") -> bool:
         """Whether a finding is one of them."""
@@ -194,6 +201,8 @@ def _from_views(config: Config, wanted: Wanted, moment_text: str | None, limit: 
             raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
         at, _ = moment_asked(config, database, moment_text)
         rows = judgement_queries.findings(database, at, asked_for)
+        if not rows:
+            check_known(InViews(database), wanted.ids)
         count = judgement_queries.count_findings(database, at, asked_for, limit + MORE)
         count_open = count
         if wanted.settled:
@@ -210,36 +219,48 @@ def _listed(config: Config, question: Asked, wanted: Wanted, limit: int) -> tupl
     from heapq import nsmallest
 
     count = count_open = 0
-    known = OnRecord()
+    known, heard = OnRecord(), Heard(wanted.ids)
 
     def counted() -> "Iterator[Finding]":
         nonlocal count, count_open
-        for one in _found(config, question, wanted, known):
+        for one in _found(config, question, wanted, known, heard):
+            heard.hear_holders(one.holder)
             if wanted.fits(one):
                 count, count_open = count + 1, count_open + one.is_open
                 yield one
 
     first = nsmallest(limit, counted(), key=lambda one: (one.since, one.subject, one.detector, one.id))
+    if not first:
+        check_known(heard, wanted.ids)
     return [_row(one, question, known) for one in first], count - len(first), not count_open
 
 
-def _found(config: Config, question: Asked, wanted: Wanted, known: OnRecord) -> "Iterator[Finding]":
-    """Everything that the detectors find, settled or not. What is ``known`` of findings is noted on the way."""
+def _found(
+    config: Config, question: Asked, wanted: Wanted, known: OnRecord, heard: Heard | None = None
+) -> "Iterator[Finding]":
+    """Everything that the detectors find, settled or not. What is ``known`` of findings is noted on the way.
+
+    ``heard`` takes in what the cases that are gone through name.
+    """
     from casetrail.cli.case_histories import hashed_history_of
     from casetrail.domain.detectors.judging import Judge
 
     if wanted.case is None or wanted.from_log:
-        yield from _found_in_all(config, question, wanted, known)
+        yield from _found_in_all(config, question, wanted, known, heard or Heard(Ids()))
         return
     with opened_views(config) as database:
         events = hashed_history_of(database, wanted.case, question.until)
     if not events:
         raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
     history = _history(wanted.case, events, question, known)
+    if heard is not None:
+        heard.hear(history.case, history.events)
     yield from Judge(question.policies, wanted.detectors or None).case(history, question.at)
 
 
-def _found_in_all(config: Config, question: Asked, wanted: Wanted, known: OnRecord) -> "Iterator[Finding]":
+def _found_in_all(
+    config: Config, question: Asked, wanted: Wanted, known: OnRecord, heard: Heard
+) -> "Iterator[Finding]":
     from casetrail.cli.case_histories import count_events, hashed_histories
     from casetrail.cli.traces_on_disk import TracesOnDisk
     from casetrail.domain.detectors.judging import Judge
@@ -249,6 +270,7 @@ def _found_in_all(config: Config, question: Asked, wanted: Wanted, known: OnReco
         with progress_bar("reading", count_events(config)) as progress:
             for case_id, events in hashed_histories(config, question.until, progress):
                 history = _history(case_id, events, question, known)
+                heard.hear(history.case, history.events)
                 yield from judge.case(history, question.at)
                 judge.count(history)
         yield from judge.many(question.at)

@@ -20,9 +20,10 @@ from casetrail.cli.context import (
 )
 from casetrail.cli.documents import read_document
 from casetrail.cli.keys import PASSPHRASE
+from casetrail.cli.known import InViews, Wanted, check_known
 from casetrail.cli.local_tree import convicting
 from casetrail.cli.overwriting import check_output
-from casetrail.cli.partner_list import AGENCY, check_known
+from casetrail.cli.partner_list import AGENCY
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_lines, fields
 from casetrail.cli.trust import believed_logs, log_key_option
@@ -70,7 +71,7 @@ def export(
     signer = load_key(key, passphrase_in(passphrase_file))
     asked = views_asked(config, {"until_text": until_text, "moment_text": None, "judge_by": None})
     with convicting(), opened_log(config) as log, asked as (database, question), snapshot(database):
-        check_known(database, agency)
+        check_known(InViews(database), Wanted(agency=agency))
         checkpoint = _newest(config, log, positions(database, log))
         content, count = _csv(database, agency, question)
     statement = Statement(f"{SUBJECT} {agency}", log.name, question.at, count, sha256(content).hexdigest(), checkpoint)

@@ -1,18 +1,16 @@
 """``casetrail partner AGENCY``: the cases that an agency is part of, and what they wait for."""
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from casetrail.cli import exits
 from casetrail.cli.clocks import asking_options, views_asked
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, an_id, format_option, guarded, moment, pass_config
+from casetrail.cli.context import an_id, format_option, guarded, moment, pass_config
+from casetrail.cli.known import InViews, check_known
+from casetrail.cli.known import Wanted as Ids
 from casetrail.cli.render import emit_first
-
-if TYPE_CHECKING:
-    from casetrail.projections.database import Database
 
 AGENCY: Final = click.argument("agency", metavar="AGENCY", type=an_id)
 
@@ -46,21 +44,5 @@ def list_(config: Config, agency: str, form: str, **given: Any) -> None:
         found = (row for row in rows(database, wanted, chosen, question) if since is None or row["sent_at"] >= since)
         first = list(islice(found, given["limit"] + 1))
         if not first:
-            check_known(database, agency)
+            check_known(InViews(database), Ids(agency=agency, case=given["case"]))
     emit_first(first, given["limit"], SHORT if form == "table" else COLUMNS, form, f"cases of {agency}")
-
-
-def check_known(database: "Database", agency: str) -> None:
-    """End the command where neither a case nor the registry names an agency: a mistyped name is no good news."""
-    from casetrail.cli.case_histories import history_of
-    from casetrail.domain.registry import REGISTRY, AgencyRegistered
-    from casetrail.projections.partner import is_named
-
-    if is_named(database, agency):
-        return
-    for event in history_of(database, REGISTRY):
-        if event.action is not None and agency == event.action.actor.agency:
-            return
-        if isinstance(event.body, AgencyRegistered) and event.body.agency == agency:
-            return
-    raise Failure(f"no case and no entry of the registry names an agency {agency}", exits.NOT_FOUND)

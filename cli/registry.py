@@ -6,6 +6,8 @@ import click
 
 from casetrail.cli.config import Config
 from casetrail.cli.context import an_id, format_option, guarded, moment, opened_views, pass_config
+from casetrail.cli.known import InViews, check_known
+from casetrail.cli.known import Wanted as Ids
 from casetrail.cli.registry_import import import_staff
 from casetrail.cli.render import emit
 
@@ -38,8 +40,10 @@ def registry(config: Config, by: str, form: str, **given: Any) -> None:
     until = moment(config, given["until_text"], "--as-of") if given["until_text"] else None
     wanted = Wanted(given["agency"], given["unit"], given["left"])
     with opened_views(config) as database:
-        events = history_of(database, REGISTRY, until)
-    emit(rows(events, by, wanted), COLUMNS[by], form, f"registry by {by}")
+        found = rows(history_of(database, REGISTRY, until), by, wanted)
+        if not found:
+            check_known(InViews(database), Ids(unit=wanted.unit, agency=wanted.agency))
+    emit(found, COLUMNS[by], form, f"registry by {by}")
 
 
 registry.add_command(import_staff)

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import guarded, opened_log, pass_config
+from casetrail.cli.context import Failure, guarded, opened_log, pass_config
 from casetrail.cli.history import event_row
 from casetrail.cli.outputs import while_read
 from casetrail.cli.render import cell, emit
@@ -44,11 +45,13 @@ def watch(config: Config, from_start: bool, case_id: str | None, no_follow: bool
 def _events(log: Log, from_start: bool, case_id: str | None, no_follow: bool) -> Iterator[dict[str, Any]]:
     ends = log.end_offsets(Topic.EVENTS)
     start = dict.fromkeys(ends, 0) if from_start or no_follow else ends
+    is_heard_of = case_id is None
     with log.reader(Topic.EVENTS, start) as reader:
         while not no_follow or any(reader.position(partition) < end for partition, end in ends.items()):
             for record in reader.poll(0.5):
                 if case_id is not None and record.key != case_id.encode():
                     continue
+                is_heard_of = True
                 try:
                     yield event_row(decode_event(record.value))
                 except Unreadable:
@@ -58,3 +61,5 @@ def _events(log: Log, from_start: bool, case_id: str | None, no_follow: bool) ->
                         "result": "no event",
                         "detail": {"partition": record.partition, "offset": record.offset},
                     }
+    if not is_heard_of:
+        raise Failure(f"the log has nothing of case {case_id}", exits.NOT_FOUND)

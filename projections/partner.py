@@ -69,9 +69,3 @@ def count(database: Database, agency: str) -> int:
     """How many entries an agency has."""
     found: int = database.rows("SELECT count(*) FROM partner_ledger WHERE agency = ?", (agency,))[0][0]
     return found
-
-
-def is_named(database: Database, agency: str) -> bool:
-    """Whether any case is an agency's, or has an entry of it."""
-    found = "SELECT 1 FROM {} WHERE agency = ? LIMIT 1"
-    return any(database.rows(found.format(table), (agency,)) for table in ("partner_ledger", "case_status"))

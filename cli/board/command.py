@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from casetrail.cli import exits
-from casetrail.cli.board.rows import KINDS, Asked
+from casetrail.cli.board.rows import KINDS, Asked, Snapshot
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, failure_of, guarded, moment, pass_config
 from casetrail.cli.render import emit
 
 if TYPE_CHECKING:
-    from casetrail.cli.board.reading import Source
+    from casetrail.cli.board.reading import Views
 
 EXTRA: Final = "board"
 NEEDED: Final = "textual"
@@ -50,16 +50,24 @@ def board(
         raise Failure(f"the board needs {NEEDED}: install casetrail[{EXTRA}]; with --once it does without")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("a board needs a terminal; --once writes the same as plain tables")
-    first = source.snapshot(asked)
+    first = _snapshot(source, asked)
     from casetrail.cli.board.app import Board
 
     Board(source, asked, refresh, first).run()
 
 
-def _once(source: "Source", asked: Asked) -> None:
+def _snapshot(source: "Views", asked: Asked) -> Snapshot:
+    """What the board shows first. Where that is nothing, unit and agency must be ones that something names."""
+    snapshot = source.snapshot(asked)
+    if not any(section.total for section in snapshot.sections):
+        source.check_known(asked)
+    return snapshot
+
+
+def _once(source: "Views", asked: Asked) -> None:
     from casetrail.cli.board.head import head
 
-    snapshot = source.snapshot(asked)
+    snapshot = _snapshot(source, asked)
     try:
         facts = source.log_facts()
     except Exception as error:

@@ -49,6 +49,13 @@ class Views:
         with _opened(self._config) as (database, troubles):
             return _snapshot(database, asked, _moment(database, asked), troubles)
 
+    def check_known(self, asked: Asked) -> None:
+        """End the command where nothing names the unit or the agency that is asked for."""
+        from casetrail.cli.known import InViews, Wanted, check_known
+
+        with _opened(self._config) as (database, _):
+            check_known(InViews(database), Wanted(unit=asked.unit, agency=asked.agency))
+
     def log_facts(self) -> LogFacts:
         from casetrail.domain.values import at_millis
         from casetrail.eventlog.port import Topic

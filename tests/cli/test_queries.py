@@ -79,7 +79,7 @@ def on(day: int) -> str:
         ("--offence 11A --offence 11D", "C-1 C-2 C-3 C-4"),
         ("--offence 100", ""),
         ("--holder det.01", "C-3"),
-        ("--holder det.99", ""),
+        ("--holder det.01 --status received", ""),
         ("--nobody", "C-1 C-2"),
         ("--unit night", "C-2"),
         ("--agency county", "C-2"),

@@ -74,6 +74,7 @@ def test_open_escalations_are_listed_until_they_are_answered(shell: Shell) -> No
         "sgt.archer",
     )
     shell.run(*DETECTIVE, *answer, "--answer", "nothing_owed", code=exits.REJECTED)
+    shell.report("C-9", "--unit", "elsewhere")
     assert shell.rows("escalations", "--unit", "elsewhere") == []
 
 
