@@ -17,8 +17,8 @@ BY: Final = ("person", "unit", "agency")
 @click.group(invoke_without_command=True)
 @click.option("--by", type=click.Choice(BY), default="person", show_default=True, help="List what.")
 @click.option("--agency", metavar="ID", type=an_id, help="Only this agency.")
-@click.option("--unit", metavar="ID", type=an_id, help="Only this unit.")
-@click.option("--left", is_flag=True, help="Only people who have left.")
+@click.option("--unit", metavar="ID", type=an_id, help="Only this unit; by agency, only those that have or had it.")
+@click.option("--left", is_flag=True, help="Only people who have left; by unit or agency, only where somebody has.")
 @click.option(
     "--as-of", "until_text", metavar="TIME", help="As it was then: only what had been recorded by then counts."
 )

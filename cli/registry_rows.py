@@ -38,15 +38,22 @@ def folded_registry(events: Iterable[Recorded]) -> Case:
 
 
 def rows(events: Iterable[Recorded], by: str, wanted: Wanted) -> list[Row]:
-    """The registry by ``person``, ``unit`` or ``agency``, sorted by that."""
+    """The registry by ``person``, ``unit`` or ``agency``, sorted by that.
+
+    What is wanted chooses rows. A row that is chosen counts all who are, or were, in its unit or agency.
+    """
     facts = registry_of(folded_registry(events))
-    people = [row for row in _people(facts) if _fits(row, wanted)]
+    people = _people(facts)
     if by == "person":
-        return people
+        return [row for row in people if _fits(row, wanted)]
     if by == "unit":
         places = sorted({(row["agency"], row["unit"]) for row in people if row["unit"] is not None})
-        return [_unit(agency, unit, people) for agency, unit in places]
-    return [_agency(facts, agency, people) for agency in sorted(facts.agencies) if wanted.agency in (None, agency)]
+        found = [_unit(agency, unit, people) for agency, unit in places if _is_place(agency, unit, wanted)]
+    else:
+        of_unit = {row["agency"] for row in people if wanted.unit in (None, row["unit"])}
+        names = [one for one in sorted(facts.agencies) if wanted.agency in (None, one)]
+        found = [_agency(facts, one, people) for one in names if wanted.unit is None or one in of_unit]
+    return [row for row in found if row["left"] or not wanted.left]
 
 
 def _people(facts: RegistryFacts) -> list[Row]:
@@ -62,8 +69,11 @@ def _people(facts: RegistryFacts) -> list[Row]:
 
 
 def _fits(row: Row, wanted: Wanted) -> bool:
-    is_there = wanted.agency in (None, row["agency"]) and wanted.unit in (None, row["unit"])
-    return is_there and (not wanted.left or row["left_at"] is not None)
+    return _is_place(row["agency"], row["unit"], wanted) and (not wanted.left or row["left_at"] is not None)
+
+
+def _is_place(agency: str, unit: str | None, wanted: Wanted) -> bool:
+    return wanted.agency in (None, agency) and wanted.unit in (None, unit)
 
 
 def _unit(agency: str, unit: str, people: list[Row]) -> Row:

@@ -90,6 +90,27 @@ def test_the_registry_is_listed_by_unit_and_by_agency(shell: Shell, file: Path) 
     assert people(shell, "--as-of", "2020-01-01T00:00:00Z") == []
 
 
+@pytest.mark.parametrize("by", ["unit", "agency"])
+@pytest.mark.parametrize(
+    "chosen, expected",
+    [
+        (("--left",), {"unit": {"child-crimes"}, "agency": {"metro-pd"}}),
+        (("--unit", "north"), {"unit": {"north"}, "agency": {"metro-pd"}}),
+        (("--unit", "child-crimes", "--left"), {"unit": {"child-crimes"}, "agency": {"metro-pd"}}),
+        (("--agency", "clinic"), {"unit": set(), "agency": {"clinic"}}),
+        (("--agency", "clinic", "--left"), {"unit": set(), "agency": set()}),
+    ],
+)
+def test_what_is_chosen_changes_no_count(
+    shell: Shell, file: Path, by: str, chosen: tuple[str, ...], expected: dict[str, set[str]]
+) -> None:
+    imported(shell, file)
+    every = {row[by]: row for row in shell.rows("registry", "--by", by)}
+    assert {row[by]: row for row in shell.rows("registry", "--by", by, *chosen)} == {
+        name: every[name] for name in expected[by]
+    }
+
+
 def test_the_same_list_doubles_nothing(shell: Shell, file: Path) -> None:
     imported(shell, file)
     before, recorded = people(shell), kinds(shell)
