@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from casetrail.audit.believed import Believed
 from casetrail.audit.publication.leaves import Leaves
+from casetrail.audit.publication.schemas import FOLDER as SCHEMAS
 from casetrail.audit.publication.schemas import named_by, place_of, texts_of
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
@@ -33,6 +34,7 @@ from casetrail.proofs.note import MOST_BYTES, parse_note
 from casetrail.proofs.tiles import CHECKPOINT, ENTRIES, Tile, pack_entries, tiles_at, tiles_of
 
 Progress = Callable[[int], None]
+TILES: Final = "tile"
 
 
 class PublicationContradicted(LogError):
@@ -67,14 +69,16 @@ def publish(
 
     A folder that publishes a newer checkpoint already stays as it is. Raises ``PublicationContradicted`` where it publishes
     another history, ``TreeContradicted`` where the log no longer holds what its checkpoint covers, ``BundleInvalid`` where a
-    leaf is too large for the format, ``FolderUnusable``.
+    leaf is too large for the format, ``FolderUnusable`` also where a folder that has published nothing holds other files.
     """
     checkpoint = parse_checkpoint(parse_note(believed.note).text)
     with _alone(directory):
-        if hashes_only and (directory / "tile" / ENTRIES).exists():
+        if hashes_only and (directory / TILES / ENTRIES).exists():
             raise FolderUnusable(f"{directory} has entries, and was to have hashes only: choose another folder")
         published, size = _published(directory), 0
-        if published is not None:
+        if published is None:
+            _check_unused(directory)
+        else:
             earlier = _parsed(directory, published)
             _check_earlier(directory, earlier, tree, checkpoint.origin)
             size = earlier.size
@@ -146,6 +150,24 @@ def _parsed(directory: Path, published: bytes) -> Checkpoint:
         raise FolderUnusable(
             f"{directory / CHECKPOINT} is no checkpoint ({error}): choose another folder, or move that file away"
         ) from error
+
+
+def _check_unused(directory: Path) -> None:
+    """A web server serves all that is in the folder: so what else is there, a log or a key, must not be published with it."""
+    try:
+        others = sorted(one.name for one in directory.iterdir() if not _is_left(one.name))
+    except OSError as error:
+        raise FolderUnusable(f"{directory} cannot be read ({error.strerror})") from error
+    if others:
+        raise FolderUnusable(
+            f"{directory} has published nothing yet and holds other files ({others[0]}), which a web server would serve, too: "
+            "choose an empty folder"
+        )
+
+
+def _is_left(name: str) -> bool:
+    """Whether a run that did not come to its checkpoint leaves such a file or folder; or a file system has it."""
+    return name in (TILES, SCHEMAS, "lost+found") or name.startswith(f".{CHECKPOINT}.")
 
 
 def _check_earlier(directory: Path, earlier: Checkpoint, tree: LogTree, origin: str) -> None:

@@ -349,6 +349,28 @@ def test_two_publishers_do_not_share_a_folder(log: Log, tmp_path: Path) -> None:
     assert published(log, tmp_path / "www", None)
 
 
+def test_a_folder_that_holds_other_files_is_not_published_with_them(log: Log, tmp_path: Path) -> None:
+    fill(log, ["C-1"])
+    with notary_of(log, tmp_path / "n") as notary:
+        checkpoint(notary)
+    www = tmp_path / "www"
+    www.mkdir()
+    (www / "notary.key").write_bytes(b"secret")
+    with pytest.raises(FolderUnusable, match=r"holds other files \(notary.key\)"):
+        published(log, www, None)
+    assert files(www) == {"notary.key": b"secret"}
+    (www / "notary.key").unlink()
+    for folder in ("tile", "schemas", "lost+found"):
+        (www / folder).mkdir()
+    (www / ".checkpoint.0123456789abcdef").write_bytes(b"half")  # left by a run that was ended on its way
+    assert published(log, www, None)
+    (www / "index.html").write_bytes(b"what is served here")  # who knows that it is published may add to it
+    fill(log, ["C-2"])
+    with notary_of(log, tmp_path / "n") as notary:
+        checkpoint(notary)
+    assert published(log, www, None)
+
+
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 65_536, 65_537, 70_000])
 def test_the_tiles_of_a_tree_are_those_of_the_specification(size: int) -> None:
     tiles = list(tiles_of(size))

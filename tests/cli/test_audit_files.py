@@ -45,6 +45,8 @@ def test_what_witnesses_have_not_seen_is_published_only_on_demand(office: Office
     done = office.run(*office.policy, "audit", "publish", "www", code=exits.PENDING)
     assert "cosigned by the policy's quorum" in done.stderr
     office.run("audit", "publish", "www", code=exits.USAGE)
+    said = office.run("audit", "publish", ".", "--unwitnessed", code=exits.FAILED).stderr
+    assert "holds other files" in said and not (office.folder / "tile").exists()
     (row,) = office.rows("audit", "publish", "www", "--unwitnessed")
     assert row["size"] == 3
     (row,) = office.rows(*office.policy, "audit", "publish", "other", "--unwitnessed")
