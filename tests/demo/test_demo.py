@@ -6,16 +6,23 @@ import re
 import shlex
 import subprocess
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import pytest
+from textual.pilot import Pilot
 
 from casetrail.cli import exits
+from casetrail.cli.board.app import Board
+from casetrail.cli.board.reading import Views
+from casetrail.cli.board.rows import Asked
+from casetrail.cli.config import load_config
 from casetrail.cli.submitting import EXIT_BY_RESULT
 from casetrail.demo.arrivals import GROUPS
 from casetrail.demo.dropped import PATTERNS
+from tests.cli.boards import screen, until, used
 from tests.cli.shell import PROGRAM, environment
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -122,6 +129,28 @@ def test_the_page_about_the_149_is_what_the_demonstration_writes(four_years: Pat
         assert (DOCS / one).read_text("utf-8") == (four_years / one).read_text("utf-8"), (
             f"docs/{one} is out of date: casetrail demo --write-page docs/the-149.md writes it anew"
         )
+
+
+def test_the_board_in_its_documentation_is_that_of_the_last_day(four_years: Path) -> None:
+    text = (DOCS / "board.md").read_text("utf-8")
+    (pictured,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    shown: list[str] = []
+
+    async def look(pilot: Pilot[None], app: Board) -> None:
+        await until(pilot, lambda: "Quit" in screen(app))
+        shown.append(screen(app).removeprefix(app.title))
+
+    views = Views(load_config(four_years / "casetrail-demo/casetrail.toml", {}))
+    used(views, look, (80, len(pictured.splitlines())), Asked(at=datetime.fromisoformat(END)))
+    assert without_minute(pictured) == without_minute(shown[0])
+    assert set(re.findall(r"4 Findings ([0-9]+(?:,[0-9]{3})*)", text)) == set(
+        re.findall(r"4 Findings ([0-9]+(?:,[0-9]{3})*)", shown[0])
+    )
+
+
+def without_minute(told: str) -> str:
+    """Without when the checkpoint was made, and without the room between words."""
+    return re.sub(r"checkpoint: of \S+ \S+", "checkpoint: of …", " ".join(told.split()))
 
 
 def cases_of(finding: dict[str, Any]) -> set[str]:
