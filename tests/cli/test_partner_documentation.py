@@ -1,6 +1,7 @@
 """The pages for partners and registrars, as somebody follows them."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 import pytest
 
 from casetrail.cli import exits
-from tests.cli.shell import DETECTIVE, INTAKE, REPORT, SERGEANT, Shell, environment
+from tests.cli.shell import COMMANDER, DETECTIVE, INTAKE, REPORT, SERGEANT, Shell, environment
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 CONCERN: Final = re.compile(r"clinic-[0-9a-f]{8}")
@@ -78,3 +79,12 @@ def test_every_command_of_the_page_for_registrars_works(shell: Shell) -> None:
         assert done.returncode == exits.OK, (line, done.stdout, done.stderr)
     assert [row["person"] for row in shell.rows("registry")] == ["clinic.ruiz", "det.01"]
     assert len(shell.rows("history", "registry")) == 5
+
+
+def test_the_registry_is_listed_as_the_page_says_where_no_time_zone_is_configured(shell: Shell) -> None:
+    (shell.folder / "staff.csv").write_text(blocks("registry.md", "csv")[0], "utf-8")
+    shell.run(*COMMANDER, "--time-zone", "America/Chicago", "registry", "import", "staff.csv")
+    for line in blocks("registry.md")[0].splitlines():
+        program, *words = shlex.split(line)
+        assert program == "casetrail"
+        shell.run(*words)
