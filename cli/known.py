@@ -167,10 +167,22 @@ def check_known(names: Names, wanted: Wanted) -> None:
     """End the command where an id that was asked for is none. To be called where there are no rows: it takes a look each."""
     for id_, has, message in (
         (wanted.case, names.has_case, "there is no case {}"),
-        (wanted.unit, names.has_unit, "no case and no entry of the registry names a unit {}"),
+        (
+            wanted.unit,
+            names.has_unit,
+            "no case and no entry of the registry names a unit {}; 'casetrail holds --by unit' lists them",
+        ),
         (wanted.agency, names.has_agency, "no case and no entry of the registry names an agency {}"),
-        (wanted.holder, names.has_person, "nobody {} has ever held a case, or is in the registry"),
-        (wanted.owed_by, names.has_owing, "no case and no entry of the registry names {}, or it is no desk of a unit"),
+        (
+            wanted.holder,
+            names.has_person,
+            "{} has never held a case, and is not in the registry; 'casetrail holds' lists who holds cases",
+        ),
+        (
+            wanted.owed_by,
+            names.has_owing,
+            "nothing is ever owed by {}: give a person, an agency, or a desk (UNIT/intake, UNIT/supervisor, UNIT/commander)",
+        ),
     ):
         if id_ is not None and not has(id_):
             raise Failure(message.format(id_), exits.NOT_FOUND)
