@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Shell
+from tests.cli.shell import CLINIC, REPORT, Shell
 from tests.domain.policies import PRESETS, changed, preset, text_of, within
 
 
@@ -124,6 +124,7 @@ def test_the_commands_of_the_documentation_run(tmp_path: Path, monkeypatch: pyte
     shell = Shell(tmp_path)
     shell.run("log", "init")
     shell.report("C-1")
+    shell.run(*CLINIC[:4], "--role", "reporter", "report", "C-2", "--for-agency", "metro-pd", *REPORT)  # it asks for it
     for line in lines:
         command, _, file = line.partition(" > ")
         shown = shell.run(*shlex.split(command)[1:]).stdout
