@@ -49,10 +49,11 @@ class TracesOnDisk:
         """The traces that share a token with another, by when their reports were recorded."""
         self._write()
         self._database.execute("CREATE INDEX IF NOT EXISTS by_token ON token (token)")
+        self._database.execute("CREATE INDEX IF NOT EXISTS by_case ON trace (case_id)")
         return self._read(SHARING)
 
     def merged(self) -> Iterator[Trace]:
-        """The traces of cases that were ever merged into another, in the same order."""
+        """The traces of cases that were ever merged, or screened out as known already, in the same order."""
         self._write()
         self._database.execute("CREATE INDEX IF NOT EXISTS by_case ON trace (case_id)")
         return iter(list(self._read(MERGED)))

@@ -94,7 +94,7 @@ MERGER: Final = Table(
     ("case_id", "merged_into"),
     (("merger_into", "merged_into, case_id", ""),),
 )
-"""Which case was ever merged into which."""
+"""Which case was ever said to go on in which: merged into it, or screened out as known already and linked with it."""
 ANSWERED: Final = Table(
     "answered",
     (

@@ -38,7 +38,6 @@ from casetrail.projections.judging import (
     hashed,
     is_judged,
     latest_moment,
-    seen_from_others,
 )
 from casetrail.projections.judging_many import OF_REPORTS, ManyJudge
 from casetrail.projections.judging_registry import RegistryChange
@@ -109,8 +108,6 @@ class Judged(NamedTuple):
     before: set[Row]
     after: set[Row]
     traced: Sequence[str]
-    told: set[str]
-    """Those of which what concerns the cases that were merged into them has changed."""
 
 
 class Judgements:
@@ -298,8 +295,7 @@ class Judgements:
         counted = {row for one in made for row in one.counted}
         before, after = self._stored(TRACE, case_ids), {row for one in made for row in one.traces}
         traced = sorted({row[0] for row in before ^ after})
-        gone, new = set(map(seen_from_others, before - after)), set(map(seen_from_others, after - before))
-        return Judged(case_ids, made, self._stored(COUNTED, case_ids), counted, traced, {one for one, _ in gone ^ new})
+        return Judged(case_ids, made, self._stored(COUNTED, case_ids), counted, traced)
 
     def _stored(self, table: Table, case_ids: Sequence[str]) -> set[Row]:
         found: set[Row] = set()
@@ -321,7 +317,7 @@ class Judgements:
             self.database.run_many(table.upsert() if table is FINDING else table.insert(), rows)
         self._stale.note(stale | self._changed(judged))
         self._stale.forget_cases(judged.case_ids)
-        self._many.reports(judged.traced, judged.told)
+        self._many.reports(judged.traced)
 
     def _remove(self, case_ids: Sequence[str]) -> None:
         some = marks(case_ids)

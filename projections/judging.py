@@ -22,7 +22,7 @@ from casetrail.domain.detectors.finding import Evidence, Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
-from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Seen, Trace
+from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Look, Seen, Trace
 from casetrail.domain.escalation import level_beside
 from casetrail.domain.policy import Step
 from casetrail.domain.reserved import MACHINES
@@ -256,12 +256,28 @@ def trace_row(trace: Trace) -> Row:
     report, tokens = _plain(trace.report), [(kind, value.hex()) for kind, value in trace.tokens]
     identified = [(trace.tokens.index(one.token), micros(one.known_at), _plain(one.event)) for one in trace.identified]
     idle = [
-        (micros(one.since), micros(one.until), one.has_ended, _plain(one.after), _plain(one.until_event))
+        (
+            micros(one.since),
+            micros(one.until),
+            one.has_ended,
+            _plain(one.after),
+            _plain(one.until_event),
+            micros(one.before),
+        )
         for one in trace.idle
     ]
     links = [(one.other, micros(one.known_at), _plain(one.event)) for one in trace.links]
     ends = [
-        (micros(one.since), micros(one.until), one.into, _plain(one.event), _plain(one.until_event))
+        (
+            micros(one.since),
+            micros(one.until),
+            one.into,
+            one.as_known,
+            micros(one.worked_at),
+            one.by,
+            _plain(one.event),
+            _plain(one.until_event),
+        )
         for one in trace.ends
     ]
     dangers = [
@@ -269,8 +285,10 @@ def trace_row(trace: Trace) -> Row:
         for one in trace.dangers
     ]
     seen = [(micros(one.at), micros(one.known_at), _plain(one.event)) for one in trace.seen]
+    looks = [(one.by, micros(one.known_at), _plain(one.event)) for one in trace.looks]
     plain = (
-        *trace[:4], trace.partners, tokens, identified, report, micros(trace.known_at), idle, links, ends, dangers, seen,
+        *trace[:4], trace.partners, tokens, identified, report, micros(trace.received_at), micros(trace.known_at), idle,
+        links, ends, dangers, seen, looks,
     )  # fmt: skip
     return trace.case_id, micros(trace.known_at), json.dumps(plain)
 
@@ -278,7 +296,8 @@ def trace_row(trace: Trace) -> Row:
 def load_trace(text: str) -> Trace:
     """The trace that ``trace_row`` made a text of."""
     (
-        case_id, agency, unit, holder, partners, plain_tokens, identified, report, known_at, idle, links, ends, dangers, seen,
+        case_id, agency, unit, holder, partners, plain_tokens, identified, report, received_at, known_at, idle, links, ends,
+        dangers, seen, looks,
     ) = json.loads(text)  # fmt: skip
     tokens = tuple((TokenKind(kind), bytes.fromhex(value)) for kind, value in plain_tokens)
     return Trace(
@@ -290,38 +309,39 @@ def load_trace(text: str) -> Trace:
         tokens,
         tuple(Identified(tokens[place], _moment(at), _evidence(event)) for place, at, event in identified),
         _evidence(report),
+        _moment(received_at),
         _moment(known_at),
         tuple(
-            Idle(_moment(since), None if until is None else _moment(until), ended, _evidence(after), _maybe(by))
-            for since, until, ended, after, by in idle
+            Idle(_moment(since), _maybe_moment(until), ended, _evidence(after), _maybe(by), _maybe_moment(before))
+            for since, until, ended, after, by, before in idle
         ),
         tuple(Link(other, _moment(at), _evidence(event)) for other, at, event in links),
-        tuple(
-            End(_moment(since), None if until is None else _moment(until), into, _evidence(event), _maybe(by))
-            for since, until, into, event, by in ends
-        ),
-        tuple(
-            Danger(
-                _moment(at), _moment(known_at), _evidence(event), None if until is None else _moment(until), _maybe(by)
-            )
-            for at, known_at, event, until, by in dangers
-        ),
+        tuple(_load_end(*one) for one in ends),
+        tuple(_load_danger(*one) for one in dangers),
         tuple(Seen(_moment(at), _moment(known_at), _evidence(event)) for at, known_at, event in seen),
+        tuple(Look(by, _moment(at), _evidence(event)) for by, at, event in looks),
     )
 
 
-def seen_from_others(row: Row) -> tuple[str, str]:
-    """The case of a trace's row, and as a text what concerns the cases that were merged into it.
+def _load_end(
+    since: int, until: int | None, into: str | None, as_known: bool, worked_at: int | None, by: str,
+    event: Iterable[Any], until_event: Iterable[Any] | None,
+) -> End:  # fmt: skip
+    return End(
+        _moment(since), _maybe_moment(until), into, as_known, _maybe_moment(worked_at), by, _evidence(event),
+        _maybe(until_event),
+    )  # fmt: skip
 
-    From when to when it had ended, whether the child was in danger, and when it was seen.
-    """
-    case_id, _, text = row
-    return case_id, json.dumps(json.loads(text)[-3:])
+
+def _load_danger(
+    at: int, known_at: int, event: Iterable[Any], until: int | None, until_event: Iterable[Any] | None
+) -> Danger:  # fmt: skip
+    return Danger(_moment(at), _moment(known_at), _evidence(event), _maybe_moment(until), _maybe(until_event))
 
 
 def merger_rows(trace: Trace) -> list[Row]:
-    """Into which cases a case was ever merged."""
-    return [(trace.case_id, into) for into in sorted({end.into for end in trace.ends if end.into is not None})]
+    """In which other cases a case was ever said to go on."""
+    return [(trace.case_id, into) for into in sorted(trace.leads_to)]
 
 
 def _plain(event: Evidence | None) -> tuple[str, int, str] | None:
@@ -330,6 +350,10 @@ def _plain(event: Evidence | None) -> tuple[str, int, str] | None:
 
 def _moment(at: int) -> datetime:
     return EPOCH + at * MICROSECOND
+
+
+def _maybe_moment(at: int | None) -> datetime | None:
+    return None if at is None else _moment(at)
 
 
 def _evidence(plain: Iterable[Any]) -> Evidence:

@@ -8,10 +8,11 @@ from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.answering import same_answer
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
 from casetrail.domain.detectors.counting import Person
+from casetrail.domain.detectors.following import FARTHEST, Of
 from casetrail.domain.detectors.judging import Judge, there
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Beating, Machines
-from casetrail.domain.detectors.merging import FARTHEST, away, merged_away, merged_unseen, unseen
+from casetrail.domain.detectors.merging import astray, away, merged_astray, merged_away, merged_unseen, unseen
 from casetrail.domain.detectors.repeating import LATEST, again, reported_again
 from casetrail.domain.detectors.survey import end_of_month, months_before
 from casetrail.domain.detectors.traces import Recognised, Trace
@@ -23,7 +24,7 @@ from casetrail.projections.tallies import BY_DAY, BY_PERSON, Tallies, days, mont
 
 OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
 OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name, same_answer.name)
-OF_MERGERS: Final = {merged_away.name: away, merged_unseen.name: unseen}
+OF_MERGERS: Final = {merged_away.name: away, merged_astray.name: astray, merged_unseen.name: unseen}
 OF_REPORTS: Final = (reported_again.name, *OF_MERGERS)
 HAS_OTHERS: Final = (
     "EXISTS (SELECT 1 FROM token AS other WHERE other.token = one.token AND other.case_id <> one.case_id)"
@@ -132,16 +133,19 @@ class ManyJudge:
 
     # --- who is reported again ---
 
-    def reports(self, case_ids: Collection[str], told: Collection[str] = ()) -> None:
-        """Judge anew whether these cases were reported again or merged away, and whether they report others again.
+    def reports(self, case_ids: Collection[str]) -> None:
+        """Judge anew whether these cases were reported again or go on nowhere, and whether they report others again.
 
-        ``told``: cases that have ended, say, or in which a child was seen: so are those judged that were merged into them.
+        So are those judged that were merged into them: what comes of these may be otherwise now.
         """
+        merged = self._merged_into(case_ids)
         for some in in_parts(sorted(case_ids)):
             shared = self._shared(some)
             before = {other for one in shared for other in self._beside(one, BEFORE)}
             self._reported_again(sorted({*some, *before}))
-        self._merged(sorted(self._ever_merged(case_ids) | self._merged_into(told)))
+        self._reported_again(sorted(merged.difference(case_ids)))
+        # of the cases themselves all are looked at: by another policy, one may be no longer screened out as known
+        self._merged(sorted(merged.union(case_ids)))
 
     def _reported_again(self, case_ids: Sequence[str]) -> None:
         """Judge anew whether these cases were reported again."""
@@ -159,13 +163,14 @@ class ManyJudge:
             for other in self._beside(one, AFTER):
                 pairs[one.case_id, other].append(one.recognised)
         traces = self._traces({case_id for pair in pairs for case_id in pair})
-        found = [self._again(traces[earlier], traces[new], pairs[earlier, new]) for earlier, new in sorted(pairs)]
+        of = self._finder(traces)
+        found = [self._again(traces[earlier], traces[new], pairs[earlier, new], of) for earlier, new in sorted(pairs)]
         return [row for row in found if row is not None]
 
-    def _again(self, earlier: Trace, new: Trace, shared: Collection[Recognised]) -> Row | None:
+    def _again(self, earlier: Trace, new: Trace, shared: Collection[Recognised], of: Of) -> Row | None:
         standard = self.judge.settings(earlier.agency, reported_again.name)(new.known_at)
         tokens = [token for token in new.tokens if token in shared]
-        found = None if standard.off else again(earlier, new, tokens, standard, END)
+        found = None if standard.off else again(earlier, new, tokens, of, standard, END)
         return None if found is None else finding_row(found, earlier.agency)
 
     def _shared(self, case_ids: Sequence[str]) -> list[Shared]:
@@ -191,43 +196,50 @@ class ManyJudge:
             found.update({case_id: load_trace(text) for case_id, text in rows})
         return found
 
-    # --- who is merged away ---
+    def _finder(self, traces: dict[str, Trace]) -> Of:
+        """Gives traces: those that are read already, and others."""
+        missing: set[str] = set()
 
-    def _ever_merged(self, case_ids: Collection[str], column: str = "case_id") -> set[str]:
-        """Those of some cases that were ever merged; by the column ``merged_into``, those that were merged into them."""
-        found: set[str] = set()
-        for some in in_parts(sorted(case_ids)):
-            rows = self._database.rows(f"SELECT case_id FROM merger WHERE {column} IN ({marks(some)})", some)  # noqa: S608
-            found |= {case_id for (case_id,) in rows}
-        return found
+        def of(case_id: str) -> Trace | None:
+            if case_id not in traces and case_id not in missing:
+                traces.update(self._traces([case_id]))
+                missing.add(case_id)
+            return traces.get(case_id)
+
+        return of
+
+    # --- who is merged away ---
 
     def _merged_into(self, case_ids: Collection[str]) -> set[str]:
         """The cases that were ever merged into some, or on into them."""
         found: set[str] = set()
         new = set(case_ids)
         for _ in range(FARTHEST):
-            new = self._ever_merged(new, "merged_into") - found
+            new = self._merged_straight_into(new) - found
             if not new:
                 break
             found |= new
         return found
 
+    def _merged_straight_into(self, case_ids: Collection[str]) -> set[str]:
+        found: set[str] = set()
+        for some in in_parts(sorted(case_ids)):
+            rows = self._database.rows(f"SELECT case_id FROM merger WHERE merged_into IN ({marks(some)})", some)  # noqa: S608
+            found |= {case_id for (case_id,) in rows}
+        return found
+
     def _merged(self, case_ids: Sequence[str]) -> None:
-        """Judge anew what comes of these cases, which were ever merged."""
-        traces: dict[str, Trace | None] = {}
-
-        def of(case_id: str) -> Trace | None:
-            if case_id not in traces:
-                traces[case_id] = self._traces([case_id]).get(case_id)
-            return traces[case_id]
-
+        """Judge anew what comes of those of these cases that were ever merged, or screened out as known already."""
+        traces: dict[str, Trace] = {}
+        of = self._finder(traces)
         for some in in_parts(case_ids):
             self._database.run(
                 f"DELETE FROM finding WHERE subject IN ({marks(some)}) AND detector IN ({marks(OF_MERGERS)})",  # noqa: S608
                 (*some, *OF_MERGERS),
             )
-            traces.update(self._traces(some))
-            for case_id in some:
+            merged = self._database.rows(f"SELECT DISTINCT case_id FROM merger WHERE case_id IN ({marks(some)})", some)  # noqa: S608
+            traces.update(self._traces([case_id for (case_id,) in merged]))
+            for (case_id,) in sorted(merged):
                 if (trace := traces.get(case_id)) is not None:
                     for name, find in OF_MERGERS.items():
                         found = find(trace, of, self.judge.settings(trace.agency, name), END)
@@ -266,7 +278,7 @@ class ManyJudge:
             last = rows[-1][0]
 
     def judge_mergers(self) -> None:
-        """Judge all cases that were ever merged."""
+        """Judge all cases that were ever merged, or screened out as known already."""
         self._merged([case_id for (case_id,) in self._database.rows(EVER_MERGED)])
 
     def write(self, rows: Iterable[Row]) -> None:

@@ -18,11 +18,11 @@ from typing import Final
 from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.case import Recorded
-from casetrail.domain.codes import AgencyKind, FindingAnswer, Level, MachineKind, Role, TokenKind
+from casetrail.domain.codes import AgencyKind, FindingAnswer, Level, MachineKind, Role, ScreeningReason, TokenKind
 from casetrail.domain.escalation import Recipient
 from casetrail.domain.heartbeat import Heartbeat, machine_key
-from casetrail.domain.intake import ReportReceived
-from casetrail.domain.linking import FactCorrected, Merged
+from casetrail.domain.intake import ReportReceived, ScreenedOut
+from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.registry import (
     REGISTRY,
     AgencyRegistered,
@@ -81,7 +81,7 @@ def policies() -> tuple[bytes, ...]:
     for most in ("30", "12", "10"):
         few = few.replace(f"most = {most}\n", "most = 1\n", 1)
     slow = within("clocks.screening", '"72 hours"', '"200 hours"')
-    off = f"{text_of('missouri')}\n[detectors.never_begun]\noff = true\n"
+    off = f"{text_of('missouri')}\n[detectors.never_begun]\noff = true\n[detectors.led_nowhere]\nknown = []\n"
     return tuple(text.encode() for text in (few + STRICT, slow, off, 'limits = "none"'))
 
 
@@ -122,10 +122,13 @@ class JudgedLog:
         chance = self._chance
         at = self.now - (told_at - action.occurred_at)
         action = replace(action, occurred_at=at)
-        if isinstance(action.body, Merged):  # into one of the others, or into none
-            into = f"case-{action.action_id[0] % 10}"
-            if into != action.case_id:
-                action = replace(action, body=replace(action.body, into=into))
+        other = f"case-{action.action_id[0] % 10}"  # one of the others, or none
+        if isinstance(action.body, Merged) and other != action.case_id:
+            action = replace(action, body=replace(action.body, into=other))
+        if isinstance(action.body, Linked) and other != action.case_id:
+            action = replace(action, body=replace(action.body, other=other))
+        if isinstance(action.body, ScreenedOut) and action.action_id[1] % 2:
+            action = replace(action, body=replace(action.body, reason=ScreeningReason.DUPLICATE_REPORT))
         if isinstance(action.body, ReportReceived):
             action = replace(action, body=replace(action.body, tokens=_tokens(chance, chance.choice((0, 2, 2)))))
         elif isinstance(action.body, FactCorrected):

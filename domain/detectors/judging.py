@@ -14,6 +14,7 @@ from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.machines import Machines, beatings
 from casetrail.domain.detectors.partnering import ignored_alarm, is_quiet
+from casetrail.domain.detectors.passing_on import led_nowhere
 from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.settings import Setting, Settings, Standards, settings_of
 from casetrail.domain.detectors.statistics import available
@@ -135,8 +136,9 @@ class Judge:
         return self._surveys[agency]
 
     def trace(self, history: History) -> Trace | None:
-        """What is needed of a case to see that it is reported again."""
-        return trace_of(history, self.settings(history.case.facts.agency, reported_again.name))
+        """What is needed of a case to see that it is reported again, or goes on nowhere."""
+        agency = history.case.facts.agency
+        return trace_of(history, self.settings(agency, reported_again.name), self.settings(agency, led_nowhere.name))
 
     def many(self, now: datetime) -> Iterator[Finding]:
         """All that was ever found in the cases that were counted. Raises ``StatisticsMissing``."""

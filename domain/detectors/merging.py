@@ -1,53 +1,52 @@
 """Mergers: reports that go on nowhere, because the case into which they were merged does not go on."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import About, Evidence, Finding, of_case
+from casetrail.domain.detectors.following import (
+    FARTHEST,
+    Of,
+    Spell,
+    are_of_other_children,
+    gone_astray,
+    gone_nowhere,
+    known_later,
+)
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, Settings, hours
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.traces import Danger, End, Trace
+from casetrail.domain.detectors.traces import Danger, End, Seen, Trace, Way
 from casetrail.domain.status import Status
 
-FARTHEST: Final = 20
-"""A report that was merged on more often than so is found by nobody."""
-UNSEEN: Final = "merged, with a child in immediate danger whom nobody had seen"
-
-Of = Callable[[str], Trace | None]
-"""Gives the trace of a case; None where no report of it was received."""
-
-
-class Stand(NamedTuple):
-    """Where a merged report stands at a moment, and until when that stays so.
-
-    ``says``: why it goes on nowhere; empty where it does. ``evidence``: by what. ``then``: what ends that, if it is known.
-    """
-
-    says: str
-    evidence: tuple[Evidence, ...] = ()
-    until: datetime | None = None
-    then: Evidence | None = None
+UNSEEN: Final = "a child in immediate danger whom nobody had seen"
 
 
 @detector(
     Setting("limit", hours(72), "within what time the other case must go on", "RSMo 210.145", clock="screening"),
 )
 def merged_away(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """A report that was merged into a case that does not go on.
+    """A report that was merged into a case that does nothing more for it, or screened out because such a case has it.
 
-    Rule: a case was merged into one of which the log has no report, or that had been closed or screened out before, or the
-    mergers lead back to the case itself, or on through more than twenty cases; and within the time in which a report must
-    be screened no case at their end was open. Where the other case was open, and ended later, its own end is judged.
+    Rule: a case was merged into one of which the log has no report; or into one that has been closed or screened out, and
+    that nobody had worked since the report was received, nor had anybody looked through it since the merger other than who
+    merged the two; or the mergers lead back to the case itself, or on through more than twenty cases; and within the time
+    in which a report must be screened no case at their end was open. It counts as work, too, that a partner has done what
+    he was asked for. A report that was screened out as known already is judged like one that was merged into the cases
+    with which it is linked: of several it suffices that one goes on that can be meant ("merged astray" says which cannot).
+    Where it is linked with none, "led nowhere" finds it.
 
-    Evidence: the merger by which it came so, the merger of the case itself, and the end of the other case, if it has one.
+    Evidence: the event by which it came so, the merger or the screening of the case itself, and the end of the other case,
+    if it has one.
 
-    Settled by: reopening the case, or the other one; or that a report of the other one is received.
+    Settled by: reopening the case, or the other one; or a note of a supervisor, a commander or an auditor, other than who
+    merged it or screened it out, in the other case or in the one that was screened out; or that a report of the other one
+    is received; or a link with a case that goes on, where it was screened out.
 
-    May be wrong: where a report tells only what was known, and decided, before: then link the two, and screen it out.
+    May be wrong: where a report tells only what was known, and decided, before; a note settles it.
 
     Found in: Arizona, where children were reported again and what had been decided before was let stand.
     """
@@ -59,66 +58,15 @@ def merged_away(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator
 def away(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """All that is found of the mergers of one case."""
     for merger in trace.mergers:
-        begun: tuple[datetime, Stand] | None = None
-        moment: datetime | None = merger.since
-        then: Evidence | None = None
-        while moment is not None and (merger.until is None or moment < merger.until):
-            stand = _stand(trace, merger, of, moment)
-            if stand.says and begun is None:
-                begun = moment, stand
-            elif begun is not None and not stand.says:
-                yield _finding(trace, begun, moment, then, settings, now)
-                begun = None
-            moment, then = stand.until, stand.then
-        if begun is not None:
-            yield _finding(trace, begun, merger.until, merger.until_event, settings, now)
+        for spell in gone_nowhere(trace, merger, of):
+            yield _finding(trace, spell, settings, now)
 
 
-def _stand(merged: Trace, merger: End, of: Of, moment: datetime) -> Stand:
-    """Where a report stands at a moment that was merged, following the mergers from case to case."""
-    path = {merged.case_id}
-    last, end = merger, merger  # the merger that came last, and the one that is followed
-    changes: list[tuple[datetime, Evidence | None]] = []
-    while True:
-        into = end.into or ""
-        trace = of(into)
-        if trace is None or trace.known_at > moment:
-            if trace is not None:
-                changes.append((trace.known_at, trace.report))
-            return _until(f"merged into {into}, of which the log has no report", (last, merger), None, changes)
-        if into in path or len(path) > FARTHEST:
-            return _until("merged in a circle" if into in path else "merged on and on", (last, merger), None, changes)
-        path.add(into)
-        place = bisect_right(trace.ends, moment, key=lambda one: one.since)
-        found = trace.ends[place - 1] if place else None
-        if found is not None and found.until is not None:
-            found = found if moment < found.until else None
-        if found is not None and found.until is not None:
-            changes.append((found.until, found.until_event))
-        if found is None or found.into is None:
-            changes += [(one.since, one.event) for one in trace.ends[place:] if one.into is not None][:1]
-            if found is None or found.since > last.since:
-                return _until("", (), None, changes)
-            return _until(f"merged into {into}, which had ended", (last, merger), found, changes)
-        last = found if found.since > last.since else last
-        end = found
-
-
-def _until(
-    says: str, mergers: tuple[End, ...], ended: End | None, changes: list[tuple[datetime, Evidence | None]]
-) -> Stand:
-    evidence = [end.event for end in (*mergers, ended) if end is not None]
-    until, then = min(changes, key=lambda one: one[0], default=(None, None))
-    return Stand(says, tuple(dict.fromkeys(evidence)), until, then)
-
-
-def _finding(
-    trace: Trace, begun: tuple[datetime, Stand], at: datetime | None, by: Evidence | None, settings: SettingsAt, now: datetime
-) -> Finding | None:  # fmt: skip
-    """The finding of a report that went on nowhere from a moment ``at`` another, by an event; None where it was soon over."""
-    started, stand = begun
-    standard = settings(started)
-    return _about(trace, standard, standard.due("limit", started), stand.evidence, stand.says, (at, by), now)
+def _finding(trace: Trace, spell: Spell, settings: SettingsAt, now: datetime) -> Finding | None:
+    """The finding of a report that went on nowhere for a spell; None where that was soon over."""
+    standard = settings(spell.since)
+    since = max(standard.due("limit", spell.since), spell.seen_at)
+    return _about(trace, standard, since, spell.evidence, spell.says, spell.ended or (None, None), now)
 
 
 def _about(
@@ -147,6 +95,43 @@ def _about(
 
 
 @detector(
+    Setting("limit", hours(72), "within what time it must be put right", "RSMo 210.145", clock="screening"),
+)
+def merged_astray(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report that was merged into a case about another child, or screened out because such a case has it already.
+
+    Rule: the report of a case that was merged has blinded tokens of children, and so has that of the other case, and the
+    two share none: no child, no suspect and no address; and that is so still when the time is over in which a report must
+    be screened. A correction may be the first to say who is concerned. A report that was screened out as known already is
+    judged like one that was merged into the cases with which it is linked: it is found where all of these are about other
+    children. Where no tokens are used, nothing is found.
+
+    Evidence: the event by which it came so, the merger or the screening, and the reports.
+
+    Settled by: a correction of either report that gives it a token of the other, or the reopening of the case; or a link
+    with another case, where it was screened out.
+
+    May be wrong: where siblings, or children hurt by the same unknown person, were reported apart; or where a name was
+    spelled otherwise, and no suspect and no address given. A correction with the right name, or the address, settles it.
+
+    Found in: nowhere yet: a case that is worked, and into which reports of other children are merged, looks well from
+    outside.
+    """
+    for trace in survey.traces.merged():
+        if trace.agency == survey.agency:
+            yield from astray(trace, survey.traces.of, settings, now)
+
+
+def astray(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """All mergers of one case into cases about other children."""
+    if not any(kind is TokenKind.CHILD for kind, _ in trace.tokens):
+        return
+    for merger in trace.mergers:
+        for spell in gone_astray(trace, merger, of):
+            yield _finding(trace, spell, settings, now)
+
+
+@detector(
     Setting("limit", hours(24), "within what time after the report a child in immediate danger is seen in person", "RSMo 210.145",
             clock="danger_contact"),
 )  # fmt: skip
@@ -155,12 +140,14 @@ def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterat
 
     Rule: a case in which immediate danger is alleged, or was, was merged, and when the limit since the report is over (or
     since then, at the merger) the log shows neither that somebody has seen the child in person since the report was
-    received, there or in a case into which it was merged, or on from there, nor that one of those has a danger of its own
-    for which nobody had seen the child before, and which has not been corrected away. The clock of the report ended with
-    the merger, and the other case has none for it, or none any longer.
+    received, there or in a case into which it was merged, or on from there, nor that one of those, not having ended, has a
+    danger of its own for which nobody had seen the child before, and which has not been corrected away. The clock of the
+    report ended with the merger, and the other case has none for it, or none any longer. So it is where the report was
+    screened out as known already, with the cases with which it is linked. A case about another child ("merged astray" says
+    which is) counts for nothing.
 
-    Evidence: the merger, and what alleges the danger; with what took away the danger of the other case, if it was for that
-    time alone that this one owed a visit.
+    Evidence: the merger, or the screening and the link; and what alleges the danger. With what took away the danger of the
+    other case, if it was for that time alone that this one owed a visit.
 
     Settled by: a contact in person, or that danger is alleged in the other case, or the reopening of the case. If that
     danger is corrected away later, it is found anew.
@@ -181,23 +168,28 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
         return
     danger = trace.dangers[0]
     for merger in trace.mergers:
-        standard = settings(merger.since)
-        since = max(standard.due("limit", danger.received_at), danger.known_at, merger.since)
+        ways = trace.ways(merger)
+        if not ways:  # screened out as known from nowhere: that is found as such
+            continue
+        first = min(ways, key=lambda way: way.since)
+        standard = settings(first.since)
+        since = max(standard.due("limit", danger.received_at), danger.known_at, first.since)
         others = list(_beyond(trace, merger, of))
-        ends = [
-            (one.known_at, one.event) for case in (trace, *others) for one in case.seen if one.at >= danger.received_at
-        ]
+        ends = [(one.known_at, one.event) for one in trace.seen if one.at >= danger.received_at]
+        ends += [_later(way, one) for other, way in others for one in other.seen if one.at >= danger.received_at]
         if merger.until is not None and merger.until_event is not None:
             ends.append((merger.until, merger.until_event))
-        visits = sorted((one for other in others for one in _visits(other, danger)), key=lambda one: one.since)
+        visits = [one for other, way in others for one in _visits(other, way, danger)]
+        visits.sort(key=lambda one: one.since)
         # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
-        rests_on = (merger.event, danger.event)
+        rests_on = tuple(dict.fromkeys((merger.event, first.event, danger.event)))
+        says = f"{'merged' if merger.into is not None else 'screened out as known'}, with {UNSEEN}"
         for gap in _gaps(since, visits):
             owed_again = [] if gap.until is None or gap.until_event is None else [(gap.until, gap.until_event)]
             at, by = min([*ends, *owed_again], key=lambda one: one[0], default=(None, None))
             taken_away = () if gap.event is None else (gap.event,)
             evidence = (*rests_on, *taken_away) if gap.is_first else (*taken_away, *rests_on)
-            yield _about(trace, standard, gap.since, evidence, UNSEEN, (at, by), now)
+            yield _about(trace, standard, gap.since, evidence, says, (at, by), now)
 
 
 class Visit(NamedTuple):
@@ -219,17 +211,16 @@ class Gap(NamedTuple):
     is_first: bool
 
 
-def _visits(other: Trace, danger: Danger) -> Iterator[Visit]:
-    """When a case owed a visit for its own danger, also after another ``danger`` was reported."""
+def _visits(other: Trace, way: Way, danger: Danger) -> Iterator[Visit]:
+    """When a case owed a visit for its own danger since a way led there, also after another ``danger`` was reported."""
     for own in other.dangers:
+        owed = _owed(other, _later(way, own))
         before = [(one.known_at, one.event) for one in other.seen if own.received_at <= one.at < danger.received_at]
         if own.until is not None and own.until_event is not None:
             before.append((own.until, own.until_event))
-        until, event = min(
-            before, key=lambda one: one[0], default=(None, None)
-        )  # it owes nothing for what came after that
-        if until is None or own.known_at < until:
-            yield Visit(own.known_at, own.event, until, event)
+        until, event = min(before, key=lambda one: one[0], default=(None, None))  # after that it owes nothing for it
+        if owed is not None and (until is None or owed[0] < until):
+            yield Visit(*owed, until, event)
 
 
 def _gaps(since: datetime, visits: Sequence[Visit]) -> Iterator[Gap]:
@@ -247,16 +238,51 @@ def _gaps(since: datetime, visits: Sequence[Visit]) -> Iterator[Gap]:
     yield Gap(since, event, None, None, is_first)
 
 
-def _beyond(trace: Trace, merger: End, of: Of) -> Iterator[Trace]:
-    """The cases into which a case was merged, and on from there at any time."""
-    known, waiting = {trace.case_id}, [merger.into or ""]
+def _later(way: Way, there: Danger | Seen) -> tuple[datetime, Evidence]:
+    """Since when something there counts for a report that leads there by a way, and by which event: the later one."""
+    return (there.known_at, there.event) if there.known_at >= way.since else (way.since, way.event)
+
+
+def _meant_since(report: Trace, other: Trace, way: Way) -> Way | None:
+    """A way that leads to another case, from when on that may be about the same child; None where it never is."""
+    moments = [(way.since, way.event), *known_later(report, other, way.since)]
+    for moment, by in sorted(moments, key=lambda one: one[0]):
+        if not are_of_other_children(report, other, moment):
+            return Way(way.into, moment, by)
+    return None
+
+
+def _owed(other: Trace, alleged: tuple[datetime, Evidence]) -> tuple[datetime, Evidence] | None:
+    """Since when a case owes that somebody sees a child of whose danger it was told at a moment, and by which event.
+
+    Where it had ended, since it was reopened: not since it ended otherwise, as a closed case that is merged. None where it
+    was not.
+    """
+    since, by = alleged
+    while (ended := other.end_at(since)) is not None:
+        if ended.until is None or ended.until_event is None:
+            return None
+        since, by = ended.until, ended.until_event
+    return since, by
+
+
+def _beyond(trace: Trace, merger: End, of: Of) -> Iterator[tuple[Trace, Way]]:
+    """The cases into which a case was merged, and on from there at any time; each with since when it leads there.
+
+    But for those about another child: what is done there is not done for this one.
+    """
+    known, waiting = {trace.case_id}, trace.ways(merger)
     while waiting and len(known) <= FARTHEST:
-        case_id = waiting.pop()
-        found = None if case_id in known else of(case_id)
-        known.add(case_id)
+        way = min(waiting, key=lambda one: one.since)
+        waiting.remove(way)
+        found = None if way.into in known else of(way.into)
+        known.add(way.into)
         if found is not None:
-            yield found
-            waiting += [end.into for end in found.mergers if end.into is not None]
+            meant = _meant_since(trace, found, way)
+            if meant is not None:
+                yield found, meant
+            further = [one for end in found.mergers for one in found.ways(end)]
+            waiting += [one if one.since > way.since else Way(one.into, way.since, way.event) for one in further]
 
 
 @detector(

@@ -75,13 +75,14 @@ def screened_out_again(history: History, settings: SettingsAt, now: datetime) ->
 def led_nowhere(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report that was passed on, and that nobody says he has.
 
-    Rule: a report was screened out as known already, and within the limit the case is linked with no other. Or it was
-    screened out because another agency is responsible or it happened elsewhere, or closed because another agency took it,
-    and within the limit the log has no word of that agency, or of any where none is named: it has accepted no referral, and
-    written no note afterwards. Only an agency that investigates is heard, and a referral only where it was asked to take the
-    report over: a clinic that examines the child does not have the report. Where the referral is withdrawn or declined
-    afterwards, nobody has the report from then on. Where no agency is named, a note of the one that reported says nothing.
-    That somebody in the unit writes down the other's acknowledgement is not enough.
+    Rule: a report was screened out as known already, and within the limit the case is linked with no other ("merged away"
+    judges whether the one with which it is linked goes on). Or it was screened out because another agency is responsible
+    or it happened elsewhere, or closed because another agency took it, and within the limit the log has no word of that
+    agency, or of any where none is named: it has accepted no referral, and written no note afterwards. Only an agency that
+    investigates is heard, and a referral only where it was asked to take the report over: a clinic that examines the child
+    does not have the report. Where the referral is withdrawn or declined afterwards, nobody has the report from then on.
+    Where no agency is named, a note of the one that reported says nothing. That somebody in the unit writes down the
+    other's acknowledgement is not enough.
 
     Evidence: the screening, or the approval of the closure and the request that it approved; before these the withdrawal,
     where there is one.

@@ -4,33 +4,41 @@ whether the child was in danger, and seen.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from casetrail.domain.clocks import partners
-from casetrail.domain.codes import TokenKind
+from casetrail.domain.codes import Role, TokenKind
 from casetrail.domain.detectors.detector import SettingsAt
 from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.happenings import Happening
-from casetrail.domain.intake import ReportReceived
+from casetrail.domain.intake import ReportReceived, ScreenedOut
+from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.linking import FactCorrected, Linked, Merged
+from casetrail.domain.parties import LEADERS
 from casetrail.domain.policy import Condition
 from casetrail.domain.status import Status
 
 ENDED = frozenset({Status.CLOSED, Status.SCREENED_OUT, Status.MERGED})
 BEGINS = frozenset({Happening.REPORT_RECEIVED, Happening.REOPENED, Happening.REOPENED_UNSCREENED})
+OVERLOOK: Final = LEADERS | {Role.AUDITOR}
+"""Whose notes in a case that has ended show that somebody has looked through it: reviews are of open cases only."""
 
 
 class Idle(NamedTuple):
-    """From when to when a case had ended, or nobody worked it; the event after which; and the one that ended that."""
+    """From when to when a case had ended, or nobody worked it; the event after which; and the one that ended that.
+
+    ``before``: since when it had ended before, where it was reopened and ended again, and nobody worked it in between.
+    """
 
     since: datetime
     until: datetime | None
     has_ended: bool
     after: Evidence
     until_event: Evidence | None
+    before: datetime | None
 
 
 class Link(NamedTuple):
@@ -42,13 +50,29 @@ class Link(NamedTuple):
 
 
 class End(NamedTuple):
-    """From when to when a case had ended: closed, screened out, or merged ``into`` another; by which event, and until which."""
+    """From when to when a case had ended: closed, screened out, or merged ``into`` another; by which event, and until which.
+
+    ``as_known``: screened out because it is known already; it is said to go on in the cases with which it is linked.
+    ``worked_at``: when the case had last been worked before that, or a partner had done what he was asked for; also if that
+    was too long before its own report to answer it: it may answer one that was merged into it. ``by``: who ended it.
+    """
 
     since: datetime
     until: datetime | None
     into: str | None
+    as_known: bool
+    worked_at: datetime | None
+    by: str
     event: Evidence
     until_event: Evidence | None
+
+
+class Way(NamedTuple):
+    """A case that has ended is said to go on in another: since when, and by which event."""
+
+    into: str
+    since: datetime
+    event: Evidence
 
 
 class Danger(NamedTuple):
@@ -69,6 +93,14 @@ class Seen(NamedTuple):
     event: Evidence
 
 
+class Look(NamedTuple):
+    """Somebody who answers for it has looked through the case: who, when that was recorded, and by which event."""
+
+    by: str
+    known_at: datetime
+    event: Evidence
+
+
 Recognised = tuple[TokenKind, bytes]
 """A blinded token: whom or what it stands for, and its value."""
 
@@ -84,7 +116,8 @@ class Identified(NamedTuple):
 class Trace(NamedTuple):
     """What is needed of a case. ``ends``: in their order, none overlaps another. ``dangers``: each time it was alleged.
 
-    ``tokens``: of the report and of corrections; ``identified`` says which of them are a correction's.
+    ``tokens``: of the report and of corrections; ``identified`` says which of them are a correction's. ``looks``: a
+    supervisor's reviews, as far as they are needed (see ``_looks``), and the notes of leaders and auditors after an end.
     """
 
     case_id: str
@@ -95,17 +128,47 @@ class Trace(NamedTuple):
     tokens: tuple[Recognised, ...]
     identified: tuple[Identified, ...]
     report: Evidence
+    received_at: datetime
     known_at: datetime
     idle: tuple[Idle, ...]
     links: tuple[Link, ...]
     ends: tuple[End, ...]
     dangers: tuple[Danger, ...]
     seen: tuple[Seen, ...]
+    looks: tuple[Look, ...]
 
     @property
     def mergers(self) -> list[End]:
-        """The ends by which the case was merged into another."""
-        return [end for end in self.ends if end.into is not None]
+        """The ends by which the case is said to go on in another: merged into it, or screened out as known already."""
+        return [end for end in self.ends if end.into is not None or end.as_known]
+
+    def end_at(self, moment: datetime) -> End | None:
+        """The end by which the case had ended at a moment; None where it was open."""
+        begun = [end for end in self.ends if end.since <= moment]
+        return begun[-1] if begun and (begun[-1].until is None or moment < begun[-1].until) else None
+
+    def ways(self, end: End) -> list[Way]:
+        """Where the case is said to go on since one of its ends; in the order in which that was said."""
+        if end.into is not None:
+            return [Way(end.into, end.since, end.event)]
+        if not end.as_known:
+            return []
+        ways: dict[str, Way] = {}
+        for link in self.links:
+            said_later = link.known_at > end.since
+            way = Way(link.other, link.known_at, link.event) if said_later else Way(link.other, end.since, end.event)
+            ways.setdefault(link.other, way)
+        return list(ways.values())
+
+    @property
+    def leads_to(self) -> frozenset[str]:
+        """All the cases in which this one was ever said to go on."""
+        return frozenset(way.into for end in self.mergers for way in self.ways(end))
+
+    def tokens_at(self, moment: datetime) -> set[Recognised]:
+        """Those of its tokens that are known at a moment."""
+        later = {one.token for one in self.identified if one.known_at > moment}
+        return {token for token in self.tokens if token not in later}
 
     def identified_by(self, token: Recognised) -> Identified | None:
         """The correction since which one of its tokens is known; None where that was the report."""
@@ -122,7 +185,7 @@ class Traces(Protocol):
         """The traces that share a token with another, by when their reports were recorded."""
 
     def merged(self) -> Iterable[Trace]:
-        """The traces of cases that were ever merged into another, in the same order."""
+        """The traces of cases that were ever merged, or screened out as known already, in the same order."""
 
     def of(self, case_id: str) -> Trace | None:
         """The trace of a case; None where no report of it was received."""
@@ -154,8 +217,12 @@ def in_order(trace: Trace) -> tuple[datetime, str]:
     return trace.known_at, trace.case_id
 
 
-def trace_of(history: History, settings: SettingsAt) -> Trace | None:
-    """The trace of a case; None where no report of it was received."""
+def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Trace | None:
+    """The trace of a case; None where no report of it was received.
+
+    ``settings``: of ``reported_again``, which say when a case is quiet; ``passing``: of ``led_nowhere``, which say what is
+    screened out as known already.
+    """
     report = next((step for _, step in history.which(Happening.REPORT_RECEIVED)), None)
     if report is None or not isinstance(report.body, ReportReceived):
         return None
@@ -163,6 +230,7 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
     reported = tuple(dict.fromkeys(_recognised(report)))
     identified = _identified(history, reported)
     tokens = (*reported, *[one.token for one in identified])
+    ends = tuple(_ends(history, passing))
     return Trace(
         history.case.id,
         facts.agency,
@@ -172,14 +240,16 @@ def trace_of(history: History, settings: SettingsAt) -> Trace | None:
         tokens,
         identified,
         _event(history, report),
+        report.at,
         report.known_at,
         tuple(_idle(history, settings)) if tokens else (),
         tuple(_links(history)),
-        tuple(_ends(history)),
+        ends,
         tuple(_dangers(history, report)),
         tuple(
             [Seen(step.at, step.known_at, _event(history, step)) for _, step in history.which(Happening.VICTIM_SEEN)]
         ),
+        _looks(history, ends),
     )
 
 
@@ -209,18 +279,26 @@ def _event(history: History, step: Step) -> Evidence:
 
 def _idle(history: History, settings: SettingsAt) -> Iterator[Idle]:
     last: Step | None = None  # the last act, while the case is open; its end, when it has ended
+    ended_at: datetime | None = None  # when it ended first, of the ends since which nobody has worked it
+    before: datetime | None = None
     for step in history.steps:
         ends = last is not None and last.is_open and not step.is_open
         if not (step.is_act or ends or not BEGINS.isdisjoint(step.what)):
             continue
         if last is not None:
-            yield from _between(history, settings, last, step)
-        last = step
+            yield from _between(history, settings, last, step, before)
+        last, before = step, None
+        if step.is_act or step.status is Status.MERGED:
+            ended_at = None
+        elif ends:
+            before, ended_at = ended_at, ended_at or step.known_at
     if last is not None:
-        yield from _between(history, settings, last, None)
+        yield from _between(history, settings, last, None, before)
 
 
-def _between(history: History, settings: SettingsAt, last: Step, following: Step | None) -> Iterator[Idle]:
+def _between(
+    history: History, settings: SettingsAt, last: Step, following: Step | None, before: datetime | None
+) -> Iterator[Idle]:
     if last.status is Status.MERGED:
         return
     since = last.known_at
@@ -229,25 +307,61 @@ def _between(history: History, settings: SettingsAt, last: Step, following: Step
     until = None if following is None else following.known_at
     if until is None or since < until:
         event = None if following is None else _event(history, following)
-        yield Idle(since, until, not last.is_open, _event(history, last), event)
+        yield Idle(since, until, not last.is_open, _event(history, last), event, before)
 
 
-def _ends(history: History) -> Iterator[End]:
+def _ends(history: History, passing: SettingsAt) -> Iterator[End]:
     ended: Step | None = None
+    worked_at: datetime | None = None
     for step in history.steps:
         if ended is not None and step.status is not ended.status:
-            yield _end(history, ended, step)
+            yield _end(history, passing, ended, worked_at, step)
             ended = None
-        if ended is None and step.status in ENDED:
-            ended = step
+        if ended is None:
+            if step.status in ENDED:
+                ended = step
+            elif step.is_act or step.is_beforehand or Happening.REFERRAL_COMPLETED in step.what:
+                worked_at = step.at if worked_at is None or worked_at < step.at else worked_at
     if ended is not None:
-        yield _end(history, ended, None)
+        yield _end(history, passing, ended, worked_at, None)
 
 
-def _end(history: History, ended: Step, following: Step | None) -> End:
-    into = ended.body.into if isinstance(ended.body, Merged) else None
-    until = None if following is None else following.known_at
-    return End(ended.known_at, until, into, _event(history, ended), following and _event(history, following))
+def _end(
+    history: History, passing: SettingsAt, ended: Step, worked_at: datetime | None, following: Step | None
+) -> End:  # fmt: skip
+    body = ended.body
+    return End(
+        ended.known_at,
+        None if following is None else following.known_at,
+        body.into if isinstance(body, Merged) else None,
+        isinstance(body, ScreenedOut) and body.reason in passing(ended.known_at).codes("known"),
+        worked_at,
+        ended.action.actor.id,
+        _event(history, ended),
+        following and _event(history, following),
+    )
+
+
+def _looks(history: History, ends: Sequence[End]) -> tuple[Look, ...]:
+    """Who has looked through a case that has ended.
+
+    Whoever asks wants to know whether that was somebody else than one person, after one moment and before an end: so of the
+    reviews before each end the latest of each of the two latest persons are enough.
+    """
+    reviews = [step for _, step in history.which(Happening.REVIEWED)]
+    has_notes = "NoteAdded" in history.case.kinds
+    if not ends or not (reviews or has_notes):
+        return ()
+    found: dict[int, Step] = {}
+    for end in ends if reviews else ():
+        latest = {step.action.actor.id: step for step in reviews if step.known_at <= end.since}
+        found |= {step.number: step for step in sorted(latest.values(), key=lambda one: one.number)[-2:]}
+    if has_notes:
+        for step in history.steps:
+            if isinstance(step.body, NoteAdded) and step.status in ENDED and step.action.actor.role in OVERLOOK:
+                found[step.number] = step
+    steps = [found[number] for number in sorted(found)]
+    return tuple([Look(step.action.actor.id, step.known_at, _event(history, step)) for step in steps])
 
 
 def _dangers(history: History, report: Step) -> Iterator[Danger]:

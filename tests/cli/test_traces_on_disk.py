@@ -10,7 +10,18 @@ from casetrail.cli import traces_on_disk
 from casetrail.cli.traces_on_disk import TracesOnDisk
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.finding import Evidence
-from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Seen, Trace, Traces, TracesInMemory
+from casetrail.domain.detectors.traces import (
+    Danger,
+    End,
+    Identified,
+    Idle,
+    Link,
+    Look,
+    Seen,
+    Trace,
+    Traces,
+    TracesInMemory,
+)
 from tests.domain.clock_histories import day
 
 
@@ -18,7 +29,7 @@ def random_trace(chance: Random, number: int) -> Trace:
     event = Evidence(f"C-{number}", 1, chance.randbytes(32))
     tokens = tuple((chance.choice(list(TokenKind)), bytes([chance.randrange(40)]) * 32) for _ in range(2))
     known_at = day(chance.randrange(300))
-    idle = (Idle(known_at, None, False, event, None), Idle(known_at, day(400), True, event, event))
+    idle = (Idle(known_at, None, False, event, None, None), Idle(known_at, day(400), True, event, event, day(-9)))
     return Trace(
         event.case_id,
         "agency",
@@ -29,11 +40,13 @@ def random_trace(chance: Random, number: int) -> Trace:
         (Identified(tokens[0], day(400), event),) * (number % 2),
         event,
         known_at,
+        known_at,
         idle,
         (Link("C-1", known_at, event),),
-        (End(known_at, None, "C-1" if number % 3 else None, event, None),),
-        (Danger(known_at, known_at, event, None, None),) if number % 5 == 0 else (),
+        (End(known_at, None, "C-1" if number % 3 else None, number % 7 == 0, None, "sgt", event, None),),
+        (Danger(known_at, known_at, event, day(400) if number % 2 else None, None),) if number % 5 == 0 else (),
         (Seen(known_at, known_at, event),) * (number % 3),
+        (Look("sgt", known_at, event),) * (number % 2),
     )
 
 

@@ -11,21 +11,34 @@ from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.closure import ClosureApproved, ClosureRequested
-from casetrail.domain.codes import CorrectionReason, Disposition, HandoverReason, Relation, SealedName, TokenKind
+from casetrail.domain.codes import (
+    CorrectionReason,
+    Disposition,
+    HandoverReason,
+    MergeReason,
+    Relation,
+    ScreeningReason,
+    SealedName,
+    TokenKind,
+)
 from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.catalogue import OF_MANY
 from casetrail.domain.detectors.finding import Finding
-from casetrail.domain.linking import FactCorrected, Linked
+from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.investigation import NoteAdded
+from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.sealed import SealedField, Token
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import DAY
-from tests.domain.clock_stories import CONTACT, IN, OUT, RATIONALE, REOPENED, STEP, suspended
+from tests.domain.clock_stories import CONTACT, IN, OUT, RATIONALE, REOPENED, REVIEW, STEP, suspended
 from tests.domain.detecting import history_of, judge
 from tests.domain.test_detectors_many import LIMITS
 
 DAYS: Final = 400
 Doing = tuple[Body, Actor]
 CHILD: Final = (SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed"),)
+KNOWN: Final = ScreenedOut(ScreeningReason.DUPLICATE_REPORT)
+NOTE: Final = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
 NAMES: Final = [bytes([number]) * 32 for number in range(25)]
 
 
@@ -38,7 +51,9 @@ def random_cases(seed: int, count: int = 60) -> dict[str, list[Recorded]]:
         case, events = Case.unreported(case_id), list[Recorded]()
         now = HAPPENED + chance.uniform(0, DAYS) * DAY
         tokens = _tokens(chance) if chance.random() < 0.7 else ()
-        begin: list[Doing] = [(report(tokens=tokens), INTAKE), (OUT, INTAKE) if chance.random() < 0.2 else (IN, INTAKE)]
+        received = report(tokens=tokens, immediate_danger=chance.random() < 0.3)
+        screened = chance.choices((OUT, KNOWN, IN), (2, 2, 6))[0]
+        begin: list[Doing] = [(received, INTAKE), (screened, INTAKE)]
         for body, actor in begin + [_any(chance, number, now) for _ in range(chance.randrange(2, 14))]:
             at = now - chance.choice((0, 0, 0, 10)) * DAY * chance.random()
             action = Action(chance.randbytes(16), case_id, at, actor, body)
@@ -67,6 +82,11 @@ def _any(chance: Random, number: int, now: datetime) -> Doing:
         (suspended(now + 20 * DAY), SERGEANT),
         (FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=CHILD, tokens=_tokens(chance)), INTAKE),
         (Linked(other if other != f"C-{number}" else "C-x", Relation.SAME_CHILD), INTAKE),
+        (Linked(other if other != f"C-{number}" else "C-x", Relation.SAME_CHILD), INTAKE),
+        (Merged(other if other != f"C-{number}" else "C-x", MergeReason.SAME_INCIDENT), SERGEANT),
+        (FactCorrected(1, CorrectionReason.NEW_INFORMATION, immediate_danger=chance.random() < 0.5), INTAKE),
+        (REVIEW, chance.choice((SERGEANT, OTHER_SERGEANT))),
+        (NOTE, chance.choice((INTAKE, SERGEANT, OTHER_SERGEANT))),
     )
     return chance.choice(ways)
 
@@ -106,4 +126,4 @@ def test_the_random_cases_reach_most_of_these_detectors() -> None:
     for seed in range(4):
         end = HAPPENED + 700 * DAY
         reached.update(one.detector for one in findings(random_cases(seed), end, end).values())
-    assert {"reported_again", "overloaded"} <= set(reached), reached
+    assert {"reported_again", "merged_away", "merged_astray", "merged_unseen", "overloaded"} <= set(reached), reached

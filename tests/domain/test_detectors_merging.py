@@ -5,17 +5,21 @@ from random import Random
 
 import pytest
 
+from casetrail.domain.actions import Actor
 from casetrail.domain.case import Recorded
 from casetrail.domain.closure import ClosureApproved
-from casetrail.domain.codes import ContactMethod, CorrectionReason, MergeReason
+from casetrail.domain.codes import ContactMethod, CorrectionReason, MergeReason, Role, SealedName, Service
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors.finding import Finding
-from casetrail.domain.detectors.merging import FARTHEST
+from casetrail.domain.detectors.following import FARTHEST
+from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.policy_file import parse_policy
-from tests.actions import DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, report
+from casetrail.domain.referral import ReferralCompleted, ReferralMade
+from casetrail.domain.sealed import SealedField
+from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import day
-from tests.domain.clock_stories import ASKED, CONTACT, IN, MERGED, OUT, REOPENED, STEP, held
+from tests.domain.clock_stories import ASKED, CONTACT, IN, MERGED, OUT, REOPENED, REVIEW, STEP, held
 from tests.domain.detecting import SECOND, found, numbers, only, with_settings
 from tests.domain.policies import within
 from tests.domain.populations import Doing, recorded
@@ -23,6 +27,9 @@ from tests.domain.surveying import found as found_in
 from tests.domain.surveying import told
 
 DETECTOR = "merged_away"
+AUDITOR = Actor("aud.fox", "state-oversight", Role.AUDITOR)
+NOTE = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
+INTERVIEW = ReferralMade("r1", Service.MEDICAL_EVALUATION, CLINIC.agency)
 
 
 def reported(at: float) -> Doing:
@@ -98,20 +105,103 @@ def test_mergers_that_lead_on_and_on_lead_nowhere() -> None:
     assert {one.subject for one in found_in(cases, DETECTOR, day(999))} == {f"C{n:03}" for n in range(5)}
 
 
-def test_a_merger_into_a_case_that_goes_on_is_no_finding_also_when_that_is_closed_later() -> None:
+def worked(at: float) -> Doing:
+    return day(at), DETECTIVE, STEP
+
+
+def reviewed(at: float, by: Actor = OTHER_SERGEANT) -> Doing:
+    return day(at), by, REVIEW
+
+
+def noted(at: float, by: Actor) -> Doing:
+    return day(at), by, NOTE
+
+
+def closed_again(at: float) -> list[Doing]:
+    return [(day(at - 1), SERGEANT, ASKED), (day(at), OTHER_SERGEANT, ClosureApproved())]
+
+
+def test_a_merger_into_a_case_that_goes_on_is_no_finding_also_when_that_is_closed_after_it_was_worked() -> None:
     goes_on = told("B", reported(0), (day(1), DETECTIVE, CONTACT), (day(2), DETECTIVE, STEP))
     assert found_in([goes_on, told("A", reported(1), into("B", 2))], DETECTOR, day(99)) == []
-    later = told("B", reported(0), *closed(10))
+    later = told("B", reported(0), worked(8), *closed(10))
     assert found_in([later, told("A", reported(1), into("B", 2))], DETECTOR, day(99)) == []
-    again = told(
-        "B",
-        reported(0),
-        *closed(10),
-        reopened(11),
-        (day(20), SERGEANT, ASKED),
-        (day(21), OTHER_SERGEANT, ClosureApproved()),
-    )
+    again = told("B", reported(0), worked(8), *closed(10), reopened(11), *closed_again(21))
     assert found_in([again, told("A", reported(1), into("B", 2))], DETECTOR, day(99)) == []
+
+
+def test_a_merger_into_a_case_that_is_closed_with_nothing_more_done_there_is_seen() -> None:
+    cases = [told("B", reported(0), worked(0.5), *closed(10)), told("A", reported(1), into("B", 9))]
+    assert found_in(cases, DETECTOR, day(13)) == []
+    (one,) = found_in(cases, DETECTOR, day(13) + SECOND)
+    assert (one.subject, one.since, one.is_open, evidence(one)) == ("A", day(13), True, ["B#5", "A#2"])
+    assert one.says == "merged into B, which has ended, and nothing more had been done there"
+
+
+def test_a_case_that_is_reopened_and_closed_again_with_nothing_done_has_done_nothing_for_the_report() -> None:
+    old = told("OLD", reported(0), worked(5), *closed(10), reopened(22), *closed_again(24))
+    (one,) = found_in([old, told("NEW", reported(20), into("OLD", 20.1))], DETECTOR, day(99))
+    assert (one.subject, one.since, evidence(one)) == ("NEW", day(27), ["OLD#8", "NEW#2"])
+    done = told("OLD", reported(0), worked(5), *closed(10), reopened(22), worked(22.5), *closed_again(24))
+    assert found_in([done, told("NEW", reported(20), into("OLD", 20.1))], DETECTOR, day(99)) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [worked(8.5)],
+        [reviewed(9.5)],
+        [(day(7.5), DETECTIVE, INTERVIEW), (day(9.5), CLINIC, ReferralCompleted("r1", holder_attended=True))],
+    ],
+    ids=["worked between report and merger", "reviewed after it", "a partner has done his part"],
+)
+def test_what_was_done_for_the_report_lets_the_other_case_be_closed(more: list[Doing]) -> None:
+    b = sorted([reported(0), worked(0.5), *closed(10), *more], key=lambda one: one[0])
+    cases = [told("B", *b), told("A", reported(8), into("B", 9))]
+    assert found_in(cases, DETECTOR, day(99)) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [worked(7.9)],
+        [reviewed(8.9)],
+        [reviewed(9.5, SERGEANT)],
+        [noted(9.5, OTHER_SERGEANT)],
+        [noted(11, SERGEANT)],
+        [noted(11, INTAKE)],
+    ],
+    ids=["before the report", "before the merger", "by who merged it", "a note while open", "a note by who merged it", "by a clerk"],
+)  # fmt: skip
+def test_what_was_done_before_or_by_who_merged_it_does_not(more: list[Doing]) -> None:
+    b = sorted([reported(0), worked(0.5), *closed(10), *more], key=lambda one: one[0])
+    cases = [told("B", *b), told("A", reported(8), into("B", 9))]
+    assert [one.is_open for one in found_in(cases, DETECTOR, day(99))] == [True]
+
+
+def test_work_from_before_the_other_cases_own_report_answers_one_that_came_earlier() -> None:
+    b = recorded("B", [(one[0], one) for one in (reported(10), *closed(20))])
+    with_work = recorded(
+        "B", [(max(one[0], day(10)), one) for one in (reported(10), worked(5))] + [(one[0], one) for one in closed(20)]
+    )
+    mine = told("A", reported(3), into("B", 10.5))
+    assert [one.is_open for one in found_in([b, mine], DETECTOR, day(99))] == [True]
+    assert found_in([with_work, mine], DETECTOR, day(99)) == []
+
+
+def test_of_two_who_reviewed_a_case_the_earlier_one_counts_where_the_later_one_merged_the_report() -> None:
+    b = [reported(0), (day(7), INTAKE, IN), reviewed(9.2), reviewed(9.4, SERGEANT), reviewed(9.6, SERGEANT)]
+    cases = [told("B", *b, *closed(10)[1:]), told("A", reported(8), into("B", 9))]
+    assert found_in(cases, DETECTOR, day(99)) == []
+
+
+@pytest.mark.parametrize("by", [OTHER_SERGEANT, AUDITOR])
+def test_a_note_of_somebody_who_answers_for_it_settles_that_the_other_case_had_ended(by: Actor) -> None:
+    cases = [told("B", reported(0), *closed(10), noted(40, by)), told("A", reported(20), into("B", 21))]
+    (one,) = found_in(cases, DETECTOR, day(99))
+    assert (one.since, one.settled_at) == (day(24), day(40))
+    soon = [told("B", reported(0), *closed(10), noted(23, by)), cases[1]]
+    assert found_in(soon, DETECTOR, day(99)) == []
 
 
 def test_a_case_that_is_reopened_in_time_for_the_new_report_is_no_finding() -> None:
