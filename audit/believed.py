@@ -53,7 +53,7 @@ def first_believed(tree: LogTree, policy: Policy | None, index: int) -> Believed
 
 def believed(tree: LogTree, sealed: Sealed, policy: Policy | None) -> Believed | None:
     """This checkpoint if the policy believes it, else None: also where another key signed it, and a later one covers it."""
-    note = tree.cosigned_note(sealed, [] if policy is None else [one.key for one in policy.witnesses])
+    note = tree.cosigned_note(sealed, None if policy is None else policy.keys)
     try:
         if policy is None or policy.check(parse_note(note)).satisfied:
             return Believed(sealed, note)

@@ -23,7 +23,7 @@ from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.proofs.casemap import Entry, MapProof
 from casetrail.proofs.checkpoint import parse_decimal
 from casetrail.proofs.logtree import LogTree
-from casetrail.proofs.note import from_base64
+from casetrail.proofs.note import from_base64, parse_note
 from casetrail.proofs.policy import Policy
 from casetrail.proofs.treefile import Sealed
 
@@ -161,7 +161,8 @@ def _cosignatures(tree: LogTree, record: Sealed, head: Believed, policy: Policy)
             f"the checkpoint of {record.size} leaves, which says where the case stands, is not cosigned by the policy's quorum, "
             "so nobody vouches for its age: try again when the witnesses have seen the next ones"
         )
-    return found.note.removeprefix(record.note)
+    own = parse_note(record.note).signatures
+    return "".join(one.line() for one in parse_note(found.note).signatures if one not in own).encode()
 
 
 def events_of(log: Log, case_id: str, progress: Progress | None = None) -> Iterator[Record]:

@@ -9,7 +9,7 @@ one of the log's own says whether it covers it.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
@@ -23,12 +23,13 @@ from casetrail.eventlog.port import Log, Reader, Record, Topic
 from casetrail.eventlog.stream import batches
 from casetrail.proofs.casemap import CaseMap, MapProof, case_key
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
+from casetrail.proofs.cosigned import with_cosignatures
 from casetrail.proofs.drafting import Draft, Drafting, is_of
 from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.foreign import NOT_OURS, Foreign, NoteCheck, Own, held_up, is_checkpoint
 from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.keys import VerifierKey
-from casetrail.proofs.note import Signature, parse_note, parse_signatures
+from casetrail.proofs.note import Signature, parse_note, readable_signatures
 from casetrail.proofs.pending import Pending
 from casetrail.proofs.tree import begins_with, consistency_proof, inclusion_proof, root_of
 from casetrail.proofs.treefile import FORMAT, Sealed, TreeFile, tree_errors
@@ -162,24 +163,26 @@ class LogTree:
             return False
         return begins_with(size, root, newest.size, newest.root, self.hashes.hash_at)
 
-    def cosignatures(self, sealed: Sealed, keys: Iterable[VerifierKey] = ()) -> list[Signature]:
-        """What the log has as cosignatures of a checkpoint, but for lines that one of these keys did not sign.
+    def cosignatures(self, sealed: Sealed, keys: Iterable[VerifierKey] | None = None) -> list[Signature]:
+        """What the log has as cosignatures of a checkpoint: of these keys only, and only what they did sign; None: all lines.
 
-        Whoever can write to ``LOG.checkpoints`` can put wrong lines there, under any name: they count for nothing.
+        Whoever can write to ``LOG.checkpoints`` can put any lines there, under any name: they count for nothing.
         """
-        text, known = parse_note(sealed.note).text, {(key.name, key.key_id): key for key in keys}
+        text = parse_note(sealed.note).text
+        known = None if keys is None else {(key.name, key.key_id): key for key in keys}
         found: dict[Signature, None] = {}
-        for line in self.file.cosignatures(sealed.record_hash).decode(errors="replace").split("\n"):
+        for signature in readable_signatures(self.file.cosignatures(sealed.record_hash)):
             with suppress(NoteInvalid):
-                (signature,) = parse_signatures(f"{line}\n")
-                if (key := known.get((signature.name, signature.key_id))) is not None:
+                if known is not None:
+                    if (key := known.get((signature.name, signature.key_id))) is None:
+                        continue
                     key.verify(text, signature.signature)
                 found[signature] = None
         return list(found)
 
-    def cosigned_note(self, sealed: Sealed, keys: Iterable[VerifierKey] = ()) -> bytes:
-        """A checkpoint's note with its ``cosignatures``."""
-        return sealed.note + "".join(one.line() for one in self.cosignatures(sealed, keys)).encode()
+    def cosigned_note(self, sealed: Sealed, keys: Collection[VerifierKey] | None = None) -> bytes:
+        """A checkpoint's note with its ``cosignatures``; see ``with_cosignatures`` where they are many."""
+        return with_cosignatures(sealed.note, self.cosignatures(sealed, keys), keys)
 
     def prove_case(self, case_id: str) -> tuple[Sealed, tuple[int, bytes] | None, MapProof]:
         """Where a case stands as of the newest checkpoint that another one covers, and the proof of it.

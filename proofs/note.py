@@ -6,7 +6,8 @@ passed over; a wrong signature of a known key condemns the whole note.
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -88,6 +89,13 @@ def parse_signatures(lines: str) -> tuple[Signature, ...]:
     if len(found) > MOST_SIGNATURES:
         raise NoteInvalid(f"a note with {len(found)} signatures has more than the {MOST_SIGNATURES} that are read")
     return tuple(_signature(line, number) for number, line in enumerate(found, start=1))
+
+
+def readable_signatures(lines: bytes) -> Iterator[Signature]:
+    """The signature lines among what a log has of somebody, however many. What is none says nothing, and is passed over."""
+    for line in lines.decode(errors="replace").split("\n"):
+        with suppress(NoteInvalid):
+            yield _signature(line, 1)
 
 
 def _signature(line: str, number: int) -> Signature:

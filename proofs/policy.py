@@ -71,6 +71,11 @@ class Policy:
     groups: tuple[PolicyGroup, ...]
     quorum: str
 
+    @property
+    def keys(self) -> list[VerifierKey]:
+        """All that count: of its logs and of its witnesses."""
+        return [*(one.key for one in self.logs), *(one.key for one in self.witnesses)]
+
     def check(self, note: Note) -> Standing:
         """Verify every known signature under a checkpoint, and say who has signed it.
 

@@ -195,9 +195,11 @@ class TreeFile:
         self._rows("INSERT OR IGNORE INTO cosignature VALUES (?, ?)", (record_hash, lines))
 
     def cosignatures(self, record_hash: bytes) -> bytes:
-        """All signature lines that witnesses gave for a checkpoint."""
+        """All signature lines that witnesses gave for a checkpoint. One that somebody left without its end spoils no other."""
         query = "SELECT lines FROM cosignature WHERE record_hash = ? ORDER BY lines"
-        return b"".join(lines for (lines,) in self._rows(query, (record_hash,)))
+        return b"".join(
+            lines if lines.endswith(b"\n") else lines + b"\n" for (lines,) in self._rows(query, (record_hash,))
+        )
 
     def witness_size(self, name: str) -> int:
         """The tree size that a witness has last said to know."""

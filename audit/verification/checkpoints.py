@@ -195,7 +195,7 @@ class Checkpoints:
         note = parse_note(known.note)
         times = self._check_signature(record, note, parse_checkpoint(note.text))
         lines = self._known().lines_of(record_hash)
-        cosigned = self._signatures.of_witnesses(known.note, lines)[1] if lines else {}
+        cosigned = self._signatures.times_of(known.note, lines) if lines else {}
         if known.number > self.witnessed and self._signatures.satisfied_by({*times, *cosigned}):
             self.witnessed = known.number
             self.witnessed_at = self._signatures.satisfied_at(_moments({**times, **cosigned}, record.appended_at))
@@ -235,7 +235,7 @@ class Checkpoints:
         times = self._check_lines(record, known, stored.lines)
         if stored.checkpoint not in self._cosigned_at and (earlier := self._known().lines_of(stored.checkpoint)):
             self._cosigned_at[stored.checkpoint] = _moments(
-                self._signatures.of_witnesses(known.note, earlier)[1], record.appended_at
+                self._signatures.times_of(known.note, earlier), record.appended_at
             )
         group.cosigned.append((stored.checkpoint, stored.lines))
         self._witnessed(stored.checkpoint, known.number, _moments(times, record.appended_at), group)
@@ -289,7 +289,7 @@ class Checkpoints:
         """When the quorum had cosigned a checkpoint that an earlier run has found to be witnessed."""
         if sealed is None:
             return None
-        times = self._signatures.read(sealed.note, self._known().lines_of(sealed.record_hash))[1]
+        times = self._signatures.times_of(sealed.note, self._known().lines_of(sealed.record_hash))
         return self._signatures.satisfied_at(_moments(times, sealed.appended_at))
 
     def _fault(self, kind: Kind, record: Record, found: str) -> None:

@@ -1,6 +1,7 @@
 """Who has signed a checkpoint: the log's key, and the witnesses that a trust policy asks for."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from operator import itemgetter
@@ -10,7 +11,7 @@ from casetrail.audit.faults import Kind
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.errors import NoteInvalid
-from casetrail.proofs.note import Note, Signature, parse_note, parse_signatures
+from casetrail.proofs.note import Note, Signature, parse_note, parse_signatures, readable_signatures
 from casetrail.proofs.policy import NONE, Policy
 
 Wrong = tuple[Kind, str]
@@ -89,12 +90,6 @@ class Signatures:
 
         Beside each witness stands the time that it states (UTC).
         """
-        wrong, times, unknown = self.read(note, lines)
-        self._unchecked += unknown if self.policy is not None else 0
-        return wrong, times, unknown
-
-    def read(self, note: bytes, lines: bytes) -> tuple[list[Wrong], dict[str, datetime | None], int]:
-        """The same of cosignatures that were counted before."""
         try:
             signatures = parse_signatures(lines.decode())
         except (NoteInvalid, UnicodeDecodeError) as error:
@@ -111,7 +106,22 @@ class Signatures:
                 unknown += 1
             else:
                 times[found[0]] = found[1]
+        self._unchecked += unknown if self.policy is not None else 0
         return wrong, times, unknown
+
+    def times_of(self, note: bytes, lines: bytes) -> dict[str, datetime | None]:
+        """The policy's witnesses among all that the log has as cosignatures of a checkpoint, however many lines that are.
+
+        Beside each stands the first time that it states (UTC). What is wrong with a line was told when it came.
+        """
+        times: dict[str, datetime | None] = {}
+        text = parse_note(note).text
+        for one in readable_signatures(lines):
+            with suppress(NoteInvalid):
+                if (found := self._witness(text, one)) is not None:
+                    name, at = found
+                    times[name] = min(filter(None, (times.get(name), at)), default=None)
+        return times
 
     def _witness(self, text: str, signature: Signature) -> tuple[str, datetime | None] | None:
         """The policy's name of the witness that gave a signature, and the time that it states; None for an unknown one.
