@@ -38,6 +38,7 @@ def newest_believed(tree: LogTree, policy: Policy | None) -> Believed:
             return found
     raise NotWitnessed(
         f"none of the log's checkpoints, up to the newest of {newest.size} leaves, is cosigned by the policy's quorum yet"
+        + not_counted(tree, newest, policy)
     )
 
 
@@ -62,6 +63,16 @@ def believed(tree: LogTree, sealed: Sealed, policy: Policy | None) -> Believed |
     return None
 
 
+def not_counted(tree: LogTree, sealed: Sealed, policy: Policy | None) -> str:
+    """Which witnesses have cosigned a checkpoint with times that have not come yet, see ``Standing.not_counted``."""
+    if policy is None:
+        return ""
+    try:
+        return policy.check(parse_note(tree.cosigned_note(sealed, policy.keys))).not_counted()
+    except NoteInvalid:
+        return ""
+
+
 def witnessed_at(policy: Policy, note: Note) -> datetime | None:
     """When the last witness that the quorum needs cosigned this checkpoint (UTC), as they state it themselves.
 
@@ -75,7 +86,7 @@ def witnessed_at(policy: Policy, note: Note) -> datetime | None:
     times: dict[str, datetime] = {}
     for one in verify_note(note, {*names, *(log.key for log in policy.logs)}):
         name = names.get(one.key)
-        if name is not None and one.at is not None:
+        if name is not None and one.at is not None and policy.has_come(one.at):
             times[name] = min(one.at, times.get(name, one.at))
     seen: set[str] = set()
     for at, name in sorted((at, name) for name, at in times.items()):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from casetrail.audit.believed import Believed, NotWitnessed, believed
+from casetrail.audit.believed import Believed, NotWitnessed, believed, not_counted
 from casetrail.audit.publication.leaves import Cursor
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
@@ -128,6 +128,7 @@ def export_case(log: Log, tree: LogTree, policy: Policy, case_id: str, progress:
     if chosen is None:
         raise NotWitnessed(
             "the newest checkpoint is not cosigned by the policy's quorum yet: try again when its witnesses have seen it"
+            + ("" if newest is None else not_counted(tree, newest, policy))
         )
     cosignatures = _cosignatures(tree, record, chosen, policy)
     stored = log.read_one(Topic.CHECKPOINTS, 0, record.offset)
@@ -160,6 +161,7 @@ def _cosignatures(tree: LogTree, record: Sealed, head: Believed, policy: Policy)
         raise NotWitnessed(
             f"the checkpoint of {record.size} leaves, which says where the case stands, is not cosigned by the policy's quorum, "
             "so nobody vouches for its age: try again when the witnesses have seen the next ones"
+            + not_counted(tree, record, policy)
         )
     own = parse_note(record.note).signatures
     return "".join(one.line() for one in parse_note(found.note).signatures if one not in own).encode()

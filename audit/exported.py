@@ -80,6 +80,7 @@ def words_of(standing: Standing) -> str:
     seen = ", ".join(name if at is None else f"{name} at {iso(at)}" for name, at in standing.witnesses.items())
     return (
         f"{_leaves(standing.checkpoint.size)}, signed by {standing.checkpoint.origin}, cosigned by {seen or 'nobody'}"
+        + standing.not_counted()
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
-from casetrail.audit.believed import first_believed, witnessed_at
+from casetrail.audit.believed import first_believed, not_counted, witnessed_at
 from casetrail.audit.export import events_of
 from casetrail.audit.publication.leaves import Cursor
 from casetrail.domain.actions import ActionRejected, SubmissionUnreadable
@@ -180,10 +180,16 @@ def prove(tree: LogTree, policy: Policy, receipt: Submission, event: Record) -> 
     if believed is None:
         raise NotProvenYet(
             "a checkpoint covers the event, and the policy's witnesses have not cosigned one that does yet"
+            + _not_counted(tree, policy, index)
         )
     size, included_at = believed.sealed.size, at_millis(believed.sealed.appended_at)
     extra = _extra(value, at_millis(event.appended_at), included_at)
     return TlogProof(index, tuple(tree.inclusion(index, size)), parse_note(believed.note), extra)
+
+
+def _not_counted(tree: LogTree, policy: Policy, index: int) -> str:
+    sealed = tree.file.covering(index)
+    return "" if sealed is None else not_counted(tree, sealed, policy)
 
 
 def check_agrees(tree: LogTree, proof: TlogProof) -> None:

@@ -42,7 +42,7 @@ UNREACHABLE: Final = frozenset(
 NOT_FOUND: Final = frozenset(
     {"log-missing", "views-missing", "key-missing", "not-published", "source-missing", "spool-not-stuck"}
 )
-PENDING: Final = frozenset({"pending", "not-witnessed"})
+PENDING: Final = frozenset({"pending", "not-witnessed", "witness-ahead"})
 """Nothing is wrong, and it is not so far yet."""
 GONE: Final = frozenset({"log-damaged", "offset-gone", "spool-stuck"})
 """What should be in the log cannot be had, or not be brought there: that is a finding, whatever was asked."""
@@ -147,10 +147,10 @@ def opened_keyring(config: Config) -> "Keyring":
 
 
 def loaded_policy(config: Config) -> "Policy | None":
-    """The configured trust policy; None where none is configured."""
+    """The configured trust policy, as it stands for whoever looks now; None where none is configured."""
     from casetrail.proofs.policy import load_policy
 
-    return load_policy(Path(config.policy)) if config.policy else None
+    return load_policy(Path(config.policy)).at(now()) if config.policy else None
 
 
 def passphrase_in(file: Path | None) -> bytes | None:

@@ -9,6 +9,12 @@ class ProofInvalid(LogError):
     code = "proof-invalid"
 
 
+class WitnessAhead(ProofInvalid):
+    """A proof has its quorum only with cosignatures whose times have not come yet: one of the clocks is wrong."""
+
+    code = "witness-ahead"
+
+
 class NoteInvalid(LogError):
     """A signed note, or the checkpoint in it, is malformed, or a signature by a known key is wrong."""
 

@@ -6,11 +6,12 @@ as two witnesses, and a group with ``any`` makes them count as one.
 
 import re
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from casetrail.domain.values import iso
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import KeyUnusable, NoteInvalid, PolicyInvalid
 from casetrail.proofs.keys import FOR_LOGS, FOR_WITNESSES, Algorithm, VerifierKey
@@ -18,6 +19,8 @@ from casetrail.proofs.note import Note, verify_note
 
 NONE: Final = "none"
 MOST_BYTES: Final = 1_000_000
+AHEAD: Final = timedelta(minutes=5)
+"""By so much a witness's clock may be ahead of one's own."""
 GAP: Final = re.compile(r"[ \t]+")
 FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 THRESHOLD: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
@@ -50,26 +53,39 @@ class Standing(NamedTuple):
     """How a checkpoint stands before a policy. ``satisfied`` says whether its quorum of witnesses has seen it.
 
     ``signers`` are the log's keys that signed it, one at least. ``witnesses`` are those that cosigned it, by their names in
-    the policy, with the latest time that each states (UTC); None where it states no time.
+    the policy, with the latest time that each states (UTC); None where it states no time. ``ahead``: who has cosigned with
+    nothing but times that have not come yet, and the first of them. Those do not count.
     """
 
     checkpoint: Checkpoint
     signers: tuple[VerifierKey, ...]
     witnesses: Mapping[str, datetime | None]
     satisfied: bool
+    ahead: Mapping[str, datetime]
+
+    def not_counted(self) -> str:
+        """Whose cosignatures do not count because of their times, to stand behind a sentence; empty where all count."""
+        said = ", ".join(f"{name} at {iso(at)}" for name, at in sorted(self.ahead.items()))
+        return f"; not counted, for that is later than now by this machine's clock: {said}" if said else ""
 
 
 @dataclass(frozen=True)
 class Policy:
     """Logs, witnesses, groups (each after its members), and the name of the witness or group that must have cosigned.
 
-    ``quorum`` is ``none`` where no witness is needed.
+    ``quorum`` is ``none`` where no witness is needed. ``latest``: a cosignature that states a later time does not count, for
+    what has no true time vouches for no age; None: whoever asks does not go by a clock, or for too long.
     """
 
     logs: tuple[PolicyLog, ...]
     witnesses: tuple[PolicyWitness, ...]
     groups: tuple[PolicyGroup, ...]
     quorum: str
+    latest: datetime | None = None
+
+    def at(self, now: datetime) -> "Policy":
+        """The same policy, for whoever looks at that moment by a clock of their own."""
+        return replace(self, latest=now + AHEAD)
 
     @property
     def keys(self) -> list[VerifierKey]:
@@ -89,11 +105,20 @@ class Policy:
         signers = [one.key for one in found if one.key in logs and one.key.name == checkpoint.origin]
         if not signers:
             raise NoteInvalid("none of the policy's logs has signed this checkpoint as its own")
-        seen: dict[str, datetime | None] = {}
+        seen, ahead = dict[str, datetime | None](), dict[str, datetime]()
         for one in found:
-            if name := names.get(one.key):
+            if (name := names.get(one.key)) is None:
+                continue
+            if one.at is not None and not self.has_come(one.at):
+                ahead[name] = min(one.at, ahead.get(name, one.at))
+            else:
                 seen[name] = max(filter(None, (seen.get(name), one.at)), default=None)
-        return Standing(checkpoint, tuple(dict.fromkeys(signers)), seen, self.satisfied_by(seen.keys()))
+        ahead = {name: at for name, at in ahead.items() if name not in seen}
+        return Standing(checkpoint, tuple(dict.fromkeys(signers)), seen, self.satisfied_by(seen.keys()), ahead)
+
+    def has_come(self, at: datetime) -> bool:
+        """Whether a cosignature of that time counts."""
+        return self.latest is None or at <= self.latest
 
     def satisfied_by(self, witnesses: Set[str]) -> bool:
         """Whether these witnesses, by their names in the policy, make up the quorum."""

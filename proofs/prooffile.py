@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from casetrail.proofs.checkpoint import HASH_BYTES, Checkpoint, parse_checkpoint, parse_decimal
-from casetrail.proofs.errors import ProofInvalid
+from casetrail.proofs.errors import ProofInvalid, WitnessAhead
 from casetrail.proofs.note import Note, format_note, from_base64, parse_note
 from casetrail.proofs.policy import Policy, Standing
 from casetrail.proofs.tree import check_inclusion
@@ -46,9 +46,14 @@ class TlogProof:
         """Check that the leaf (its hash, 32 bytes) stands at ``index``, in a checkpoint that satisfies the policy.
 
         Raises ``NoteInvalid`` for the signatures, ``ProofInvalid`` for a quorum that is not reached or a path that does not
-        lead to the root.
+        lead to the root; ``WitnessAhead`` where it is reached only with cosignatures of times that have not come yet.
         """
         standing = policy.check(self.note)
+        if not standing.satisfied and policy.satisfied_by(standing.witnesses.keys() | standing.ahead.keys()):
+            raise WitnessAhead(
+                "nobody vouches yet for when the checkpoint was there: a witness's clock is wrong, or this machine's"
+                + standing.not_counted()
+            )
         if not standing.satisfied:
             raise ProofInvalid(
                 f"the checkpoint was cosigned by {len(standing.witnesses)} of the policy's witnesses, and they are not the "

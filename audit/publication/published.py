@@ -206,7 +206,9 @@ def _check_signatures(log: PublishedLog, policy: Policy | None, found: Published
     found.witnessed_at = witnessed_at(policy, log.note)
     if not found.standing.satisfied:
         seen = ", ".join(found.standing.witnesses) or "nobody"
-        _fault(found, Kind.QUORUM_MISSING, f"the published checkpoint is cosigned by {seen}")
+        _fault(
+            found, Kind.QUORUM_MISSING, f"the published checkpoint is cosigned by {seen}{found.standing.not_counted()}"
+        )
     return True
 
 

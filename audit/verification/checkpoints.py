@@ -165,7 +165,7 @@ class Checkpoints:
         group.events += sum(one.end - one.start for one in ranges)
         self._recent[record_hash] = Known(self._number, record.appended_at, stored.note)
         self._cosigned_at[record_hash] = {}
-        self._witnessed(record_hash, self._number, _moments(times, record.appended_at), group)
+        self._witnessed(record_hash, self._number, self._moments(times, record.appended_at), group)
 
     def _check_signature(self, record: Record, note: Note, said: Checkpoint) -> Times:
         """Check that the log's key has signed a checkpoint; the witnesses whose cosignatures the note itself carries."""
@@ -196,9 +196,10 @@ class Checkpoints:
         times = self._check_signature(record, note, parse_checkpoint(note.text))
         lines = self._known().lines_of(record_hash)
         cosigned = self._signatures.times_of(known.note, lines) if lines else {}
-        if known.number > self.witnessed and self._signatures.satisfied_by({*times, *cosigned}):
+        moments = self._moments({**times, **cosigned}, record.appended_at)
+        if known.number > self.witnessed and self._signatures.satisfied_by(moments):
             self.witnessed = known.number
-            self.witnessed_at = self._signatures.satisfied_at(_moments({**times, **cosigned}, record.appended_at))
+            self.witnessed_at = self._signatures.satisfied_at(moments)
 
     def _ranges(self, record: Record, stated: tuple[OffsetRange, ...]) -> tuple[tuple[OffsetRange, ...], bool]:
         """What a checkpoint takes in of the events that the log has; and whether it says just that."""
@@ -234,11 +235,11 @@ class Checkpoints:
             return
         times = self._check_lines(record, known, stored.lines)
         if stored.checkpoint not in self._cosigned_at and (earlier := self._known().lines_of(stored.checkpoint)):
-            self._cosigned_at[stored.checkpoint] = _moments(
+            self._cosigned_at[stored.checkpoint] = self._moments(
                 self._signatures.times_of(known.note, earlier), record.appended_at
             )
         group.cosigned.append((stored.checkpoint, stored.lines))
-        self._witnessed(stored.checkpoint, known.number, _moments(times, record.appended_at), group)
+        self._witnessed(stored.checkpoint, known.number, self._moments(times, record.appended_at), group)
 
     def _check_lines(self, record: Record, known: Known, lines: bytes) -> Times:
         """Check the cosignatures in a record; the witnesses that gave them."""
@@ -290,7 +291,14 @@ class Checkpoints:
         if sealed is None:
             return None
         times = self._signatures.times_of(sealed.note, self._known().lines_of(sealed.record_hash))
-        return self._signatures.satisfied_at(_moments(times, sealed.appended_at))
+        return self._signatures.satisfied_at(self._moments(times, sealed.appended_at))
+
+    def _moments(self, times: Times, came: int) -> dict[str, int]:
+        """When witnesses have cosigned, milliseconds UTC; where one states no time, when its cosignature ``came``.
+
+        Those whose times have not come yet are left out.
+        """
+        return {name: came if at is None else _millis(at) for name, at in self._signatures.counted(times).items()}
 
     def _fault(self, kind: Kind, record: Record, found: str) -> None:
         self._faults.add(Fault(kind, found, Topic.CHECKPOINTS, record.partition, record.offset))
@@ -298,8 +306,3 @@ class Checkpoints:
 
 def _millis(moment: datetime) -> int:
     return (moment - EPOCH) // MILLISECOND
-
-
-def _moments(times: Times, came: int) -> dict[str, int]:
-    """When witnesses have cosigned, milliseconds UTC; where one states no time, when its cosignature ``came``."""
-    return {name: came if at is None else _millis(at) for name, at in times.items()}

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Final
 
 from casetrail.audit.faults import Kind
+from casetrail.domain.values import iso
 from casetrail.eventlog.errors import LogError
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.errors import NoteInvalid
@@ -57,6 +58,7 @@ class Signatures:
         """
         self.policy = naming_a_log(policy)
         self._unchecked = 0
+        self._ahead: dict[str, datetime] = {}
         self._origin: str | None = None
         self._keys: frozenset[tuple[str, bytes]] | None = None
         if first_note is not None:
@@ -68,9 +70,10 @@ class Signatures:
         witnesses: Times = {}
         if self.policy is not None:
             try:
-                witnesses = self.policy.check(note).witnesses
+                standing = self.policy.check(note)
             except NoteInvalid as error:
                 return (Kind.SIGNATURE_INVALID, str(error)), witnesses
+            witnesses = {**standing.witnesses, **standing.ahead}
         keys = _own(note)
         if not keys:
             return (Kind.SIGNATURE_INVALID, "no key of the log's own name has signed it"), witnesses
@@ -123,6 +126,15 @@ class Signatures:
                     times[name] = min(filter(None, (times.get(name), at)), default=None)
         return times
 
+    def counted(self, times: Times) -> Times:
+        """The witnesses whose times have come. What is later than now vouches for no age, whoever says it."""
+        if self.policy is None or self.policy.latest is None:
+            return times
+        latest = self.policy.latest
+        ahead = {name: at for name, at in times.items() if at is not None and at > latest}
+        self._ahead |= ahead
+        return {name: at for name, at in times.items() if name not in ahead} if ahead else times
+
     def _witness(self, text: str, signature: Signature) -> tuple[str, datetime | None] | None:
         """The policy's name of the witness that gave a signature, and the time that it states; None for an unknown one.
 
@@ -165,6 +177,11 @@ class Signatures:
             yield UNWITNESSED
         elif not witnessed:
             yield f"no checkpoint has the cosignatures that the policy asks for: {ALONE}"
+        for name, at in sorted(self._ahead.items()):
+            yield (
+                f"the witness {name} states the time {iso(at)}, which is later than now by this machine's clock: one of the two "
+                "clocks is wrong, and such cosignatures do not count"
+            )
         if self._unchecked:
             yield f"{self._unchecked} cosignatures are of keys that the policy does not name: nobody can say whether they are right"
         if self.policy is not None and len({one.key.name for one in self.policy.logs}) > 1:

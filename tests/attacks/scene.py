@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 from click.testing import CliRunner, Result
 
@@ -169,7 +170,8 @@ class Scene:
     def run(self, *words: str, code: int | None = exits.OK) -> Result:
         """Run a command on the log, with the partners' policy, in a folder of the auditor's own."""
         before = ["--log", self.url, "--policy", str(self.folder / "policy"), "--tree", str(self.folder / "tree")]
-        done = CliRunner().invoke(cli, [*before, *words])
+        with patch("casetrail.cli.context.now", lambda: datetime.now(UTC) + self.passed):  # their clocks are right, too
+            done = CliRunner().invoke(cli, [*before, *words])
         assert code is None or done.exit_code == code, (words, done.exit_code, done.output, done.exception)
         return done
 

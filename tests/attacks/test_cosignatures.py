@@ -3,9 +3,16 @@
 import base64
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
+import pytest
+
+from casetrail.audit.export import export_case
+from casetrail.audit.receipts import prove
 from casetrail.cli import exits
 from casetrail.consumers.notary import Notary
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
@@ -14,8 +21,10 @@ from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.proofs.drafting import Draft
 from casetrail.proofs.keys import VerifierKey
+from casetrail.proofs.logtree import LogTree
 from casetrail.proofs.note import MOST_SIGNATURES, Signature, parse_note
-from tests.attacks.scene import CLINIC, VICTIM, Scene, lives
+from casetrail.proofs.policy import load_policy
+from tests.attacks.scene import CLINIC, COURT, EARLIER, VICTIM, Scene, lives, scene_at, serving
 from tests.consumers.notarial import KEY, SELDOM, publish
 
 ED25519_BYTES: Final = 64
@@ -89,3 +98,57 @@ def test_a_checkpoint_that_is_full_of_junk_itself_is_proven_by_those_who_count(e
     assert embedded.faults() == {}
     embedded.receipt("prove", embedded.receipts[-1], code=exits.OK)
     embedded.run("audit", "publish", str(embedded.folder / "www"))
+
+
+# --- a witness whose clock is ten years ahead ---
+
+YEARS: Final = timedelta(days=3650)
+
+
+@pytest.fixture
+def ahead(tmp_path: Path) -> Iterator[Scene]:
+    """A scene of whose two witnesses, both of them needed, one has such a clock."""
+    folder = tmp_path / "scene"
+    with (
+        scene_at(folder, f"sqlite:{folder / 'log.db'}", begun=False) as made,
+        serving(COURT, tmp_path / "ahead", lambda: datetime.now(UTC) + YEARS) as url,
+    ):
+        right, made.urls["court"] = made.urls["court"], url
+        made.go_on(*lives(*EARLIER))
+        made.publish()
+        made.urls["court"] = right
+        yield made
+
+
+def test_a_witness_whose_clock_is_ahead_makes_no_receipt_late_and_nobody_believes_it_in_time(ahead: Scene) -> None:
+    told = ahead.receipt("prove", ahead.receipts[0], code=exits.PENDING).stderr
+    assert (
+        f"not counted, for that is later than now by this machine's clock: court at {datetime.now(UTC) + YEARS:%Y-}"
+        in told
+    )
+    found = ahead.unkept()
+    assert set(found) == {"quorum-missing"}
+    assert "the witness court states the time" in ahead.run("audit", "verify", code=exits.OK).output
+    ahead.run("audit", "export", "C-01", "--output", str(ahead.folder / "x.json"), code=exits.PENDING)
+
+    ahead.go_on(*lives("C-09"))  # its clock was put right, and all that came before is witnessed with what comes now
+    ahead.publish()
+    ahead.receipt("prove", ahead.receipts[0], code=exits.OK)
+    assert ahead.faults() == {}
+
+
+def test_a_proof_whose_quorum_states_a_time_that_has_not_come_convicts_nobody_and_proves_nothing(ahead: Scene) -> None:
+    (held, *_), policy = ahead.receipts, load_policy(ahead.folder / "policy")
+    with LogTree(ahead.log, ahead.folder / "tree") as tree:
+        tree.follow()
+        made, denial = (export_case(ahead.log, tree, policy, case_id) for case_id in ("C-01", "C-99"))
+        (event, *_) = ahead.events("C-01")
+        proof = prove(tree, policy, held, event[0])
+    receipt = ahead.file("C-01.receipt", held.to_text())
+    ahead.file("C-01.receipt.tlog-proof", proof.format())
+    assert "a witness's clock is wrong" in ahead.run("receipt", "check", str(receipt), code=exits.PENDING).stderr
+    for one in (made, denial):
+        file = ahead.file("case.json", one.format())
+        rows = ahead.rows("audit", "check", str(file), code=exits.FAULTS)
+        assert "checkpoint" in {row["what"] for row in rows if not row["holds"]}
+        assert {row.get("as_of_witnessed_at") for row in rows} == {None}

@@ -194,9 +194,11 @@ def test_what_is_overdue_is_said_to_be(office: Office) -> None:
     assert all(one["overdue"] for one in row["due"])
 
 
-def test_a_late_answer_is_a_finding(office: Office) -> None:
+def test_a_late_answer_is_a_finding(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Receipt.from_text(Path("r.txt").read_text("utf-8"))
-    office.notarise(at=held.promised_by + timedelta(seconds=1))
+    late = held.promised_by + timedelta(seconds=1)
+    office.notarise(at=late)
+    monkeypatch.setattr("casetrail.cli.context.now", lambda: late)
     for command in ("prove", "check"):
         row = receipt(office, command, "r.txt", code=exits.FAULTS)
         assert (row["result"], row["late"]) == ("accepted", True)
