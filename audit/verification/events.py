@@ -12,6 +12,7 @@ from casetrail.domain.actions import ActionRejected, SubmissionUnreadable, kind_
 from casetrail.domain.values import append_time, is_append_time, is_id
 from casetrail.eventlog.binary import NotAvro, read_long
 from casetrail.eventlog.codec import PREFIX, Event, Unreadable, decode_event, read_action
+from casetrail.eventlog.exact import is_exact, is_written_as_now
 from casetrail.eventlog.hashing import NO_HASH, leaf_hash
 from casetrail.eventlog.headers import ACTION_HASH, NUMBER_AT, PREVIOUS_HASH, Header, read_header
 from casetrail.eventlog.limits import ACTION_BYTES
@@ -205,6 +206,8 @@ class Judge:
             self._fault(Kind.ACTION_DIFFERS, event, case_id, f"the hash of action {action.offset} is another one")
         elif stored is not None and (differs := self._differs(stored, action)):
             self._fault(Kind.CONTENT_DIFFERS, event, case_id, f"{differs}: not as in action {action.offset}")
+        elif stored is not None and is_written_as_now(event.value or b"") and not is_exact(event.value or b"", stored):
+            self._fault(Kind.CONTENT_DIFFERS, event, case_id, "bytes that libraries could read differently")
 
     def _decoded(self, event: Record, header: Header) -> Event | None:
         try:
