@@ -7,7 +7,10 @@ import pytest
 from fastavro import schemaless_reader, schemaless_writer
 
 from casetrail.cli import exits
-from casetrail.eventlog.codec import MAGIC, PREFIX, decode_event, encode_event
+from casetrail.consumers.recorder import RecorderFault
+from casetrail.domain.values import at_millis
+from casetrail.eventlog.codec import MAGIC, PREFIX, decode_action, decode_event, encode_action, encode_event
+from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.outcome import History, outcome_of
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.eventlog.schemas import parsed
@@ -27,6 +30,9 @@ def written_with(schema_id: int, value: bytes) -> bytes:
     plain = schemaless_reader(data, parsed(CURRENT), None, return_record_name=True, return_record_name_override=True)
     schemaless_writer(out, parsed(schema_id), plain)
     return MAGIC + schema_id.to_bytes(4) + out.getvalue()
+
+
+GARBAGE: Final = b"\xff\xff garbage"
 
 
 def append(scene: Scene, schema_id: int, *, sloppy: bool) -> None:
@@ -58,3 +64,23 @@ def test_an_event_of_an_earlier_schema_as_recorders_wrote_it_is_right(embedded: 
     assert embedded.convicted() == set()
     assert embedded.faults() == {}
     embedded.counted(exits.OK)
+
+
+def test_garbage_that_is_copied_into_an_event_only_those_find_who_decode_it(embedded: Scene) -> None:
+    embedded.go_on(action(report(), INTAKE, "N-1"))
+    ((_, before),) = embedded.events("N-1")
+    asked = encode_action(action(report(), INTAKE, "N-1")) + GARBAGE
+    (held,) = embedded.log.append(Topic.ACTIONS, [Entry(b"N-1", asked)])
+    event = before._replace(
+        number=2, previous_hash=leaf_hash(encode_event(before)), action_offset=held.offset, action_hash=leaf_hash(asked),
+        action_id=asked[PREFIX : PREFIX + 16], recorded_at=at_millis(held.appended_at), body=decode_action(asked[: -len(GARBAGE)]).body,
+        occurred_at=decode_action(asked[: -len(GARBAGE)]).occurred_at,
+    )  # fmt: skip
+    embedded.log.append(Topic.EVENTS, [Entry(b"N-1", encode_event(event) + GARBAGE, held.partition)])
+    embedded.publish()
+    assert embedded.faults() == {}  # the page says so
+    assert embedded.convicted() == {("no-event", "N-1")}
+    embedded.counted(exits.FAULTS)
+    embedded.submit(action(report(), INTAKE, "N-1"))
+    with pytest.raises(RecorderFault):
+        embedded.record()
