@@ -71,8 +71,11 @@ class Statement:
 
 
 def rows_in(content: bytes) -> int:
-    """How many rows a CSV file has, without its head."""
-    return sum(1 for _ in csv.reader(io.StringIO(content.decode(errors="replace"), newline=""))) - 1
+    """How many rows a CSV file has, without its head. Raises ``NoteInvalid`` where it is none that casetrail writes."""
+    try:
+        return sum(1 for _ in csv.reader(io.StringIO(content.decode(errors="replace"), newline=""))) - 1
+    except csv.Error as error:
+        raise NoteInvalid(f"the file is no table that casetrail writes ({error}), whoever has signed it") from None
 
 
 def parse_statement(text: str) -> Statement:

@@ -65,3 +65,10 @@ def test_a_file_with_other_bytes_or_rows_is_not_the_one_that_was_signed() -> Non
         STATEMENT.check(CONTENT + b"C-3,y\r\n")
     with pytest.raises(NoteInvalid, match="says 3 rows"):
         replace(STATEMENT, rows=3).check(CONTENT)
+
+
+def test_a_file_with_a_cell_that_no_table_of_casetrail_has_is_none_whoever_signed_it() -> None:
+    content = b'a,b\n"' + b"x" * 200_000 + b'",1\n'
+    made = replace(STATEMENT, sha256=sha256(content).hexdigest(), rows=1)
+    with pytest.raises(NoteInvalid, match="no table that casetrail writes"):
+        made.check(content)
