@@ -59,6 +59,21 @@ FOR_LOGS: Final = frozenset({Algorithm.ED25519, Algorithm.ML_DSA_44})
 FOR_WITNESSES: Final = frozenset({Algorithm.ED25519_COSIGNATURE, Algorithm.ML_DSA_44})
 
 
+FIELD: Final = 2**255 - 19
+SIGN_BIT: Final = 2**255
+ORDER_8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+SMALL: Final = frozenset({0, 1, FIELD - 1, ORDER_8, FIELD - ORDER_8})
+"""The second coordinates of the eight points of small order on the curve of Ed25519."""
+
+
+def _is_weak(public: bytes) -> bool:
+    """Whether an Ed25519 key is a point of small order: one signature then fits any text, and nobody can be held to it.
+
+    However it is written: there are several ways for some of them.
+    """
+    return int.from_bytes(public, "little") % SIGN_BIT % FIELD in SMALL
+
+
 @dataclass(frozen=True)
 class VerifierKey:
     """A public key and the name that it signs under. ``str()`` is its verifier key (``NAME+ID+BASE64``)."""
@@ -75,6 +90,10 @@ class VerifierKey:
         if len(self.public) != KEY_BYTES[self.algorithm]:
             raise KeyUnusable(
                 f"a public key of this type has {KEY_BYTES[self.algorithm]} bytes, not {len(self.public)}"
+            )
+        if self.algorithm is not Algorithm.ML_DSA_44 and _is_weak(self.public):
+            raise KeyUnusable(
+                f"the key of {self.name} is a weak one, with which one signature fits any text: it binds nobody"
             )
 
     @classmethod

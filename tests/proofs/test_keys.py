@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.errors import KeyUnusable, NoteInvalid
 from casetrail.proofs.keys import (
+    FIELD,
+    ORDER_8,
     Algorithm,
     SignerKey,
     VerifierKey,
@@ -303,3 +305,19 @@ def test_a_key_does_not_show_its_private_part() -> None:
     key = seeded(ORIGIN, Algorithm.ED25519, 7)
     assert "\\x07" not in repr(key)
     assert "0707" not in repr(key)
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.ED25519, Algorithm.ED25519_COSIGNATURE])
+@pytest.mark.parametrize(
+    "y", [1, FIELD + 1, 0, FIELD - 1, ORDER_8, FIELD - ORDER_8], ids=["1", "1+p", "0", "-1", "8", "-8"]
+)
+@pytest.mark.parametrize("sign", [0, 2**255], ids=["even", "odd"])
+def test_a_key_whose_owner_could_disown_every_signature_is_refused(algorithm: Algorithm, y: int, sign: int) -> None:
+    """With such a key the signature of one text is that of another one, too (of one in eight texts at least)."""
+    with pytest.raises(KeyUnusable, match="binds nobody"):
+        VerifierKey("court.example/witness", algorithm, (y + sign).to_bytes(32, "little"))
+
+
+def test_the_points_of_order_eight_lie_where_it_is_said() -> None:
+    d = -121665 * pow(121666, -1, FIELD)
+    assert (d * pow(ORDER_8, 4, FIELD) + 2 * ORDER_8**2 - 1) % FIELD == 0  # twice such a point has y = 0
