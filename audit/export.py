@@ -28,6 +28,13 @@ from casetrail.proofs.policy import Policy
 from casetrail.proofs.treefile import Sealed
 
 FORMAT: Final = "casetrail-case@v2"
+FEW: Final = 1_000
+BYTES_A_VALUE: Final = 16
+BYTES_A_LIST: Final = 64
+"""An export has hashes and events: for so many bytes it has one value at the most, for so many one list or object, but for a few.
+
+Whoever makes a file of nothing but empty lists would take thirty times its size of the memory of whoever checks it.
+"""
 MOST_HEAD_BYTES: Final = 200
 """Where a file names its format, also when somebody has spelt its JSON in another way."""
 
@@ -209,6 +216,8 @@ def parse_export(value: bytes) -> CaseExport:
     """An export from the bytes of its file; ``format`` gives the same bytes again. Raises ``ExportInvalid``, ``NoExport``."""
     if FORMAT.encode() not in value[:MOST_HEAD_BYTES]:
         raise NoExport(f"this is no export of a case: it does not begin by saying that it is of the format {FORMAT}")
+    if not _is_sparse(value):
+        raise ExportInvalid("this is no export of a case: it has more values for its size than casetrail writes")
     try:
         made = _parsed(json.loads(value))
         if made.format() != value:
@@ -216,6 +225,11 @@ def parse_export(value: bytes) -> CaseExport:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ExportInvalid(f"this is no export of a case: {type(error).__name__}: {error}") from None
     return made
+
+
+def _is_sparse(value: bytes) -> bool:
+    lists, values = value.count(b"[") + value.count(b"{"), value.count(b",") + value.count(b":")
+    return lists <= FEW + len(value) // BYTES_A_LIST and values <= FEW + len(value) // BYTES_A_VALUE
 
 
 def _parsed(plain: Any) -> CaseExport:

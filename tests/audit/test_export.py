@@ -381,3 +381,11 @@ def test_signatures_of_nobody_known_say_nothing(case: CaseExport) -> None:
 def test_what_is_no_export_is_said_to_be_none(value: bytes) -> None:
     with pytest.raises(ExportInvalid):
         parse_export(value)
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"0", b'""', b"[[],[]]"])
+def test_a_file_of_nothing_but_small_values_is_not_taken_apart(value: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take thirty times its size of the memory of whoever checks it."""
+    monkeypatch.setattr("casetrail.audit.export.json.loads", lambda _: pytest.fail("it was"))
+    with pytest.raises(ExportInvalid, match="more values for its size"):
+        parse_export(b'{\n "format": "casetrail-case@v2",\n "x": [' + b",".join([value] * 10_000) + b"]}")
