@@ -24,6 +24,7 @@ from casetrail.eventlog.embedded_file import (
     misplaced,
     pack_headers,
     reading,
+    rows_from,
     to_records,
     transaction,
     weaknesses_of,
@@ -256,20 +257,16 @@ class EmbeddedReader:
 
     def _read(self, max_records: int) -> list[Record]:
         found: list[Record] = []
-        query = (
-            f"SELECT {COLUMNS} FROM record WHERE topic = ? AND partition = ? AND offset BETWEEN ? AND ? "  # noqa: S608
-            "ORDER BY offset LIMIT ?"
-        )
         for partition, position in self._positions.items():
             room = max_records - len(found)
             if room <= 0:
                 break
             place = self._topic, partition, position, MOST_OFFSET, room
-            rows = self._log.database.execute(query, place).fetchall()
+            rows, cut = rows_from(self._log.database, place)
             if rows:
                 records, flaws = to_records(rows)
                 found += records
-                self.flaws += flaws
+                self.flaws += [*cut, *flaws]
                 self._positions[partition] = int(rows[-1][1]) + 1  # the last one's may be no whole number
         if len(self._positions) > 1 and found:  # take turns: no partition waits for another to end
             first = found[0].partition

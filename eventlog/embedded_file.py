@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 from casetrail.eventlog.errors import LogDamaged, LogError, LogExists, LogMissing, LogUnreachable
+from casetrail.eventlog.limits import MOST_BYTES
 from casetrail.eventlog.port import NO_TIME, Flaw, Record, Topic, Weakness, record_of
 from casetrail.eventlog.transaction import committing, write_ahead
 
@@ -55,6 +56,15 @@ GARBLED: Final = "is damaged, or was altered past this program: keep a copy of i
 
 COLUMNS: Final = "partition, offset, appended_at, CAST(key AS BLOB), CAST(value AS BLOB), CAST(headers AS BLOB)"
 """Bytes, whatever somebody has put there past this program: a text that is not UTF-8 would end all reading."""
+
+CUT_COLUMNS: Final = "partition, offset, appended_at, " + ", ".join(
+    f"substr(CAST({name} AS BLOB), 1, {MOST_BYTES + 1})" for name in ("key", "value", "headers")
+)
+"""The same, and of what is longer than any log takes only so much that this shows."""
+ORDINARY: Final = 100_000
+"""Bytes of a field, more than those of any event and of what anybody submits who wants it to be read."""
+AT_ONCE: Final = 2**24
+"""Bytes of records that are larger which are read together, and one of them more."""
 
 RECORDS_GUARDED: Final = "records can be changed, deleted or put in between unseen"
 LOG_GUARDED: Final = "the log's name or number of partitions can be changed: its cases would go to other partitions"
@@ -254,6 +264,40 @@ def _shown(name: bytes) -> str:
 
 Row = tuple[int, float, object, bytes | None, bytes | None, bytes | None]
 """A row of ``COLUMNS``, whatever somebody has put there: the partition was asked for."""
+ROWS: Final = (
+    "SELECT {} FROM record WHERE topic = ? AND partition = ? AND offset BETWEEN ? AND ? ORDER BY offset LIMIT ?"
+)
+
+
+def rows_from(database: sqlite3.Connection, place: tuple[object, ...]) -> tuple[Sequence[Row], Sequence[Flaw]]:
+    """The rows at a place: topic, partition, first and last offset, and how many at the most. Fewer where they are large.
+
+    A file that somebody hands over may have records of a gigabyte. SQLite itself ends the reading at the first field that is
+    large, so those of an ordinary log are read as fast as without a limit.
+    """
+    usual = database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ORDINARY)
+    try:
+        return database.execute(ROWS.format(COLUMNS), place).fetchall(), ()
+    except sqlite3.DataError:  # string or blob too big
+        pass
+    finally:
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
+    return _few_from(database, place)
+
+
+def _few_from(database: sqlite3.Connection, place: tuple[object, ...]) -> tuple[Sequence[Row], Sequence[Flaw]]:
+    rows, flaws, size = list[Row](), list[Flaw](), 0
+    with closing(database.execute(ROWS.format(CUT_COLUMNS), place)) as cursor:
+        for row in cursor:
+            rows.append(row)
+            lengths = [len(field) for field in row[3:] if field is not None]
+            if any(length > MOST_BYTES for length in lengths) and type(row[1]) is int:
+                found = f"a field has more than the {MOST_BYTES} bytes that a log takes: what comes behind them was not read"
+                flaws.append(Flaw(row[0], row[1], found))
+            size += sum(lengths)
+            if size > AT_ONCE:
+                break
+    return rows, flaws
 
 
 def to_records(rows: Sequence[Row]) -> tuple[list[Record], Sequence[Flaw]]:
