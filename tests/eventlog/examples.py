@@ -183,7 +183,7 @@ def events(kind: type[Body]) -> SearchStrategy[Event]:
         action_hash=st.binary(min_size=32, max_size=32),
         previous_hash=st.binary(min_size=32, max_size=32),
         action_id=st.binary(min_size=16, max_size=16),
-        number=WIDE.numbers,
+        number=WIDE.numbers.map(lambda number: max(1, abs(number) - 1)),  # the events of a case are numbered from 1
         partition=WIDE.numbers,
         action_offset=WIDE.numbers,
         recorded_at=st.integers(0, 2**45).map(at_millis),
