@@ -352,6 +352,11 @@ class Workspace:
                 return False
         return True
 
+    def is_marked(self, report: Report, kind: TokenKind, value: bytes) -> bool:
+        """Whether a report is recognised by a token: its own, or one that a correction brought."""
+        query = "SELECT 1 FROM report_mark WHERE kind = ? AND value = ? AND report = ?"
+        return self.database.execute(query, (kind.value, value, report.report)).fetchone() is not None
+
     def later_of(self, case_id: str) -> list[Later]:
         """The later events of a case that count, in their order."""
         query = f"SELECT {', '.join(Later._fields)} FROM later WHERE case_id = ? ORDER BY number"  # noqa: S608

@@ -2,7 +2,8 @@
 
 A token tells that two persons are the same, never who they are. That two are *not* the same follows only where the line gives
 name and date of birth (a report may have been given either form), where both sides were made with one token key, and
-where the name is no place-holder. Else nothing follows, and nobody is accused.
+where the name is no place-holder. Else nothing follows, and nobody is accused. But a correction of the name hides nothing either:
+where no token shows that the line is right after it, the line is counted, and somebody has to look.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,22 +29,31 @@ class Others:
         self._workspace, self._log, self._opens = workspace, log, opens
         self.undecided = 0
         """How many lines name others than their reports, or were compared with tokens of another key: nobody can tell."""
+        self.renamed = 0
+        """How many lines name others than their reports, whose names were corrected, and no token says to what."""
 
     def among(self, named: Mapping[TokenKind, bytes], found: Sequence[Report], later: Sequence[Later]) -> Iterator[str]:
         """The kinds of person (``child``, ``suspect``) of whom the reports name others than the line does."""
-        kinds = [kind for kind, tokens in named.items() if tokens and self._differ(kind, tokens, found, later)]
+        differ = [kind for kind, tokens in named.items() if tokens and self._differ(kind, tokens, found)]
+        renamed = {kind for kind in differ if any(kind.value in (one.renamed or "").split() for one in later)}
+        self.renamed += any(not self._is_named_since(kind, named[kind], found) for kind in renamed)
+        kinds = [kind for kind in differ if kind not in renamed]
         if kinds and not all(map(self._is_ours, found)):
             self.undecided += 1
         else:
             yield from (kind.value for kind in kinds)
 
-    def _differ(self, kind: TokenKind, tokens: bytes, found: Sequence[Report], later: Sequence[Later]) -> bool:
+    def _differ(self, kind: TokenKind, tokens: bytes, found: Sequence[Report]) -> bool:
         theirs = {
             one for report in found for one in split(report.children if kind is TokenKind.CHILD else report.suspects)
         }
-        if not theirs or theirs & set(split(tokens)) or any(kind.value in (one.renamed or "").split() for one in later):
+        if not theirs or theirs & set(split(tokens)):
             return False
         return all(self._workspace.tells(kind, one) for one in (*theirs, *split(tokens)))
+
+    def _is_named_since(self, kind: TokenKind, tokens: bytes, found: Sequence[Report]) -> bool:
+        """Whether a correction names the line's person by a token."""
+        return any(self._workspace.is_marked(report, kind, one) for report in found for one in split(tokens))
 
     def _is_ours(self, report: Report) -> bool:
         """Whether a report's tokens were made with the key that the line's were made with."""

@@ -62,13 +62,20 @@ class Reconciliation:
     @property
     def notes(self) -> list[str]:
         """What makes the comparison itself doubtful: a log that was damaged, a ledger of no period, a keyring of others."""
-        if not self._others.undecided:
-            return self._notes
-        return [
-            *self._notes,
-            f"on {self._others.undecided} line(s) that have a report's number nobody can tell whether the persons are the same: "
-            "none of their tokens fits, and nothing shows that this keyring is the one with which the reports were submitted",
-        ]
+        return [*self._notes, *self._doubts()]
+
+    def _doubts(self) -> Iterator[str]:
+        doubt = "line(s) that have a report's number nobody can tell whether the persons are the same"
+        if self._others.undecided:
+            yield (
+                f"on {self._others.undecided} {doubt}: none of their tokens fits, and nothing shows that this keyring is the one "
+                "with which the reports were submitted"
+            )
+        if self._others.renamed:
+            yield (
+                f"on {self._others.renamed} {doubt}: the report named somebody else, a correction of name or date of birth "
+                "came later, and no token says that it names whom the line names. Look at the corrections among their evidence"
+            )
 
     @property
     def is_clean(self) -> bool:
@@ -82,7 +89,7 @@ class Reconciliation:
     def rows(self) -> Iterator[Row]:
         """One row a line of the ledger, in its order; then one a report that only the log has, in the log's order."""
         self.counts.clear()
-        self._others.undecided = 0
+        self._others.undecided = self._others.renamed = 0
         for row in self._rows():
             self.counts[row["verdict"]] += 1
             yield EMPTY | row

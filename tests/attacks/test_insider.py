@@ -13,9 +13,10 @@ from casetrail.cli import exits
 from casetrail.consumers.notary import Notary
 from casetrail.consumers.recorder import RecorderFault
 from casetrail.domain.actions import ActionRejected
-from casetrail.domain.codes import MergeReason
-from casetrail.domain.linking import Merged
+from casetrail.domain.codes import CorrectionReason, MergeReason, SealedName
+from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.notarized import CheckpointPublished
+from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import Event, encode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import encode_notarized
@@ -261,27 +262,42 @@ def test_a_report_that_never_reaches_the_log_is_missed_by_a_partners_list(embedd
 
 
 def test_another_child_under_a_partners_number_is_shown_by_the_partners_list(embedded: Scene) -> None:
-    keyring = f"sqlite:{embedded.folder / 'keys'}"
-    with closing(open_keyring(keyring)) as opened:
-        key = opened.token_key()
-    children = {"H-7": ("Ben Invented", date(2014, 1, 1)), "H-8": ("Cleo Invented", date(2012, 2, 14))}
-    for number, child in children.items():
-        embedded.go_on(action(report(report_number=number, tokens=(child_token(key, *child),)), INTAKE, f"C-{number}"))
-    assert embedded.faults() == {}
-    assert embedded.convicted() == set()
-    lines = [
-        f"H-7,{HAPPENED.isoformat()},Ada Invented,2015-05-09",
-        f"H-8,{HAPPENED.isoformat()},Cleo Invented,2012-02-14",
-    ]
-    ledger = embedded.file("calls.csv", "\n".join(["number,called,child,born", *lines, ""]))
-    tokens = '[tokens]\nchild = "{child}"\nchild_born = "{born}"\n'
-    mapping = embedded.file("calls.toml", CALLS + tokens)
-    words = ("--keyring", keyring, "audit", "reconcile", str(ledger), "--mapping", str(mapping))
-    rows = [row for row in embedded.rows(*words, code=exits.FAULTS) if row["line"] is not None]
+    told, rows = with_two_children(embedded)
     assert [(row["verdict"], [one["code"] for one in row["differences"]]) for row in rows] == [
         ("different", ["child"]),
         ("matched", []),
     ]
+    assert "nobody can tell" not in told
+
+
+def test_another_child_whose_name_is_corrected_then_is_not_hidden_by_that(embedded: Scene) -> None:
+    name = SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed")
+    told, rows = with_two_children(embedded, FactCorrected(1, CorrectionReason.ENTERED_WRONG, sealed=(name,)))
+    assert [row["verdict"] for row in rows] == ["matched", "matched"]
+    assert "on 1 line(s) that have a report's number nobody can tell whether the persons are the same" in told
+
+
+def with_two_children(scene: Scene, *later: FactCorrected) -> tuple[str, list[dict[str, Any]]]:
+    """What reconciling says of a partner's two lines, and to what it comes: under the number of one stands another child."""
+    keyring = f"sqlite:{scene.folder / 'keys'}"
+    with closing(open_keyring(keyring)) as opened:
+        key = opened.token_key()
+    children = {"H-7": ("Ben Invented", date(2014, 1, 1)), "H-8": ("Cleo Invented", date(2012, 2, 14))}
+    for number, child in children.items():
+        scene.go_on(action(report(report_number=number, tokens=(child_token(key, *child),)), INTAKE, f"C-{number}"))
+    scene.go_on(*(action(one, SERGEANT, "C-H-7") for one in later))
+    assert scene.faults() == {}
+    assert scene.convicted() == set()
+    lines = [
+        f"H-7,{HAPPENED.isoformat()},Ada Invented,2015-05-09",
+        f"H-8,{HAPPENED.isoformat()},Cleo Invented,2012-02-14",
+    ]
+    ledger = scene.file("calls.csv", "\n".join(["number,called,child,born", *lines, ""]))
+    tokens = '[tokens]\nchild = "{child}"\nchild_born = "{born}"\n'
+    mapping = scene.file("calls.toml", CALLS + tokens)
+    words = "--keyring", keyring, "audit", "reconcile", str(ledger), "--mapping", str(mapping), "--format", "json"
+    done = scene.run(*words, code=exits.FAULTS)
+    return done.stderr, [row for row in json.loads(done.stdout) if row["line"] is not None]
 
 
 def of_ledger(scene: Scene, *numbers: str) -> list[dict[str, Any]]:

@@ -378,11 +378,31 @@ def test_a_report_whose_sealed_texts_open_with_this_keyring_is_compared_even_if_
     assert codes(row) == {"child": ("this child", OTHER)}
 
 
-def test_a_childs_name_that_was_corrected_is_not_compared_with_the_token_from_before(book: Book) -> None:
+def corrected(book: Book, *tokens: Token) -> list[str]:
+    """What is noted where the child of a report was Ben, then was corrected, and the line is of Ada: lines stay as they are."""
     report_of_ben(book)
     field = SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed")
-    book.act("C-1", FactCorrected(1, CorrectionReason.ENTERED_WRONG, sealed=(field,)))
-    book.reconcile(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS, code=exits.OK)
+    book.act("C-1", FactCorrected(1, CorrectionReason.ENTERED_WRONG, sealed=(field,), tokens=tokens or None))
+    where, how = book.files(f"{NUMBERED_HEAD}R-1,{DATED_ADA}{CLEO}", PERSONS)
+    done = book.run("audit", "reconcile", where, "--mapping", how, "--format", "json", code=None)
+    assert [row["verdict"] for row in json.loads(done.stdout)] == ["matched", "matched"]
+    notes = [line for line in done.stderr.splitlines() if "nobody can tell" in line]
+    assert done.exit_code == (exits.FAULTS if notes else exits.OK)
+    return notes
+
+
+def test_a_childs_name_that_was_corrected_without_a_token_accuses_nobody_and_hides_nothing(book: Book) -> None:
+    (told,) = corrected(book)
+    assert "on 1 line(s)" in told
+    assert "no token says that it names whom the line names" in told
+
+
+def test_a_token_of_somebody_else_in_a_correction_hides_nothing_either(book: Book) -> None:
+    assert len(corrected(book, book.child("Dan Invented", "2014-05-05"))) == 1
+
+
+def test_a_childs_name_that_was_corrected_with_its_token_is_the_lines(book: Book) -> None:
+    assert corrected(book, book.child("Ada Invented", "2015-05-09")) == []
 
 
 def test_another_suspect_is_a_difference_too(book: Book) -> None:
