@@ -1,8 +1,11 @@
 """Whether somebody of the unit was at the child's interview: what the unit says of it, and what those say who held it."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from itertools import islice, takewhile
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from casetrail.domain.codes import Service
 from casetrail.domain.detectors.detector import SettingsAt, detector
@@ -11,6 +14,14 @@ from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.happenings import Happening
 from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
 from casetrail.domain.referral import ReferralCompleted, ReferralMade
+
+Placed = tuple[int, Step]
+"""A step with its place in the history."""
+_place: Final = itemgetter(0)
+
+
+def _moment(one: Placed) -> datetime:
+    return one[1].at
 
 
 class Interview(NamedTuple):
@@ -50,17 +61,27 @@ def attendance_denied(history: History, settings: SettingsAt, now: datetime) -> 
     if not any(_is_denied(step) for _, step in history.which(Happening.REFERRAL_COMPLETED)):
         return  # as in nearly all cases
     held = list(_interviews(history))
-    claims = [one for one in history.which(Happening.VICTIM_CONTACT) if _says_attended(one[1])]
+    attended = [one for one in held if one.attended is True]
+    claims = sorted(
+        ((place, step) for place, step in history.which(Happening.VICTIM_CONTACT) if _says_attended(step)),
+        key=_moment,
+    )
+    meant: dict[int, list[Interview]] = {}
+    reviews = [(place, step) for place, step in history.which(Happening.REVIEWED) if _is_of_the_unit(history, step)]
     for interview in held:
         if interview.attended is not False:
             continue
-        for place, claim in claims:
+        some = claims[bisect_left(claims, interview.asked_at, key=_moment) :]
+        for place, claim in sorted(takewhile(lambda one: interview.may_be_of(one[1]), some), key=_place):  # noqa: B023
             last = max(place, interview.place)
-            if not interview.may_be_of(claim) or _is_explained(held, claim, last):
-                continue
+            if place not in meant:
+                meant[place] = [one for one in attended if one.may_be_of(claim)]
+            others = meant[place]
+            if any(one.place < last for one in others):
+                continue  # another interview may be meant
             steps = [interview.step, claim]
             since = max(one.known_at for one in steps)
-            settled = history.until(last, lambda later: _settles(history, held, claim, later))  # noqa: B023
+            settled = _settled(reviews, others, claim, last)
             says = "the unit says that it attended the child's interview, and those who held it that the holder did not"
             yield of_case(history, settings(since), since, steps, says, settled, now)
             break  # one interview is one finding, whoever else says the same
@@ -88,13 +109,15 @@ def _says_attended(step: Step) -> bool:
     return isinstance(step.body, InvestigativeStepTaken) and step.body.step in HEARING
 
 
-def _is_explained(held: Sequence[Interview], claim: Step, last: int) -> bool:
-    """Whether, by the record up to a place, another interview may be meant at which the holder was."""
-    return any(one.attended is True and one.place < last and one.may_be_of(claim) for one in held)
+def _is_of_the_unit(history: History, review: Step) -> bool:
+    return review.action.actor.agency == history.case.facts.agency
 
 
-def _settles(history: History, held: Sequence[Interview], claim: Step, later: Step) -> bool:
-    if Happening.REVIEWED in later.what:
-        actor = later.action.actor
-        return actor.agency == history.case.facts.agency and actor.id != claim.action.actor.id
-    return any(one.step is later and one.attended is True and one.may_be_of(claim) for one in held)
+def _settled(reviews: Sequence[Placed], others: Sequence[Interview], claim: Step, last: int) -> Step | None:
+    """The first step after a place by which somebody else reviews the case, or by which another interview may be meant."""
+    after = islice(reviews, bisect_right(reviews, last, key=_place), None)
+    review = next((one for one in after if one[1].action.actor.id != claim.action.actor.id), None)
+    found = [(one.place, one.step) for one in others if one.place > last]
+    if review is not None:
+        found.append(review)
+    return min(found, key=_place, default=(0, None))[1]

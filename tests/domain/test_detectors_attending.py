@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from time import process_time
 
 import pytest
 
@@ -101,3 +102,14 @@ def test_a_review_of_the_units_agency_settles_it_by_somebody_who_has_not_said_so
 def test_what_the_centre_says_after_the_end_of_the_case_is_heard() -> None:
     story = referred(Service.FORENSIC_INTERVIEW).tell(day(1), ATTENDED, DETECTIVE)
     assert only(approved(story, day(2)).tell(day(8), NOBODY_CAME, CLINIC), NAME, day(99)).since == day(8)
+
+
+def test_many_interviews_with_as_many_contradictions_are_judged_in_time_that_grows_with_their_number() -> None:
+    story = held()
+    for number in range(400):
+        at = day(1 + number)
+        story.tell(at, ReferralMade(f"r{number}", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+        story.tell(at, ATTENDED, DETECTIVE).tell(at, ReferralCompleted(f"r{number}", False), CLINIC)
+    begun = process_time()
+    assert len(found(story, "attendance_denied", day(999))) == 400
+    assert process_time() - begun < 1  # of each pair every other interview was asked after once: that took 4 seconds
