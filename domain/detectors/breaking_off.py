@@ -1,6 +1,7 @@
 """What partners were to do for a child, and what the unit broke off: by ending the case, or by withdrawing it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,12 +15,11 @@ from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.offering import (
     ANSWERED,
     NOT_THE_UNITS,
+    OF_REFERRALS,
+    Allegations,
     Asked,
-    conditions_before,
+    Referrals,
     referral_of,
-    referrals_before,
-    steps_before,
-    was_offered,
 )
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings, days, hours
 from casetrail.domain.happenings import Happening
@@ -28,6 +28,7 @@ from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
 from casetrail.domain.policy import Condition
 from casetrail.domain.referral import ReferralCompleted, ReferralWithdrawn
 
+INTERVIEW: Final = Service.FORENSIC_INTERVIEW
 SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
 REFERRED: Final = frozenset({Happening.REFERRAL_MADE})
 BROUGHT_BY: Final = {
@@ -35,6 +36,7 @@ BROUGHT_BY: Final = {
     Service.MEDICAL_EVALUATION: frozenset({Kind.RECORDS_RECEIVED}),
 }
 """Steps by which the unit has what a partner found, whether or not the partner has entered that it is done."""
+BRINGING: Final = frozenset(kind for kinds in BROUGHT_BY.values() for kind in kinds)
 
 
 @detector(
@@ -65,14 +67,20 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
     """
     if not history.has(REFERRED):
         return
-    for place, step in history.which(Happening.CLOSED, Happening.SCREENED_OUT):
+    referrals, brought = Referrals(), list[tuple[datetime, Kind]]()
+    for place, step in history.which(
+        *OF_REFERRALS, Happening.INVESTIGATIVE_STEP, Happening.CLOSED, Happening.SCREENED_OUT
+    ):
+        referrals.follow(step)
+        if isinstance(step.body, InvestigativeStepTaken) and step.body.step in BRINGING:
+            brought.append((step.at, step.body.step))
+        if not step.is_any(Happening.CLOSED, Happening.SCREENED_OUT):
+            continue
         standard, asked = settings(step.known_at), _request_of(history, place)
         if step.action.imported is not None or not _ends_all(step, asked, standard):
             continue
         running = [
-            one
-            for one in referrals_before(history, place, standard.codes("services")).values()
-            if one.is_running and not _is_brought(history, place, one)
+            one for one in referrals.of(standard.codes("services")) if one.is_running and not _is_brought(brought, one)
         ]
         if running:
             names = " and ".join(dict.fromkeys(one.body.service.replace("_", " ") for one in running))
@@ -94,10 +102,10 @@ def _ends_all(step: Step, asked: Step | None, standard: Settings) -> bool:
     return not (isinstance(wanted, ClosureRequested) and wanted.disposition in standard.codes("not_for"))
 
 
-def _is_brought(history: History, place: int, one: Asked) -> bool:
+def _is_brought(brought: Iterable[tuple[datetime, Kind]], one: Asked) -> bool:
     """Whether the unit has what a partner found, though the partner has not entered that it is done."""
     kinds = BROUGHT_BY.get(one.body.service, frozenset())
-    return any(step.at >= one.made.at for step in steps_before(history, place, kinds))
+    return any(at >= one.made.at for at, kind in brought if kind in kinds)
 
 
 def _given_after_all(history: History, place: int, running: Sequence[Asked]) -> Step | None:
@@ -136,9 +144,9 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
 
     Rule: in a case in which a sexual offence or an aggravated assault is alleged, a referral for a forensic interview was
     withdrawn, or in any case one for an acute medical evaluation, and within the limit no partner has accepted, given or
-    declined another one, and nobody of the unit attended an interview. It is no finding where another one stood already, or
-    where the family declined. For an interview the time does not count during which the case is suspended, up to the review
-    date.
+    declined another one, and nobody of the unit attended an interview (one from more than 24 hours before the report is
+    none). It is no finding where another one stood already, or where the family declined. For an interview the time does
+    not count during which the case is suspended, up to the review date.
 
     Evidence: the withdrawal, and the referral.
 
@@ -149,24 +157,56 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
 
     Found in: practice: what a partner has accepted once has met the time limit, and nobody asks whether it still holds.
     """
-    for place, step in history.which(Happening.REFERRAL_WITHDRAWN):
-        body, standard = step.body, settings(step.known_at)
-        if not isinstance(body, ReferralWithdrawn) or body.reason in standard.codes("reasons") or not step.is_open:
+    waits: list[_Withdrawn] = []
+    pending: dict[Service, list[_Withdrawn]] = {}
+    referrals, allegations, is_heard = Referrals(), Allegations(), False
+    for step in history.steps:
+        allegations.follow(step)
+        before = None
+        if step.is_any(*OF_REFERRALS):
+            before = referrals.by_id.get(referral_of(step))
+            referrals.follow(step)
+        hears = any(map(_hears, history.work_known_by(step)))
+        is_heard |= hears
+        for service in _over(step, hears, before):
+            for wait in pending.pop(service, ()):
+                wait.settled = step
+        if before is None or before.body.service not in SERVICES or not _breaks_off(step, before, settings):
             continue
-        before = referrals_before(history, place, SERVICES).get(body.referral)
-        if before is None or _is_taken_back(before, step, standard) or not _is_due(history, place, before):
-            continue
-        service = before.body.service
-        if was_offered(history, place + 1, service, standard.codes("reasons")) or _is_heard(history, place, service):
-            continue
-        is_interview = service is Service.FORENSIC_INTERVIEW
-        limit, rests = ("limit", history.rests) if is_interview else ("limit_acute", ())
-        since = standard.due(limit, step.at, history.conditions, rests)
-        settled = history.until(place, lambda later: _is_over(history, later, service))  # noqa: B023  (called at once)
-        says = (
-            f"the {'forensic interview' if is_interview else 'acute examination'} was withdrawn, and not arranged anew"
-        )
-        yield of_case(history, standard, since, [step, before.made], says, settled, now)
+        service, excused = before.body.service, settings(step.known_at).codes("reasons")
+        is_arranged = referrals.was_offered(service, excused) or (is_heard and service is INTERVIEW)
+        if _is_due(allegations.conditions, before) and not is_arranged:
+            waits.append(_Withdrawn(step, before.made, service))
+            pending.setdefault(service, []).append(waits[-1])
+    for wait in waits:
+        yield _not_anew(history, settings(wait.step.known_at), wait, now)
+
+
+@dataclass
+class _Withdrawn:
+    """A service that was withdrawn: by which step, how it had been asked for, and after which step it is owed no longer."""
+
+    step: Step
+    made: Step
+    service: Service
+    settled: Step | None = None
+
+
+def _not_anew(history: History, standard: Settings, wait: _Withdrawn, now: datetime) -> Finding | None:
+    """What was withdrawn, and not arranged anew within the limit."""
+    is_interview = wait.service is INTERVIEW
+    limit, rests = ("limit", history.rests) if is_interview else ("limit_acute", ())
+    since = standard.due(limit, wait.step.at, history.conditions, rests)
+    says = f"the {'forensic interview' if is_interview else 'acute examination'} was withdrawn, and not arranged anew"
+    return of_case(history, standard, since, [wait.step, wait.made], says, wait.settled, now)
+
+
+def _breaks_off(step: Step, before: Asked, settings: SettingsAt) -> bool:
+    """Whether a step withdraws a referral in an open case, for a reason of the unit's own, and not just taking it back."""
+    body, standard = step.body, settings(step.known_at)
+    if not isinstance(body, ReferralWithdrawn) or body.reason in standard.codes("reasons"):
+        return False
+    return step.is_open and not _is_taken_back(before, step, standard)
 
 
 def _is_taken_back(before: Asked, withdrawal: Step, standard: Settings) -> bool:
@@ -175,24 +215,21 @@ def _is_taken_back(before: Asked, withdrawal: Step, standard: Settings) -> bool:
     return is_unanswered and withdrawal.known_at <= before.made.known_at + standard.span("grace")
 
 
-def _is_due(history: History, place: int, before: Asked) -> bool:
+def _is_due(alleged: Collection[Condition], before: Asked) -> bool:
     """Whether what was asked for cannot just be left."""
     if before.body.service is Service.MEDICAL_EVALUATION:
         return before.body.acute
-    return Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE in conditions_before(history, place)
+    return Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE in alleged
 
 
-def _is_heard(history: History, place: int, service: Service) -> bool:
-    return service is Service.FORENSIC_INTERVIEW and any(steps_before(history, place, HEARING))
+def _hears(step: Step) -> bool:
+    return isinstance(step.body, InvestigativeStepTaken) and step.body.step in HEARING
 
 
-def _is_over(history: History, later: Step, service: Service) -> bool:
-    """Whether a service was arranged anew, or nobody owes it any longer."""
-    if not later.is_open:
-        return True
-    if isinstance(later.body, InvestigativeStepTaken):
-        return service is Service.FORENSIC_INTERVIEW and later.body.step in HEARING
-    if not later.is_any(*ANSWERED):
-        return False
-    asked = referrals_before(history, history.place_of(later), (service,))
-    return referral_of(later) in asked
+def _over(step: Step, hears: bool, before: Asked | None) -> Collection[Service]:
+    """The services that after a step are arranged anew, or that nobody owes any longer. ``before``: the referral, if it is about one."""
+    if not step.is_open:
+        return SERVICES
+    if before is not None and step.is_any(*ANSWERED):
+        return (before.body.service,)
+    return (INTERVIEW,) if hears else ()

@@ -1,7 +1,7 @@
 """Cases that ended without the work that must come before."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -26,13 +26,20 @@ from casetrail.domain.contact import UNHEARD, VictimContactAttempted, VictimCont
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.offering import conditions_before, was_given, was_offered
+from casetrail.domain.detectors.offering import Allegations, Referrals
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived, ScreenedOut
 from casetrail.domain.investigation import CLERICAL, HEARING, InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
 
 REOPENED: Final = (Happening.REOPENED, Happening.REOPENED_UNSCREENED)
 MET: Final = frozenset({Kind.SUSPECT_INTERVIEWED, Kind.ARREST_MADE})
@@ -77,6 +84,11 @@ TELLING: Final = frozenset(
         Reopened,
         ClosureRequested,
         ClosureApproved,
+        ReferralMade,
+        ReferralAccepted,
+        ReferralCompleted,
+        ReferralDeclined,
+        ReferralWithdrawn,
     }
 )
 """Kinds of body that say what was done, looked up by their type: it is done for every event."""
@@ -102,11 +114,11 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     none), or a suspect was known and neither interviewed nor arrested: one who was identified, or whom the report or a
     correction names. Or a child is said to be in danger, and nobody had seen it in person: neither the unit, nor a partner
     that interviewed or examined it. Or a sexual offence or an aggravated assault is alleged, and no forensic interview was
-    offered: nobody of the unit attended one, and no partner had accepted, held or declined one that was not withdrawn
-    (other than because the family does not want it). In a case that was reopened for something new, contacts and steps
-    count since then; a child is interviewed once. What was done more than 24 hours before the report was received does not
-    count, nor what is entered only after the closure. In a closure that was imported, danger and interviews are not asked
-    for.
+    offered: nobody of the unit attended one, and no partner was asked for one that was not withdrawn (other than because
+    the family does not want it); where a partner was asked and has not given it yet, that is judged by closed_over_partner.
+    In a case that was reopened for something new, contacts and steps count since then; a child is interviewed once. What
+    was done more than 24 hours before the report was received does not count, but for the arrest of the suspect, nor what
+    is entered only after the closure. In a closure that was imported, danger and interviews are not asked for.
 
     Evidence: the approval, and the request that it approved.
 
@@ -136,7 +148,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
         elif kind is not ClosureApproved:
             done.take(step)
             done.let_count(history.let_count.get(step.number, ()))
-        elif (lacking := _lacking(history, place, done, settings(step.known_at))) and not _is_exempt(
+        elif (lacking := _lacking(step, done, settings(step.known_at))) and not _is_exempt(
             history, asked, settings(step.known_at)
         ):
             says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
@@ -153,16 +165,24 @@ class _Done:
     names_suspect: bool = False
     is_interviewed: bool = False
     """Whether somebody of the unit ever attended a forensic interview of the child: it need not be held again."""
+    is_arrested: bool = False
+    """Whether a suspect had been arrested before the report: one who is held for one child is held for its sister, too."""
     since: int = 0
     """The event since which contacts and steps count."""
+    referrals: Referrals = field(default_factory=Referrals)
+    allegations: Allegations = field(default_factory=Allegations)
 
     def take(self, step: Step) -> None:
         """Take in what was recorded next."""
         body = step.body
+        self.referrals.follow(step)
         if isinstance(body, ReportReceived | FactCorrected):
             self.names_suspect |= names_suspect(body)
-        elif step.is_beforehand:  # it names a suspect, if it does, and is no work on this report
-            self.names_suspect |= isinstance(body, InvestigativeStepTaken) and body.step is Kind.SUSPECT_IDENTIFIED
+            self.allegations.follow(step)
+        elif step.is_beforehand:  # it may be about a suspect, and is no work on this report
+            if isinstance(body, InvestigativeStepTaken):
+                self.names_suspect |= body.step is Kind.SUSPECT_IDENTIFIED
+                self.is_arrested |= body.step is Kind.ARREST_MADE
         else:
             self._count(body)
 
@@ -181,8 +201,8 @@ class _Done:
 
     def begin_anew(self, number: int) -> None:
         """Since an event contacts and steps are needed again; a suspect is heard once."""
-        self.names_suspect = self._has_suspect and MET.isdisjoint(self.kinds)
-        self.methods, self.kinds, self.since = set(), set(), number
+        self.names_suspect = self._has_suspect and not self._met_suspect
+        self.methods, self.kinds, self.is_arrested, self.since = set(), set(), False, number
 
     def has_seen(self, standard: Settings) -> bool:
         """Whether somebody of the unit has seen the child."""
@@ -195,13 +215,17 @@ class _Done:
             lacking.append(Needed.VICTIM_CONTACT)
         if self.kinds <= standard.codes("unworked"):
             lacking.append(Needed.INVESTIGATIVE_STEP)
-        if self._has_suspect and MET.isdisjoint(self.kinds):
+        if self._has_suspect and not self._met_suspect:
             lacking.append(Needed.SUSPECT_INTERVIEW)
         return lacking
 
     @property
     def _has_suspect(self) -> bool:
         return self.names_suspect or Kind.SUSPECT_IDENTIFIED in self.kinds
+
+    @property
+    def _met_suspect(self) -> bool:
+        return self.is_arrested or not MET.isdisjoint(self.kinds)
 
 
 def names_suspect(body: ReportReceived | FactCorrected) -> bool:
@@ -210,33 +234,24 @@ def names_suspect(body: ReportReceived | FactCorrected) -> bool:
     )
 
 
-def _lacking(history: History, place: int, done: _Done, standard: Settings) -> list[Needed]:
-    """What a policy wants before the closure at a place, and was not done."""
+def _lacking(closure: Step, done: _Done, standard: Settings) -> list[Needed]:
+    """What a policy wants before a closure, and was not done."""
     lacking = done.lacks(standard)
-    if history.steps[place].action.imported is None:
-        lacking += _lacking_if_grave(history, place, done, standard)
+    if closure.action.imported is None:
+        lacking += _lacking_if_grave(done, standard)
     return [one for one in lacking if one in standard.codes("needs")]
 
 
-def _lacking_if_grave(history: History, place: int, done: _Done, standard: Settings) -> Iterator[Needed]:
+def _lacking_if_grave(done: _Done, standard: Settings) -> Iterator[Needed]:
     """What is wanted besides where a child is said to be in danger, or a grave offence is alleged."""
-    alleged = conditions_before(history, place)
+    alleged, referrals = done.allegations.conditions, done.referrals
     if Condition.IMMEDIATE_DANGER in alleged:
-        since = _place_of_new_beginning(history, place, standard)
-        is_seen = done.has_seen(standard) or was_given(history, since, place, SEEN_BY_PARTNERS)
+        is_seen = done.has_seen(standard) or referrals.was_given(SEEN_BY_PARTNERS, done.since)
         yield from () if is_seen else (Needed.SEEING_THE_CHILD,)
     if Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE in alleged:
-        is_offered = done.is_interviewed or was_offered(history, place, Service.FORENSIC_INTERVIEW)
-        yield from () if is_offered else (Needed.FORENSIC_INTERVIEW,)
-
-
-def _place_of_new_beginning(history: History, place: int, standard: Settings) -> int:
-    """The last place before another at which a case was reopened for something new; the first where it never was."""
-    reasons = standard.codes("anew")
-    anew = [
-        at for at, step in history.which(*REOPENED) if isinstance(step.body, Reopened) and step.body.reason in reasons
-    ]
-    return max((at for at in anew if at < place), default=0)
+        interview = Service.FORENSIC_INTERVIEW
+        is_asked_for = referrals.was_offered(interview) or referrals.is_unanswered(interview)
+        yield from () if done.is_interviewed or is_asked_for else (Needed.FORENSIC_INTERVIEW,)
 
 
 def _is_exempt(history: History, asked: Sequence[Step], standard: Settings) -> bool:

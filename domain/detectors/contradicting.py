@@ -1,6 +1,7 @@
 """Closures that say of a case what its log does not."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -11,47 +12,60 @@ from casetrail.domain.detectors.closing import MET, REOPENED, names_suspect, req
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.offering import referrals_before, steps_before
-from casetrail.domain.detectors.settings import Setting
+from casetrail.domain.detectors.offering import OF_REFERRALS, Referrals
+from casetrail.domain.detectors.settings import Setting, Settings
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived
+from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
 
 KNOWN: Final = MET | {Kind.SUSPECT_IDENTIFIED}
 """Steps by which a suspect is known."""
+TOLD_BY: Final = (
+    Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP, *OF_REFERRALS, Happening.CLOSED, *REOPENED,
+)  # fmt: skip
+"""By which steps the log shows what a closure says, or no longer does. Corrections, too, have no happening of their own."""
 
 
-def _has_arrest(history: History, place: int) -> bool:
-    return any(steps_before(history, place, (Kind.ARREST_MADE,)))
+class _Shown:
+    """What the log shows of a case, as far as its steps were followed."""
+
+    def __init__(self) -> None:
+        self._kinds: set[Kind] = set()
+        self._is_named = False
+        self._referrals = Referrals()
+
+    def follow(self, step: Step) -> None:
+        """Take in a step."""
+        body = step.body
+        if isinstance(body, InvestigativeStepTaken):
+            self._kinds.add(body.step)
+        elif isinstance(body, ReportReceived | FactCorrected):
+            self._is_named |= names_suspect(body)
+        else:
+            self._referrals.follow(step)
+
+    def has_arrest(self) -> bool:
+        return Kind.ARREST_MADE in self._kinds
+
+    def has_suspect(self) -> bool:
+        return self._is_named or not KNOWN.isdisjoint(self._kinds)
+
+    def is_referred(self) -> bool:
+        return self._referrals.stands(Service.PROSECUTOR)
+
+    def is_declined(self) -> bool:
+        declined = self._referrals.was_declined(Service.PROSECUTOR)
+        return declined or Kind.PROSECUTOR_CONSULTED in self._kinds
 
 
-def _has_suspect(history: History, place: int) -> bool:
-    named = any(
-        names_suspect(step.body)
-        for step in history.steps[:place]
-        if isinstance(step.body, ReportReceived | FactCorrected)
-    )
-    return named or any(steps_before(history, place, KNOWN))
-
-
-def _is_referred(history: History, place: int) -> bool:
-    found = referrals_before(history, place, (Service.PROSECUTOR,)).values()
-    return any(not one.is_withdrawn for one in found)
-
-
-def _is_declined(history: History, place: int) -> bool:
-    found = referrals_before(history, place, (Service.PROSECUTOR,)).values()
-    declined = any(Happening.REFERRAL_DECLINED in one.last.what for one in found)
-    return declined or any(steps_before(history, place, (Kind.PROSECUTOR_CONSULTED,)))
-
-
-SHOWN: Final[Mapping[Disposition, tuple[Callable[[History, int], bool], str]]] = {
-    Disposition.CLEARED_BY_ARREST: (_has_arrest, "nobody was arrested"),
-    Disposition.CLEARED_EXCEPTIONALLY: (_has_suspect, "no suspect is known"),
-    Disposition.REFERRED_TO_PROSECUTOR: (_is_referred, "nothing is referred to a prosecutor"),
-    Disposition.DECLINED_BY_PROSECUTOR: (_is_declined, "no prosecutor has declined or was consulted"),
+SHOWN: Final[Mapping[Disposition, tuple[Callable[[_Shown], bool], str]]] = {
+    Disposition.CLEARED_BY_ARREST: (_Shown.has_arrest, "nobody was arrested"),
+    Disposition.CLEARED_EXCEPTIONALLY: (_Shown.has_suspect, "no suspect is known"),
+    Disposition.REFERRED_TO_PROSECUTOR: (_Shown.is_referred, "nothing is referred to a prosecutor"),
+    Disposition.DECLINED_BY_PROSECUTOR: (_Shown.is_declined, "no prosecutor has declined or was consulted"),
 }
-"""Dispositions that say what happened: whether the log shows it before a place, and what is so by the log if it does not."""
+"""Dispositions that say what happened: whether the log shows it, and what is so by the log if it does not."""
 
 
 @detector(
@@ -70,7 +84,8 @@ def disposition_not_shown(history: History, settings: SettingsAt, now: datetime)
 
     Evidence: the approval, the request that it approved, and the withdrawal, if there is one.
 
-    Settled by: reopening the case; or the prosecutor's declining what is said to be declined.
+    Settled by: reopening the case; or the prosecutor's declining what is said to be declined, or a correction that names the
+    suspect.
 
     May be wrong: where one arrest clears several cases: record it in each of them before it is closed. Where the prosecutor
     does not take part in the log, and a file is sent there without a referral.
@@ -78,34 +93,52 @@ def disposition_not_shown(history: History, settings: SettingsAt, now: datetime)
     Found in: Kansas City, where there was deception to cover the tracks; and practice: a cleared case looks handled, and nobody
     opens it.
     """
-    for place, step in history.which(Happening.CLOSED):
-        asked, standard = request_before(history, place), settings(step.known_at)
-        if asked is None or not isinstance(asked.body, ClosureRequested) or step.action.imported is not None:
+    for closure in _closures(history, settings):
+        since, evidence = closure.step.known_at, [closure.step, closure.asked]
+        if closure.undone is not None:
+            since, evidence = closure.undone.known_at, [*evidence, closure.undone]
+        elif closure.was_shown:
             continue
-        disposition = asked.body.disposition
-        if disposition not in SHOWN or disposition not in standard.codes("dispositions"):
-            continue
-        shows, instead = SHOWN[disposition]
-        says = f"closed as {disposition.replace('_', ' ')}, and by the log {instead}"
-        if not shows(history, place):
-            settled = _first(history, place, lambda later: shows(history, later + 1))  # noqa: B023  (called at once)
-            yield of_case(history, standard, step.known_at, [step, asked], says, settled, now)
-        elif (undone := _undone(history, place, shows)) is not None:
-            reopened = _first(history, history.place_of(undone), lambda _: False)
-            yield of_case(history, standard, undone.known_at, [step, asked, undone], says, reopened, now)
+        says = f"closed as {closure.disposition.replace('_', ' ')}, and by the log {SHOWN[closure.disposition][1]}"
+        yield of_case(history, closure.standard, since, evidence, says, closure.settled, now)
 
 
-def _first(history: History, place: int, is_it: Callable[[int], bool]) -> Step | None:
-    """The first step after a place at which a case is reopened, or that is the one that is looked for."""
-    for later in range(place + 1, len(history.steps)):
-        if history.steps[later].is_any(*REOPENED) or is_it(later):
-            return history.steps[later]
-    return None
+@dataclass
+class _Closure:
+    """A closure: whether the log showed by then what it says, by which withdrawal no longer, and what settles it."""
+
+    step: Step
+    asked: Step
+    disposition: Disposition
+    standard: Settings
+    was_shown: bool
+    undone: Step | None = None
+    settled: Step | None = None
+
+    def goes_on(self, step: Step, is_shown: bool) -> bool:
+        """Look at a later step, and say whether the next one is to be looked at, too."""
+        if step.is_any(*REOPENED) or (is_shown and not self.was_shown):
+            self.settled = step
+            return False
+        if self.was_shown and self.undone is None and not is_shown and Happening.REFERRAL_WITHDRAWN in step.what:
+            self.undone = step
+        return True
 
 
-def _undone(history: History, place: int, shows: Callable[[History, int], bool]) -> Step | None:
-    """The withdrawal after which the log no longer shows what it showed when the case was closed, if it was not reopened."""
-    if not history.has(frozenset({Happening.REFERRAL_WITHDRAWN})):
-        return None
-    undone = _first(history, place, lambda later: not shows(history, later + 1))
-    return undone if undone is not None and Happening.REFERRAL_WITHDRAWN in undone.what else None
+def _closures(history: History, settings: SettingsAt) -> list[_Closure]:
+    """The closures whose dispositions the log must show."""
+    found: list[_Closure] = []
+    last: _Closure | None = None
+    shown = _Shown()
+    some = enumerate(history.steps) if FactCorrected.__name__ in history.case.kinds else history.which(*TOLD_BY)
+    for place, step in some:
+        shown.follow(step)
+        if last is not None and not last.goes_on(step, SHOWN[last.disposition][0](shown)):
+            last = None
+        if Happening.CLOSED in step.what and step.action.imported is None:
+            asked, standard = request_before(history, place), settings(step.known_at)
+            disposition = asked.body.disposition if asked and isinstance(asked.body, ClosureRequested) else None
+            if asked is not None and disposition in SHOWN and disposition in standard.codes("dispositions"):
+                last = _Closure(step, asked, disposition, standard, SHOWN[disposition][0](shown))
+                found.append(last)
+    return found

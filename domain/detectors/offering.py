@@ -1,23 +1,26 @@
-"""What partners were asked for, and what they said of it, as the log showed it at some place of a case."""
+"""What partners were asked for, what they said of it, and what is alleged, as the log showed it at some place of a case.
 
-from collections.abc import Collection, Iterator
+Each is folded step by step: whoever asks at many places of a long case need not look through it each time.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple
 
 from casetrail.domain.clocks import conditions_of
 from casetrail.domain.codes import ReferralReason, Service
-from casetrail.domain.codes import Step as Kind
-from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.history import Step
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
-from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition
 from casetrail.domain.referral import ReferralMade, ReferralWithdrawn
 
 OF_REFERRALS: Final = (
     Happening.REFERRAL_MADE, Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED,
-    Happening.REFERRAL_WITHDRAWN,
+    Happening.REFERRAL_WITHDRAWN, Happening.ASSISTANCE_ASKED,
 )  # fmt: skip
+"""Steps that a fold of the referrals must be told of."""
 RUNNING: Final = (Happening.REFERRAL_MADE, Happening.REFERRAL_ACCEPTED)
 ANSWERED: Final = (Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED)
 """A partner gives the service, has given it, or says why not: it was offered."""
@@ -48,6 +51,14 @@ class Asked(NamedTuple):
         """Whether it was withdrawn."""
         return Happening.REFERRAL_WITHDRAWN in self.last.what
 
+    @property
+    def word(self) -> tuple[Service, str]:
+        """Its service, and what the last word on it is; where that is its withdrawal, for which reason."""
+        last = self.last.body
+        if isinstance(last, ReferralWithdrawn):
+            return self.body.service, last.reason
+        return self.body.service, next(one for one in OF_REFERRALS if one in self.last.what)
+
 
 def referral_of(step: Step) -> str:
     """The referral that a step is about."""
@@ -55,55 +66,71 @@ def referral_of(step: Step) -> str:
     return str(body.referral)
 
 
-def referrals_before(history: History, place: int, services: Collection[str]) -> dict[str, Asked]:
-    """The referrals for these services to other agencies that stood in the log before a place, by their ids."""
-    found: dict[str, Asked] = {}
-    for earlier, step in history.which(*OF_REFERRALS):
-        if earlier >= place:
-            break
-        body = step.body
+class Referrals:
+    """The referrals of a case to other agencies, as far as its steps were followed."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Asked] = {}
+        self._words: Counter[tuple[Service, str]] = Counter()
+
+    def follow(self, step: Step) -> None:
+        """Take in a step, if it is about one."""
+        if not step.is_any(*OF_REFERRALS):
+            return
+        body, referral = step.body, referral_of(step)
+        before = self.by_id.pop(referral, None) if isinstance(body, ReferralMade) else self.by_id.get(referral)
+        if before is not None:  # an imported referral may have the id of another: what is said from then on is of that
+            self._words[before.word] -= 1
         if isinstance(body, ReferralMade):
-            if body.service in services:
-                found[body.referral] = Asked(step, step)
-        elif (asked := found.get(referral_of(step))) is not None:
-            found[referral_of(step)] = asked._replace(last=step)
-    return found
+            now = Asked(step, step) if Happening.REFERRAL_MADE in step.what else None
+        else:
+            now = before and before._replace(last=step)
+        if now is not None:
+            self.by_id[referral] = now
+            self._words[now.word] += 1
+
+    def of(self, services: Collection[str]) -> list[Asked]:
+        """Those for some services."""
+        return [one for one in self.by_id.values() if one.body.service in services]
+
+    def is_unanswered(self, service: Service) -> bool:
+        """Whether a partner was asked for a service, and has not said anything yet."""
+        return self._words[service, Happening.REFERRAL_MADE] > 0
+
+    def stands(self, service: Service) -> bool:
+        """Whether a partner was asked for a service, whatever it has said, and nobody has withdrawn that."""
+        return any(self._words[service, one] > 0 for one in (*RUNNING, *ANSWERED))
+
+    def was_declined(self, service: Service) -> bool:
+        """Whether a partner has declined a service."""
+        return self._words[service, Happening.REFERRAL_DECLINED] > 0
+
+    def was_offered(self, service: Service, excused: Iterable[str] = NOT_THE_UNITS) -> bool:
+        """Whether a partner has accepted, given or declined a service, and nobody has withdrawn it since.
+
+        ``excused``: what was withdrawn for such a reason was offered.
+        """
+        return any(self._words[service, one] > 0 for one in (*ANSWERED, *excused))
+
+    def was_given(self, services: Collection[str], since: int) -> bool:
+        """Whether a partner has said after the event of a number that one of these services was given."""
+        return any(
+            Happening.REFERRAL_COMPLETED in one.last.what and one.last.number > since for one in self.of(services)
+        )
 
 
-def was_offered(history: History, place: int, service: Service, excused: Collection[str] = NOT_THE_UNITS) -> bool:
-    """Whether before a place a partner had accepted, given or declined a service, and nobody had withdrawn it since.
+class Allegations:
+    """Which kinds of case this one is, by the report as it has been corrected, as far as its steps were followed."""
 
-    ``excused``: what was withdrawn for such a reason was offered.
-    """
-    return any(
-        one.last.is_any(*ANSWERED) or (isinstance(one.last.body, ReferralWithdrawn) and one.last.body.reason in excused)
-        for one in referrals_before(history, place, (service,)).values()
-    )
+    def __init__(self) -> None:
+        self.conditions = frozenset[Condition]()
+        self._offences: tuple[OffenceAlleged, ...] = ()
+        self._danger = False
 
-
-def was_given(history: History, since: int, place: int, services: Collection[str]) -> bool:
-    """Whether between two places a partner had said that one of these services was given."""
-    found = referrals_before(history, place, services).values()
-    return any(Happening.REFERRAL_COMPLETED in one.last.what and history.place_of(one.last) >= since for one in found)
-
-
-def steps_before(history: History, place: int, kinds: Collection[Kind]) -> Iterator[Step]:
-    """The investigative steps of these kinds that stood in the log before a place."""
-    for earlier, step in history.which(Happening.INVESTIGATIVE_STEP):
-        if earlier < place and isinstance(step.body, InvestigativeStepTaken) and step.body.step in kinds:
-            yield step
-
-
-def conditions_before(history: History, place: int) -> frozenset[Condition]:
-    """The kinds of case that this one was, by the report as it had been corrected before a place."""
-    if FactCorrected.__name__ not in history.case.kinds:
-        return history.conditions
-    offences: tuple[OffenceAlleged, ...] = ()
-    danger, found = False, frozenset[Condition]()
-    for step in history.steps[:place]:
+    def follow(self, step: Step) -> None:
+        """Take in a step, if it says what is alleged."""
         body = step.body
         if isinstance(body, ReportReceived | FactCorrected):
-            offences = body.offences or offences
-            danger = danger if body.immediate_danger is None else body.immediate_danger
-            found = conditions_of(danger, offences)
-    return found
+            self._offences = body.offences or self._offences
+            self._danger = self._danger if body.immediate_danger is None else body.immediate_danger
+            self.conditions = conditions_of(self._danger, self._offences)

@@ -206,3 +206,15 @@ def test_how_often_a_unit_withdraws_an_interview_or_exam_and_why_is_counted_like
     groups = [one.group for one in counted(history_of(story.events), lambda _: DAY)]
     ended = [(one.person.id, one.key) for one in groups if one.what is What.ENDED]
     assert ended == [(DETECTIVE.id, "ReferralReason:family_declined")]
+
+
+def test_an_interview_from_long_before_the_report_arranges_nothing_unless_the_receipt_is_corrected() -> None:
+    def heard(at: float) -> Story:
+        return withdrawn(running()).tell(day(at), ATTENDED, DETECTIVE, late=timedelta(days=2 - at))
+
+    assert only(heard(-5), WITHDRAWN, day(99)).is_open
+    assert found(heard(-0.2), WITHDRAWN, day(99)) == []
+    earlier = FactCorrected(1, CorrectionReason.ENTERED_WRONG, happened_at=day(-5))
+    assert only(heard(-5).tell(day(10), earlier, INTAKE), WITHDRAWN, day(99)).settled_at == day(10)
+    before = running().tell(day(-5), ATTENDED, DETECTIVE, late=timedelta(days=5.5))
+    assert only(withdrawn(before), WITHDRAWN, day(99)).is_open

@@ -7,7 +7,7 @@ import pytest
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.closure import ClosureApproved, ClosureRequested
-from casetrail.domain.codes import ContactMethod, CorrectionReason, Disposition, ReferralReason, Service
+from casetrail.domain.codes import ContactMethod, CorrectionReason, Disposition, ReferralReason, Service, TokenKind
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.intake import ScreenedIn
@@ -20,8 +20,9 @@ from casetrail.domain.referral import (
     ReferralMade,
     ReferralWithdrawn,
 )
+from casetrail.domain.sealed import Token
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, REGISTRAR, report
-from tests.domain.clock_histories import Story, day
+from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import (
     ASKED,
     CONTACT,
@@ -96,7 +97,6 @@ def test_what_is_alleged_when_the_case_is_closed_counts() -> None:
 
 def test_a_sexual_offence_is_not_closed_before_an_interview_is_offered() -> None:
     assert says(grave()) == [UNOFFERED]
-    assert says(grave((MADE, DETECTIVE))) == [UNOFFERED]
     assert says(held(offences=SIMPLE).tell(day(0.1), PHONE, DETECTIVE).tell(day(0.1), STEP, DETECTIVE)) == []
 
 
@@ -124,9 +124,53 @@ def test_an_interview_that_the_unit_withdraws_or_gives_itself_is_none() -> None:
     assert says(grave((examined, DETECTIVE), (ReferralCompleted("f1"), CLINIC))) == [UNOFFERED]
 
 
-def test_what_a_partner_says_only_after_the_closure_does_not_count() -> None:
-    story = approved(grave((MADE, DETECTIVE)), day(0.5)).tell(day(2), ReferralCompleted("f1", True), CLINIC)
-    assert only(story, "closed_without_work", day(9)).is_open
+def test_an_interview_that_a_partner_was_asked_for_and_has_not_given_is_found_once() -> None:
+    story = approved(grave((MADE, DETECTIVE)), day(0.5))
+    assert found(story, "closed_without_work", day(9)) == []
+    assert only(story, "closed_over_partner", day(9)).is_open
+    withdrawn = (ReferralWithdrawn("f1", ReferralReason.NOT_NEEDED), DETECTIVE)
+    assert says(grave((MADE, DETECTIVE), withdrawn)) == [UNOFFERED]
+
+
+def test_an_interview_that_is_asked_for_only_after_the_closure_does_not_count() -> None:
+    story = approved(grave(), day(0.5)).tell(day(2), REOPENED).tell(day(2), MADE, DETECTIVE)
+    assert only(story, "closed_without_work", day(9)).settled_at == day(2)
+    withdrawn = ReferralWithdrawn("f1", ReferralReason.FAMILY_DECLINED)
+    story = approved(grave((MADE, DETECTIVE)), day(0.5)).tell(day(2), withdrawn, DETECTIVE)
+    assert only(story, "closed_over_partner", day(9)).is_open
+
+
+def test_a_suspect_who_had_been_arrested_before_the_report_was_met_and_that_is_no_other_work() -> None:
+    def sibling(kind: Kind) -> Story:
+        story = held(offences=SIMPLE, tokens=(Token(TokenKind.SUSPECT, bytes(32)),))
+        story.tell(day(0.1), PHONE, DETECTIVE).tell(day(-5), InvestigativeStepTaken(kind), DETECTIVE, late=6 * DAY)
+        return story
+
+    assert says_of(sibling(Kind.ARREST_MADE)) == ["closed without investigative step"]
+    assert says_of(sibling(Kind.ARREST_MADE).tell(day(2), STEP, DETECTIVE)) == []
+    interviewed = sibling(Kind.SUSPECT_INTERVIEWED).tell(day(2), STEP, DETECTIVE)
+    assert says_of(interviewed) == ["closed without suspect interview"]
+    another = approved(sibling(Kind.ARREST_MADE).tell(day(2), STEP, DETECTIVE), day(3)).tell(day(9), REOPENED)
+    another.tell(day(9), Assigned(DETECTIVE.id)).tell(
+        day(9), InvestigativeStepTaken(Kind.SUSPECT_IDENTIFIED), DETECTIVE
+    )
+    assert says_of(another.tell(day(9), PHONE, DETECTIVE)) == ["closed without suspect interview"]
+
+
+def says_of(story: Story) -> list[str]:
+    return [one.says for one in found(approved(story, day(10)), "closed_without_work", day(20))]
+
+
+def test_what_is_said_of_a_referral_is_not_said_of_an_imported_one_that_had_its_id() -> None:
+    story = Story()
+    examination = ReferralMade("f1", Service.MEDICAL_EVALUATION, CLINIC.agency)
+    for body in (report(offences=FONDLING), ScreenedIn(IN.reason), Assigned(DETECTIVE.id), MADE, examination):
+        story.tell(HAPPENED, body, REGISTRAR, imported=True, late=timedelta(days=400))
+    story.tell(day(401), PHONE, DETECTIVE).tell(day(401), STEP, DETECTIVE).tell(
+        day(401), ReferralAccepted("f1"), CLINIC
+    )
+    assert only(approved(story, day(402)), "closed_without_work", day(900)).says == UNOFFERED
+    assert only(story, "closed_over_partner", day(900)).says == "ended before the medical evaluation"
 
 
 def test_a_child_is_interviewed_once_and_seen_anew() -> None:
