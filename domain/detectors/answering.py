@@ -1,8 +1,11 @@
 """Alarms, findings and concerns that are answered with words: the same again and again, or with what was not done."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from casetrail.domain.answering import FindingAnswered
@@ -10,24 +13,20 @@ from casetrail.domain.codes import ConcernAnswer, ConcernKind, ConcernOutcome
 from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case, of_person
-from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.settings import Setting, Settings, days
+from casetrail.domain.detectors.history import WORK, History, Step
+from casetrail.domain.detectors.settings import Setting, days
 from casetrail.domain.detectors.survey import Survey, end_of_month, evidence_of_tallies
 from casetrail.domain.escalation import EscalationAnswered
 from casetrail.domain.happenings import Happening
+from casetrail.domain.linking import Merged
 from casetrail.domain.status import Status
 
 ANSWERS: Final = frozenset({EscalationAnswered, FindingAnswered, ConcernAnswered})
 CONCERNS: Final = ("concerns",)
 """Answers to concerns are counted together, by whomever and in whatever words they are given."""
-
-
-def _is_work(step: Step) -> bool:
-    return step.is_act or step.is_any(Happening.RESUMED, Happening.REOPENED, Happening.REOPENED_UNSCREENED)
-
-
-def _is_contact(step: Step) -> bool:
-    return step.is_any(Happening.VICTIM_CONTACT, Happening.FAMILY_CONTACT)
+ASSIGNED: Final = ConcernAnswer.INVESTIGATOR_ASSIGNED
+MERGER: Final = ""  # no concern has this id
+_number: Final = attrgetter("number")
 
 
 def _is_held(step: Step) -> bool:
@@ -35,11 +34,11 @@ def _is_held(step: Step) -> bool:
 
 
 NAMED: Final = {
-    ConcernAnswer.WORK_RESUMED: _is_work,
-    ConcernAnswer.CONTACT_MADE: _is_contact,
-    ConcernAnswer.INVESTIGATOR_ASSIGNED: _is_held,
+    ConcernAnswer.WORK_RESUMED: (*WORK, Happening.RESUMED, Happening.REOPENED, Happening.REOPENED_UNSCREENED),
+    ConcernAnswer.CONTACT_MADE: (Happening.VICTIM_CONTACT, Happening.FAMILY_CONTACT),
+    ConcernAnswer.INVESTIGATOR_ASSIGNED: (),
 }
-"""Answers to concerns that name something that the log must have, and how it is known."""
+"""Answers to concerns that name something that the log must have, and by what it is known; a holder by each step."""
 
 
 @detector(
@@ -112,9 +111,10 @@ def answered_without_work(history: History, settings: SettingsAt, now: datetime)
 
     Rule: the unit answered a concern by saying that work was resumed, and the log has no investigative act since the limit
     before the concern, and the case was not reopened or resumed since then; or that a contact was made, and the log has
-    none with the child or the family since then (where the concern is that there was none with the child: none at all); or
-    that an investigator was assigned, and nobody holds the case. Nor was it recorded within the limit after the answer. In
-    a case that was merged it is not judged: what is done for the child is recorded in the other.
+    none with the child or the family since then (where the concern is that there was none with the child: none at all, but
+    for what was more than 24 hours before the report); or that an investigator was assigned, and nobody holds the case.
+    Nor was it recorded within the limit after the answer. In a case that was merged it is not judged: what is done for the
+    child is recorded in the other.
 
     Evidence: the answer, and the concern.
 
@@ -125,42 +125,85 @@ def answered_without_work(history: History, settings: SettingsAt, now: datetime)
 
     Found in: Kansas City, where the tracks were covered by deception.
     """
-    for place, step in history.which(Happening.CONCERN_ANSWERED):
+    concerns: dict[str, Step] = {}
+    done: dict[ConcernAnswer, _Done] = {}
+    ends = _ends(history)
+    for place, step in history.which(Happening.CONCERN_RAISED, Happening.CONCERN_ANSWERED):
         body = step.body
+        if isinstance(body, ConcernRaised):
+            concerns[body.concern] = step
         if not isinstance(body, ConcernAnswered) or body.answer not in NAMED or step.status is Status.MERGED:
             continue
-        standard, concern = settings(step.at), _raised(history, place, body.concern)
-        is_named = partial(_is_named, body.answer, concern, standard)
-        earlier = [step] if body.answer is ConcernAnswer.INVESTIGATOR_ASSIGNED else history.steps[:place]
-        if any(map(is_named, earlier)):
+        standard, concern = settings(step.at), concerns[body.concern]
+        if body.answer not in done:
+            done[body.answer] = _Done(history, body.answer)
+        limit = None if _is_of_any_time(body.answer, concern) else standard.span("limit")
+        if _is_held(step) if body.answer is ASSIGNED else done[body.answer].was_before(place, concern, limit):
             continue
         since = standard.due("limit", step.at, history.conditions)
-        settled = history.until(place, lambda later: is_named(later) or _is_over(body.concern, later))  # noqa: B023
+        some = [done[body.answer].after(place, concern, limit), _next(ends[MERGER], place)]
+        settled = min(
+            (one for one in (*some, _next(ends.get(body.concern, ()), place)) if one), key=_number, default=None
+        )
         says = f"a concern was answered with {body.answer.replace('_', ' ')}, and the log does not have it"
         yield of_case(history, standard, since, [step, concern], says, settled, now)
 
 
-def _raised(history: History, place: int, concern: str) -> Step:
-    """The concern of this id that stands before a place."""
-    raised = history.which(Happening.CONCERN_RAISED)
-    return [step for at, step in raised if at < place and _concern(step) == concern][-1]
+class _Done:
+    """All in a case that an answer names, in the order in which the log showed it."""
+
+    def __init__(self, history: History, answer: ConcernAnswer) -> None:
+        self._places: list[int] = []
+        self._found: list[tuple[datetime, Step]] = []
+        self._latest: list[datetime] = []
+        for place, step in enumerate(history.steps):
+            if answer is ASSIGNED:
+                if _is_held(step):
+                    self._take(place, step.at, step)
+                continue
+            for one in (step, *history.let_count.get(step.number, ())):
+                if one.is_any(*NAMED[answer]) and (one is not step or not step.is_beforehand):
+                    self._take(place, one.at, step)
+
+    def _take(self, place: int, at: datetime, step: Step) -> None:
+        self._places.append(place)
+        self._found.append((at, step))
+        self._latest.append(max(at, self._latest[-1]) if self._latest else at)
+
+    def was_before(self, place: int, concern: Step, limit: timedelta | None) -> bool:
+        """Whether anything is known before a place that was not done longer than the limit before a concern."""
+        count = bisect_left(self._places, place)
+        return count > 0 and (limit is None or concern.at - self._latest[count - 1] <= limit)
+
+    def after(self, place: int, concern: Step, limit: timedelta | None) -> Step | None:
+        """The first step after a place since which such a thing is known."""
+        for at, step in islice(self._found, bisect_right(self._places, place), None):
+            if limit is None or concern.at - at <= limit:
+                return step
+        return None
 
 
-def _concern(step: Step) -> str:
-    return str(vars(step.body)["concern"])
-
-
-def _is_named(answer: ConcernAnswer, concern: Step, standard: Settings, step: Step) -> bool:
-    """Whether a step is what an answer to a concern names, and was not long before the concern."""
-    if not NAMED[answer](step):
-        return False
+def _is_of_any_time(answer: ConcernAnswer, concern: Step) -> bool:
+    """Whether what an answer names may have been done long before the concern."""
     was_none = isinstance(concern.body, ConcernRaised) and concern.body.about is ConcernKind.NO_CONTACT_WITH_CHILD
-    of_any_time = was_none and answer is ConcernAnswer.CONTACT_MADE
-    return of_any_time or concern.at - step.at <= standard.span("limit")
+    return was_none and answer is ConcernAnswer.CONTACT_MADE
 
 
-def _is_over(concern: str, step: Step) -> bool:
-    return step.status is Status.MERGED or (_is_content(step) and _concern(step) == concern)
+def _ends(history: History) -> dict[str, list[tuple[int, Step]]]:
+    """By concern, how those who raised it, or oversight, closed it content; and since when the case was merged."""
+    found: dict[str, list[tuple[int, Step]]] = {MERGER: []}
+    for place, step in history.which(Happening.CONCERN_CLOSED):
+        if isinstance(step.body, ConcernClosed) and _is_content(step):
+            found.setdefault(step.body.concern, []).append((place, step))
+    if Merged.__name__ in history.case.kinds:
+        found[MERGER] = [one for one in enumerate(history.steps) if one[1].status is Status.MERGED]
+    return found
+
+
+def _next(some: Sequence[tuple[int, Step]], place: int) -> Step | None:
+    """The first of some steps after a place."""
+    number = bisect_right(some, place, key=itemgetter(0))
+    return some[number][1] if number < len(some) else None
 
 
 @detector(

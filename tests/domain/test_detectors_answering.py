@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from time import process_time
 
 import pytest
 
@@ -13,6 +14,7 @@ from casetrail.domain.codes import (
     ConcernAnswer,
     ConcernKind,
     ConcernOutcome,
+    CorrectionReason,
     EscalationAnswer,
     FindingAnswer,
     HandoverReason,
@@ -20,6 +22,7 @@ from casetrail.domain.codes import (
 )
 from casetrail.domain.concern import ConcernAnswered, ConcernClosed, ConcernRaised
 from casetrail.domain.escalation import DeadlineMissed, EscalationAnswered
+from casetrail.domain.linking import FactCorrected
 from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import HOUR, Story, day
 from tests.domain.clock_stories import CONTACT, MERGED, OUT, STEP, approved, held, received, screened
@@ -246,3 +249,23 @@ def test_answers_to_findings_are_counted_with_those_to_alarms() -> None:
     cases = [told("C-1", *doings), *(told(f"D-{number}", *missed(10)) for number in range(5))]
     (one,) = found_in_many(cases, "same_answer", day(99))
     assert one.says.startswith("answered 11 ")
+
+
+def test_a_contact_from_long_before_the_report_is_not_the_one_that_is_said_to_have_been_made() -> None:
+    def met(at: float) -> Story:
+        story = held().tell(day(at), CONTACT, DETECTIVE, late=timedelta(days=2 - at))
+        return asked(story, day(3), MADE, about=ConcernKind.NO_CONTACT_WITH_CHILD)
+
+    assert only(met(-5), UNTRUE, day(99)).is_open
+    assert found(met(-0.2), UNTRUE, day(99)) == []
+    earlier = FactCorrected(1, CorrectionReason.ENTERED_WRONG, happened_at=day(-5))
+    assert only(met(-5).tell(day(20), earlier, INTAKE), UNTRUE, day(99)).settled_at == day(20)
+
+
+def test_many_concerns_with_as_many_untrue_answers_are_judged_in_time_that_grows_with_their_number() -> None:
+    story = held()
+    for number in range(1000):
+        asked(story, day(20 + number), RESUMED_WORK)
+    begun = process_time()
+    assert len(found(story, UNTRUE, day(9999))) == 1000
+    assert process_time() - begun < 1  # all steps were looked through for each of them: that took 2 seconds
