@@ -20,6 +20,7 @@ from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting, Settings, hours
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.traces import Danger, End, Seen, Trace, Way
+from casetrail.domain.receipt import answers
 from casetrail.domain.status import Status
 
 UNSEEN: Final = "a child in immediate danger whom nobody had seen"
@@ -139,12 +140,12 @@ def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterat
     """A report of immediate danger that was merged into a case that owes nothing for it, before anybody had seen the child.
 
     Rule: a case in which immediate danger is alleged, or was, was merged, and when the limit since the report is over (or
-    since then, at the merger) the log shows neither that somebody has seen the child in person since the report was
-    received, there or in a case into which it was merged, or on from there, nor that one of those, not having ended, has a
-    danger of its own for which nobody had seen the child before, and which has not been corrected away. The clock of the
-    report ended with the merger, and the other case has none for it, or none any longer. So it is where the report was
-    screened out as known already, with the cases with which it is linked. A case about another child ("merged astray" says
-    which is) counts for nothing.
+    since then, at the merger) the log shows neither that somebody has seen the child in person for it (in the case itself
+    since 24 hours before the report was received, as its clock counts it; in a case into which it was merged, or on from
+    there, since it was received), nor that one of those, not having ended, has a danger of its own for which nobody had seen
+    the child before, and which has not been corrected away. The clock of the report ended with the merger, and the other
+    case has none for it, or none any longer. So it is where the report was screened out as known already, with the cases
+    with which it is linked. A case about another child ("merged astray" says which is) counts for nothing.
 
     Evidence: the merger, or the screening and the link; and what alleges the danger. With what took away the danger of the
     other case, if it was for that time alone that this one owed a visit.
@@ -175,7 +176,7 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
         standard = settings(first.since)
         since = max(standard.due("limit", danger.received_at), danger.known_at, first.since)
         others = list(_beyond(trace, merger, of))
-        ends = [(one.known_at, one.event) for one in trace.seen if one.at >= danger.received_at]
+        ends = [(one.known_at, one.event) for one in trace.seen if answers(one.at, danger.received_at)]
         ends += [_later(way, one) for other, way in others for one in other.seen if one.at >= danger.received_at]
         if merger.until is not None and merger.until_event is not None:
             ends.append((merger.until, merger.until_event))

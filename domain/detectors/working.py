@@ -277,7 +277,8 @@ def only_asked(history: History, settings: SettingsAt, now: datetime) -> Iterato
 
     Rule: records were requested on more days (UTC) in a row than the setting allows, with no other investigative step and
     no contact with the child in between, and the time since the first of them is over. Talks with a caregiver, attempts,
-    reviews and suspensions in between make no difference.
+    reviews and suspensions in between make no difference, nor does what was done more than 24 hours before the report was
+    received.
 
     Evidence: the first request of each of these days.
 
@@ -290,6 +291,8 @@ def only_asked(history: History, settings: SettingsAt, now: datetime) -> Iterato
     """
     chain: list[Step] = []
     for place, step in history.which(Happening.INVESTIGATIVE_STEP, Happening.VICTIM_CONTACT, *REOPENED):
+        if step.is_beforehand:  # neither a request for this report, nor an answer to one
+            continue
         if not _asks(step):
             chain = []
         elif not chain or chain[-1].known_at.date() != step.known_at.date():
@@ -309,5 +312,5 @@ def _asks(step: Step) -> bool:
 
 def _goes_beyond(step: Step) -> bool:
     """Whether it is more than another request, or nothing is owed after it."""
-    works = step.is_any(Happening.INVESTIGATIVE_STEP, Happening.VICTIM_CONTACT)
+    works = step.is_act and step.is_any(Happening.INVESTIGATIVE_STEP, Happening.VICTIM_CONTACT)
     return not step.is_open or (works and not _asks(step))

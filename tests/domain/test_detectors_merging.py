@@ -290,6 +290,15 @@ def test_where_there_is_no_danger_or_somebody_saw_the_child_in_time_it_is_no_fin
     assert found_in(cases, "merged_unseen", day(99)) == []
 
 
+def test_who_was_with_the_child_when_the_report_was_written_has_seen_it() -> None:
+    def seen_at(at: float) -> list[Finding]:
+        mine = recorded("A", [(day(1), reported(1)), (day(1), visited(at)), (day(1.2), into("B", 1.2))])
+        return found_in([mine, told("B", calm(0))], "merged_unseen", day(99))
+
+    assert seen_at(0.9) == []
+    assert len(seen_at(-0.5)) == 1, "that was for something else"
+
+
 def test_a_danger_that_is_corrected_away_before_the_merger_counts_as_alleged() -> None:
     cases = [told("A", reported(0), corrected(0.1, False), into("B", 0.2)), told("B", calm(0))]
     assert [one.subject for one in found_in(cases, "merged_unseen", day(99))] == ["A"]

@@ -275,6 +275,19 @@ def test_whoever_does_anything_else_in_between_does_not_only_ask(body: Body) -> 
     assert found(requests(52, 65, story=story), "only_asked", day(999)) == []
 
 
+def test_work_from_long_before_the_report_is_none_in_between() -> None:
+    def told_of(at: float) -> Story:
+        story = requests(13, 26, 39).tell(day(at), STEP, DETECTIVE, late=(45 - at) * DAY)
+        return requests(52, 65, story=story)
+
+    assert numbers(only(told_of(-5), "only_asked", day(999))) == [6, 7, 8, 10, 11]
+    assert found(told_of(44), "only_asked", day(999)) == []
+    after = requests(13, 26, 39, 52, 65).tell(day(-5), STEP, DETECTIVE, late=75 * DAY)
+    assert only(after, "only_asked", day(999)).is_open
+    early = requests(story=held().tell(day(-5), REQUEST, DETECTIVE, late=6 * DAY))
+    assert found(requests(13, 26, 39, 52, story=early), "only_asked", day(999)) == []
+
+
 def test_many_requests_of_one_day_are_one_and_how_many_there_may_be_is_a_setting() -> None:
     assert found(requests(1, 1.01, 1.02, 1.03, 1.04), "only_asked", day(999)) == []
     policy = with_settings("[detectors.only_asked]\nmost = 5")
