@@ -321,11 +321,13 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
     """
     kinds = _grave_kinds(history)
     settings_of_kinds = [GRAVE[kind][0] for kind in kinds] or ["reasons"]
+    acts, until = list[Step](), 0
     for place, step in history.which(Happening.SCREENED_OUT):
         body, standard = step.body, settings(step.known_at)
         if not isinstance(body, ScreenedOut):
             continue
-        acts = [act for earlier in history.steps[:place] for act in history.work_known_by(earlier)]
+        acts += [act for earlier in history.steps[until:place] for act in history.work_known_by(earlier)]
+        until = place
         asked = any(_asks(history, act, body.reason, standard) for act in acts) if kinds else bool(acts)
         if not asked and any(body.reason in standard.codes(name) for name in settings_of_kinds):
             says = _unasked(body.reason, kinds, acts)

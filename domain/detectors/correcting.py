@@ -1,6 +1,7 @@
 """Corrections by which less is owed than before."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -14,11 +15,15 @@ from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import ClockRule, Condition, Policy
+from casetrail.domain.stopping import Run
 
 LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSED)
 OF_REFERRALS: Final = frozenset(
     {Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED}
 )
+
+
+Begun = Mapping[str, Sequence[Run]]
 
 
 class Correction(NamedTuple):
@@ -41,10 +46,10 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
     """A correction by which less is owed than before.
 
     Rule: what the report alleges was corrected, and a clock of the policy that waited for something, or would have once the
-    case was screened in, is no longer for this case; or has a longer limit, without another clock being for it now; and the deadline had been missed by then, or the
-    correction came later than the time of grace after the report was recorded, or less is owed by it than by what another
-    agency had reported: only who recorded a report knows what was mistyped in it. A clock that has been stopped waits for
-    nothing: whoever has seen the child may know better.
+    case was screened in, is no longer for this case; or has a longer limit, without another clock being for it now; and the
+    deadline had been missed by then, or the correction came later than the time of grace after the report was recorded, or
+    less is owed by it than by what another agency had reported: only who recorded a report knows what was mistyped in it.
+    A clock that has been stopped waits for nothing: whoever has seen the child may know better.
 
     Evidence: the correction, and the report.
 
@@ -58,11 +63,11 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
     """
     if "FactCorrected" not in history.case.kinds:
         return
-    corrections = list(_corrections(history))
+    corrections, begun = list(_corrections(history)), _begun(history)
     for number, one in enumerate(corrections):
         standard = settings(one.step.known_at)
         report = next(step for step in history.steps if Happening.REPORT_RECEIVED in step.what)
-        lowered = list(_lowered(history, one, standard.policy))
+        lowered = list(_lowered(begun, one, standard.policy))
         missed = [rule for rule in lowered if _was_missed(history, one, rule)]
         is_soon = one.step.known_at <= report.known_at + standard.span("grace")
         if not lowered or (is_soon and not missed and not _is_of_others(history, one, report, lowered)):
@@ -100,12 +105,12 @@ def _named(history: History, step: Step, what: Happening) -> str:
     return f"{what}:{history.case.facts.referrals[body.referral].service}"
 
 
-def _lowered(history: History, one: Correction, policy: Policy) -> Iterator[ClockRule]:
+def _lowered(begun: Begun, one: Correction, policy: Policy) -> Iterator[ClockRule]:
     """The clocks for which something was owed, and is no longer, or not as soon."""
     limits = [(rule, limit_of(rule, one.before), limit_of(rule, one.after)) for rule in policy.clocks]
     gained = any(before is None and after is not None for _, before, after in limits)
     for rule, before, after in limits:
-        if before is None or not _is_owed(one, rule) or _began_met(history, rule, one.step.number):
+        if before is None or not _is_owed(one, rule) or _began_met(begun, rule, one.step.number):
             continue
         if after is None or (not gained and rule.lengths[after] > rule.lengths[before]):
             yield rule
@@ -126,12 +131,24 @@ def _is_owed(one: Correction, rule: ClockRule) -> bool:
     return started > stopped or (will_start and stopped < 0)
 
 
-def _began_met(history: History, rule: ClockRule, number: int) -> bool:
+def _begun(history: History) -> Begun:
+    """The runs of each clock that events began, by the numbers of these; of those that one began, the last one first."""
+    found: dict[str, list[Run]] = {}
+    for run in reversed(history.runs.all() if history.runs else []):
+        if run.started_by is not None:
+            found.setdefault(run.rule.name, []).append(run)
+    return {name: sorted(runs, key=_started_by) for name, runs in found.items()}
+
+
+def _started_by(run: Run) -> int:
+    return run.started_by or 0
+
+
+def _began_met(begun: Begun, rule: ClockRule, number: int) -> bool:
     """Whether a clock was met by what came before its last start before an event: what a partner had arranged already."""
-    runs = [run for run in history.runs.all() if run.rule.name == rule.name] if history.runs else []
-    begun = [run for run in runs if run.started_by is not None and run.started_by < number]
-    last = max(begun, key=lambda run: run.started_by or 0, default=None)
-    return last is not None and last.met and (last.ended_by or number) < (last.started_by or 0)
+    runs = begun.get(rule.name, [])
+    place = bisect_left(runs, number, key=_started_by)
+    return place > 0 and runs[place - 1].met and (runs[place - 1].ended_by or number) < _started_by(runs[place - 1])
 
 
 def _stops(rule: ClockRule) -> list[str]:
