@@ -1,7 +1,9 @@
 """Reports, work and decisions that are entered long after it is said that they came, or were done; or after a deadline."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from casetrail.domain.alarms import Alarm
@@ -33,6 +35,9 @@ MAY_BE_LATE: Final = WORK | frozenset(DECIDED)
 LOOKED_AT: Final = (Happening.REVIEWED, Happening.CLOSURE_REQUESTED, Happening.CLOSED, Happening.CONCERN_ANSWERED)
 
 
+_number: Final = attrgetter("number")
+
+
 @detector(
     Setting("late", days(7), "how long after it was done work, or what was decided, may be entered"),
     Setting("very_late", days(30), "after what time one single entry is a finding"),
@@ -62,12 +67,13 @@ def entered_late(history: History, settings: SettingsAt, now: datetime) -> Itera
     Found in: Kansas City, where there was deception to cover the tracks.
     """
     late = [step for step in history.steps if _may_be_late(step) and step.known_at - step.at > _late(step, settings)]
+    looks = [step for _, step in history.which(*LOOKED_AT)] if late else []
     while late:
         standard = settings(late[0].known_at)
         until = late[0].known_at + standard.span("within")
         together = [step for step in late if step.known_at <= until]
         late = late[len(together) :]
-        triggers = list(_triggers(together, history.steps, standard))
+        triggers = list(_triggers(together, looks, standard))
         if triggers:
             since = min(at for at, _ in triggers)
             seen_with = [step for at, step in triggers if at == since and step not in together][:1]
@@ -89,15 +95,16 @@ def _late(step: Step, settings: SettingsAt) -> timedelta:
     return settings(step.known_at).span("late")
 
 
-def _triggers(together: Sequence[Step], steps: Sequence[Step], standard: Settings) -> Iterator[tuple[datetime, Step]]:
-    """What makes late entries a finding, and when."""
+def _triggers(together: Sequence[Step], looks: Sequence[Step], standard: Settings) -> Iterator[tuple[datetime, Step]]:
+    """What makes late entries a finding, and when. ``looks``: the steps by which somebody looked at the case."""
+    numbers = {step.number for step in together}
+    others = [step for step in looks if step.number not in numbers]
     for step in together:
         if step.known_at - step.at > standard.span("very_late"):
             yield step.known_at, step
-        for later in steps:
-            soon = step.known_at <= later.known_at <= step.known_at + standard.span("before_review")
-            if soon and later.number > step.number and later.is_any(*LOOKED_AT) and later not in together:
-                yield later.known_at, later
+        place = bisect_right(others, step.number, key=_number)
+        if place < len(others) and others[place].known_at <= step.known_at + standard.span("before_review"):
+            yield others[place].known_at, others[place]
     if len(together) >= standard.number("burst"):
         last = together[standard.number("burst") - 1]
         yield last.known_at, last
@@ -151,9 +158,9 @@ def met_afterwards(history: History, settings: SettingsAt, now: datetime) -> Ite
 
     Rule: what is entered is said to have happened before a deadline, which counts as met by it, or as owed by nobody any
     more; or the receipt is corrected, so that a deadline counts as met by what had been too long before the report; and the
-    log had shown that deadline as missed for longer than is usual. Of a deadline that had passed before
-    anybody could know of it, the time counts from when that was recorded. Imported facts are none of it, nor what another
-    agency enters. When it was entered is the log's own time, which nobody can choose.
+    log had shown that deadline as missed for longer than is usual. Of a deadline that had passed before anybody could know
+    of it, the time counts from when that was recorded. Imported facts are none of it, nor what another agency enters. When
+    it was entered is the log's own time, which nobody can choose.
 
     Evidence: the entry, and what started the clocks that it stopped.
 

@@ -11,6 +11,7 @@ from casetrail.domain.detectors.closing import INVESTIGATING, REOPENED, request_
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import WORK, History, Step
+from casetrail.domain.detectors.offering import OF_REFERRALS
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings, days, hours
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
@@ -163,7 +164,9 @@ class _Taker:
     def spells_without(self, place: int) -> Iterator[tuple[Step, Step | None]]:
         """From when until when nobody has a case that ended at a place: the end, or a withdrawal; and what settled it."""
         steps = self.history.steps
-        for step in steps[:place]:
+        for earlier, step in self.history.which(*OF_REFERRALS):
+            if earlier >= place:
+                break
             self._follow(step)
         lost = None if self.word else steps[place]
         for later in steps[place + 1 :]:
