@@ -67,21 +67,16 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
     """
     if not history.has(REFERRED):
         return
-    referrals, brought = Referrals(), list[tuple[datetime, Kind]]()
-    for place, step in history.which(
-        *OF_REFERRALS, Happening.INVESTIGATIVE_STEP, Happening.CLOSED, Happening.SCREENED_OUT
-    ):
+    referrals, brought = Referrals(), _brought(history)
+    for place, step in history.which(*OF_REFERRALS, Happening.CLOSED, Happening.SCREENED_OUT):
         referrals.follow(step)
-        if isinstance(step.body, InvestigativeStepTaken) and step.body.step in BRINGING:
-            brought.append((step.at, step.body.step))
         if not step.is_any(Happening.CLOSED, Happening.SCREENED_OUT):
             continue
         standard, asked = settings(step.known_at), _request_of(history, place)
         if step.action.imported is not None or not _ends_all(step, asked, standard):
             continue
-        running = [
-            one for one in referrals.of(standard.codes("services")) if one.is_running and not _is_brought(brought, one)
-        ]
+        waited = [one for one in referrals.of(standard.codes("services")) if one.is_running]
+        running = [one for one in waited if not _is_brought(brought, place, one)]
         if running:
             names = " and ".join(dict.fromkeys(one.body.service.replace("_", " ") for one in running))
             evidence = [step, *([] if asked is None else [asked]), *(one.last for one in running)]
@@ -102,10 +97,18 @@ def _ends_all(step: Step, asked: Step | None, standard: Settings) -> bool:
     return not (isinstance(wanted, ClosureRequested) and wanted.disposition in standard.codes("not_for"))
 
 
-def _is_brought(brought: Iterable[tuple[datetime, Kind]], one: Asked) -> bool:
-    """Whether the unit has what a partner found, though the partner has not entered that it is done."""
+def _brought(history: History) -> list[tuple[int, Step, Kind]]:
+    """The steps by which the unit has what a partner found, with their places and kinds."""
+    some = history.which(Happening.INVESTIGATIVE_STEP)
+    bodies = [(place, step, step.body) for place, step in some]
+    return [(place, step, body.step) for place, step, body in bodies
+            if isinstance(body, InvestigativeStepTaken) and body.step in BRINGING]  # fmt: skip
+
+
+def _is_brought(brought: Iterable[tuple[int, Step, Kind]], place: int, one: Asked) -> bool:
+    """Whether the unit has what a partner found before a place, though the partner has not entered that it is done."""
     kinds = BROUGHT_BY.get(one.body.service, frozenset())
-    return any(at >= one.made.at for at, kind in brought if kind in kinds)
+    return any(at < place and step.at >= one.made.at for at, step, kind in brought if kind in kinds)
 
 
 def _given_after_all(history: History, place: int, running: Sequence[Asked]) -> Step | None:

@@ -21,10 +21,7 @@ from casetrail.domain.linking import FactCorrected
 
 KNOWN: Final = MET | {Kind.SUSPECT_IDENTIFIED}
 """Steps by which a suspect is known."""
-TOLD_BY: Final = (
-    Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP, *OF_REFERRALS, Happening.CLOSED, *REOPENED,
-)  # fmt: skip
-"""By which steps the log shows what a closure says, or no longer does. Corrections, too, have no happening of their own."""
+BY_STEPS: Final = (Happening.INVESTIGATIVE_STEP,)
 
 
 class _Shown:
@@ -59,13 +56,20 @@ class _Shown:
         return declined or Kind.PROSECUTOR_CONSULTED in self._kinds
 
 
-SHOWN: Final[Mapping[Disposition, tuple[Callable[[_Shown], bool], str]]] = {
-    Disposition.CLEARED_BY_ARREST: (_Shown.has_arrest, "nobody was arrested"),
-    Disposition.CLEARED_EXCEPTIONALLY: (_Shown.has_suspect, "no suspect is known"),
-    Disposition.REFERRED_TO_PROSECUTOR: (_Shown.is_referred, "nothing is referred to a prosecutor"),
-    Disposition.DECLINED_BY_PROSECUTOR: (_Shown.is_declined, "no prosecutor has declined or was consulted"),
-}
-"""Dispositions that say what happened: whether the log shows it, and what is so by the log if it does not."""
+SHOWN: Final[Mapping[Disposition, tuple[Callable[[_Shown], bool], str, tuple[Happening, ...]]]] = {
+    Disposition.CLEARED_BY_ARREST: (_Shown.has_arrest, "nobody was arrested", BY_STEPS),
+    Disposition.CLEARED_EXCEPTIONALLY: (
+        _Shown.has_suspect, "no suspect is known", (Happening.REPORT_RECEIVED, *BY_STEPS),
+    ),
+    Disposition.REFERRED_TO_PROSECUTOR: (_Shown.is_referred, "nothing is referred to a prosecutor", OF_REFERRALS),
+    Disposition.DECLINED_BY_PROSECUTOR: (
+        _Shown.is_declined, "no prosecutor has declined or was consulted", (*BY_STEPS, *OF_REFERRALS),
+    ),
+}  # fmt: skip
+"""Dispositions that say what happened: whether the log shows it, what is so by the log if it does not, and what shows it.
+
+Corrections, which may name a suspect, have no happening of their own.
+"""
 
 
 @detector(
@@ -130,15 +134,23 @@ def _closures(history: History, settings: SettingsAt) -> list[_Closure]:
     found: list[_Closure] = []
     last: _Closure | None = None
     shown = _Shown()
-    some = enumerate(history.steps) if FactCorrected.__name__ in history.case.kinds else history.which(*TOLD_BY)
-    for place, step in some:
+    said = {_disposition(request_before(history, place)) for place, _ in history.which(Happening.CLOSED)}
+    wanted = {what for disposition in SHOWN if disposition in said for what in SHOWN[disposition][2]}
+    is_named = Disposition.CLEARED_EXCEPTIONALLY in said and FactCorrected.__name__ in history.case.kinds
+    some = history.which(*wanted, Happening.CLOSED, *REOPENED) if wanted else []
+    for place, step in enumerate(history.steps) if is_named else some:
         shown.follow(step)
         if last is not None and not last.goes_on(step, SHOWN[last.disposition][0](shown)):
             last = None
         if Happening.CLOSED in step.what and step.action.imported is None:
             asked, standard = request_before(history, place), settings(step.known_at)
-            disposition = asked.body.disposition if asked and isinstance(asked.body, ClosureRequested) else None
+            disposition = _disposition(asked)
             if asked is not None and disposition in SHOWN and disposition in standard.codes("dispositions"):
                 last = _Closure(step, asked, disposition, standard, SHOWN[disposition][0](shown))
                 found.append(last)
     return found
+
+
+def _disposition(asked: Step | None) -> Disposition | None:
+    """The disposition that a closure was asked for with."""
+    return asked.body.disposition if asked is not None and isinstance(asked.body, ClosureRequested) else None

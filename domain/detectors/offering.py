@@ -4,9 +4,10 @@ Each is folded step by step: whoever asks at many places of a long case need not
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from casetrail.domain.actions import Body
 from casetrail.domain.clocks import conditions_of
 from casetrail.domain.codes import ReferralReason, Service
 from casetrail.domain.detectors.history import Step
@@ -14,13 +15,27 @@ from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition
-from casetrail.domain.referral import ReferralMade, ReferralWithdrawn
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
 
 OF_REFERRALS: Final = (
     Happening.REFERRAL_MADE, Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED,
     Happening.REFERRAL_WITHDRAWN, Happening.ASSISTANCE_ASKED,
 )  # fmt: skip
 """Steps that a fold of the referrals must be told of."""
+WORDS: Final[Mapping[type[Body], Happening]] = {
+    ReferralMade: Happening.REFERRAL_MADE,
+    ReferralAccepted: Happening.REFERRAL_ACCEPTED,
+    ReferralCompleted: Happening.REFERRAL_COMPLETED,
+    ReferralDeclined: Happening.REFERRAL_DECLINED,
+    ReferralWithdrawn: Happening.REFERRAL_WITHDRAWN,
+}
+"""The same by the kinds of body, which are looked up by their type: it is done for every step."""
 RUNNING: Final = (Happening.REFERRAL_MADE, Happening.REFERRAL_ACCEPTED)
 ANSWERED: Final = (Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED)
 """A partner gives the service, has given it, or says why not: it was offered."""
@@ -33,6 +48,8 @@ class Asked(NamedTuple):
 
     made: Step
     last: Step
+    word: tuple[Service, str]
+    """Its service, and what the last word on it is; where that is its withdrawal, for which reason."""
 
     @property
     def body(self) -> ReferralMade:
@@ -44,20 +61,12 @@ class Asked(NamedTuple):
     @property
     def is_running(self) -> bool:
         """Whether the partner has still to give it, or to say that it will not."""
-        return self.last.is_any(*RUNNING)
+        return self.word[1] in RUNNING
 
     @property
     def is_withdrawn(self) -> bool:
         """Whether it was withdrawn."""
         return Happening.REFERRAL_WITHDRAWN in self.last.what
-
-    @property
-    def word(self) -> tuple[Service, str]:
-        """Its service, and what the last word on it is; where that is its withdrawal, for which reason."""
-        last = self.last.body
-        if isinstance(last, ReferralWithdrawn):
-            return self.body.service, last.reason
-        return self.body.service, next(one for one in OF_REFERRALS if one in self.last.what)
 
 
 def referral_of(step: Step) -> str:
@@ -75,16 +84,21 @@ class Referrals:
 
     def follow(self, step: Step) -> None:
         """Take in a step, if it is about one."""
-        if not step.is_any(*OF_REFERRALS):
+        body = step.action.body
+        word = WORDS.get(type(body))
+        if word is None:
             return
-        body, referral = step.body, referral_of(step)
-        before = self.by_id.pop(referral, None) if isinstance(body, ReferralMade) else self.by_id.get(referral)
-        if before is not None:  # an imported referral may have the id of another: what is said from then on is of that
-            self._words[before.word] -= 1
+        referral, now = referral_of(step), None
         if isinstance(body, ReferralMade):
-            now = Asked(step, step) if Happening.REFERRAL_MADE in step.what else None
-        else:
-            now = before and before._replace(last=step)
+            # an imported one may have the id of another: what is said from then on is said of it
+            before = self.by_id.pop(referral, None)
+            if Happening.REFERRAL_MADE in step.what:
+                now = Asked(step, step, (body.service, word))
+        elif (before := self.by_id.get(referral)) is not None:
+            said = body.reason if isinstance(body, ReferralWithdrawn) else word
+            now = Asked(before.made, step, (before.word[0], said))
+        if before is not None:
+            self._words[before.word] -= 1
         if now is not None:
             self.by_id[referral] = now
             self._words[now.word] += 1
