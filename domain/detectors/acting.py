@@ -1,8 +1,11 @@
 """In which roles people act, and in which the registry knows them."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
+from operator import itemgetter
 
 from casetrail.domain.business_time import FIRST, LAST
 from casetrail.domain.detectors.detector import SettingsAt, detector
@@ -36,6 +39,7 @@ def role_not_given(history: History, settings: SettingsAt, now: datetime) -> Ite
     if not history.posts or not own:
         return
     settled_at: dict[str, datetime] = {}
+    reviews: list[tuple[int, Step]] | None = None
     for place, step in enumerate(history.steps):
         actor = step.action.actor
         if actor.role not in RANKS or step.known_at < settled_at.get(actor.id, FIRST):
@@ -43,7 +47,9 @@ def role_not_given(history: History, settings: SettingsAt, now: datetime) -> Ite
         post = _denied(history, step)
         if post is None:
             continue
-        review = history.until(place, lambda later: _is_reviewed(history, later, own, step))  # noqa: B023
+        reviews = _reviews(history, own) if reviews is None else reviews
+        later = islice(reviews, bisect_right(reviews, place, key=itemgetter(0)), None)
+        review = next((one for _, one in later if one.action.actor.id != actor.id), None)
         ends = [_granted_at(history, step), None if review is None else review.known_at]
         until = settled_at[actor.id] = min((at for at in ends if at is not None), default=LAST)
         settled = review if review is not None and review.known_at == until else None
@@ -77,10 +83,12 @@ def _granted_at(history: History, step: Step) -> datetime | None:
     return None
 
 
-def _is_reviewed(history: History, step: Step, own: str, act: Step) -> bool:
-    """Whether another leader of the case's own agency looks through it, or reopens it."""
+def _reviews(history: History, own: str) -> list[tuple[int, Step]]:
+    """The steps by which a leader of the case's own agency looks through it, or reopens it, with their places."""
+    some = history.which(Happening.REVIEWED, Happening.REOPENED, Happening.REOPENED_UNSCREENED)
+    return [(place, step) for place, step in some if _is_leader(history, step, own)]
+
+
+def _is_leader(history: History, step: Step, own: str) -> bool:
     actor = step.action.actor
-    seen = step.is_any(Happening.REVIEWED, Happening.REOPENED, Happening.REOPENED_UNSCREENED)
-    if not seen or actor.agency != own or actor.id == act.action.actor.id:
-        return False
-    return actor.role in RANKS and _denied(history, step) is None
+    return actor.agency == own and actor.role in RANKS and _denied(history, step) is None
