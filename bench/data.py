@@ -49,9 +49,9 @@ def life(case_id: str, number: int, chance: random.Random) -> list[tuple[Actor, 
         (detective, Acknowledged()),
         (detective, VictimContactMade(ContactMethod.IN_PERSON)),
         (detective, ReferralMade("r1", Service.FORENSIC_INTERVIEW, "advocacy-center")),
-        (detective, InvestigativeStepTaken(Step.EVIDENCE_COLLECTED)),
+        (detective, InvestigativeStepTaken(Step.FORENSIC_INTERVIEW_ATTENDED)),
         (detective, InvestigativeStepTaken(Step.SUSPECT_INTERVIEWED)),
-        (detective, ClosureRequested(Disposition.REFERRED_TO_PROSECUTOR, sealed=(SEALED,))),
+        (detective, ClosureRequested(Disposition.INACTIVATED, sealed=(SEALED,))),
         (SERGEANTS[0] if sergeant is not SERGEANTS[0] else SERGEANTS[1], ClosureApproved()),
     ]  # fmt: skip
     return whole

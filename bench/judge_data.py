@@ -25,7 +25,7 @@ from casetrail.domain.codes import (
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn
 from casetrail.domain.investigation import InvestigativeStepTaken
-from casetrail.domain.referral import ReferralAccepted, ReferralMade
+from casetrail.domain.referral import ReferralCompleted, ReferralMade
 from casetrail.domain.sealed import Token
 from casetrail.domain.values import EPOCH, MILLISECOND
 from casetrail.eventlog.codec import encode_action
@@ -39,7 +39,8 @@ UNITS: Final = 60
 IN_A_UNIT: Final = 16
 EVENTS: Final = 10
 ADVOCATE: Final = Actor("adv.01", "advocacy-center", Role.PARTNER)
-DISPOSITIONS: Final = (Disposition.REFERRED_TO_PROSECUTOR, Disposition.INACTIVATED, Disposition.CLEARED_BY_ARREST)
+DISPOSITIONS: Final = (Disposition.INACTIVATED, Disposition.SUBSTANTIATED, Disposition.UNSUBSTANTIATED)
+"""Those that say of a case no more than its ten events show."""
 WHEN: Final = (0, 3, 8, 14, 20, 40, 60, 150, 240, 300)
 """Hours after receipt at which the ten events of a case happen, about."""
 
@@ -65,7 +66,7 @@ def life(number: int, at: datetime, chance: random.Random) -> list[Doing]:
         (detective, Acknowledged()),
         (detective, VictimContactMade(ContactMethod.IN_PERSON)),
         (detective, ReferralMade("r1", Service.FORENSIC_INTERVIEW, ADVOCATE.agency)),
-        (ADVOCATE, ReferralAccepted("r1")),
+        (ADVOCATE, ReferralCompleted("r1", holder_attended=True)),
         (detective, InvestigativeStepTaken(Step.SUSPECT_INTERVIEWED)),
         (asks, ClosureRequested(chance.choices(DISPOSITIONS, (6, 2, 2))[0], sealed=(SEALED,))),
         (approves, ClosureApproved()),
