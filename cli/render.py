@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import click
 
+from casetrail.cli.tables import aligned, fitted
 from casetrail.domain.values import iso
 
 FORMATS: Final = ("table", "json", "csv", "ndjson")
@@ -118,36 +119,13 @@ def csv_lines(rows: Rows, columns: Sequence[str]) -> Iterator[str]:
 
 def _table(rows: Rows, columns: Sequence[str], title: str) -> None:
     """A table that fits the terminal; without a terminal as wide as it is."""
-    found = [[cell(row.get(name)) for name in columns] for row in rows]
-    if not found:
+    values = [[row.get(name) for name in columns] for row in rows]
+    if not values:
         click.echo(f"{title}: none" if title else "none", err=True)
         return
-    heads = [name.replace("_", " ") for name in columns]
-    click.echo(_fitted(title, heads, found) if sys.stdout.isatty() else _aligned(title, heads, found), nl=False)
-
-
-def _fitted(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """As wide as the terminal, long cells folded."""
-    from rich.console import Console  # late: it takes time that other formats need not pay
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for head in heads:
-        table.add_column(Text(head), overflow="fold")
-    for row in rows:
-        table.add_row(*[Text(text) for text in row])
-    console = Console(highlight=False)
-    with console.capture() as written:  # click writes it, as everything else: a closed pipe is not rich's business
-        console.print(table)
-    return written.get()
-
-
-def _aligned(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """As wide as it is, a line a row: for files and pipes, where a folded name could not be found again."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (heads, *rows)]
-    return "\n".join([*([title] if title else []), *lines, ""])
+    heads, found = [name.replace("_", " ") for name in columns], [[cell(one) for one in row] for row in values]
+    shown = fitted(title, heads, found, values) if sys.stdout.isatty() else aligned(title, heads, found)
+    click.echo(shown, nl=False)
 
 
 def fields(row: dict[str, Any], form: str) -> None:
