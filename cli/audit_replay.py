@@ -1,6 +1,5 @@
 """``casetrail audit replay``: the verdict on whoever ran the recorder."""
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,7 +7,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, an_id, format_option, guarded, opened_log, pass_config
+from casetrail.cli.context import Failure, a_history, format_option, guarded, opened_log, pass_config
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
 from casetrail.domain.values import iso
@@ -23,12 +22,9 @@ COLUMNS: Final = ("kind", "partition", "case_id", "action", "action_offset", "ev
 IN_A_TABLE: Final = tuple(name for name in COLUMNS if name not in ("follows", "meaning"))
 """What a terminal has room for: what each kind means is told once, below."""
 
-STRAY: Final = re.compile(r"~stray\.[0-9]{1,6}")
-"""Under such an id a partition keeps submissions that belong to no case."""
-
 
 @click.command("replay")
-@click.option("--case", "case_id", metavar="CASE", help="Judge this case only.")
+@click.option("--case", "case_id", metavar="CASE", type=a_history, help="Judge this case only.")
 @format_option
 @pass_config
 @guarded
@@ -42,8 +38,6 @@ def replay(config: Config, case_id: str | None, form: str) -> None:
     from casetrail.audit.replaying.replay import extents_of
     from casetrail.audit.replaying.replay import replay as replayed
 
-    if case_id is not None and not STRAY.fullmatch(case_id):
-        an_id(case_id)
     with opened_log(config) as log:
         extents = extents_of(log, case_id)
     with progress_bar("replaying", sum(extent.size for extent in extents)) as progress:

@@ -6,7 +6,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, format_option, guarded, moment, opened_log, pass_config
+from casetrail.cli.context import Failure, a_history, format_option, guarded, moment, opened_log, pass_config
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit
 from casetrail.eventlog.port import Topic
@@ -17,7 +17,7 @@ COUNTED = ("partition", "submitted", "accepted", "rejected", "unreadable", "pend
 
 
 @click.command()
-@click.argument("case_id", metavar="[CASE]", required=False)
+@click.argument("case_id", metavar="[CASE]", type=a_history, required=False)
 @click.option("--as-of", metavar="TIME|OFFSET", help="A time (ISO 8601), or an offset: only events before it count.")
 @format_option
 @pass_config

@@ -1,6 +1,7 @@
 """What every command shares: the configuration, opened log and views, and what its errors mean for the exit code."""
 
 import functools
+import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -69,7 +70,14 @@ def an_id(text: str) -> str:
     return text
 
 
+def a_history(text: str) -> str:
+    """The id of a case, or of what the log keeps beside cases: the submissions of a partition that belong to none."""
+    return text if STRAY.fullmatch(text) else an_id(text)
+
+
 DAYS: Final = click.IntRange(0, 36_500)
+STRAY: Final = re.compile(r"~stray\.[0-9]{1,6}")
+"""Under such an id a partition keeps submissions that belong to no case."""
 
 
 class Failure(click.ClickException):

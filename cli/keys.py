@@ -9,6 +9,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import (
     Failure,
+    a_history,
     an_id,
     choice,
     guarded,
@@ -99,7 +100,7 @@ def destroy(config: Config, case_id: str, reason: str) -> None:
 
 
 @keys.command("disclose")
-@click.argument("case_id", metavar="CASE")
+@click.argument("case_id", metavar="CASE", type=a_history)
 @click.argument("number", type=int)
 @click.argument("name", type=choice(SealedName))
 @pass_config

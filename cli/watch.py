@@ -7,7 +7,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, guarded, opened_log, pass_config
+from casetrail.cli.context import Failure, a_history, guarded, opened_log, pass_config
 from casetrail.cli.history import event_row
 from casetrail.cli.outputs import while_read
 from casetrail.cli.render import cell, emit
@@ -19,7 +19,7 @@ COLUMNS = ("recorded_at", "case_id", "number", "kind", "result", "actor", "role"
 
 @click.command()
 @click.option("--from-start", is_flag=True, help="Show what is there already first.")
-@click.option("--case", "case_id", metavar="CASE", help="Only events of this case.")
+@click.option("--case", "case_id", metavar="CASE", type=a_history, help="Only events of this case.")
 @click.option("--no-follow", is_flag=True, help="Stop at the end instead of waiting for more.")
 @click.option(
     "--format",

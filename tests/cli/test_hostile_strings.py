@@ -144,3 +144,15 @@ def test_foreign_bytes_among_the_events_are_shown_as_what_they_are(shell: Shell)
         assert "Traceback" not in done.stderr, query
         assert_harmless(done.stdout + done.stderr)
     assert "recorder" in shell.run("doctor", code=exits.FAULTS).stdout
+
+
+@pytest.mark.parametrize(
+    "words", ["replay {}", "watch --no-follow --case {}", "keys disclose {} 1 narrative", "audit replay --case {}"]
+)
+def test_what_can_be_no_id_is_not_looked_for(shell: Shell, words: str) -> None:
+    """A byte that is not UTF-8 reaches a program as a character that no text can be encoded with."""
+    shell.report()
+    for text in ("\udcff", "C 1", "C-1\n", "~stray.x"):
+        result = shell.run(*(word.format(text) for word in words.split()), code=exits.USAGE)
+        assert "not an id" in result.stderr
+    assert "not an id" not in shell.run(*words.format("~stray.0").split(), code=None).stderr
