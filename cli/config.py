@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import click
 
+from casetrail.cli import exits
+
 FILE: Final = "casetrail.toml"
 
 SETTINGS: Final = {
@@ -79,6 +81,12 @@ class Config:
         return Path(self.tree) if self.tree else self.path_beside("tree")
 
 
+class Missing(click.ClickException):
+    """The configuration that was named is not there."""
+
+    exit_code = exits.NOT_FOUND
+
+
 def load_config(file: Path | None, options: dict[str, str | None]) -> Config:
     """The configuration from file, environment and options. Raises ``click.ClickException`` for what is not understood."""
     named = file or (Path(name) if (name := os.environ.get("CASETRAIL_CONFIG")) else None)
@@ -87,7 +95,7 @@ def load_config(file: Path | None, options: dict[str, str | None]) -> Config:
     if path.exists():
         config = _from_file(path)
     elif named is not None:
-        raise click.UsageError(f"there is no configuration at {named}")
+        raise Missing(f"there is no configuration at {named}")
     environment = {name: os.environ.get(f"CASETRAIL_{name.upper()}") for name in SETTINGS}
     for some in (environment, options):
         chosen: dict[str, Any] = {name: value for name, value in some.items() if value}

@@ -89,7 +89,11 @@ class Failure(click.ClickException):
 
 
 def failure_of(error: Exception) -> Failure | None:
-    """What an error of a room means for the command line; None where it is a fault of the program."""
+    """What an error of a room means for the command line; None where it is a fault of the program.
+
+    Rooms say of a file that they cannot read why that is so. Where it is because there is no such file, as with a
+    mistyped --policy or --key, scripts are told that too.
+    """
     code = getattr(error, "code", None)
     if isinstance(error, BrokenPipeError):  # no standard stream: those outlive their readers
         return Failure("nobody reads at the other end of a pipe any more", exits.CUT)
@@ -105,7 +109,9 @@ def failure_of(error: Exception) -> Failure | None:
         return Failure(str(error), exits.NOT_FOUND)
     if code in GONE:
         return Failure(str(error), exits.FAULTS)
-    return Failure(str(error), exits.PENDING if code in PENDING else exits.FAILED)
+    if code in PENDING:
+        return Failure(str(error), exits.PENDING)
+    return Failure(str(error), exits.NOT_FOUND if isinstance(error.__cause__, FileNotFoundError) else exits.FAILED)
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -169,7 +175,8 @@ def passphrase_in(file: Path | None) -> bytes | None:
         with file.open("rb") as opened:
             return opened.readline().rstrip(b"\r\n")
     except OSError as error:
-        raise Failure(f"the passphrase file {file} cannot be read ({error.strerror})") from error
+        code = exits.NOT_FOUND if isinstance(error, FileNotFoundError) else exits.FAILED
+        raise Failure(f"the passphrase file {file} cannot be read ({error.strerror})", code) from error
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """``casetrail keys``: expunge a case, disclose one sealed field, check a disclosure; make and show keys that sign."""
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import Final
 
 import click
 
@@ -19,6 +19,7 @@ from casetrail.cli.context import (
     pass_config,
     passphrase_in,
 )
+from casetrail.cli.documents import read_document
 from casetrail.domain.codes import SealedName
 from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import decode_event
@@ -32,6 +33,8 @@ def keys() -> None:
     """Destroy a case's key (expunge), disclose one sealed field, make keys that sign."""
 
 
+MOST_BYTES: Final = 1_000_000
+"""Of a disclosure: one text, of which JSON writes six characters for one."""
 PASSPHRASE = click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -116,13 +119,13 @@ def disclose(config: Config, case_id: str, number: int, name: str) -> None:
 
 @keys.command("check")
 @click.argument("number", type=int)
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @pass_config
 @guarded
-def check(config: Config, number: int, file: BinaryIO) -> None:
+def check(config: Config, number: int, file: Path) -> None:
     """Check a disclosure of event NUMBER against the history. Exit code 8 where it does not fit."""
     try:
-        disclosure = Disclosure.from_json(file.read().decode())
+        disclosure = Disclosure.from_json(read_document(file, MOST_BYTES).decode())
     except UnicodeDecodeError:
         raise Failure("this is no disclosure: it is not in UTF-8") from None
     action_id, field = _sealed(config, disclosure.case_id, number, disclosure.name)

@@ -115,7 +115,7 @@ def put_back_(config: Config, number: int) -> None:
 @spool.command("deliver")
 @click.option(
     "--receipts",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     help="Write into this folder, as ACTION-ID.receipt, every receipt that nobody has been given yet.",
 )
 @format_option
@@ -129,6 +129,8 @@ def deliver(config: Config, receipts: Path | None, form: str) -> None:
 
     With --receipts, also what an earlier submission has delivered is shown, and its receipts are written: each is handed out once.
     """
+    if receipts is not None and not receipts.is_dir():
+        raise Failure(f"there is no folder {receipts} to write receipts into: make it first", exits.NOT_FOUND)
     with opened_submitter(config) as submitter:
         try:
             rows = [_row(receipt, spooled.since) for spooled, receipt in submitter.deliver()]

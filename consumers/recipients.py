@@ -38,7 +38,9 @@ def load_recipients(path: Path) -> Recipients:
     """The addresses in a file. Raises ``RecipientsInvalid``. Files that it names are looked for beside it."""
     try:
         found = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise RecipientsInvalid(f"{path} cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipientsInvalid(f"{path} cannot be read: {error}") from error
     reader = _Reader(path)
     reader.only(found, {"mail", "addresses"}, "the file")
@@ -70,8 +72,10 @@ class _Reader:
         """The first line of a file that holds a secret."""
         try:
             lines = (self._path.parent / name).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise self.wrong(where, f"the file {name} cannot be read ({type(error).__name__})") from error
+        except OSError as error:
+            raise self.wrong(where, f"the file {name} cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise self.wrong(where, f"the file {name} is not in UTF-8") from error
         if not lines or not lines[0]:
             raise self.wrong(where, f"the file {name} is empty")
         return lines[0]

@@ -308,6 +308,8 @@ def _place(path: Path, content: bytes, mode: int) -> None:
         place(path, content, mode)
     except FileExistsError:
         raise KeyUnusable(f"{path} exists already, and is left as it is: choose another file") from None
+    except FileNotFoundError:  # no file that was asked for is missing: it is a new one that has no place
+        raise KeyUnusable(f"{path} cannot be written: there is no folder {path.parent}, make it first") from None
     except OSError as error:
         raise KeyUnusable(f"{path} cannot be written ({error.strerror})") from error
 

@@ -81,7 +81,7 @@ def test_a_file_that_was_named_and_is_not_there_is_not_passed_over(
     by_option: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CASETRAIL_CONFIG", "nowhere.toml")
-    with pytest.raises(click.UsageError, match=r"no configuration at nowhere\.toml"):
+    with pytest.raises(click.ClickException, match=r"no configuration at nowhere\.toml"):
         load_config(Path("nowhere.toml") if by_option else None, {})
 
 

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
+from typing import Final
 
 import pytest
 from click.testing import CliRunner
@@ -138,6 +139,50 @@ def test_a_log_that_is_not_there_is_6_and_is_not_made(tmp_path: Path, words: tup
 def test_a_file_that_is_no_log_is_6(tmp_path: Path) -> None:
     (tmp_path / "log.db").write_bytes(b"nothing of ours" * 1000)
     Shell(tmp_path).run("cases", code=exits.NOT_FOUND)
+
+
+NOTARY: Final = ("keys", "create", "unit.example/log", "--file", "good.key", "--for", "log")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--config nope cases",
+        "--policy nope audit verify",
+        "--master-key-file nope keys disclose C-1 1 narrative",
+        "keys show nope",
+        "keys show good.key --passphrase-file nope",
+        "keys check 1 nope",
+        "serve notary --key nope",
+        "serve notary --key good.key --passphrase-file nope",
+        "serve outbox --recipients nope",
+        "serve outbox --recipients people.toml",
+        "partner export clinic --key nope --output out",
+        "export csv --pseudonyms nope --output out",
+        "--spool waiting spool deliver --receipts nope",
+        "import good.key --mapping nope",
+        "import nope --mapping good.key",
+        "audit reconcile good.key --mapping nope",
+        "registry import nope",
+        "policy show nope",
+        "receipt check nope",
+        "receipt check nodir/nope",
+    ],
+)
+def test_a_file_that_is_not_there_is_6_and_is_named(shell: Shell, words: str) -> None:
+    shell.run(*NOTARY)
+    Path("people.toml").write_text('[addresses]\n"*" = {webhook = "https://example.org/", secret_file = "nope"}\n')
+    shell.run(*INTAKE, "report", "C-1", *REPORT, "--seal", "narrative=x")
+    result = shell.run(*words.split(), code=exits.NOT_FOUND)
+    assert "nope" in result.stderr
+    assert "Errno" not in result.output
+    assert not Path("out").exists()
+
+
+def test_a_new_file_for_which_there_is_no_folder_is_1_for_nothing_that_was_asked_for_is_missing(shell: Shell) -> None:
+    shell.run(*NOTARY)
+    for words in ("keys create unit.example/log --file nodir/k --for log", "export csv --output nodir/out"):
+        assert "nodir" in shell.run(*words.split(), code=exits.FAILED).stderr
 
 
 def test_a_broker_that_does_not_answer_is_7_within_ten_seconds() -> None:

@@ -54,7 +54,7 @@ def test_an_empty_or_missing_passphrase_file_makes_no_key() -> None:
     Path("passphrase").write_text("\n")
     words = ("--for", "log", "--algorithm", "ed25519", "--passphrase-file")
     assert "1 to 1023 bytes" in create(*words, "passphrase", code=exits.FAILED).stderr
-    assert "cannot be read" in create(*words, "missing", code=exits.FAILED).stderr
+    assert "cannot be read" in create(*words, "missing", code=exits.NOT_FOUND).stderr
     assert not Path("key").exists()
     assert not Path("key.pub").exists()
 
@@ -84,4 +84,4 @@ def test_who_signs_must_be_said() -> None:
 
 
 def test_a_key_that_is_not_there_is_said_to_be_missing() -> None:
-    assert "key cannot be read" in keys("show", "key", code=exits.FAILED).stderr
+    assert "key cannot be read" in keys("show", "key", code=exits.NOT_FOUND).stderr

@@ -67,7 +67,7 @@ def test_who_asks_for_it_and_has_the_key_sees_it(sealed: Shell) -> None:
 
 def test_without_the_master_key_nothing_is_unsealed(sealed: Shell) -> None:
     (sealed.folder / "log.db.keys.master").unlink()
-    result = sealed.run("history", "C-1", "--unseal", code=exits.FAILED)
+    result = sealed.run("history", "C-1", "--unseal", code=exits.NOT_FOUND)
     assert_silent(result.output)
     assert "master key" in result.stderr
     sealed.run("history", "C-1")
