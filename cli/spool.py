@@ -14,6 +14,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, pass_config
 from casetrail.cli.render import emit
+from casetrail.cli.submitting import promised
 from casetrail.domain.values import at_millis
 from casetrail.publishing.receipt import Receipt
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 # Whoever submits from a terminal is told there why it waits, and need not be told twice.
 logging.getLogger("casetrail.submitter").addHandler(logging.NullHandler())
 AT_ONCE: Final = 100
-COLUMNS: Final = ("case_id", "action_id", "since", "action_hash", "partition", "offset", "appended_at")
+COLUMNS: Final = ("case_id", "action_id", "since", "action_hash", "partition", "action_offset", "submitted_at")
 WAITING: Final = ("waiting", "since", "set_aside", "spool")
 LISTED: Final = ("number", "state", "since", "case_id", "action_id", "action_hash", "bytes", "file")
 
@@ -189,7 +190,7 @@ def _row_of(spool: "Spool", one: "Sealed", file: Path | None = None) -> dict[str
 
 
 def _row(receipt: Receipt, since: datetime) -> dict[str, Any]:
-    return {**receipt.to_dict(), "since": since, "appended_at": receipt.submitted_at}
+    return {**promised(receipt), "since": since}
 
 
 def _hand_out(spool: "Spool", folder: Path) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 EXIT_BY_RESULT: Final = {"accepted": exits.OK, "rejected": exits.REJECTED, "unreadable": exits.UNREADABLE}
 
+OUTCOME: Final = ("result", "code", "case_id", "number", "submitted_at", "recorded_at", "action_id", "partition",
+                  "action_offset", "event_offset", "action_hash")  # fmt: skip
+
 
 class Wanted(NamedTuple):
     """How a submission is to be answered: patience in seconds, form of the output, and the receipt, if one is wanted."""
@@ -54,9 +57,8 @@ def submit(config: Config, action: Action, wanted: Wanted) -> None:
 
 def waits(spool: str, spooled: "Spooled", wanted: Wanted) -> None:
     """Show that a submission waits on this machine, and exit with the code that says so."""
-    row = {"result": "spooled", "code": spooled.code, "case_id": spooled.case_id, "action_id": spooled.action_id,
-           "since": spooled.since, "action_hash": spooled.action_hash}  # fmt: skip
-    emit_fields(row, wanted.form)
+    _show(wanted, {"result": "spooled", "code": spooled.code, "case_id": spooled.case_id, "action_id": spooled.action_id,
+                   "action_hash": spooled.action_hash})  # fmt: skip
     none = (
         ""
         if wanted.receipt is None
@@ -78,9 +80,12 @@ def answered(connection: Connection, receipt: Receipt, wanted: Wanted) -> None:
     try:
         outcome = connection.wait(receipt, timeout=wanted.timeout)
     except OutcomePending as error:
-        emit_fields({"result": "pending", **receipt.to_dict()}, wanted.form)
+        _show(wanted, {"result": "pending", **promised(receipt)})
         raise Failure(str(error), exits.PENDING) from error
-    emit_fields(result_row(receipt, outcome), wanted.form)
+    event = outcome.event
+    found = {"result": outcome.result, "code": outcome.code, "number": event.number, "recorded_at": event.recorded_at,
+             "event_offset": outcome.offset}  # fmt: skip
+    _show(wanted, {**promised(receipt), **found})
     if outcome.code is not None:
         rule = RULES.get(outcome.code)
         field = getattr(outcome.event.body, "field", None)
@@ -117,18 +122,18 @@ def _hand_over(receipt: Receipt, path: Path) -> None:
         click.echo(receipt.to_text(), err=True)
 
 
-def result_row(receipt: Receipt, outcome: Outcome) -> dict[str, Any]:
-    """What a submission came to, as a row with stable names."""
-    event = outcome.event
+def promised(receipt: Receipt) -> dict[str, Any]:
+    """What a receipt says of a submission, under the names that every command has for it."""
     return {
-        "result": outcome.result,
-        "code": outcome.code,
-        "case_id": event.case_id,
-        "number": event.number,
-        "recorded_at": event.recorded_at,
+        "case_id": receipt.case_id,
+        "submitted_at": receipt.submitted_at,
         "action_id": receipt.action_id,
         "partition": receipt.partition,
         "action_offset": receipt.offset,
-        "event_offset": outcome.offset,
         "action_hash": receipt.action_hash,
     }
+
+
+def _show(wanted: Wanted, known: dict[str, Any]) -> None:
+    """What a submission came to, as a row of the same fields whatever that is; what is not known yet is null."""
+    emit_fields({name: known.get(name) for name in OUTCOME}, wanted.form)

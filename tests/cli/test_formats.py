@@ -11,7 +11,7 @@ from tests.cli.shell import CLINIC, INTAKE, REPORT, SERGEANT, Shell
 
 CASES: Final = "case_id status holder unit agency offences received_at last_act_at contacts steps due owed_by due_at"
 OUTCOME: Final = (
-    "result code case_id number recorded_at action_id partition action_offset event_offset action_hash"
+    "result code case_id number submitted_at recorded_at action_id partition action_offset event_offset action_hash"
 )  # fmt: skip
 
 GOLDEN: Final = {

@@ -11,6 +11,7 @@ from click.testing import Result
 
 from casetrail.cli import exits
 from tests.cli.shell import INTAKE, REPORT, Shell
+from tests.cli.test_formats import OUTCOME
 
 
 @pytest.fixture
@@ -48,6 +49,30 @@ def test_a_submission_waits_while_the_log_is_away_and_says_that_it_is_in_no_log(
     assert row["waiting"] == 1
 
 
+def test_a_submission_has_the_same_fields_whatever_it_came_to(shell: Shell) -> None:
+    words = (*INTAKE, "report", "C-1", *REPORT, "--format", "json")
+    (pending,) = json.loads(shell.run(*words, "--timeout", "0", code=exits.PENDING).stdout)
+    (accepted,) = json.loads(
+        shell.run(*INTAKE, "act", "screened-in", "C-1", "--reason", "alleges_crime", "--format", "json").stdout
+    )
+    (refused,) = json.loads(shell.run(*words, code=exits.REJECTED).stdout)
+    with away(shell):
+        (waiting,) = json.loads(shell.run(*words, code=exits.PENDING).stdout)
+    assert [list(one) for one in (pending, accepted, refused, waiting)] == [OUTCOME.split()] * 4
+    assert [one["result"] for one in (pending, accepted, refused, waiting)] == [
+        "pending",
+        "accepted",
+        "rejected",
+        "spooled",
+    ]
+    assert pending["action_offset"] == 0 and pending["submitted_at"].endswith("Z")
+    assert [pending[name] for name in ("code", "number", "recorded_at", "event_offset")] == [None] * 4
+    assert [waiting[name] for name in ("number", "submitted_at", "partition", "action_offset")] == [None] * 4
+    (delivered,) = shell.rows("spool", "deliver")
+    assert set(delivered) - set(OUTCOME.split()) == {"since"}
+    assert delivered["action_id"] == waiting["action_id"] and delivered["submitted_at"].endswith("Z")
+
+
 def test_what_waits_is_delivered_with_the_next_submission(shell: Shell) -> None:
     with away(shell):
         report(shell, "C-1")
@@ -61,7 +86,7 @@ def test_what_waits_is_delivered_on_demand_and_gives_receipts(shell: Shell, tmp_
         report(shell, "C-1")
     (tmp_path / "receipts").mkdir()
     (row,) = shell.rows("spool", "deliver", "--receipts", str(tmp_path / "receipts"))
-    assert (row["case_id"], row["offset"]) == ("C-1", 0)
+    assert (row["case_id"], row["action_offset"]) == ("C-1", 0)
     assert (tmp_path / "receipts" / f"{row['action_id']}.receipt").read_text().startswith("casetrail-receipt@v1\n")
     assert shell.rows("spool", "deliver") == []
 
@@ -77,7 +102,7 @@ def test_a_receipt_is_handed_out_also_after_the_next_submission_has_delivered(sh
     assert report(shell, "C-2", "--receipt", str(tmp_path / "c2")).exit_code == exits.OK
     (tmp_path / "receipts").mkdir()
     (row,) = shell.rows("spool", "deliver", "--receipts", str(tmp_path / "receipts"))
-    assert (row["case_id"], row["offset"]) == ("C-1", 0)
+    assert (row["case_id"], row["action_offset"]) == ("C-1", 0)
     (path,) = (tmp_path / "receipts").iterdir()
     assert path.name == f"{action_id}.receipt"
     assert "case C-1\n" in path.read_text()
