@@ -112,7 +112,7 @@ def common_options(command: Command) -> Command:
 
 def wanted_of(given: dict[str, Any]) -> Wanted:
     """The options of ``common_options``, taken out of all that was given."""
-    return Wanted(*(given.pop(name) for name in Wanted._fields))
+    return Wanted(*(given.pop(name) for name in ("timeout", "form", "receipt", "promised_within")))
 
 
 def action_id_of(text: str | None) -> bytes:

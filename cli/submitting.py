@@ -11,6 +11,7 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure
 from casetrail.cli.render import fields as emit_fields
 from casetrail.domain.actions import Action
+from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.domain.rules import RULES
 from casetrail.eventlog.errors import LogError
@@ -33,10 +34,14 @@ class Wanted(NamedTuple):
     form: str
     receipt: Path | None = None
     promised_within: int = PROMISED_WITHIN
+    concern: str | None = None
+    """The id of the concern that is raised: 'partner raise' makes it, and whoever raised it closes it by that."""
 
 
 def submit(config: Config, action: Action, wanted: Wanted) -> None:
     """Submit one action, show what became of it, and exit with the code that says so."""
+    if isinstance(action.body, ConcernRaised):
+        wanted = wanted._replace(concern=action.body.concern)
     if wanted.receipt is not None and (wanted.receipt.exists() or not wanted.receipt.parent.is_dir()):
         raise Failure(
             f"no new file can be made at {wanted.receipt}; nothing was submitted: choose another one for the receipt"
@@ -136,4 +141,5 @@ def promised(receipt: Receipt) -> dict[str, Any]:
 
 def _show(wanted: Wanted, known: dict[str, Any]) -> None:
     """What a submission came to, as a row of the same fields whatever that is; what is not known yet is null."""
-    emit_fields({name: known.get(name) for name in OUTCOME}, wanted.form)
+    row = {name: known.get(name) for name in OUTCOME}
+    emit_fields(row if wanted.concern is None else {**row, "concern": wanted.concern}, wanted.form)

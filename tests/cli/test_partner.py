@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -294,3 +295,14 @@ def test_a_concern_can_be_raised_without_knowing_the_ids_of_others(desk: Shell) 
     assert "called twice" in desk.run("history", "C-9", "--unseal").stdout
     desk.run(*RAISER, "partner", "raise", "C-77", "--about", "other", code=3)
     desk.run("partner", "raise", "C-9", "--about", "other", code=2)
+
+
+@pytest.mark.parametrize(("code", "more"), [(0, ()), (5, ("--timeout", "0"))])
+def test_the_id_that_was_made_for_a_concern_is_in_its_row_whatever_has_become_of_it(
+    desk: Shell, code: int, more: tuple[str, ...]
+) -> None:
+    words = (*RAISER, "partner", "raise", "C-9", "--about", "other", "--format", "json", *more)
+    result = desk.run(*words, code=code)
+    assert json.loads(result.stdout)[0]["concern"] == result.stderr.split()[1]
+    words = (*RAISER, "act", "concern-raised", "C-9", "--concern", "c-2", "--about", "other", "--format", "json", *more)
+    assert json.loads(desk.run(*words, code=code).stdout)[0]["concern"] == "c-2"
