@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
@@ -30,6 +31,13 @@ from casetrail.proofs.logtree import NOWHERE
 LOG: Final = logging.getLogger("casetrail")
 LONGEST: Final = 25.0
 """Seconds that ending in good order may take. An engine that kills must wait longer (docs/operations.md)."""
+READERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "state": ("recorder", "watchdog", "outbox"),
+    "recipients": ("outbox",),
+    "since": ("watchdog", "outbox"),
+    **dict.fromkeys(("key", "passphrase_file", "every", "most", "past"), ("notary",)),
+}
+"""Who reads which option; ``all`` reads each. The others are read by all."""
 
 
 @click.command()
@@ -114,6 +122,7 @@ def serve(
 
     /health answers 200 while all work, /metrics has the lag of each partition in Prometheus' text format.
     """
+    _check_read(what, key)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("kafka").setLevel(logging.ERROR)
     stop = threading.Event()
@@ -159,6 +168,21 @@ def serve(
         server.close()
     if failures:
         raise Failure(str(failures[0]), exits.FAILED)
+
+
+def _check_read(what: str, key: Path | None) -> None:
+    """Refuse options that would be passed over: whoever gives a key believes that a notary runs."""
+    context = click.get_current_context()
+    for name, readers in READERS.items():
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT:
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if what not in (*readers, "all"):
+            raise click.UsageError(
+                f"{option} is for {', '.join(readers)} or all: 'casetrail serve {what}' does not read it"
+            )
+        if what == "all" and readers == ("notary",) and key is None:
+            raise click.UsageError(f"{option} is for a notary, and without --key FILE there is none among all")
 
 
 def _watching(config: Config, what: str, given: dict[str, Any], state: Path | None) -> Watching:

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import pytest
+
 from casetrail.cli import exits
 from casetrail.domain.heartbeat import Heartbeat
 from casetrail.eventlog.opening import open_log
@@ -50,6 +52,27 @@ def test_what_lies_ahead_cannot_be_recorded(shell: Shell) -> None:
         assert "nobody told" in said
     assert "watchdog alone" in shell.run("serve", "all", "--now", LATER, code=exits.USAGE).stderr
     assert "--recipients" in shell.run("serve", "outbox", code=exits.USAGE).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("recorder --key notary.key --every 1", "--key"),
+        ("recorder --every 1", "--every"),
+        ("projector --state x", "--state"),
+        ("projector --since 2020-01-01T00:00:00Z", "--since"),
+        ("notary --key notary.key --state x", "--state"),
+        ("notary --key notary.key --recipients who.toml", "--recipients"),
+        ("watchdog --recipients who.toml", "--recipients"),
+        ("watchdog --past 3", "--past"),
+        ("outbox --recipients who.toml --most 5", "--most"),
+        ("all --every 60", "--every"),
+        ("all --passphrase-file x", "--passphrase-file"),
+    ],
+)
+def test_an_option_that_would_be_passed_over_is_refused(shell: Shell, words: str, option: str) -> None:
+    said = shell.run("serve", *words.split(), code=exits.USAGE).stderr
+    assert f"Error: {option} is for " in said
 
 
 def test_open_escalations_are_listed_until_they_are_answered(shell: Shell) -> None:
