@@ -26,7 +26,19 @@ from casetrail.domain.reserved import REGISTRY
 from casetrail.domain.status import Status
 from casetrail.projections import queries
 
-HISTORY: Final = ("number", "occurred_at", "recorded_at", "late", "kind", "result", "actor", "role", "agency", "detail")
+HISTORY: Final = (
+    "case_id",
+    "number",
+    "occurred_at",
+    "recorded_at",
+    "late",
+    "kind",
+    "result",
+    "actor",
+    "role",
+    "agency",
+    "detail",
+)
 MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 OFFENCE_NUMBER: Final = {offence.value: number for number, offence in enumerate(Offence)}
 
@@ -140,7 +152,8 @@ def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
         from casetrail.cli.history import opener_for
 
         opener = opener_for(opened_keyring(config), case_id)
-    emit(history_rows(events, opener), HISTORY, form, f"case {case_id}")
+    columns = HISTORY[1:] if form == "table" else HISTORY  # a table has the case in its title
+    emit(history_rows(events, opener), columns, form, f"case {case_id}")
 
 
 @click.command()
@@ -172,7 +185,7 @@ def holds(config: Config, by: str, moment_text: str | None, left: bool, form: st
             from casetrail.cli.left import held
 
             rows = held(database, rows, at)
-    emit(rows, (by, "open_cases", "suspended", "overdue", "next_due_at"), form, f"open cases by {by}")
+    emit(rows, (by, "open_cases", "suspended", "overdue", "first_due_at"), form, f"open cases by {by}")
 
 
 @click.command()

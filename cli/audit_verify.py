@@ -30,7 +30,7 @@ FAULTS: Final = ("kind", "severity", "topic", "partition", "offset", "case_id", 
 MEANINGS: Final = ("kind", "count", "meaning")
 COVERED: Final = ("up_to", "witnessed_up_to")
 NO_POLICY: Final = "; or --no-policy: then nobody's signature is checked"
-ROWS: Final = ("row", "size", "witnessed_at", "checked", "count", *FAULTS, "meaning")
+ROWS: Final = ("row", "size", "root", "appended_at", "witnessed_at", "checked", "count", *FAULTS, "meaning")
 """Of ``csv`` and ``ndjson``: ``row`` says whether a row is the newest checkpoint, something ``checked``, or a ``fault``."""
 
 

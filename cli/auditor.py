@@ -12,7 +12,7 @@ from casetrail.cli.render import emit
 from casetrail.eventlog.port import Topic
 
 REPLAYED = ("case_id", "status", "holder", "unit", "agency", "offences", "received_at", "last_act_at", "contacts",
-            "steps", "due", "owed_by", "due_at", "events", "last_hash")  # fmt: skip
+            "steps", "clock", "owed_by", "due_at", "events", "last_hash")  # fmt: skip
 COUNTED = ("partition", "submitted", "accepted", "rejected", "unreadable", "pending", "faults")
 
 

@@ -33,8 +33,8 @@ R = TypeVar("R")
 Row = dict[str, Any]
 
 DUE: Final = ("due_at", "case_id", "clock", "subject", "owed_by", "unit", "state", "started_at")
-OVERDUE: Final = ("due_at", "overdue_hours", "case_id", "clock", "subject", "owed_by", "unit", "told", "started_at")
-CLOCK: Final = ("clock", "subject", "state", "started_at", "started_by", "due_at", "ended_at", "ended_by", "owed_by",
+OVERDUE: Final = ("due_at", "overdue_hours", "case_id", "clock", "subject", "owed_by", "unit", "to_tell", "started_at")
+CLOCK: Final = ("case_id", "clock", "subject", "state", "started_at", "started_by", "due_at", "ended_at", "ended_by", "owed_by",
                 "limit", "calendar", "source")  # fmt: skip
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -200,12 +200,12 @@ def overdue(config: Config, form: str, **given: Any) -> None:
         if not clock.is_overdue:
             return None
         tells = ((step.level, clock.due_at + step.after.length(None)) for step in told_by_now(runs, clock))
-        told = [
+        to_tell = [
             level
             for level, at in tells
             if at <= question.at and (level is not Level.OVERSIGHT or overseeing(question.overseers, at))
         ]
-        return {**_row(clock, runs), "overdue_hours": (question.at - clock.due_at) // HOUR, "told": told}
+        return {**_row(clock, runs), "overdue_hours": (question.at - clock.due_at) // HOUR, "to_tell": to_tell}
 
     _emit(config, _listed(config, question, wanted, row), given, OVERDUE, form, "overdue")
 
@@ -232,6 +232,7 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
     rows = [
         {
             **_plain(one),
+            "case_id": case_id,
             "started_by": one.started_by,
             "ended_at": one.ended_at,
             "ended_by": one.ended_by,
@@ -241,7 +242,8 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
         }
         for one in clocks(case_id, events, question.policies, question.at, question.departures)
     ]
-    emit(rows, CLOCK, form, f"clocks of case {case_id}")
+    columns = CLOCK[1:] if form == "table" else CLOCK  # a table has the case in its title
+    emit(rows, columns, form, f"clocks of case {case_id}")
 
 
 def _from_views(config: Config, given: dict[str, Any], what: str, within: int | None = None) -> list[Row] | None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from casetrail.proofs.checkpoint import Checkpoint
 
 STILL: Final = timedelta(days=30)
-STANDING: Final = ("case_id", "status", "holder", "offences", "received_at", "last_act_at", "due", "owed_by", "due_at")
+STANDING: Final = ("case_id", "status", "holder", "offences", "received_at", "last_act_at", "clock", "owed_by",
+                   "due_at")  # fmt: skip
 HISTORY: Final = ("number", "occurred_at", "kind", "result", "actor", "role", "detail")
 PATTERN: Final = (
     "pattern",
@@ -87,7 +88,7 @@ def tell(config: Config, told: Told) -> None:
         _title("Where the cases stand")
         emit(queries.statuses(database), ("status", "cases"), "table")
         _title("Who holds what (an empty holder: nobody)")
-        emit(queries.holds(database, "holder", end), ("holder", "open_cases", "overdue", "next_due_at"), "table")
+        emit(queries.holds(database, "holder", end), ("holder", "open_cases", "overdue", "first_due_at"), "table")
         _title("What stands still: open for more than 30 days without an investigative act, the oldest first")
         still = queries.cases(database, queries.CaseFilter(quiet_since=end - STILL, open_only=True, limit=5))
         emit(still, STANDING, "table")

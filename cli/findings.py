@@ -45,7 +45,7 @@ SHORT: Final = ("since", "finding", "detector", "subject", "month", "holder", "s
 MORE: Final = 10_000
 """So many more than are listed are counted at most: to count millions takes seconds, and nobody needs to know to the last one."""
 EVIDENCE: Final = ("case_id", "number", "kind", "occurred_at", "recorded_at", "hash")
-TOLD: Final = ("level", "who", "at", "told_at")
+PLAN: Final = ("level", "who", "at", "told_at")
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,12 @@ def explain(config: Config, finding: str, case: str | None, form: str, **given: 
     with opened_views(config) as database:
         evidence = [_event(database, one) for one in found.evidence]
     when = {level: at for at, level in reversed(known.told.get(found.id, ()))}
-    told = [{**one._asdict(), "told_at": when.get(one.level)} for one in found.told(question.overseers)]
+    plan = [{**one._asdict(), "told_at": when.get(one.level)} for one in found.told(question.overseers)]
     if form != "table":
-        emit([{**row, "evidence": evidence, "told": told}], [*row, "evidence", "told"], form)
+        emit([{**row, "evidence": evidence, "plan": plan}], [*row, "evidence", "plan"], form)
         return
     fields(row, form)
-    steps = ("who is told and when, unless it is settled or answered by then", TOLD, told)
+    steps = ("who is told and when, unless it is settled or answered by then", PLAN, plan)
     for title, columns, rows in (("evidence", EVIDENCE, evidence), steps):
         click.echo()
         emit(rows, columns, form, title)
@@ -340,7 +340,7 @@ def _explained(finding: "Finding", question: Asked, known: OnRecord) -> Row:
     """The row of a finding without what is shown by itself, and what its detector's page says."""
     from casetrail.domain.detectors.catalogue import DETECTORS
 
-    row = {name: value for name, value in _row(finding, question, known).items() if name not in ("evidence", "told")}
+    row = {name: value for name, value in _row(finding, question, known).items() if name != "evidence"}
     detector = DETECTORS[finding.detector]
     return {
         **row,

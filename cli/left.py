@@ -43,14 +43,14 @@ def _counted(holder: str | None, some: Sequence[Row], now: datetime) -> Row:
         "open_cases": len(some),
         "suspended": sum(row["status"] == Status.SUSPENDED for row in some),
         "overdue": sum(due < now for due in dues),
-        "next_due_at": min(dues, default=None),
+        "first_due_at": min(dues, default=None),
     }
 
 
 def _together(one: Row, other: Row) -> Row:
-    dues = [row["next_due_at"] for row in (one, other) if row["next_due_at"] is not None]
+    dues = [row["first_due_at"] for row in (one, other) if row["first_due_at"] is not None]
     counts = {name: one[name] + other[name] for name in ("open_cases", "suspended", "overdue")}
-    return {"holder": None, **counts, "next_due_at": min(dues, default=None)}
+    return {"holder": None, **counts, "first_due_at": min(dues, default=None)}
 
 
 def _of_the_departed(database: Database, now: datetime) -> dict[str, list[Row]]:

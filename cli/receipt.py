@@ -139,17 +139,19 @@ def _stage(log: "Log", case_id: str, progress: Any) -> dict[str, Any]:
 
     registry = registry_of(events_now(log, REGISTRY, progress)[1])
     stages: dict[str, str] = {}
-    due, following, at = [], case_id, now()
+    dues, following, at = [], case_id, now()
     while following and following not in stages:
         case, events = events_now(log, following, progress)
         stages[following] = case.status.value
         for clock in sorted(
             owed(following, [event for event, _ in events], registry), key=attrgetter("due_at", "name")
         ):
-            due.append({"case_id": following, "what": clock.name, "by": clock.due_at, "overdue": clock.due_at < at})
+            dues.append(
+                {"case_id": following, "clock": clock.name, "due_at": clock.due_at, "overdue": clock.due_at < at}
+            )
         following = case.facts.merged_into or ""
     last = [*stages][-1] if len(stages) > 1 else None
-    return {"stage": stages[case_id], "goes_on_in": last, "goes_on_stage": last and stages[last], "due": due}
+    return {"stage": stages[case_id], "goes_on_in": last, "goes_on_stage": last and stages[last], "dues": dues}
 
 
 def _answer(log: "Log", held: "Receipt") -> "Record | None":

@@ -262,13 +262,11 @@ def _with(note: bytes, lines: str) -> bytes:
 
 
 def _row(seen: "Seen") -> dict[str, Any]:
-    import base64
-
     return {
         "seen_at": seen.seen_at,
         "origin": seen.origin,
         "size": seen.size,
-        "root": base64.b64encode(seen.root).decode(),
+        "root": seen.root,
         "result": seen.refused or "cosigned",
         "contradicts": seen.contradicts,
         "note": seen.cosigned_note.decode(),

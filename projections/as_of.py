@@ -108,7 +108,7 @@ def status_row(history: History, due: Clock | None) -> dict[str, Any]:
         "last_act_at": facts.last_act_at,
         "contacts": facts.contacts,
         "steps": facts.steps,
-        "due": due.name if due else None,
+        "clock": due.name if due else None,
         "owed_by": due.owed_by if due else None,
         "due_at": due.due_at if due else None,
         "events": case.version,

@@ -7,7 +7,7 @@ from casetrail.projections.database import Database, has_judgements
 from casetrail.projections.judgement_queries import STATE
 from casetrail.projections.queries import Answer, at_micros, folded, micros
 
-DUES: Final = ("due", "subject", "owed_by", "due_at", "state")
+DUES: Final = ("clock", "subject", "owed_by", "due_at", "state")
 
 
 def dues(database: Database, case_id: str, now: datetime) -> Answer:
@@ -32,7 +32,7 @@ def _by_usual_limits(database: Database, case_id: str, now: datetime) -> Answer:
     state = folded(database, case_id)
     return [
         {
-            "due": due.kind.value,
+            "clock": due.kind.value,
             "subject": None,
             "owed_by": due.owed_by,
             "due_at": due.at,

@@ -79,19 +79,19 @@ def due(database: Database, now: datetime, wanted: Wanted) -> Answer:
 
 
 def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
-    """What is owed and overdue, the longest overdue first; ``told``: the levels that are to have been told by now."""
+    """What is owed and overdue, the longest overdue first; ``to_tell``: the levels that are to have been told by now."""
     from casetrail.domain.registry import overseeing  # takes a while to load: who asks for cases does without
 
     found, oversight = [], overseers_in(database)
     for row in _clocks(database, now, wanted, [("due_at < ?", micros(now))]):
         late = micros(now) - row[0]
         due_at = at_micros(row[0])
-        told = [
+        to_tell = [
             level
             for level, after in json.loads(row[-1])
             if after <= late and (level != Level.OVERSIGHT or overseeing(oversight, due_at + after * MICROSECOND))
         ]
-        found.append({**_owed(row), "overdue_hours": late // HOUR, "told": told})
+        found.append({**_owed(row), "overdue_hours": late // HOUR, "to_tell": to_tell})
     return found
 
 

@@ -32,10 +32,10 @@ class NextDue(NamedTuple):
         return ", ".join(self.columns.get(name, f"case_status.{name}") for name in names)
 
 
-BY_USUAL_LIMITS: Final = NextDue("case_status", {}, "case_status.due_at", "case_status")
+BY_USUAL_LIMITS: Final = NextDue("case_status", {"clock": "case_status.due"}, "case_status.due_at", "case_status")
 BY_CLOCKS: Final = NextDue(
     "case_status LEFT JOIN owing ON owing.case_id = case_status.case_id",
-    {"due": "owing.due", "owed_by": "owing.owed_by", "due_at": "owing.due_at"},
+    {"clock": "owing.due", "owed_by": "owing.owed_by", "due_at": "owing.due_at"},
     "(SELECT owing.due_at FROM owing WHERE owing.case_id = case_status.case_id)",
     "owing",
 )

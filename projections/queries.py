@@ -15,14 +15,14 @@ MICROSECOND: Final = timedelta(microseconds=1)
 
 CASE_FIELDS: Final = (
     "case_id", "status", "holder", "unit", "agency", "offences", "received_at", "last_act_at", "contacts", "steps",
-    "due", "owed_by", "due_at",
+    "clock", "owed_by", "due_at",
 )  # fmt: skip
 CASE_DETAILS: Final = (
     "case_id", "status", "report_number", "channel", "reported_in", "agency", "unit", "holder", "offences",
     "immediate_danger", "received_at", "screened_at", "assigned_at", "acknowledged_at", "free_since",
     "first_contact_at", "last_contact_at", "last_act_at", "reviewed_at", "suspended_until", "closed_at", "disposition",
     "clearance", "merged_into", "contacts", "contact_attempts", "steps", "handovers", "reopenings", "refused",
-    "events", "last_occurred_at", "last_recorded_at", "due", "owed_by", "due_at", "imported", "partition", "last_hash",
+    "events", "last_occurred_at", "last_recorded_at", "clock", "owed_by", "due_at", "imported", "partition", "last_hash",
 )  # fmt: skip
 SORTS: Final = {
     "received": "received_at",
@@ -221,20 +221,20 @@ def reserved(database: Database) -> list[str]:
 def holds(database: Database, by: str, now: datetime) -> Answer:
     """Who holds how many open cases: by ``holder`` (``None``: held by nobody), ``unit`` or ``agency``.
 
-    ``overdue``: in how many of them something is. ``next_due_at``: when something is, or was, due first.
+    ``overdue``: in how many of them something is. ``first_due_at``: when something is, or was, due first.
     """
     if by not in HELD_BY:
         raise ValueError(f"held by one of {', '.join(HELD_BY)}")
-    names = (by, "open_cases", "suspended", "overdue", "next_due_at")
+    names = (by, "open_cases", "suspended", "overdue", "first_due_at")
     held = next_due(database).held
     groups = (  # in the order of their index, so that nothing is sorted but the groups
         f"SELECT {', '.join(HELD_BY)}, count(*) AS open_cases, "  # noqa: S608  (fixed names)
         "sum(CASE WHEN status = 'suspended' THEN 1 ELSE 0 END) AS suspended, "
-        "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END) AS overdue, min(due_at) AS next_due_at "
+        "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END) AS overdue, min(due_at) AS first_due_at "
         f"FROM {held} WHERE is_open = 1 GROUP BY {', '.join(HELD_BY)}"
     )
     rows = database.rows(
-        f"SELECT {by}, {', '.join(f'CAST(sum({name}) AS BIGINT)' for name in names[1:4])}, min(next_due_at) "  # noqa: S608
+        f"SELECT {by}, {', '.join(f'CAST(sum({name}) AS BIGINT)' for name in names[1:4])}, min(first_due_at) "  # noqa: S608
         f"FROM ({groups}) AS held GROUP BY {by} ORDER BY 2 DESC, {by} NULLS FIRST",
         (micros(now),),
     )

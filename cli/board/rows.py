@@ -156,8 +156,8 @@ LATE: Final = Column("late", "Late", 11, text=length)
 KINDS: Final[Mapping[str, Kind]] = {
     "overdue": Kind(
         "Overdue",
-        (LATE, CASE, CLOCK, OWED_BY, Column("told", "Told", 12, text=_last), DUE, SUBJECT, UNIT),
-        ("overdue_hours", "due_at", "case_id", "clock", "subject", "owed_by", "unit", "told"),
+        (LATE, CASE, CLOCK, OWED_BY, Column("to_tell", "Told", 12, text=_last), DUE, SUBJECT, UNIT),
+        ("overdue_hours", "due_at", "case_id", "clock", "subject", "owed_by", "unit", "to_tell"),
     ),
     "due": Kind(
         "Next due",
@@ -202,7 +202,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "cases": Kind(
         "Cases",
         (CASE, Column("status", "Status", 12), Column("received_at", "Received (UTC)", 16, text=minute),
-         Column("due", "Due", 20), Column("due_at", "Due (UTC)", 16, text=minute),
+         CLOCK, Column("due_at", "Due (UTC)", 16, text=minute),
          Column("last_act_at", "Last act (UTC)", 16, wide=True, text=minute)),
     ),
     "evidence": Kind(

@@ -60,7 +60,7 @@ def shown(app: Board, key: str) -> list[list[str]]:
 
 def late(case_id: str, hours: int, **more: Any) -> Row:
     return {
-        "case_id": case_id, "clock": "screening", "subject": None, "owed_by": "u/intake", "unit": "u", "told": ["holder"],
+        "case_id": case_id, "clock": "screening", "subject": None, "owed_by": "u/intake", "unit": "u", "to_tell": ["holder"],
         "due_at": NOW - timedelta(hours=hours), "late": timedelta(hours=hours), **more,
     }  # fmt: skip
 

@@ -103,6 +103,8 @@ def test_rows_for_machines_have_the_same_fields(notarised: Shell, form: str) -> 
         (
             "row",
             "size",
+            "root",
+            "appended_at",
             "witnessed_at",
             "checked",
             "count",
@@ -116,6 +118,9 @@ def test_rows_for_machines_have_the_same_fields(notarised: Shell, form: str) -> 
             "meaning",
         )
     }
+    (up_to,) = [row for row in rows if row["row"] == "up_to"]
+    known = verified(notarised, code=exits.FAULTS)["up_to"]
+    assert {name: str(up_to[name]) for name in known} == {name: str(value) for name, value in known.items()}
     assert [row["case_id"] for row in rows if row["row"] == "fault"] == ["C-1"]
     assert {row["checked"]: str(row["count"]) for row in rows if row["row"] == "checked"}["map_roots"] == "1"
 

@@ -63,7 +63,7 @@ def clocks_of(rows: list[dict[str, Any]]) -> set[tuple[str, str]]:
 
 def test_what_is_overdue_is_listed_with_who_owes_it_and_who_is_to_be_told(unit: Shell) -> None:
     rows = unit.rows("overdue", "--now", day(5))
-    assert [(row["case_id"], row["clock"], row["overdue_hours"], row["told"]) for row in rows] == [
+    assert [(row["case_id"], row["clock"], row["overdue_hours"], row["to_tell"]) for row in rows] == [
         ("C-1", "first_response", 96, ["holder", "supervisor", "commander"]),
         ("C-1", "screening", 48, ["holder", "supervisor"]),
         ("C-2", "referral_answer", 24, ["holder", "supervisor"]),

@@ -122,8 +122,8 @@ def test_a_finding_is_explained(shell: Shell) -> None:
     (row,) = shell.rows("findings", "explain", finding, "--now", IN_TEN_DAYS)
     assert row["finding"] == finding and row["policy"] == "generic" and row["settings"] == ["limit: 72 hours"]
     assert [one["kind"] for one in row["evidence"]] == ["ReportReceived"]
-    assert [one["level"] for one in row["told"]] == ["holder", "supervisor", "commander"], "those that have somebody"
-    assert {one["told_at"] for one in row["told"]} == {None}
+    assert [one["level"] for one in row["plan"]] == ["holder", "supervisor", "commander"], "those that have somebody"
+    assert {one["told_at"] for one in row["plan"]} == {None}
     assert "screening" in row["settled_when"] and row["rule"] and row["may_be_wrong"]
     shown = shell.run("findings", "explain", finding, "--case", "C-1", "--now", IN_TEN_DAYS).stdout
     assert "ReportReceived" in shown and "child-crimes/supervisor" in shown

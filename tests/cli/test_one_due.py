@@ -11,7 +11,7 @@ from tests.domain.policies import within
 
 QUICK: Final = within("clocks.screening", "72 hours", "2 hours")
 """A screening within hours, where the generic policy and the usual limits have days."""
-DUE: Final = ("due", "owed_by", "due_at")
+DUE: Final = ("clock", "owed_by", "due_at")
 SAID: Final = "due by the usual limits"
 
 
@@ -73,13 +73,14 @@ def test_what_is_due_next_is_the_same_in_every_answer(unit: Shell, views: tuple[
             some = [row for row in listed.values() if row["holder"] == holder]
             assert held["open_cases"] == len(some)
             assert held["overdue"] == len(overdue & {row["case_id"] for row in some})
-            assert held["next_due_at"] == min(row["due_at"] for row in some)
+            assert "next_due_at" not in held, "that is the first one ahead, on the board"
+            assert held["first_due_at"] == min(row["due_at"] for row in some)
 
 
 def test_what_is_due_goes_by_the_policy_that_was_in_force_when_it_began(unit: Shell, views: tuple[str, ...]) -> None:
     assert {row["case_id"] for row in unit.rows(*views, "cases", "--overdue", "--now", in_hours(2.5))} == {"C-2"}
     listed = {row["case_id"]: row for row in unit.rows(*views, "cases")}
-    assert (listed["C-1"]["due"], listed["C-2"]["due"]) == ("first_response", "screening")
+    assert (listed["C-1"]["clock"], listed["C-2"]["clock"]) == ("first_response", "screening")
     assert unit.rows(*views, "holds", "--now", in_hours(2.5))[0]["overdue"] == 1
 
 
@@ -94,7 +95,7 @@ def test_the_judgements_are_up_to_date_whoever_is_asked_first(unit: Shell) -> No
         unit.report(case_id, "--unit", case_id)
         rows = unit.rows(*words, *((case_id,) if words == ("show",) else ()))
         last = rows[-1] if words[0] != "holds" else next(row for row in rows if row["unit"] == case_id)
-        assert last["next_due_at" if words[0] == "holds" else "due_at"] < in_hours(2.1)
+        assert last["first_due_at" if words[0] == "holds" else "due_at"] < in_hours(2.1)
 
 
 def test_views_without_judgements_keep_to_the_usual_limits_and_say_so(unit: Shell) -> None:
@@ -105,9 +106,9 @@ def test_views_without_judgements_keep_to_the_usual_limits_and_say_so(unit: Shel
         assert done.stderr.count("\n") == 1 and SAID in done.stderr, words
     listed = {row["case_id"]: row for row in unit.rows("cases")}
     assert len(listed) == 4
-    assert chosen(listed["C-2"], "due", "owed_by") == ("first_response", "child-crimes/intake")
+    assert chosen(listed["C-2"], "clock", "owed_by") == ("first_response", "child-crimes/intake")
     (shown,) = unit.rows("show", "C-2", "--now", in_hours(30))
-    assert [chosen(one, "due", "state") for one in shown["dues"]][:2] == [
+    assert [chosen(one, "clock", "state") for one in shown["dues"]][:2] == [
         ("first_response", "missed"), ("screening", "running"),
     ]  # fmt: skip
     assert unit.rows("cases", "--overdue", "--now", in_hours(2.5)) == []
@@ -119,4 +120,4 @@ def test_the_past_is_judged_by_what_had_been_adopted_then(unit: Shell) -> None:
     assert {key: {name: row[name] for name in listed[key]} for key, row in replayed.items()} == listed
     assert unit.rows("replay", "C-2") == [replayed["C-2"]]
     recorded = unit.rows("history", "C-2")[0]["recorded_at"]
-    assert [row["due"] for row in unit.rows("replay", "--as-of", recorded)] == ["first_response", "screening"]
+    assert [row["clock"] for row in unit.rows("replay", "--as-of", recorded)] == ["first_response", "screening"]

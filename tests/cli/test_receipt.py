@@ -135,8 +135,8 @@ def test_online_the_stage_and_what_is_due_are_told_and_no_names(office: Office) 
     done = office.run("receipt", "check", "r.txt", "--online", "--format", "json")
     (row,) = office.rows("receipt", "check", "r.txt", "--online")
     assert (row["result"], row["number"], row["stage"]) == ("accepted", 1, "assigned")
-    assert {one["what"] for one in row["due"]} >= {"acknowledgement", "first_response"}
-    assert not any(one["overdue"] for one in row["due"])
+    assert {one["clock"] for one in row["dues"]} >= {"acknowledgement", "first_response"}
+    assert not any(one["overdue"] for one in row["dues"])
     for name in ("det.01", "sgt.archer", "metro-pd", "child-crimes", "intake"):
         assert name not in done.stdout
     office.notarise()
@@ -151,7 +151,7 @@ def test_what_is_due_goes_by_the_policy_that_was_adopted(office: Office) -> None
     office.run(*INTAKE, "report", "C-2", *REPORT, "--receipt", "quick.txt")
     for held, hours in (("r.txt", 72), ("quick.txt", 2)):  # each by what was in force when it began
         (row,) = office.rows("receipt", "check", held, "--online")
-        (by,) = [datetime.fromisoformat(one["by"]) for one in row["due"] if one["what"] == "screening"]
+        (by,) = [datetime.fromisoformat(one["due_at"]) for one in row["dues"] if one["clock"] == "screening"]
         left = by - datetime.fromisoformat(row["submitted_at"])
         assert timedelta(hours=hours - 1) < left < timedelta(hours=hours + 1)
 
@@ -166,7 +166,7 @@ def test_a_decision_that_was_put_off_is_not_said_to_be_overdue(office: Office) -
     office.run(*SERGEANT, "act", "assigned", "C-3", "--holder", "det.01")
     for what, overdue in (("decision", True), ("extended_decision", False)):
         (row,) = office.rows("receipt", "check", "old.txt", "--online")
-        assert {one["what"]: one["overdue"] for one in row["due"] if "decision" in one["what"]} == {what: overdue}
+        assert {one["clock"]: one["overdue"] for one in row["dues"] if "decision" in one["clock"]} == {what: overdue}
         office.run(*SERGEANT, "act", "decision-extended", "C-3", "--until", later, "--reason", "awaiting_lab")
 
 
@@ -177,8 +177,8 @@ def test_a_case_that_was_merged_away_is_followed_to_where_it_goes_on(office: Off
     office.run(*SERGEANT, "act", "merged", "C-2", "--into", "C-3", "--reason", "same_incident")
     (row,) = office.rows("receipt", "check", "r.txt", "--online")
     assert (row["stage"], row["goes_on_in"], row["goes_on_stage"]) == ("merged", "C-3", "received")
-    assert {one["case_id"] for one in row["due"]} == {"C-3"}
-    assert {one["what"] for one in row["due"]} >= {"screening"}
+    assert {one["case_id"] for one in row["dues"]} == {"C-3"}
+    assert {one["clock"] for one in row["dues"]} >= {"screening"}
 
 
 def test_a_case_that_goes_on_by_itself_goes_on_nowhere_else(office: Office) -> None:
@@ -190,8 +190,8 @@ def test_what_is_overdue_is_said_to_be(office: Office) -> None:
     long_ago = (datetime.now(UTC) - timedelta(days=200)).isoformat()
     office.run(*INTAKE, "report", "C-3", *REPORT, "--at", long_ago, "--receipt", "old.txt")
     (row,) = office.rows("receipt", "check", "old.txt", "--online")
-    assert row["due"]
-    assert all(one["overdue"] for one in row["due"])
+    assert row["dues"]
+    assert all(one["overdue"] for one in row["dues"])
 
 
 def test_a_late_answer_is_a_finding(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def test_what_is_held_by_somebody_who_has_left_is_held_by_nobody(shell: Shell) -
     shell.run(*SERGEANT, "act", "reassigned", "C-1", "--holder", "det.02", "--reason", "left_agency")
     shell.report("C-3")
     assert [(row["holder"], row["open_cases"]) for row in shell.rows("holds")] == [(None, 2), ("det.02", 1)]
-    assert after[0]["overdue"] >= before[0]["overdue"] and after[0]["next_due_at"] is not None
+    assert after[0]["overdue"] >= before[0]["overdue"] and after[0]["first_due_at"] is not None
 
 
 def test_what_is_given_to_somebody_who_had_left_is_listed_as_left_behind(shell: Shell) -> None:

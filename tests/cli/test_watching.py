@@ -120,7 +120,9 @@ def test_overdue_names_only_levels_that_are_told(shell: Shell) -> None:
 
     def told(case_id: str = "C-1", *words: str) -> list[str]:
         views, log = (shell.rows("overdue", "--clock", "screening", *words, *more) for more in ((), ("--from-log",)))
-        (by_views,), (by_log,) = ([row["told"] for row in rows if row["case_id"] == case_id] for rows in (views, log))
+        (by_views,), (by_log,) = (
+            [row["to_tell"] for row in rows if row["case_id"] == case_id] for rows in (views, log)
+        )
         assert by_views == by_log
         return [str(one) for one in by_views]
 
@@ -250,7 +252,8 @@ def test_who_was_told_of_a_finding_is_shown_beside_who_is_to_be(tmp_path: Path) 
     assert told() == told("--from-log") == (in_unit, ["partners"])
     (finding,) = (row["finding"] for row in shell.rows(*explained, code=exits.FAULTS))
     (row,) = shell.rows("findings", "explain", finding, "--now", until)
-    assert [(one["level"], one["told_at"] is not None) for one in row["told"]] == [
+    assert (row["told"], row["untold"]) == told(), "the same as in the list"
+    assert [(one["level"], one["told_at"] is not None) for one in row["plan"]] == [
         *((level, True) for level in in_unit),
         ("partners", False),
     ]

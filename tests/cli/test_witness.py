@@ -46,6 +46,9 @@ def test_a_checkpoint_travels_by_hand_to_a_witness_and_back(shell: Shell, court:
     size = publish(shell, "C-1", "C-2")
     request(shell, 0)
     done = shell.run("witness", "cosign", "request", *court)
+    (seen,) = json.loads(shell.run("witness", "list", "--state", "court.db", "--format", "json").stdout)
+    whole = json.loads(shell.run("audit", "verify", "--no-policy", "--format", "json").stdout)
+    assert (seen["size"], seen["root"]) == (whole["up_to"]["size"], whole["up_to"]["root"]), "to be compared by eye"
     assert "remembers nothing" in done.stderr
     note = parse_note(done.stdout.encode())
     for name in ("court", "log"):

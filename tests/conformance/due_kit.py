@@ -76,14 +76,14 @@ class DueKit:
         by_case = owed(database, told.now)
         rows = queries.cases(database, CaseFilter(limit=EVERY))
         assert {row["case_id"] for row in rows} >= set(by_case)
-        assert {row["due"] is None for row in rows} == {True, False}
+        assert {row["clock"] is None for row in rows} == {True, False}
         for row in rows:
             first = min(by_case[row["case_id"]], key=lambda one: (one["due_at"], one["clock"]), default=None)
-            said = (row["due"], row["owed_by"], row["due_at"])
+            said = (row["clock"], row["owed_by"], row["due_at"])
             assert said == ((first["clock"], first["owed_by"], first["due_at"]) if first else (None, None, None))
             shown = queries.case(database, row["case_id"])
             assert shown is not None
-            assert (shown["due"], shown["owed_by"], shown["due_at"]) == said
+            assert (shown["clock"], shown["owed_by"], shown["due_at"]) == said
 
     def test_by_the_usual_limits_something_else_would_be_due(self, database: Database) -> None:
         others = 0
@@ -146,7 +146,7 @@ class DueKit:
                 first = min((row["due_at"] for row in held if row["due_at"]), default=None)
                 expected[key] = (len(held), sum(row["case_id"] in late for row in held), first)
             assert expected == {
-                row[by]: (row["open_cases"], row["overdue"], row["next_due_at"])
+                row[by]: (row["open_cases"], row["overdue"], row["first_due_at"])
                 for row in queries.holds(database, by, now)
             }
 
@@ -165,9 +165,9 @@ class DueKit:
             assert [row["due_at"] for row in rows if row["due_at"]] == sorted(r["due_at"] for r in rows if r["due_at"])
             for row in rows:
                 found = usual(load_case(row["case_id"], queries.folded(database, row["case_id"]) or ""))
-                assert (row["due"], row["due_at"]) == ((found.kind, found.at) if found else (None, None))
+                assert (row["clock"], row["due_at"]) == ((found.kind, found.at) if found else (None, None))
                 first = next(iter(dues(database, row["case_id"], told.now)), None)
-                assert (row["due"], row["due_at"]) == ((first["due"], first["due_at"]) if first else (None, None))
+                assert (row["clock"], row["due_at"]) == ((first["clock"], first["due_at"]) if first else (None, None))
             late = sum(row["due_at"] is not None and row["due_at"] < told.now for row in rows if row["status"] in OPEN)
             assert sum(row["overdue"] for row in queries.holds(database, "unit", told.now)) == late > 0
 

@@ -239,7 +239,7 @@ class QueriesKit:
             {
                 "case_id": "received", "status": "received", "holder": None, "unit": "child-crimes",
                 "agency": "metro-pd", "offences": ["11A"], "received_at": MONDAY, "last_act_at": None, "contacts": 0,
-                "steps": 0, "due": "first_response", "owed_by": "child-crimes/intake", "due_at": MONDAY + DAY,
+                "steps": 0, "clock": "first_response", "owed_by": "child-crimes/intake", "due_at": MONDAY + DAY,
             }
         ]  # fmt: skip
 
@@ -260,10 +260,10 @@ class QueriesKit:
     def test_one_case_with_all_that_is_known(self, database: Database) -> None:
         found = queries.case(database, "closed")
         assert found is not None
-        known = {name: found[name] for name in ("status", "disposition", "clearance", "closed_at", "events", "due")}
+        known = {name: found[name] for name in ("status", "disposition", "clearance", "closed_at", "events", "clock")}
         assert known == {
             "status": "closed", "disposition": "inactivated", "clearance": "N", "closed_at": MONDAY + 3 * DAY,
-            "events": 5, "due": None,
+            "events": 5, "clock": None,
         }  # fmt: skip
         assert len(found["last_hash"]) == 64
         assert found["immediate_danger"] is False
