@@ -77,7 +77,7 @@ class SqliteDatabase:
             self._database.execute("PRAGMA cache_size=-65536")
             self._file = found or _file_at(path)
         except (sqlite3.Error, OSError) as error:
-            raise ViewUnreachable(f"the views at {path} cannot be opened ({error})") from error
+            raise ViewUnreachable(f"the views at {path} cannot be opened ({error}){_remedy(error)}") from error
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         with _sqlite_errors():
@@ -162,6 +162,17 @@ def _sqlite_errors() -> Iterator[None]:
         raise _no_text() from None
     except sqlite3.OperationalError as error:
         raise ViewUnreachable(f"the views cannot be read or written: {error}") from error
+    except sqlite3.DatabaseError as error:
+        if _remedy(error):
+            raise ViewUnreachable(f"the views cannot be read or written: {error}{_remedy(error)}") from error
+        raise
+
+
+def _remedy(error: Exception) -> str:
+    """What is to be done about damaged views: all that is in them stands in the log."""
+    if type(error) is not sqlite3.DatabaseError:  # its subclasses are of a disk, a lock or a statement
+        return ""
+    return "; they are damaged, and 'casetrail views rebuild' makes them anew from the log"
 
 
 class PostgresDatabase:

@@ -20,7 +20,10 @@ class StateUnreachable(ViewUnreachable):
 
 
 class ViewAddressBad(ViewError):
-    """The address of the views has no form that casetrail knows. The message repeats no part that could be a password."""
+    """The address of the views has no form that casetrail knows, or something else stands there.
+
+    The message repeats no part that could be a password.
+    """
 
     code = "views-address-bad"
 

@@ -3,9 +3,10 @@
 import fcntl
 import re
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ from casetrail.projections.database import (
     create_table_indexes,
     create_tables,
 )
+from casetrail.projections.errors import ViewAddressBad, ViewUnreachable
 from casetrail.projections.judgement_tables import JUDGED, JUDGEMENT_BULK, JUDGEMENT_TABLES
 from casetrail.projections.tables import BULK_TABLES, CASE_STATUS, REFERRALS, TABLES, TRACKING, Table
 
@@ -106,6 +108,7 @@ class SqliteTarget(Target):
         self.path, self.judged = path, judged
 
     def begin(self) -> None:
+        _spare_others(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = self.path.with_name(f"{self.path.name}.rebuild.lock").open("ab")
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # one rebuild at a time; it ends with its process
@@ -165,6 +168,27 @@ class SqliteTarget(Target):
             for file in self.path.parent.glob(f"{self.file.name}*"):
                 _remove(file)
         self._lock.close()
+
+
+def _spare_others(path: Path) -> None:
+    """Raises ``ViewAddressBad`` where something else than views stands: a log, a keyring, somebody's letter.
+
+    A link is one that a rebuild has made. Damaged views behind it are made anew; what stands there itself and cannot be read may be
+    anything.
+    """
+    if path.is_symlink() or not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.OperationalError as error:
+        raise ViewUnreachable(f"the views at {path} cannot be opened ({error})") from error
+    except sqlite3.DatabaseError:
+        tables = {"?"}
+    if tables and CASE_STATUS.name not in tables:
+        raise ViewAddressBad(
+            f"what is at {path} is not views, and is left as it is: look at the address of the views, or move that file away"
+        )
 
 
 def _remove(path: Path) -> None:
