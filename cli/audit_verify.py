@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import format_option, guarded, loaded_policy, now, opened_log, pass_config
+from casetrail.cli.context import Seconds, format_option, guarded, loaded_policy, now, opened_log, pass_config
 from casetrail.cli.local_tree import required_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, harmless, plain
@@ -39,7 +39,7 @@ ROWS: Final = ("row", "size", "root", "appended_at", "witnessed_at", "checked", 
               help="Keep in this folder what was verified, and begin the next time where this run ends.")  # fmt: skip
 @click.option("--reread", is_flag=True,
               help="With --state: read everything again all the same, and compare it with what was verified before.")  # fmt: skip
-@click.option("--promised", metavar="SECONDS", type=click.FloatRange(0, 10**9), default=3600.0, show_default=True,
+@click.option("--promised", metavar="SECONDS", type=Seconds(0, 10**9), default=3600.0, show_default=True,
               help="How long a submission may wait for its outcome, its event for a checkpoint, and that for its witnesses.")  # fmt: skip
 @click.option("--no-policy", is_flag=True, help="Check nobody's signature, though the log has checkpoints.")
 @click.option("--from", "published", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),

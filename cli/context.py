@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -78,6 +78,16 @@ def a_history(text: str) -> str:
 DAYS: Final = click.IntRange(0, 36_500)
 STRAY: Final = re.compile(r"~stray\.[0-9]{1,6}")
 """Under such an id a partition keeps submissions that belong to no case."""
+
+
+class Seconds(click.FloatRange):
+    """Seconds within bounds. ``nan`` is within none, though no comparison says so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if found != found:  # nan alone is not itself
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return found
 
 
 class Failure(click.ClickException):

@@ -6,7 +6,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, format_option, guarded, opened_keyring, pass_config
+from casetrail.cli.context import Failure, Seconds, format_option, guarded, opened_keyring, pass_config
 from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, fields
@@ -21,7 +21,13 @@ from casetrail.publishing import connect
     "--rejects", type=click.Path(path_type=Path), help="Where refused rows go; FILE.rejects.csv unless given."
 )
 @click.option("--progress", "progress_file", type=click.Path(path_type=Path), help="Where it is kept how far it came.")
-@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for a batch's outcomes.")
+@click.option(
+    "--timeout",
+    type=Seconds(0, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for a batch's outcomes.",
+)
 @format_option
 @pass_config
 @guarded
@@ -40,7 +46,7 @@ def import_file(
     line. Exit code 8 where some rows could not be taken.
     """
     if not file.is_file():
-        raise Failure(f"there is no file {file}", exits.NOT_FOUND)
+        raise Failure(f"{file} is a folder" if file.is_dir() else f"there is no file {file}", exits.NOT_FOUND)
 
     rejects = rejects or file.with_name(f"{file.name}.rejects.csv")
     read = {"the file that is imported": file, "the mapping": mapping}

@@ -91,15 +91,28 @@ def show(file: Path, passphrase_file: Path | None) -> None:
 @keys.command("destroy")
 @click.argument("case_id", metavar="CASE", type=an_id)
 @click.option("--reason", metavar="CODE", type=an_id, required=True, help="Why, as a code: court_order, expungement, …")
-@click.confirmation_option(prompt="What is sealed in this case can never be opened again. Destroy its key?")
+@click.option("--yes", is_flag=True, help="Confirm the action without prompting.")
 @pass_config
 @guarded
-def destroy(config: Config, case_id: str, reason: str) -> None:
+def destroy(config: Config, case_id: str, reason: str, yes: bool) -> None:
     """Expunge a case: destroy its key. The history stays, and every hash still verifies."""
+    if not (yes or _is_confirmed()):
+        raise Failure("nothing was destroyed: it was not confirmed; --yes confirms it without asking")
     keyring = opened_keyring(config)
     keyring.destroy_case_key(case_id, reason, now())
     keyring.close()
     click.echo(f"the key of case {case_id} is destroyed")
+
+
+def _is_confirmed() -> bool:
+    """Whether somebody says yes. The end of the input is a no; Ctrl-C interrupts, as everywhere."""
+    try:
+        return click.confirm("What is sealed in this case can never be opened again. Destroy its key?")
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError):
+            click.echo(err=True)
+            return False
+        raise
 
 
 @keys.command("disclose")

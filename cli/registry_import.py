@@ -7,7 +7,7 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, format_option, guarded, now, pass_config, zone_of
+from casetrail.cli.context import Failure, Seconds, format_option, guarded, now, pass_config, zone_of
 from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, emit, fields, harmless
@@ -25,7 +25,13 @@ WOULD: Final = ("line", "action", "at", "person", "agency", "role", "unit", "age
     "--rejects", type=click.Path(path_type=Path), help="Where refused rows go; FILE.rejects.csv unless given."
 )
 @click.option("--dry-run", is_flag=True, help="List what would be recorded, and record nothing.")
-@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for a batch's outcomes.")
+@click.option(
+    "--timeout",
+    type=Seconds(0, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for a batch's outcomes.",
+)
 @format_option
 @pass_config
 @guarded

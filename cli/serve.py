@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, an_id, guarded, moment, now, opened_log, pass_config, passphrase_in
+from casetrail.cli.context import Failure, Seconds, an_id, guarded, moment, now, opened_log, pass_config, passphrase_in
 from casetrail.cli.disks import places_of, room_at
 from casetrail.cli.serving import Consumers, Notarial, Running, Watching
 from casetrail.consumers.health import Health, HealthServer
@@ -64,7 +64,7 @@ READERS: Final[Mapping[str, tuple[str, ...]]] = {
 )
 @click.option(
     "--heartbeat",
-    type=click.FloatRange(0, 43_200),
+    type=Seconds(0, 43_200),
     default=EVERY,
     show_default=True,
     help="Seconds from one heartbeat in the log to the next; 0: none.",
@@ -81,7 +81,7 @@ READERS: Final[Mapping[str, tuple[str, ...]]] = {
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="File with the passphrase of that key.")
 @click.option(
     "--every",
-    type=click.FloatRange(0.1, 86_400),
+    type=Seconds(0.1, 86_400),
     default=60.0,
     show_default=True,
     help="Seconds after which the notary publishes a checkpoint.",

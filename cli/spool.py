@@ -151,7 +151,7 @@ def receipt_of(config: Config, action_id: str) -> None:
     """Print the receipt of what waited here, once it has been delivered. Exit code 5 while there is none."""
     from casetrail.cli.submit import action_id_of
 
-    wanted = action_id_of(action_id)
+    wanted = action_id_of(action_id, "ACTION-ID")
     _check_exists(config)
     with opened_submitter(config) as submitter:
         receipt = submitter.spool.receipt_for(wanted)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from casetrail.cli.config import Config
-from casetrail.cli.context import an_id, choice, format_option, guarded, moment, now, pass_config
+from casetrail.cli.context import Seconds, an_id, choice, format_option, guarded, moment, now, pass_config
 from casetrail.cli.sealing import persons, read_sealed, seal_all, tokens_of
 from casetrail.cli.submitting import Wanted, submit
 from casetrail.domain.actions import Action, Actor, Body
@@ -100,7 +100,7 @@ def common_options(command: Command) -> Command:
         ),
         click.option(
             "--timeout",
-            type=click.FloatRange(0, 86_400),
+            type=Seconds(0, 86_400),
             default=30.0,
             show_default=True,
             help="Seconds to wait for the outcome.",
@@ -115,8 +115,8 @@ def wanted_of(given: dict[str, Any]) -> Wanted:
     return Wanted(*(given.pop(name) for name in ("timeout", "form", "receipt", "promised_within")))
 
 
-def action_id_of(text: str | None) -> bytes:
-    """The action id that was given, or a new random one."""
+def action_id_of(text: str | None, what: str = "--action-id") -> bytes:
+    """The action id that was given as ``what``, or a new random one."""
     if text is None:
         return secrets.token_bytes(16)
     try:
@@ -124,7 +124,7 @@ def action_id_of(text: str | None) -> bytes:
     except ValueError:
         made = b""
     if len(made) != 16:
-        raise click.UsageError("--action-id wants 32 hex digits")
+        raise click.UsageError(f"{what} wants 32 hex digits")
     return made
 
 
@@ -185,7 +185,7 @@ def body_of(
         elif name == CONDITIONS:
             made[name] = ExceptionalConditions(True, True, True, True) if value else None
         elif inner is datetime and value is not None:
-            made[name] = moment(config, value, name.replace("_", " "))
+            made[name] = moment(config, value, f"--{name.replace('_', '-')}")
         elif isinstance(inner, type) and issubclass(inner, StrEnum) and value is not None:
             made[name] = inner(value)
         elif value is not None:

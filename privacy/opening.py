@@ -19,9 +19,9 @@ def open_keyring(url: str, master_key_file: Path | None = None, *, wrapper: KeyW
         return _open_file(Path(url.removeprefix("sqlite:")), master_key_file, wrapper)
     if url.startswith(("postgresql://", "postgres://")):
         return _open_postgres(url, master_key_file, wrapper)
-    raise KeyringAddressBad(
-        f"'{urlsplit(url).scheme or '(nothing)'}:…' is no address of a keyring: write sqlite:PATH or postgresql://…"
-    )
+    scheme = urlsplit(url).scheme  # the rest may hold a password, and so may all of it where there is none
+    given = f"'{scheme}:…' is" if scheme else "what was given has no kind before a colon, so it is"
+    raise KeyringAddressBad(f"{given} no address of a keyring: write sqlite:PATH or postgresql://…")
 
 
 def _open_file(path: Path, master_key_file: Path | None, wrapper: KeyWrapper | None) -> Keyring:

@@ -72,7 +72,7 @@ def intake_measures(case: Case) -> list[tuple[str, str, str, str]]:
     received = facts.received_at
     if received is None:
         return []
-    where = f"{received.year}-{received.month:02}", facts.unit, facts.offences[0].value if facts.offences else "90Z"
+    where = f"{received.year:04}-{received.month:02}", facts.unit, facts.offences[0].value if facts.offences else "90Z"
     measures = (
         ("received", True),
         ("screened_in", facts.screened_in is True),

@@ -10,7 +10,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.board.rows import KINDS, Asked, Snapshot
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, an_id, failure_of, guarded, moment, pass_config
+from casetrail.cli.context import Failure, Seconds, an_id, failure_of, guarded, moment, pass_config
 from casetrail.cli.render import emit
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ NEEDED: Final = "textual"
 @click.option("--unit", metavar="ID", type=an_id, help="Only cases of this unit.")
 @click.option("--agency", metavar="ID", type=an_id, help="Only cases of this agency.")
 @click.option(
-    "--refresh", type=click.FloatRange(0.5, 3600), default=10, show_default=True, metavar="SECONDS",
+    "--refresh", type=Seconds(0.5, 3600), default=10, show_default=True, metavar="SECONDS",
     help="Read the views anew so often.",
 )  # fmt: skip
 @click.option("--now", "moment_text", metavar="TIME", help="Judge as of this time instead of now.")

@@ -106,7 +106,7 @@ def length(time: timedelta | None) -> str:
 
 def minute(at: datetime | None) -> str:
     """A moment to the minute, UTC."""
-    return "" if at is None else f"{at:%Y-%m-%d %H:%M}"
+    return "" if at is None else at.isoformat(" ", "minutes")[:16]  # strftime leaves out the noughts of early years
 
 
 def _last(told: list[str]) -> str:
