@@ -120,7 +120,7 @@ class Importer:
             raise ImportFailed(
                 f"the progress file {self.progress_file} cannot be written ({error.strerror}); what was submitted is in "
                 "the log, and running again doubles nothing. Name another place with --progress"
-            ) from error
+            ) from None  # its cause is of no file that was asked for
 
     # --- rows ---
 

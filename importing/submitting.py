@@ -87,7 +87,7 @@ def opened_rejects(path: Path, goes_on: bool, cell: Cell, size: int | None = Non
         raise ImportFailed(
             f"the rejects file {path} cannot be written ({error.strerror}); nothing was imported. "
             "Name another place with --rejects (and --progress)"
-        ) from error
+        ) from None  # its cause is of no file that was asked for
     with file:
         length = os.fstat(file.fileno()).st_size
         if size is not None and size < length:  # rows of a batch that is going to be imported again
