@@ -34,6 +34,7 @@ UNREACHABLE: Final = frozenset(
         "log-unreachable",
         "log-refused",
         "views-unreachable",
+        "views-damaged",
         "state-unreachable",
         "tree-unreachable",
         "keyring-unreachable",

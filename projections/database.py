@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from casetrail.eventlog.transaction import begin_soon, write_ahead
-from casetrail.projections.errors import ViewAddressBad, ViewError, ViewMissing, ViewMoved, ViewUnreachable
+from casetrail.projections.errors import ViewAddressBad, ViewDamaged, ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK
 from casetrail.projections.tables import BULK_TABLES, TABLES, Table
 
@@ -77,7 +77,7 @@ class SqliteDatabase:
             self._database.execute("PRAGMA cache_size=-65536")
             self._file = found or _file_at(path)
         except (sqlite3.Error, OSError) as error:
-            raise ViewUnreachable(f"the views at {path} cannot be opened ({error}){_remedy(error)}") from error
+            raise _unusable(f"the views at {path} cannot be opened ({error})", error) from error
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         with _sqlite_errors():
@@ -160,19 +160,17 @@ def _sqlite_errors() -> Iterator[None]:
         raise
     except UnicodeEncodeError:
         raise _no_text() from None
-    except sqlite3.OperationalError as error:
-        raise ViewUnreachable(f"the views cannot be read or written: {error}") from error
     except sqlite3.DatabaseError as error:
-        if _remedy(error):
-            raise ViewUnreachable(f"the views cannot be read or written: {error}{_remedy(error)}") from error
-        raise
+        if not isinstance(error, sqlite3.OperationalError) and type(error) is not sqlite3.DatabaseError:
+            raise  # a fault of this program
+        raise _unusable(f"the views cannot be read or written: {error}", error) from error
 
 
-def _remedy(error: Exception) -> str:
-    """What is to be done about damaged views: all that is in them stands in the log."""
+def _unusable(what: str, error: Exception) -> ViewError:
+    """What an error of SQLite or of the disk means. Damage does not pass, and is mended: all that is in views stands in the log."""
     if type(error) is not sqlite3.DatabaseError:  # its subclasses are of a disk, a lock or a statement
-        return ""
-    return "; they are damaged, and 'casetrail views rebuild' makes them anew from the log"
+        return ViewUnreachable(what)
+    return ViewDamaged(f"{what}; they are damaged, and 'casetrail views rebuild' makes them anew from the log")
 
 
 class PostgresDatabase:

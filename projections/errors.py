@@ -40,6 +40,12 @@ class ViewNewer(ViewError):
     code = "views-newer"
 
 
+class ViewDamaged(ViewError):
+    """What stands behind the address of the views is garbled: that does not pass, but all that was in them stands in the log."""
+
+    code = "views-damaged"
+
+
 class ViewForeign(ViewError):
     """The views are those of another log: only whoever asks for it puts others in their place."""
 

@@ -10,7 +10,7 @@ from eventsourcing.persistence import TrackingRecorder
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.projections import rebuild
 from casetrail.projections.database import open_database
-from casetrail.projections.errors import ViewUnreachable
+from casetrail.projections.errors import ViewDamaged
 from casetrail.projections.views import Views
 from tests.conformance import tracking_kit
 from tests.conformance.queries_kit import QueriesKit
@@ -48,7 +48,7 @@ class TestSqliteViews(ViewsKit):
 
     def test_a_file_that_is_no_database_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "views").write_text("This is a letter. " * 100)
-        with pytest.raises(ViewUnreachable, match="views"):
+        with pytest.raises(ViewDamaged, match="views rebuild"):
             open_database(f"sqlite:{tmp_path}/views")
 
     def test_a_strange_path_is_a_path(self, tmp_path: Path, log: EmbeddedLog) -> None:
