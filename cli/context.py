@@ -155,6 +155,24 @@ def format_option(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
+def rejects_option(command: Callable[P, R]) -> Callable[P, R]:
+    """``--rejects`` for every command that imports a file."""
+    return click.option(
+        "--rejects", type=click.Path(path_type=Path), help="Where refused rows go; FILE.rejects.csv unless given."
+    )(command)
+
+
+def batch_timeout_option(command: Callable[P, R]) -> Callable[P, R]:
+    """``--timeout`` for every command that imports a file."""
+    return click.option(
+        "--timeout",
+        type=Seconds(0, 86_400),
+        default=60.0,
+        show_default=True,
+        help="Seconds to wait for a batch's outcomes.",
+    )(command)
+
+
 @contextmanager
 def opened_log(config: Config) -> "Iterator[Log]":
     """The configured log."""

@@ -6,7 +6,15 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, Seconds, format_option, guarded, opened_keyring, pass_config
+from casetrail.cli.context import (
+    Failure,
+    batch_timeout_option,
+    format_option,
+    guarded,
+    opened_keyring,
+    pass_config,
+    rejects_option,
+)
 from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, fields
@@ -17,17 +25,9 @@ from casetrail.publishing import connect
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--mapping", type=click.Path(path_type=Path), required=True, help="TOML file; see docs/importing.md.")
-@click.option(
-    "--rejects", type=click.Path(path_type=Path), help="Where refused rows go; FILE.rejects.csv unless given."
-)
+@rejects_option
 @click.option("--progress", "progress_file", type=click.Path(path_type=Path), help="Where it is kept how far it came.")
-@click.option(
-    "--timeout",
-    type=Seconds(0, 86_400),
-    default=60.0,
-    show_default=True,
-    help="Seconds to wait for a batch's outcomes.",
-)
+@batch_timeout_option
 @format_option
 @pass_config
 @guarded

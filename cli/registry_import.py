@@ -7,7 +7,16 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure, Seconds, format_option, guarded, now, pass_config, zone_of
+from casetrail.cli.context import (
+    Failure,
+    batch_timeout_option,
+    format_option,
+    guarded,
+    now,
+    pass_config,
+    rejects_option,
+    zone_of,
+)
 from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, emit, fields, harmless
@@ -21,17 +30,9 @@ WOULD: Final = ("line", "action", "at", "person", "agency", "role", "unit", "age
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--rejects", type=click.Path(path_type=Path), help="Where refused rows go; FILE.rejects.csv unless given."
-)
+@rejects_option
 @click.option("--dry-run", is_flag=True, help="List what would be recorded, and record nothing.")
-@click.option(
-    "--timeout",
-    type=Seconds(0, 86_400),
-    default=60.0,
-    show_default=True,
-    help="Seconds to wait for a batch's outcomes.",
-)
+@batch_timeout_option
 @format_option
 @pass_config
 @guarded

@@ -10,7 +10,7 @@ from typing import Final
 from casetrail.eventlog.errors import LogDamaged, LogError, LogExists, LogMissing, LogUnreachable
 from casetrail.eventlog.limits import MOST_BYTES
 from casetrail.eventlog.port import NO_TIME, Flaw, Record, Topic, Weakness, record_of
-from casetrail.eventlog.transaction import committing, write_ahead
+from casetrail.eventlog.transaction import committing, primary_code, write_ahead
 
 FORMAT: Final = "casetrail-log-2"
 BUSY_TIMEOUT: Final = 30.0
@@ -163,7 +163,7 @@ def reading() -> Iterator[None]:
 
 def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
     """Whether SQLite has found its file garbled or cut off, rather than out of reach, or no database at all."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT
+    return primary_code(error) == sqlite3.SQLITE_CORRUPT
 
 
 @contextmanager

@@ -32,7 +32,12 @@ def committing(database: sqlite3.Connection) -> Iterator[None]:
 
 def _is_locked(error: sqlite3.OperationalError) -> bool:
     """Whether this is SQLite's word for 'somebody else is writing'."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """What kind of error SQLite has found, whatever it says besides; 0 where it is not SQLite that has found it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def write_ahead(database: sqlite3.Connection, timeout: float) -> None:

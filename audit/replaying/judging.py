@@ -114,9 +114,8 @@ class Judge:
             self._name(named)
             self._note(named, answers[0].record)
         for answer in answers:
-            event = (
-                answer.event() if len(answers) > 1 else None
-            )  # which is seldom: to decode all would take as long as to judge
+            # several are seldom; to decode each single one, too, would take as long as to judge it
+            event = answer.event() if len(answers) > 1 else None
             if self._cases(key_of(answer.record) if event is None else event.case_id):
                 self.invented(answer)
 

@@ -21,6 +21,24 @@ INTAKE: Final = ("--person", "intake.desk", "--agency", "metro-pd", "--role", "i
 CLINIC: Final = ("--person", "clinic.ruiz", "--agency", "clinic", "--role", "partner")
 
 REPORT: Final = ("--channel", "phone", "--reporter", "family", "--unit", "child-crimes", "--offence", "11A:566.030")
+MAPPING: Final = """
+system = "old-rms"
+agency = "metro-pd"
+case = "{number}"
+time_zone = "UTC"
+
+[[actions]]
+action = "ReportReceived"
+at = "{received}"
+report_number = "{number}"
+channel = "phone"
+reporter_kind = "family"
+agency = "metro-pd"
+unit = "child-crimes"
+offences = ["11A"]
+seal.narrative = "{story}"
+"""
+"""How rows of an old system with the columns number, received and story are imported as reports."""
 
 
 def environment() -> dict[str, str]:

@@ -14,25 +14,8 @@ import pytest
 
 from casetrail.cli import exits
 from tests.cli.hostile import HOSTILE, assert_harmless, assert_no_formula
-from tests.cli.shell import PROGRAM, Shell, environment
+from tests.cli.shell import MAPPING, PROGRAM, Shell, environment
 
-MAPPING: Final = """
-system = "old-rms"
-agency = "metro-pd"
-case = "{number}"
-time_zone = "UTC"
-
-[[actions]]
-action = "ReportReceived"
-at = "{received}"
-report_number = "{number}"
-channel = "phone"
-reporter_kind = "family"
-agency = "metro-pd"
-unit = "child-crimes"
-offences = ["11A"]
-seal.narrative = "{story}"
-"""
 LEDGER: Final = 'time_zone = "UTC"\nreport_number = "{number}"\nreported_at = "{received}"\n'
 HEAD: Final = "number,received,story\n"
 ROW: Final = "R-1,2026-03-02T09:00,x\n"

@@ -7,7 +7,7 @@ import pytest
 
 from casetrail.cli import exits
 from tests.cli.notarial_shell import Office
-from tests.cli.shell import COMMANDER, Shell
+from tests.cli.shell import COMMANDER, MAPPING, Shell
 
 EXPORT = ("export", "csv", "--output")
 REQUEST = ("witness", "request", "--from", "0", "--output")
@@ -103,23 +103,6 @@ def test_the_page_of_a_demonstration_replaces_no_database(shell: Shell) -> None:
 
 
 ROWS = "number,received,story\nR-1,2026-03-02T09:00,x\n"
-MAPPING = """
-system = "old-rms"
-agency = "metro-pd"
-case = "{number}"
-time_zone = "UTC"
-
-[[actions]]
-action = "ReportReceived"
-at = "{received}"
-report_number = "{number}"
-channel = "phone"
-reporter_kind = "family"
-agency = "metro-pd"
-unit = "child-crimes"
-offences = ["11A"]
-seal.narrative = "{story}"
-"""
 
 
 @pytest.mark.parametrize("taken", ["old.csv", "old.toml", "old.log", "link.csv", "log.db"])

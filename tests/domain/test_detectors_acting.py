@@ -18,6 +18,7 @@ from tests.actions import DETECTIVE, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, RE
 from tests.domain.clock_histories import HOUR, Story, day
 from tests.domain.clock_stories import CONTACT, IN, OUT, REVIEW, STEP, held, received
 from tests.domain.detecting import SECOND, judge, leaf
+from tests.domain.surveying import evidence
 
 UNIT = "child-crimes"
 CLAIMS = Actor(OTHER_DETECTIVE.id, "metro-pd", Role.SUPERVISOR)
@@ -50,10 +51,6 @@ def found(story: Story, registry: Register, now: datetime) -> list[Finding]:
     for event in story.events:
         history.follow(event, leaf(event))
     return list(judge(detectors=["role_not_given"]).case(history, now))
-
-
-def evidence(finding: Finding) -> list[str]:
-    return [str(event).split(":")[0] for event in finding.evidence]
 
 
 def registered(*bodies: Body, at: float = -200) -> Register:

@@ -10,19 +10,8 @@ from tests.actions import DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT
 from tests.domain.clock_histories import day
 from tests.domain.clock_stories import ASKED, IN, STEP
 from tests.domain.populations import Doing
-from tests.domain.surveying import found, told
-from tests.domain.test_detectors_astray import (
-    ADA,
-    ADDRESS,
-    BEN,
-    about,
-    corrected,
-    evidence,
-    into,
-    known,
-    linked,
-    reopened,
-)
+from tests.domain.surveying import evidence, found, known, reopened, told
+from tests.domain.test_detectors_astray import ADA, ADDRESS, BEN, about, corrected, into, linked
 
 AGAIN = "reported_again"
 ELM = (ADDRESS, "Elm")

@@ -5,16 +5,15 @@ from hashlib import sha256
 import pytest
 
 from casetrail.domain.case import Recorded
-from casetrail.domain.codes import CorrectionReason, MergeReason, Relation, ScreeningReason, SealedName, TokenKind
-from casetrail.domain.intake import ScreenedOut
+from casetrail.domain.codes import CorrectionReason, MergeReason, Relation, SealedName, TokenKind
 from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.sealed import SealedField, Token
 from tests.actions import DETECTIVE, INTAKE, SERGEANT, report
 from tests.domain.clock_histories import day
-from tests.domain.clock_stories import CONTACT, OUT, REOPENED, STEP
+from tests.domain.clock_stories import CONTACT, OUT, STEP
 from tests.domain.detecting import SECOND
 from tests.domain.populations import Doing
-from tests.domain.surveying import found, told
+from tests.domain.surveying import evidence, found, known, reopened, told
 
 ASTRAY, AWAY, UNSEEN = "merged_astray", "merged_away", "merged_unseen"
 CHILD, SUSPECT, ADDRESS = TokenKind.CHILD, TokenKind.SUSPECT, TokenKind.ADDRESS
@@ -35,24 +34,12 @@ def corrected(at: float, *who: Who) -> Doing:
     return day(at), INTAKE, FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=sealed, tokens=tokens(*who))
 
 
-def into(case_id: str, at: float) -> Doing:
-    return day(at), SERGEANT, Merged(case_id, MergeReason.SAME_INCIDENT)
-
-
 def linked(case_id: str, at: float) -> Doing:
     return day(at), INTAKE, Linked(case_id, Relation.SAME_CHILD)
 
 
-def known(at: float) -> Doing:
-    return day(at), INTAKE, ScreenedOut(ScreeningReason.DUPLICATE_REPORT)
-
-
-def reopened(at: float) -> Doing:
-    return day(at), SERGEANT, REOPENED
-
-
-def evidence(one: object) -> list[str]:
-    return [f"{event.case_id}#{event.number}" for event in one.evidence]  # type: ignore[attr-defined]
+def into(case_id: str, at: float) -> Doing:
+    return day(at), SERGEANT, Merged(case_id, MergeReason.SAME_INCIDENT)
 
 
 def sink(*more: Doing) -> list[Recorded]:

@@ -7,20 +7,19 @@ import pytest
 
 from casetrail.domain.actions import Actor
 from casetrail.domain.case import Recorded
-from casetrail.domain.codes import ContactMethod, CorrectionReason, MergeReason, Relation, ScreeningReason, SealedName
+from casetrail.domain.codes import ContactMethod, CorrectionReason, MergeReason, Relation, SealedName
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.following import FARTHEST
-from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.sealed import SealedField
 from tests.actions import DETECTIVE, INTAKE, SERGEANT, report
 from tests.domain.clock_histories import day
-from tests.domain.clock_stories import CONTACT, IN, OUT, REOPENED
+from tests.domain.clock_stories import CONTACT, IN, OUT
 from tests.domain.detecting import SECOND, with_settings
 from tests.domain.populations import Doing, recorded
-from tests.domain.surveying import found, told
+from tests.domain.surveying import evidence, found, known, reopened, told
 
 NOTE = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
 AWAY, UNSEEN = "merged_away", "merged_unseen"
@@ -28,10 +27,6 @@ AWAY, UNSEEN = "merged_away", "merged_unseen"
 
 def reported(at: float, *, danger: bool = True) -> Doing:
     return day(at), INTAKE, report(immediate_danger=danger)
-
-
-def known(at: float) -> Doing:
-    return day(at), INTAKE, ScreenedOut(ScreeningReason.DUPLICATE_REPORT)
 
 
 def linked(case_id: str, at: float) -> Doing:
@@ -44,14 +39,6 @@ def seen(at: float) -> Doing:
 
 def out(at: float) -> Doing:
     return day(at), INTAKE, OUT
-
-
-def reopened(at: float) -> Doing:
-    return day(at), SERGEANT, REOPENED
-
-
-def evidence(one: object) -> list[str]:
-    return [f"{event.case_id}#{event.number}" for event in one.evidence]  # type: ignore[attr-defined]
 
 
 # --- the case that is said to have it does not go on ---

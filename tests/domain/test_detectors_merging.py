@@ -23,8 +23,8 @@ from tests.domain.clock_stories import ASKED, CONTACT, IN, MERGED, OUT, REOPENED
 from tests.domain.detecting import SECOND, found, numbers, only, with_settings
 from tests.domain.policies import within
 from tests.domain.populations import Doing, recorded
+from tests.domain.surveying import evidence, reopened, told
 from tests.domain.surveying import found as found_in
-from tests.domain.surveying import told
 
 DETECTOR = "merged_away"
 AUDITOR = Actor("aud.fox", "state-oversight", Role.AUDITOR)
@@ -46,14 +46,6 @@ def out(at: float) -> Doing:
 
 def closed(at: float) -> list[Doing]:
     return [(day(at - 3), INTAKE, IN), (day(at - 1), SERGEANT, ASKED), (day(at), OTHER_SERGEANT, ClosureApproved())]
-
-
-def reopened(at: float) -> Doing:
-    return day(at), SERGEANT, REOPENED
-
-
-def evidence(one: object) -> list[str]:
-    return [f"{event.case_id}#{event.number}" for event in one.evidence]  # type: ignore[attr-defined]
 
 
 # --- merged into a case that does not go on ---
