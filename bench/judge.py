@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.judge_data import START, YEARS, case_id, events
 from bench.servers import Memory
-from casetrail.consumers.judging import Judging
+from casetrail.consumers.judging import Judging, settle_in
 from casetrail.consumers.projector import Projector
 from casetrail.domain.actions import Action, Actor
 from casetrail.domain.codes import ContactMethod, Role
@@ -90,6 +90,7 @@ def rebuilt(path: Path, *options: str) -> float:
 
 def one_by_one(path: Path, cases: int) -> Rows:
     """How long after one more event everything is right: it comes in a month in which all others have as much as ever."""
+    settle_in()  # as the process does that judges beside a projector
     views = f"sqlite:{path}.views"
     taken: list[float] = []
     with EmbeddedLog.open(path) as log:

@@ -1,8 +1,10 @@
 """Keeps the judgements right: follows ``LOG.events`` after the projector, batch by batch."""
 
+import gc
 from time import monotonic
 from typing import Final
 
+from casetrail.domain.detectors import statistics
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.projections.judgements import Judgements
 
@@ -26,6 +28,7 @@ class Judging:
         self._reader = log.reader(Topic.EVENTS, self._positions)
         self._waiting: list[Record] = []
         self._is_stale = True  # for all that is known here
+        judgements.database.keep_following()
 
     @property
     def positions(self) -> dict[int, int]:
@@ -67,3 +70,13 @@ class Judging:
         """Stop following. What was taken in stays."""
         self._reader.close()
         self._judgements.close()
+
+
+def settle_in() -> None:
+    """For a process that does nothing but judge: what the first event would wait for is done before it comes.
+
+    All that is loaded by now stays, and need not be gone through again and again by the collector of garbage: with SciPy
+    that takes as long as judging several events.
+    """
+    statistics.load()
+    gc.freeze()

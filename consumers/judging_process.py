@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Final, NamedTuple
 
-from casetrail.consumers.judging import Judging
+from casetrail.consumers.judging import Judging, settle_in
 from casetrail.consumers.projector import Projector
 from casetrail.eventlog.opening import open_log
 from casetrail.projections.database import open_database
@@ -127,6 +127,7 @@ def judge(place: Place, connection: Connection) -> None:
 
 
 def _judge(place: Place, connection: Connection, told_to_end: Sequence[float]) -> None:
+    settle_in()
     with open_log(place.log_url, place.log_options) as log:
         judging = Judging(log, Judgements(open_database(place.views_url), log.name))
         try:

@@ -20,6 +20,7 @@ class Projector:
         self._positions = {partition: views.next_offset(partition) for partition in range(log.partitions)}
         self._reader = log.reader(Topic.EVENTS, self._positions)
         self.projected = 0
+        views.database.keep_following()
 
     @property
     def positions(self) -> dict[int, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from casetrail.eventlog.transaction import begin_soon, write_ahead
+from casetrail.projections.backfill import MOST_PAGES, Backfill
 from casetrail.projections.errors import ViewAddressBad, ViewDamaged, ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK
 from casetrail.projections.tables import BULK_TABLES, TABLES, Table
@@ -52,6 +53,9 @@ class Database(Protocol):
     def exists(self) -> bool:
         """Whether the tables of the views are there."""
 
+    def keep_following(self) -> None:
+        """Until it is closed it is written to again and again, a little each time, and readers wait for that."""
+
     def close(self) -> None: ...
 
 
@@ -64,6 +68,7 @@ class SqliteDatabase:
         if not create and not path.exists():
             raise ViewMissing(f"there are no views at {path}; 'casetrail views rebuild' makes them")
         self._path = path
+        self._backfill: Backfill | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             found = _file_at(path)  # before it is opened: what is swapped in meanwhile is then seen as another file
@@ -139,7 +144,14 @@ class SqliteDatabase:
     def exists(self) -> bool:
         return self.has("form")
 
+    def keep_following(self) -> None:
+        if self._backfill is None:
+            self.run(f"PRAGMA wal_autocheckpoint={MOST_PAGES}")
+            self._backfill = Backfill(self._path)
+
     def close(self) -> None:
+        if self._backfill is not None:
+            self._backfill.close()
         self._database.close()
 
 
@@ -225,6 +237,9 @@ class PostgresDatabase:
 
     def exists(self) -> bool:
         return self.has("form")
+
+    def keep_following(self) -> None:
+        """Nothing need be done: PostgreSQL writes beside who asks."""
 
     @contextmanager
     def _errors(self, refusal: Callable[[], ViewError] | None = None) -> Iterator[None]:

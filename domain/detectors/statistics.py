@@ -28,6 +28,12 @@ def available() -> bool:
     return find_spec("scipy") is not None
 
 
+def load() -> None:
+    """Import SciPy now, where it is installed: that takes most of a second."""
+    if available():
+        import scipy.stats  # noqa: F401
+
+
 class Seen(NamedTuple):
     """``times`` of ``of``, where ``before`` of ``of_before`` is all that is known."""
 

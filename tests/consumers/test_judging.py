@@ -15,7 +15,16 @@ class Judged:
 
     def __init__(self) -> None:
         self.now, self.seconds, self.stale, self.applied = 0.0, PATIENCE / 10, 1000, 0
-        self.has_timeline = True
+        self.has_timeline, self.is_followed = True, False
+
+    @property
+    def database(self) -> "Judged":
+        """It stands for that, too."""
+        return self
+
+    def keep_following(self) -> None:
+        """It is written to again and again."""
+        self.is_followed = True
 
     def next_offset(self, partition: int) -> int:
         """Nothing has been judged."""

@@ -100,7 +100,11 @@ class DiskViews(SqliteDatabase):
         self._database = connection  # type: ignore[assignment]
         self._path = Path("/nowhere/views")
         self._file = None
+        self._backfill = None
         self._disk, self._renewed = connection.disk, connection.disk.renewed
+
+    def keep_following(self) -> None:
+        """Nothing runs beside the one thread there is."""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
