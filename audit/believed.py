@@ -25,20 +25,24 @@ class Believed(NamedTuple):
     note: bytes
 
 
-def newest_believed(tree: LogTree, policy: Policy | None) -> Believed:
-    """The newest checkpoint with the policy's quorum; without a policy the newest of all.
+def newest_believed(tree: LogTree, policy: Policy | None, below: Sealed | None = None) -> Believed:
+    """The newest checkpoint with the policy's quorum, of those before ``below`` if that is given; without a policy the newest.
 
     Raises ``NotWitnessed`` where there is none.
     """
-    newest = tree.newest()
+    newest = tree.newest() if below is None else tree.file.numbered(below.number - 1)
     if newest is None:
-        raise NotWitnessed("the log has no checkpoint yet: 'casetrail serve notary' makes them")
+        raise NotWitnessed(
+            "the log has no checkpoint yet: 'casetrail serve notary' makes them"
+            if below is None
+            else f"the log has no checkpoint yet before the one of {_leaves(below)}"
+        )
     for sealed in _downwards(tree, newest):
         if (found := believed(tree, sealed, policy)) is not None:
             return found
     raise NotWitnessed(
-        f"none of the log's checkpoints, up to the newest of {newest.size} leaves, is cosigned by the policy's quorum yet"
-        + not_counted(tree, newest, policy)
+        f"none of the log's checkpoints, up to the {'newest' if below is None else 'one'} of {_leaves(newest)}, is cosigned by "
+        "the policy's quorum yet" + not_counted(tree, newest, policy)
     )
 
 
@@ -94,6 +98,10 @@ def witnessed_at(policy: Policy, note: Note) -> datetime | None:
         if policy.satisfied_by(seen):
             return at
     return None
+
+
+def _leaves(sealed: Sealed) -> str:
+    return "1 leaf" if sealed.size == 1 else f"{sealed.size} leaves"
 
 
 def _downwards(tree: LogTree, newest: Sealed) -> Iterator[Sealed]:

@@ -1,6 +1,6 @@
 """One case as a file that proves itself: its events, that there are no others, or that the log has no such case.
 
-Completeness comes from the case map: a checkpoint's record states the map's root, and that record is a leaf under the next
+Completeness comes from the case map: a checkpoint's record states the map's root, and that record is a leaf under a later
 checkpoint, whose witnesses so vouch for it. But the records of long ago are leaves under it, too: how old the statement is say
 only those who cosigned the record's own checkpoint. Events that came after that record are in the file too, and nothing is
 claimed of them. docs/proofs.md describes the format; ``audit.exported`` checks it.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from casetrail.audit.believed import Believed, NotWitnessed, believed, not_counted
+from casetrail.audit.believed import Believed, NotWitnessed, newest_believed
 from casetrail.audit.publication.leaves import Cursor
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
@@ -21,7 +21,8 @@ from casetrail.eventlog.headers import read_header
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.proofs.casemap import Entry, MapProof
-from casetrail.proofs.checkpoint import parse_decimal
+from casetrail.proofs.checkpoint import parse_checkpoint, parse_decimal
+from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.logtree import LogTree
 from casetrail.proofs.note import from_base64, parse_note
 from casetrail.proofs.policy import Policy
@@ -35,6 +36,7 @@ BYTES_A_LIST: Final = 64
 
 Whoever makes a file of nothing but empty lists would take thirty times its size of the memory of whoever checks it.
 """
+NOTHING_YET: Final = "nothing is proven of any case yet: {}; try again when witnesses have seen more"
 MOST_HEAD_BYTES: Final = 200
 """Where a file names its format, also when somebody has spelt its JSON in another way."""
 
@@ -55,7 +57,7 @@ class NoExport(ExportInvalid):
 
 @dataclass(frozen=True)
 class ProvenLeaf:
-    """A leaf's stored bytes, its index, and its inclusion proof. No index: no checkpoint covers it yet."""
+    """A leaf's stored bytes, its index, and its inclusion proof. No index: the checkpoint does not cover it."""
 
     entry: bytes
     index: int | None
@@ -71,13 +73,18 @@ class CaseExport:
     """The number of events and the last one's hash as of the record; None: the log has no such case."""
     map_proof: MapProof
     record: ProvenLeaf
-    """The record of the last checkpoint but one: it states the root of the case map."""
+    """The record of an earlier checkpoint: it states the root of the case map."""
     cosignatures: bytes
     """The lines of those who cosigned that checkpoint; empty where ``note`` says how old it is, see ``is_next``."""
     events: tuple[ProvenLeaf, ...]
     """All events that the log had, in order, also those after the record."""
     note: bytes
     """The checkpoint under which all is proven, with its cosignatures."""
+
+    @property
+    def size(self) -> int:
+        """How many leaves the tree has under which all is proven. Raises ``NoteInvalid``."""
+        return parse_checkpoint(parse_note(self.note).text).size
 
     @property
     def covered(self) -> int:
@@ -119,27 +126,21 @@ class CaseExport:
 
 
 def export_case(log: Log, tree: LogTree, policy: Policy, case_id: str, progress: Progress | None = None) -> CaseExport:
-    """Export a case as of the newest checkpoint. ``progress`` is told of events that were looked at.
+    """Export a case as of the newest checkpoint of which the policy's quorum says how old it is.
 
-    What the log holds is put down as it is: ``audit.exported.check_export`` says whether it fits its own checkpoints.
+    ``progress`` is told of events that were looked at. What the log holds is put down as it is: ``audit.exported.check_export``
+    says whether it fits its own checkpoints.
 
-    Raises ``NotWitnessed`` where there is none that the policy believes and that covers another one, or where no quorum says
-    how old that one is.
+    Raises ``NotWitnessed`` where there is no such checkpoint with another one over it that the policy believes,
+    ``TreeContradicted`` where the log does not lead back to it.
     """
-    newest = tree.newest()
-    chosen = None if newest is None else believed(tree, newest, policy)
+    head, before, cosignatures = _chosen(tree, policy)
     try:
-        record, statement, map_proof = tree.prove_case(case_id)
+        record, statement, map_proof = tree.prove_case(case_id, before)
     except LookupError as error:
-        raise NotWitnessed(f"nothing is proven of any case yet: {error}") from error
-    if chosen is None:
-        raise NotWitnessed(
-            "the newest checkpoint is not cosigned by the policy's quorum yet: try again when its witnesses have seen it"
-            + ("" if newest is None else not_counted(tree, newest, policy))
-        )
-    cosignatures = _cosignatures(tree, record, chosen, policy)
+        raise NotWitnessed(NOTHING_YET.format(error)) from error
     stored = log.read_one(Topic.CHECKPOINTS, 0, record.offset)
-    size = chosen.sealed.size
+    size = head.sealed.size
     events = tuple(_proven(tree, event, size) for event in events_of(log, case_id, progress))
     return CaseExport(
         case_id,
@@ -148,7 +149,7 @@ def export_case(log: Log, tree: LogTree, policy: Policy, case_id: str, progress:
         ProvenLeaf((stored and stored.value) or b"", record.size, tuple(tree.inclusion(record.size, size))),
         cosignatures,
         events,
-        chosen.note,
+        head.note,
     )
 
 
@@ -160,18 +161,32 @@ def is_next(record: int, head: int) -> bool:
     return head == record + 1
 
 
-def _cosignatures(tree: LogTree, record: Sealed, head: Believed, policy: Policy) -> bytes:
-    """What says how old the record's statement is. Raises ``NotWitnessed`` where that are too few for the policy."""
-    if is_next(record.size, head.sealed.size):
-        return b""
-    if (found := believed(tree, record, policy)) is None:
-        raise NotWitnessed(
-            f"the checkpoint of {record.size} leaves, which says where the case stands, is not cosigned by the policy's quorum, "
-            "so nobody vouches for its age: try again when the witnesses have seen the next ones"
-            + not_counted(tree, record, policy)
-        )
-    own = parse_note(record.note).signatures
-    return "".join(one.line() for one in parse_note(found.note).signatures if one not in own).encode()
+def _chosen(tree: LogTree, policy: Policy) -> tuple[Believed, Sealed, bytes]:
+    """The newest believed checkpoint, the one that the statement is as of, and the cosignatures that say how old that is.
+
+    That is the one before where ``is_next``, else the newest before that is believed itself: a witness may have missed some, and
+    one that is carried by hand misses most.
+    """
+    try:
+        head = newest_believed(tree, policy)
+        before = tree.file.numbered(head.sealed.number - 1)
+        if before is not None and is_next(before.size, head.sealed.size) and _is_signed(before, policy):
+            return head, before, b""
+        found = newest_believed(tree, policy, head.sealed)
+    except NotWitnessed as error:
+        raise NotWitnessed(NOTHING_YET.format(error)) from error
+    own = parse_note(found.sealed.note).signatures
+    lines = "".join(one.line() for one in parse_note(found.note).signatures if one not in own)
+    return head, found.sealed, lines.encode()
+
+
+def _is_signed(sealed: Sealed, policy: Policy) -> bool:
+    """Whether a log that the policy names has signed a checkpoint, whoever has cosigned it."""
+    try:
+        policy.check(parse_note(sealed.note))
+    except NoteInvalid:
+        return False
+    return True
 
 
 def events_of(log: Log, case_id: str, progress: Progress | None = None) -> Iterator[Record]:
@@ -201,7 +216,9 @@ def _case_of(record: Record) -> str | None:
 def _proven(tree: LogTree, event: Record, size: int) -> ProvenLeaf:
     value = event.value or b""
     index = tree.index_of(event.partition, event.offset, leaf_hash(value))
-    return ProvenLeaf(value, index, () if index is None else tuple(tree.inclusion(index, size)))
+    if index is None or index >= size:
+        return ProvenLeaf(value, None, ())
+    return ProvenLeaf(value, index, tuple(tree.inclusion(index, size)))
 
 
 def _text(value: bytes) -> str:

@@ -39,11 +39,12 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
     """Write the whole history of CASE, with the proof that it is whole, to one file.
 
     For a case that is not in the log the file proves that. 'casetrail audit check FILE' checks it without the log, with the
-    trust policy only. Exit code 5 while witnesses have not seen enough for a proof: try again; 8 where what the log holds of
+    trust policy only. It is as of the newest checkpoint of which witnesses say how old it is; what came later is in the file, too,
+    and marked as such. Exit code 5 while witnesses have not seen enough for a proof: try again; 8 where what the log holds of
     the case does not fit the log's own checkpoints.
     """
     from casetrail.audit.export import export_case
-    from casetrail.audit.exported import check_export
+    from casetrail.audit.exported import check_export, proven_by
 
     policy = required_policy(config)
     check_output(config, output)
@@ -51,18 +52,29 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
         total = sum(log.end_offsets(Topic.EVENTS).values()) // log.partitions
         with progress_bar("searching", total) as progress:
             made = export_case(log, tree, policy, case_id, progress)
+        newest = tree.size
     write_document(made.format(), output)
+    found = check_export(made, policy)
+    proven = proven_by(made, policy) if all(one.holds for one in found) else None
     row = {
         "case_id": case_id,
         "in_log": made.in_log,
         "events": made.covered,
         "later_events": made.later_proven,
         "unproven_events": len(made.later) - made.later_proven,
+        "as_of_size": proven and proven.as_of_size,
+        "as_of_witnessed_at": proven and proven.as_of_witnessed_at,
         "file": str(output),
     }
     if str(output) != PIPE:
         fields(row, form)
-    _convict(check_export(made, policy))
+    if newest > made.size:
+        click.echo(
+            f"the log's newest checkpoint, of {newest} leaves, has not the policy's quorum yet: what came after {made.size} leaves "
+            "is not proven",
+            err=True,
+        )
+    _convict(found)
 
 
 @click.command()

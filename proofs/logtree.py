@@ -21,7 +21,7 @@ from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Log, Reader, Record, Topic
 from casetrail.eventlog.stream import batches
-from casetrail.proofs.casemap import CaseMap, MapProof, case_key
+from casetrail.proofs.casemap import CaseMap, Entry, MapProof, case_key
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.cosigned import with_cosignatures
 from casetrail.proofs.drafting import Draft, Drafting, is_of
@@ -31,12 +31,17 @@ from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.keys import VerifierKey
 from casetrail.proofs.note import Signature, parse_note, readable_signatures
 from casetrail.proofs.pending import Pending
+from casetrail.proofs.steppingback import changes_back_to
 from casetrail.proofs.tree import begins_with, consistency_proof, inclusion_proof, root_of
 from casetrail.proofs.treefile import FORMAT, Sealed, TreeFile, tree_errors
 
 LOG: Final = logging.getLogger("casetrail.tree")
 NOWHERE: Final = -1
 DAMAGED: Final = "the tree in {} is damaged; delete the folder, and it is made again from the log"
+OTHER_MAP: Final = (
+    "the events since the checkpoint of {} leaves do not lead back to the map of cases that it states: one of them was altered "
+    "or removed afterwards, or the tree in {} is damaged"
+)
 REPEATED: Final = "repeats an earlier checkpoint, for which nobody needs a key"
 
 
@@ -184,23 +189,23 @@ class LogTree:
         """A checkpoint's note with its ``cosignatures``; see ``with_cosignatures`` where they are many."""
         return with_cosignatures(sealed.note, self.cosignatures(sealed, keys), keys)
 
-    def prove_case(self, case_id: str) -> tuple[Sealed, tuple[int, bytes] | None, MapProof]:
-        """Where a case stands as of the newest checkpoint that another one covers, and the proof of it.
+    def prove_case(self, case_id: str, before: Sealed | None = None) -> tuple[Sealed, Entry | None, MapProof]:
+        """Where a case stands as of a checkpoint that a later one covers, the last of these unless one is given; and the proof.
 
-        None in the place of number and hash: the log has no such case. Raises ``LookupError`` where there are not two
-        checkpoints yet.
+        None in the place of number and hash: the log has no such case. Raises ``LookupError`` where there is no such checkpoint,
+        ``TreeContradicted`` where the log's events do not lead back to the map that it states, ``LogUnreachable``.
         """
         newest = self.newest()
-        before = None if newest is None else self.file.numbered(newest.number - 1)
+        if before is None and newest is not None:
+            before = self.file.numbered(newest.number - 1)
         if before is None or not self._own.has_made(before.note):
             raise LookupError("there is no checkpoint yet that a later one covers")
-        database = self.file.database
+        changes, key = changes_back_to(self._log, self.file, before), case_key(case_id)
         with self.file.errors():
-            database.execute("BEGIN")
-            try:  # step back to the map as it was before the newest checkpoint
-                rows = database.execute("SELECT key, number, last_hash FROM before_last").fetchall()
-                self.map.update({key: None if number is None else (number, last) for key, number, last in rows})
-                key = case_key(case_id)
+            self.file.database.execute("BEGIN")
+            try:
+                if self.map.update(changes) != before.map_root:
+                    raise TreeContradicted(OTHER_MAP.format(before.size, self._directory))
                 return before, self.map.get(key), self.map.prove(key)
             finally:
                 self.file.roll_back()

@@ -190,6 +190,19 @@ class TreeFile:
             for row in self.database.execute(query, (first_leaf,)):
                 yield Segment(*row)
 
+    def covered_by(self, partition: int, size: int) -> int:
+        """The offset behind the last event of a partition that the checkpoint of that tree size covers."""
+        rows = self._rows(
+            "SELECT end FROM segment WHERE partition = ? AND first_leaf <= ? ORDER BY start DESC LIMIT 1",
+            (partition, size),
+        )
+        return int(rows[0][0]) if rows else 0
+
+    def before_last(self) -> dict[bytes, tuple[int, bytes] | None]:
+        """By case key: how those cases stood before the newest checkpoint that it has changed; None: the case was not there."""
+        rows = self._rows("SELECT key, number, last_hash FROM before_last")
+        return {key: None if number is None else (number, last) for key, number, last in rows}
+
     def cosigned(self, record_hash: bytes, lines: bytes) -> None:
         """Remember cosignatures."""
         self._rows("INSERT OR IGNORE INTO cosignature VALUES (?, ?)", (record_hash, lines))

@@ -141,12 +141,72 @@ def test_nothing_is_proven_before_there_are_two_checkpoints(tmp_path: Path) -> N
         assert failing(exported(log, tmp_path, "C-1")) == set()
 
 
-def test_what_the_witnesses_have_not_seen_is_not_exported(log: Log, tmp_path: Path) -> None:
-    fill(log, ["C-6"])
-    with notary_of(log, tmp_path / "n") as notary:
+def unwitnessed(log: Log, directory: Path, *cases: str) -> None:
+    """Go on with a checkpoint over some more events that the court alone has seen: the clinic's witness is carried by hand."""
+    fill(log, cases)
+    with notary_of(log, directory / "n", witnesses=witnesses("court")) as notary:
         publish(notary)
-    with pytest.raises(NotWitnessed, match="try again"):
-        exported(log, tmp_path, "C-1")
+
+
+def test_what_no_quorum_has_seen_is_not_exported(tmp_path: Path) -> None:
+    with init_log(f"sqlite:{tmp_path / 'log.db'}", partitions=2) as log:
+        for case_id in ("C-1", "C-2", "C-3"):
+            unwitnessed(log, tmp_path, case_id)
+        with pytest.raises(NotWitnessed, match="try again"):
+            exported(log, tmp_path, "C-1")
+        notarise(log, tmp_path)  # which makes one over the last alone, so nobody vouches for the age of any before it
+        assert failing(exported(log, tmp_path, "C-1")) == set()
+
+
+def test_what_the_witnesses_have_not_seen_yet_is_in_the_file_and_not_proven(log: Log, tmp_path: Path) -> None:
+    unwitnessed(log, tmp_path, "C-2", "C-6")
+    found = exported(log, tmp_path, "C-2")
+    assert failing(found) == set()
+    assert proven_by(found, POLICY)[:3] == (True, 6, 0)
+    assert [one.index is None for one in found.events] == [False] * 6 + [True] * 6
+
+
+def test_a_case_is_proven_as_of_the_last_visit_of_a_witness_that_is_carried_by_hand(
+    any_log: Log, tmp_path: Path
+) -> None:
+    unwitnessed(any_log, tmp_path, "C-2", "C-6")
+    fill(any_log, ["C-2", "C-7"])
+    notarise(any_log, tmp_path, at=TODAY)
+    for cases in (["C-2", "C-7", "C-8"], ["C-5"]):
+        unwitnessed(any_log, tmp_path, *cases)
+    now = exported(any_log, tmp_path, "C-2")
+    assert failing(now) == set()
+    assert proven_by(now, POLICY)[:3] == (True, 6, 12)  # as of the visit before, and up to the last one
+    assert [one.index is None for one in now.events] == [False] * 18 + [True] * 6
+    for case_id, later in (("C-7", 6), ("C-8", 0), ("C-9", 0)):
+        found = exported(any_log, tmp_path, case_id)
+        assert (failing(found), found.statement) == (set(), None)
+        assert proven_by(found, POLICY).later_events == later
+
+    notarise(any_log, tmp_path, at=TODAY)
+    found = exported(any_log, tmp_path / "elsewhere", "C-2")
+    assert proven_by(found, POLICY)[:3] == (True, 24, 0)
+    assert proven_by(found, POLICY).as_of_witnessed_at == TODAY
+
+
+def test_events_since_the_last_visit_that_lead_back_to_another_map_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with init_log(f"sqlite:{path}") as log:
+        fill(log, ["C-1"])
+        notarise(log, tmp_path, 2)
+        unwitnessed(log, tmp_path, "C-1", "C-2")
+        unwitnessed(log, tmp_path, "C-3")
+        assert failing(exported(log, tmp_path, "C-3")) == set()
+    database = sqlite3.connect(path)
+    database.executescript("DROP TRIGGER no_update; DROP TRIGGER no_delete")
+    database.execute("DELETE FROM record WHERE topic = 'events' AND offset = 6")
+    database.commit()
+    database.close()
+    with (
+        open_log(f"sqlite:{path}") as log,
+        pytest.raises(TreeContradicted, match="do not lead back to the map of cases"),
+    ):
+        exported(log, tmp_path, "C-3")
 
 
 def test_another_policy_believes_nothing_of_it(case: CaseExport) -> None:
@@ -253,7 +313,7 @@ def test_without_witnesses_nobody_says_how_old_it_is(between: CaseExport) -> Non
     assert said.endswith("no witness says how old it is")
 
 
-def test_a_record_that_its_witnesses_have_missed_proves_nothing_until_they_have_seen_what_follows(
+def test_a_record_that_its_witnesses_have_missed_says_nothing_until_they_have_seen_what_follows(
     log: Log, tmp_path: Path
 ) -> None:
     fill(log, ["C-6"])
@@ -261,10 +321,12 @@ def test_a_record_that_its_witnesses_have_missed_proves_nothing_until_they_have_
         publish(notary)
     fill(log, ["C-7"])
     notarise(log, tmp_path)
-    with pytest.raises(NotWitnessed, match="nobody vouches for its age: try again"):
-        exported(log, tmp_path, "C-6")
+    found = exported(log, tmp_path, "C-6")
+    assert (failing(found), found.statement) == (set(), None)  # as of the one before
+    assert proven_by(found, POLICY).in_log
     notarise(log, tmp_path)
-    assert failing(exported(log, tmp_path, "C-6")) == set()
+    found = exported(log, tmp_path, "C-6")
+    assert (failing(found), found.covered) == (set(), 6)
 
 
 def test_a_record_that_its_witnesses_have_missed_is_as_old_as_the_checkpoint_that_adds_nothing_else(

@@ -110,6 +110,26 @@ def test_an_export_is_piped_and_nothing_besides(office: Office) -> None:
     assert not Path("-").exists()
 
 
+def test_an_export_says_as_of_when_it_is_where_not_all_witnesses_have_seen_the_newest_checkpoint(
+    office: Office,
+) -> None:
+    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    office.notarise(times=2, at=at)
+    seen = {"as_of_size": 3, "as_of_witnessed_at": iso(at)}
+    words = (*office.policy, "audit", "export", "C-2", "--output", "c.json", "--format", "json")
+    first = office.run(*words)
+    assert seen.items() <= json.loads(first.stdout)[0].items()
+    assert first.stderr == ""
+    office.run(*INTAKE, "act", "note-added", "C-2", code=exits.REJECTED)
+    office.notarise("court", times=2)
+    second = office.run(*words)
+    (row,) = json.loads(second.stdout)
+    assert seen.items() <= row.items()
+    assert (row["events"], row["later_events"], row["unproven_events"]) == (1, 0, 1)
+    assert "of 7 leaves, has not the policy's quorum" in second.stderr
+    office.run(*office.policy, "audit", "check", "c.json")
+
+
 def test_another_file_than_an_export_convicts_nobody(office: Office) -> None:
     office.notarise(times=2)
     Path("c.json").write_text("{}", "utf-8")
