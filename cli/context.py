@@ -39,6 +39,7 @@ UNREACHABLE: Final = frozenset(
         "tree-unreachable",
         "keyring-unreachable",
         "keyring-locked",
+        "schema-registry-unreachable",
     }
 )
 NOT_FOUND: Final = frozenset(
@@ -205,7 +206,7 @@ def passphrase_in(file: Path | None) -> bytes | None:
             return opened.readline().rstrip(b"\r\n")
     except OSError as error:
         code = exits.NOT_FOUND if isinstance(error, FileNotFoundError) else exits.FAILED
-        raise Failure(f"the passphrase file {file} cannot be read ({error.strerror})", code) from error
+        raise Failure(f"the file {file} cannot be read ({error.strerror})", code) from error
 
 
 @contextmanager

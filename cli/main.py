@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "Services and administrators": {
         "serve": "casetrail.cli.serve:serve",
         "log": "casetrail.cli.admin:log",
+        "schemas": "casetrail.cli.schemas:schemas",
         "spool": "casetrail.cli.spool:spool",
         "views": "casetrail.cli.admin:views",
         "keys": "casetrail.cli.keys:keys",
@@ -80,6 +81,7 @@ SHORT: Final = {
     "witness": "Be a witness of a partner's log: cosign what only ever grows.",
     "serve": "Run recorder, projector, notary, watchdog, outbox, or all of them.",
     "log": "Make, check and describe a log.",
+    "schemas": "Put the log's schemas where other tools look for them.",
     "spool": "Show and deliver what waits because the log could not be reached.",
     "views": "Rebuild and describe views.",
     "keys": "Destroy a case's key (expunge), disclose one sealed field, make keys that sign.",
