@@ -9,15 +9,18 @@ claimed of them. docs/proofs.md describes the format; ``audit.exported`` checks 
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from casetrail.audit.believed import Believed, NotWitnessed, newest_believed
 from casetrail.audit.publication.leaves import Cursor
+from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.headers import read_header
+from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
 from casetrail.proofs.casemap import Entry, MapProof
@@ -36,6 +39,8 @@ BYTES_A_LIST: Final = 64
 
 Whoever makes a file of nothing but empty lists would take thirty times its size of the memory of whoever checks it.
 """
+MOST_BYTES: Final = 2**28
+"""An export comes from somebody else: so much is read of it, enough for thousands of the largest events."""
 NOTHING_YET: Final = "nothing is proven of any case yet: {}; try again when witnesses have seen more"
 MOST_HEAD_BYTES: Final = 200
 """Where a file names its format, also when somebody has spelt its JSON in another way."""
@@ -85,6 +90,14 @@ class CaseExport:
     def size(self) -> int:
         """How many leaves the tree has under which all is proven. Raises ``NoteInvalid``."""
         return parse_checkpoint(parse_note(self.note).text).size
+
+    def notes(self) -> Iterator[bytes]:
+        """The checkpoints that it rests on, the newer one first. What it gives as a record may be anything."""
+        yield self.note
+        with suppress(Unreadable):
+            stored = decode_notarized(self.record.entry)
+            if isinstance(stored, CheckpointPublished):
+                yield stored.note
 
     @property
     def covered(self) -> int:
@@ -229,9 +242,14 @@ def _leaf(leaf: ProvenLeaf) -> dict[str, Any]:
     return {"entry": _text(leaf.entry), "index": leaf.index, "proof": [_text(one) for one in leaf.proof]}
 
 
+def is_export(value: bytes) -> bool:
+    """Whether the beginning of a file says that it is one."""
+    return FORMAT.encode() in value[:MOST_HEAD_BYTES]
+
+
 def parse_export(value: bytes) -> CaseExport:
     """An export from the bytes of its file; ``format`` gives the same bytes again. Raises ``ExportInvalid``, ``NoExport``."""
-    if FORMAT.encode() not in value[:MOST_HEAD_BYTES]:
+    if not is_export(value):
         raise NoExport(f"this is no export of a case: it does not begin by saying that it is of the format {FORMAT}")
     if not _is_sparse(value):
         raise ExportInvalid("this is no export of a case: it has more values for its size than casetrail writes")

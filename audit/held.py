@@ -12,6 +12,8 @@ from pathlib import Path
 from sys import intern
 from typing import Final, NamedTuple
 
+from casetrail.audit.export import MOST_BYTES as MOST_EXPORT
+from casetrail.audit.export import ExportInvalid, is_export, parse_export
 from casetrail.audit.publication.published import PublishedLog, TileInvalid
 from casetrail.audit.witnessing.state import WitnessState, check_tables
 from casetrail.domain.notarized import CheckpointPublished
@@ -115,7 +117,7 @@ def held_at(source: str, access: Access) -> Iterator[Held | PassedOver]:
     """The checkpoints at a source, and what stands among those of a log and is none.
 
     A source is the address of a log (``sqlite:``, ``kafka:``), a URL of a checkpoint, a published folder, the state of an
-    auditor or a witness, or a file with a checkpoint, a request to cosign one, or a proof. Raises ``SourceUnreadable``, and
+    auditor or a witness, or a file with a checkpoint, a request to cosign one, a proof, or the export of a case. Raises ``SourceUnreadable``, and
     what reading a log raises; ``NoteInvalid`` where a state holds what is no checkpoint.
     """
     if source.startswith(("sqlite:", "kafka:")):
@@ -155,6 +157,7 @@ def _of_file(where: str, path: Path) -> Iterator[Held | PassedOver]:
     try:
         with path.open("rb") as opened:
             start = opened.read(MOST_BYTES + 1)
+            rest = opened.read(MOST_EXPORT) if is_export(start) else b""
     except OSError as error:
         kind = SourceMissing if isinstance(error, FileNotFoundError) else SourceUnreadable
         raise kind(f"{path} cannot be read ({error.strerror})") from error
@@ -165,8 +168,18 @@ def _of_file(where: str, path: Path) -> Iterator[Held | PassedOver]:
                     yield held(where, note)  # nothing beside it counts: nobody has signed that
                 except NoteInvalid:
                     yield PassedOver(where, f"row {row}", "is no checkpoint")
+    elif is_export(start):
+        yield from _of_export(where, start + rest)
     else:
         yield _in(where, start)
+
+
+def _of_export(where: str, content: bytes) -> Iterator[Held]:
+    try:
+        for note in parse_export(content).notes():
+            yield held(where, note)
+    except (ExportInvalid, NoteInvalid) as error:
+        raise SourceUnreadable(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
 
 
 def _in(where: str, content: bytes) -> Held:

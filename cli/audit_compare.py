@@ -54,9 +54,9 @@ def compare(
 ) -> None:
     """Compare the checkpoints that two parties hold: has the log shown both of them one history?
 
-    A and B are each a file with a checkpoint (also a request to cosign one, or a proof of a receipt), a witness's state, the
-    state of 'casetrail audit verify', a published folder, the address of a log (sqlite:PATH, kafka://…), or the URL of a
-    checkpoint, such as a witness serves.
+    A and B are each a file with a checkpoint (also a request to cosign one, a proof of a receipt, or the export of a case), a
+    witness's state, the state of 'casetrail audit verify', a published folder, the address of a log (sqlite:PATH, kafka://…),
+    or the URL of a checkpoint, such as a witness serves.
 
     Two roots for one size contradict each other by themselves. That the larger of two trees begins with the smaller one is
     proven with the hashes of the configured log, or of a folder. Exit code 8 where the log contradicts itself, or ends before

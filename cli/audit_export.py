@@ -1,7 +1,7 @@
 """``casetrail audit export`` and ``check``: one case as a file that proves itself, and its check without the log."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 CHECKED = ("what", "holds", "found")
 ABOUT = ("case_id", "in_log", "events", "later_events", "as_of_size", "as_of_witnessed_at")
-MOST_BYTES: Final = 2**28
-"""An export comes from somebody else: so much is read of it, enough for thousands of the largest events."""
 
 
 @click.command()
@@ -90,7 +88,7 @@ def check(config: Config, file: Path, wanted: str | None, form: str) -> None:
     of the tree, when witnesses had seen the log like that, and how many events are proven to have come later: nothing of it
     where anything does not hold. Exit code 8 then, or where the file is not of the case that --case names.
     """
-    from casetrail.audit.export import ExportInvalid, NoExport, parse_export
+    from casetrail.audit.export import MOST_BYTES, ExportInvalid, NoExport, parse_export
     from casetrail.audit.exported import check_export, proven_by
 
     policy = required_policy(config)

@@ -1,11 +1,13 @@
 """Two parties lay what they hold side by side: one history, or evidence that the log has shown two."""
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from casetrail.audit.compare import Comparison, Finding, NothingToCompare, Verdict, evidence
+from casetrail.audit.export import export_case
 from casetrail.audit.held import (
     NO_LEAVES,
     Access,
@@ -31,6 +33,7 @@ from casetrail.proofs.prooffile import TlogProof
 from casetrail.proofs.tiles import tiles_of
 from casetrail.proofs.tree import check_consistency, inclusion_proof
 from tests.audit.small_log import LOG_KEY, ORIGIN, WITNESS_KEY, SmallLog, cosigner, signed
+from tests.audit.witnessing import NO_QUORUM
 from tests.consumers.notarial import KEY, fill, notary_of, publish
 
 LOG, FORK = SmallLog(), SmallLog("other ", 70)
@@ -294,6 +297,22 @@ def test_checkpoints_are_found_in_each_kind_of_file(tmp_path: Path) -> None:
     assert [one.note for one in read(tmp_path / "published")] == [note]
     fetched = read("https://court.example/checkpoint", Access(no_log, lambda url: LOG.note(len(url))))
     assert [one.size for one in fetched] == [len("https://court.example/checkpoint")]
+
+
+def test_the_export_of_a_case_holds_the_two_checkpoints_that_it_rests_on(tmp_path: Path) -> None:
+    with init_log(f"sqlite:{tmp_path / 'log.db'}") as log, notary_of(log, tmp_path / "n") as notary:
+        for _ in range(2):
+            fill(log, ["C-1"])
+            publish(notary)
+        made = export_case(log, notary.tree, NO_QUORUM, "C-1")
+        notes = [one.note for one in map(notary.tree.file.numbered, range(2)) if one is not None]
+    (tmp_path / "case.json").write_bytes(made.format())
+    assert [one.note for one in read(tmp_path / "case.json")] == notes[::-1]
+    with pytest.raises(SourceUnreadable, match="this is no export of a case"):
+        (tmp_path / "case.json").write_bytes(made.format() + b" ")
+        read(tmp_path / "case.json")
+    (tmp_path / "case.json").write_bytes(replace(made, record=made.events[0]).format())
+    assert [one.note for one in read(tmp_path / "case.json")] == notes[1:]
 
 
 def test_a_witness_state_holds_all_that_was_seen_also_what_was_refused(tmp_path: Path) -> None:
