@@ -67,11 +67,10 @@ def export(config: Config, case_id: str, output: Path, form: str) -> None:
     if str(output) != PIPE:
         fields(row, form)
     if newest > made.size:
-        click.echo(
-            f"the log's newest checkpoint, of {newest} leaves, has not the policy's quorum yet: what came after {made.size} leaves "
-            "is not proven",
-            err=True,
-        )
+        click.echo(f"the log's newest checkpoint, of {newest} leaves, has not the policy's quorum yet", err=True)
+    if unproven := row["unproven_events"]:
+        some = "1 event of the case stands" if unproven == 1 else f"{unproven} events of the case stand"
+        click.echo(f"{some} in the log without a proof: export it again when its witnesses have seen more", err=True)
     _convict(found)
 
 

@@ -127,6 +127,7 @@ def test_an_export_says_as_of_when_it_is_where_not_all_witnesses_have_seen_the_n
     assert seen.items() <= row.items()
     assert (row["events"], row["later_events"], row["unproven_events"]) == (1, 0, 1)
     assert "of 7 leaves, has not the policy's quorum" in second.stderr
+    assert "1 event of the case stands in the log without a proof" in second.stderr
     office.run(*office.policy, "audit", "check", "c.json")
 
 
