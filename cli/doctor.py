@@ -1,6 +1,7 @@
 """``casetrail doctor``: what is configured, what of it works, and what to do about the rest."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,10 +35,13 @@ def doctor(config: Config, form: str) -> None:
     rows: list[dict[str, str]] = []
     for name, check in CHECKS.items():
         failed = {row["check"] for row in rows if row["result"] == "wrong"} & set(NEEDS.get(name, ()))
-        if failed:
-            rows.append({"check": name, "result": "not checked", "detail": f"first mend: {', '.join(sorted(failed))}"})
+        if failed and (failed != {"log"} or name not in WITHOUT_LOG):
+            rows.append({"check": name, "result": "not checked", "detail": _first_mend(failed)})
             continue
         try:
+            if failed:
+                rows.append({"check": name, "result": "not checked", "detail": WITHOUT_LOG[name](config)})
+                continue
             wrong, detail = check(config)
         except click.ClickException as error:
             wrong, detail = True, error.message
@@ -47,6 +51,10 @@ def doctor(config: Config, form: str) -> None:
     emit(rows, COLUMNS, form, "")
     if any(row["result"] == "wrong" for row in rows):
         click.get_current_context().exit(exits.FAULTS)
+
+
+def _first_mend(failed: Iterable[str]) -> str:
+    return f"first mend: {', '.join(sorted(failed))}"
 
 
 def _configuration(config: Config) -> tuple[bool, str]:
@@ -119,6 +127,16 @@ def _views(config: Config) -> tuple[bool, str]:
             database.close()
     detail = f"{behind} offset(s) behind" + ("; the next query brings them up to date" if embedded and behind else "")
     return max(behind, unjudged) > 1000 and not embedded, f"{detail}; {judgements}"
+
+
+def _views_alone(config: Config) -> str:
+    """Whether the views can be reached, where the log cannot: it takes both to say how far they are behind."""
+    from casetrail.projections.database import open_database
+    from casetrail.projections.errors import ViewMissing
+
+    with suppress(ViewMissing):
+        open_database(config.views_url()).close()
+    return f"they can be reached; {_first_mend(['log'])}"
 
 
 def _judgements(database: "Database", log: str, ends: Mapping[int, int]) -> tuple[int, str]:
@@ -243,6 +261,9 @@ NEEDS = {
     "disk": ("configuration",),
 }
 """What must be in order before a check says anything of its own."""
+
+WITHOUT_LOG: dict[str, Callable[[Config], str]] = {"views": _views_alone}
+"""What can be said of some checks all the same where nothing but the log is wrong: often more than one part is away."""
 
 CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {
     "configuration": _configuration,

@@ -1,5 +1,6 @@
 """``casetrail doctor`` says what is wrong, and what to do."""
 
+import json
 import socket
 import sqlite3
 import time
@@ -89,6 +90,26 @@ def test_no_broker() -> None:
         result = CliRunner().invoke(cli, ["--log", f"kafka://127.0.0.1:{taken.getsockname()[1]}/kcpd", "doctor"])
     assert result.exit_code == exits.FAULTS
     assert "are they running" in result.stdout
+
+
+@pytest.mark.parametrize("away", ["views", "keyring"])
+def test_views_or_a_keyring_that_are_away_are_told_apart_also_while_the_log_is_away(tmp_path: Path, away: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        places = {"views": f"sqlite:{tmp_path}/views", "keyring": f"sqlite:{tmp_path}/keys"}
+        places[away] = f"postgresql://casetrail@{nobody}/casetrail"
+        key = tmp_path / "master.key"
+        key.write_text("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "utf-8")
+        key.chmod(0o600)
+        words = [one for name, place in places.items() for one in (f"--{name}", place)]
+        log = f"kafka://{nobody}/kcpd"
+        result = CliRunner().invoke(
+            cli, ["--log", log, *words, "--master-key-file", str(key), "doctor", "--format", "json"]
+        )
+    rows = {row["check"]: row for row in json.loads(result.stdout)}
+    assert {name for name, row in rows.items() if row["result"] == "wrong"} == {"log", away}
+    assert rows["views"]["result"] == ("wrong" if away == "views" else "not checked")
 
 
 def test_a_master_key_that_others_can_read(shell: Shell) -> None:
