@@ -26,7 +26,9 @@ from casetrail.consumers.watchdog import Watchdog
 from casetrail.consumers.witnesses import Witness, Witnesses
 from casetrail.domain.codes import MachineKind
 from casetrail.domain.values import EPOCH
+from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.schemas import register_in_log
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.database import Database, has_judgements, open_database
 from casetrail.projections.errors import ViewMissing
@@ -84,9 +86,15 @@ class Stopped:
 
 
 class ServedRecorder(Recorder):
-    """A recorder with a state file of its own, which says in the health of its process what takes it long."""
+    """A recorder with a state file of its own, which says in the health of its process what takes it long.
+
+    It puts the schemas with which it writes into an embedded log, which may be older than this program; on brokers the
+    notary does, and a recorder has no right to.
+    """
 
     def __init__(self, log: Log, state: Path, health: Health) -> None:
+        if isinstance(log, EmbeddedLog):
+            register_in_log(log)
         self.store, self._health, self._folds = CaseStore(state, log.name), health, False
         super().__init__(log, self.store, told=self._say)
 

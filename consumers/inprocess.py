@@ -11,6 +11,7 @@ from typing import Protocol
 from casetrail.consumers.recorder import Recorder
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Topic
+from casetrail.eventlog.schemas import register_in_log
 from casetrail.projections.case_store import CaseStore
 
 
@@ -27,7 +28,7 @@ class InProcessRecorder:
     """Records what has been submitted to an embedded log, when asked to, unless another process is doing it."""
 
     def __init__(self, log: EmbeddedLog) -> None:
-        self._log = log
+        self._log, self._has_schemas = log, False
 
     def record_up_to(self, submitted: Sequence[Submitted], timeout: float) -> None:
         """Record until these submissions have their outcome. Returns earlier when ``timeout`` seconds have passed."""
@@ -36,6 +37,9 @@ class InProcessRecorder:
         for one in submitted:
             wanted[one.partition] = max(wanted.get(one.partition, -1), one.offset)
         while monotonic() < until and not self._answered(wanted):
+            if not self._has_schemas:  # the log may be older than this program, and no notary need run
+                register_in_log(self._log)
+                self._has_schemas = True
             store = CaseStore(state_file(self._log), self._log.name)
             recorder = Recorder(self._log, store)
             try:
