@@ -195,15 +195,14 @@ def overdue(config: Config, form: str, **given: Any) -> None:
     from casetrail.domain.registry import overseeing
 
     question, wanted = _taken(config, given)
+    has_overseers = bool(overseeing(question.overseers, question.at))
 
     def row(clock: "Clock", runs: "Runs") -> Row | None:
         if not clock.is_overdue:
             return None
         tells = ((step.level, clock.due_at + step.after.length(None)) for step in told_by_now(runs, clock))
         to_tell = [
-            level
-            for level, at in tells
-            if at <= question.at and (level is not Level.OVERSIGHT or overseeing(question.overseers, at))
+            level for level, at in tells if at <= question.at and (has_overseers or level is not Level.OVERSIGHT)
         ]
         return {**_row(clock, runs), "overdue_hours": (question.at - clock.due_at) // HOUR, "to_tell": to_tell}
 

@@ -31,7 +31,7 @@ from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition, InForce, Level, Step
-from casetrail.domain.registry import Overseer, overseeing
+from casetrail.domain.registry import Overseer, overseeing, overseers_told
 from casetrail.domain.stopping import Run
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -59,7 +59,8 @@ class Alarm:
 
     ``seen_at``: since when anybody could see it: since it was due, or since what started the clock was recorded, if that
     came later. ``owing``: when somebody owed it: more than once where a merger was undone, or a correction. ``told``: the
-    steps that have been reached, without those at which there is nobody to tell. ``answered``: the highest level at which
+    steps that have been reached, without those at which there is nobody to tell; ``passed_over``: the levels of these, which
+    are told as soon as there is somebody, if it is owed still. ``answered``: the highest level at which
     somebody has answered. ``answered_at``: when an answer of somebody above those who owe it was first recorded, and
     ``answered_by`` the event. ``met_by``: the event, entered only afterwards, by which the deadline counts as met all the
     same, or as owed by nobody. ``recorded_by``: the events that record it, by number.
@@ -71,6 +72,7 @@ class Alarm:
     told: list[Told] = field(default_factory=list)
     steps: int = 0
     """How many steps have been reached."""
+    passed_over: list[Level] = field(default_factory=list)
     answered: Level | None = None
     answered_at: datetime | None = None
     answered_by: int | None = None
@@ -207,6 +209,8 @@ class Watch:
         """When the next deadline passes, or somebody is told next, if nothing else happens; None where nothing is owed."""
         found = [self._rings_at(owed) for owed in self._owed.values() if owed.alarm is None]
         found += [self._tells_at(alarm, step) for alarm in self.alarms.values() if (step := alarm.next_step)]
+        if any(Level.OVERSIGHT in alarm.passed_over and alarm.is_owed for alarm in self.alarms.values()):
+            found += [one.since for one in self._overseers]  # by this clock, which may be behind, nobody has it yet
         return min(found, default=None)
 
     # --- time passes ---
@@ -228,6 +232,8 @@ class Watch:
         for alarm in self.alarms.values():
             while (step := alarm.next_step) and self._tells_at(alarm, step) < until:
                 self._tell(alarm, step)
+            if alarm.passed_over and alarm.is_owed:
+                self._tell_who_came(alarm, until)
 
     def _rings_at(self, owed: _Owed) -> datetime:
         owed.rings_at = max(self._clock(owed).due_at, owed.known_at) + self._patience
@@ -252,9 +258,22 @@ class Watch:
         if answers_for(alarm.answered, step.level):
             return
         oversight = overseeing(self._overseers, max(at, alarm.seen_at)) if self._overseers else ()
-        runs = self.runs
-        if who := told(runs.case.facts, alarm.clock, step.level, oversight, holder_left=runs.holder_left):
+        if who := self._who(alarm, step.level, oversight):
             alarm.told.append(Told(step.level, who, at))
+        else:
+            alarm.passed_over.append(step.level)
+
+    def _tell_who_came(self, alarm: Alarm, until: datetime) -> None:
+        """Tell those of a level at which there was nobody when its turn came, if they have come since."""
+        since = max(self._at, alarm.owing[-1].since)
+        for level in tuple(alarm.passed_over):
+            oversight, at = overseers_told(self._overseers, since) if level is Level.OVERSIGHT else ((), since)
+            if at < until and (who := self._who(alarm, level, oversight)):
+                alarm.passed_over.remove(level)
+                alarm.told.append(Told(level, who, at))
+
+    def _who(self, alarm: Alarm, level: Level, oversight: tuple[str, ...]) -> tuple[str, ...]:
+        return told(self.runs.case.facts, alarm.clock, level, oversight, holder_left=self.runs.holder_left)
 
     # --- what is owed ---
 

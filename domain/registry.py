@@ -4,7 +4,7 @@ So it is as public and as final as any history: who joined and left, and every p
 weakened once stays visible as long as the log does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final, NamedTuple
@@ -198,6 +198,15 @@ def registered_since(history: Iterable[Recorded]) -> datetime | None:
 def overseeing(known: Iterable[Overseer], at: datetime) -> tuple[str, ...]:
     """The agencies that had oversight at a moment."""
     return tuple(one.agency for one in known if one.since <= at)
+
+
+def overseers_told(known: Collection[Overseer], at: datetime) -> tuple[tuple[str, ...], datetime]:
+    """The agencies with oversight that are told what comes to their turn at a moment, and when.
+
+    Where nobody has oversight by then, those who get it first are told as soon as they have it.
+    """
+    moment = max(at, min((one.since for one in known), default=at))
+    return overseeing(known, moment), moment
 
 
 class Adoption(NamedTuple):

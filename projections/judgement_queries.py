@@ -82,15 +82,11 @@ def overdue(database: Database, now: datetime, wanted: Wanted) -> Answer:
     """What is owed and overdue, the longest overdue first; ``to_tell``: the levels that are to have been told by now."""
     from casetrail.domain.registry import overseeing  # takes a while to load: who asks for cases does without
 
-    found, oversight = [], overseers_in(database)
+    found, has_overseers = [], bool(overseeing(overseers_in(database), now))
     for row in _clocks(database, now, wanted, [("due_at < ?", micros(now))]):
         late = micros(now) - row[0]
-        due_at = at_micros(row[0])
-        to_tell = [
-            level
-            for level, after in json.loads(row[-1])
-            if after <= late and (level != Level.OVERSIGHT or overseeing(oversight, due_at + after * MICROSECOND))
-        ]
+        steps = [level for level, after in json.loads(row[-1]) if after <= late]
+        to_tell = [level for level in steps if has_overseers or level != Level.OVERSIGHT]
         found.append({**_owed(row), "overdue_hours": late // HOUR, "to_tell": to_tell})
     return found
 
@@ -224,18 +220,10 @@ def _on_record(database: Database, now: datetime, rows: Answer) -> Answer:
 
 def steps_of(told: str, holder: str | None, unit: str, partners: str, overseers: "Sequence[Overseer]") -> "list[Told]":
     """Who is told of a finding, step by step, without the levels at which there is nobody; ``told``, ``partners``: as stored."""
-    from casetrail.domain.clocks import Told
-    from casetrail.domain.detectors.finding import who_is_told
-    from casetrail.domain.registry import overseeing
+    from casetrail.domain.detectors.finding import told_steps
 
-    found = []
-    for name, micros_at in json.loads(told):
-        level, at = Level(name), EPOCH + micros_at * MICROSECOND
-        oversight = overseeing(overseers, at) if level is Level.OVERSIGHT else ()
-        others = tuple(json.loads(partners)) if level is Level.PARTNERS else ()
-        if who := who_is_told(level, holder, unit, others, oversight):
-            found.append(Told(level, who, at))
-    return found
+    levels = [(Level(name), EPOCH + micros_at * MICROSECOND) for name, micros_at in json.loads(told)]
+    return told_steps(levels, holder, unit, tuple(json.loads(partners)), overseers)
 
 
 def answers_to(database: Database, ids: Sequence[str], now: datetime) -> dict[str, list[tuple[datetime, str, Level]]]:

@@ -15,7 +15,7 @@ from casetrail.domain.detectors.settings import Settings
 from casetrail.domain.escalation import answers_for
 from casetrail.domain.parties import commander_desk, intake_desk, supervisor_desk
 from casetrail.domain.policy import Level
-from casetrail.domain.registry import Overseer, overseeing
+from casetrail.domain.registry import Overseer, overseers_told
 
 
 class Evidence(NamedTuple):
@@ -79,15 +79,27 @@ class Finding:
 
         ``overseers``: what the registry knows of those who have oversight. A level at which there is nobody is passed over.
         """
-        steps = [(level, self._who(level, overseeing(overseers, at)), at) for level, at in self.told_at()]
-        return [Told(level, who, at) for level, who, at in steps if who]
+        return told_steps(self.told_at(), self.holder, self.unit, self.partners, overseers)
 
     def told_at(self) -> list[tuple[Level, datetime]]:
         """Which levels are told, and when."""
         return [(step.level, self.since + step.after.length(None)) for step in self.settings.escalation.steps]
 
-    def _who(self, level: Level, oversight: tuple[str, ...]) -> tuple[str, ...]:
-        return who_is_told(level, self.holder, self.unit, self.partners, oversight)
+
+def told_steps(
+    levels: Iterable[tuple[Level, datetime]], holder: str | None, unit: str, partners: tuple[str, ...],
+    overseers: Sequence[Overseer],
+) -> list[Told]:  # fmt: skip
+    """Who is told at which level, and when, of a finding with that holder, unit and other agencies.
+
+    A level at which there is nobody is passed over; who gets oversight later is told then.
+    """
+    found = []
+    for level, turn in levels:
+        oversight, at = overseers_told(overseers, turn) if level is Level.OVERSIGHT else ((), turn)
+        if who := who_is_told(level, holder, unit, partners, oversight):
+            found.append(Told(level, who, at))
+    return found
 
 
 def who_is_told(

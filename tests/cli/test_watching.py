@@ -131,12 +131,13 @@ def test_overdue_names_only_levels_that_are_told(shell: Shell) -> None:
     assert told() == in_unit, "there are no partners, and nobody has oversight"
     registered = ("--agency", "inspectorate", "--agency-kind", "oversight")
     shell.run(*SERGEANT, "act", "agency-registered", "registry", *registered)
-    assert told() == in_unit, "when that was to be told, nobody had it"
+    assert told() == [*in_unit, "oversight"], "though nobody had it when that was to be told"
+    assert told("C-1", "--now", "2025-06-01T00:00:00Z") == in_unit
     shell.report("C-2")
     assert told("C-2", *ahead) == [*in_unit, "oversight"]
     clinic = ("--service", "victim_advocacy", "--to-agency", "advocates")
     shell.run(*DETECTIVE, "act", "referral-made", "C-1", "--referral", "r-1", *clinic)
-    assert told() == [*in_unit, "partners"]
+    assert told() == [*in_unit, "partners", "oversight"]
 
 
 def test_the_answer_of_those_who_owe_it_is_shown_and_leaves_it_open(shell: Shell) -> None:

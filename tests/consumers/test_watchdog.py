@@ -26,11 +26,13 @@ from casetrail.domain.codes import (
     Level,
     ScreeningReason,
     SealedName,
+    Service,
 )
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered, Recipient
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import NoteAdded
+from casetrail.domain.referral import ReferralMade
 from casetrail.domain.registry import AgencyRegistered
 from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import encode_action
@@ -145,8 +147,25 @@ def test_those_with_oversight_are_told_once_the_registry_knows_them(world: World
     world.tell(day(10), AgencyRegistered("inspectorate", AgencyKind.OVERSIGHT), REGISTRAR, "registry")
     world.go_on(watchdog, day(30), timedelta(days=1))
     watchdog.close()
-    told = [body.told for body in world.recorded() if isinstance(body, Escalated) and body.level is Level.OVERSIGHT]
-    assert told and all(who == (Recipient("inspectorate"),) for who in told)
+    told = [body for body in world.recorded() if isinstance(body, Escalated) and body.level is Level.OVERSIGHT]
+    assert told and all(one.told == (Recipient("inspectorate"),) for one in told)
+
+
+def test_who_comes_late_is_told_of_what_is_owed_still(world: World) -> None:
+    world.report()
+    watchdog = world.watchdog()
+    world.go_on(watchdog, day(40), timedelta(days=1))
+    world.tell(day(40), AgencyRegistered("inspectorate", AgencyKind.OVERSIGHT), REGISTRAR, "registry")
+    world.go_on(watchdog, day(41), timedelta(days=1))
+    world.tell(day(41), ReferralMade("ref-1", Service.VICTIM_ADVOCACY, "advocates"), DETECTIVE)
+    world.go_on(watchdog, day(42), timedelta(days=1))
+    watchdog.close()
+    usual = [DeadlineMissed, Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER]
+    assert of_clock(world) == [*usual, Level.OVERSIGHT, Level.PARTNERS]
+    again = world.watchdog("another file")
+    settle(again)
+    again.close()
+    assert of_clock(world) == [*usual, Level.OVERSIGHT, Level.PARTNERS] and world.refused() == []
 
 
 def test_a_watchdog_that_was_away_records_what_it_missed_and_tells_only_of_what_is_still_owed(world: World) -> None:

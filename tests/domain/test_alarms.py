@@ -171,14 +171,34 @@ def test_when_asked_as_of_a_moment_before_all_was_entered_everything_that_is_kno
     assert names == {"screening", "progress"}, "and not the first response, which was in time"
 
 
-def test_those_with_oversight_are_told_if_the_registry_knew_them_by_then() -> None:
+def test_those_with_oversight_are_told_once_the_registry_knows_them() -> None:
     asked = action(AgencyRegistered("inspectorate", AgencyKind.OVERSIGHT), REGISTRAR, "registry")
     (known,) = overseers([Recorded("registry", 1, day(3), asked, asked.body)])
     assert known == Overseer("inspectorate", day(3))
     told = alarm_of(received(), "first_response", day(99), known).told
     assert told[-1] == (Level.OVERSIGHT, ("inspectorate",), day(15))
     late = Overseer("inspectorate", day(20))
-    assert alarm_of(received(), "first_response", day(99), late).told[-1].level is Level.COMMANDER
+    assert alarm_of(received(), "first_response", day(20), late).told[-1].level is Level.OVERSIGHT
+    assert watched(received().events, day(20) - MOMENT, over=(late,)).next_at() == day(20)
+    told = alarm_of(received(), "first_response", day(99), late).told
+    assert told[-2].level is Level.COMMANDER
+    assert told[-1] == (Level.OVERSIGHT, ("inspectorate",), day(20)), "it is owed still"
+    done = received().tell(day(19), CONTACT, DETECTIVE)
+    assert alarm_of(done, "first_response", day(99), late).told[-1].level is Level.COMMANDER
+
+
+def test_a_partner_who_joins_when_partners_had_their_turn_is_told_then() -> None:
+    story = received().tell(day(30), ReferralMade("ref-1", Service.VICTIM_ADVOCACY, "advocates"), DETECTIVE)
+    told = alarm_of(story, "first_response", day(30), OVER).told
+    assert told[-1] == (Level.PARTNERS, ("advocates",), day(30))
+    story.tell(day(31), ReferralMade("ref-2", Service.MENTAL_HEALTH, "clinic"), DETECTIVE)
+    assert alarm_of(story, "first_response", day(99), OVER).told == told, "a level is told once"
+
+
+def test_a_partner_who_joins_with_what_ends_an_alarm_is_not_told_of_it() -> None:
+    story = received().tell(day(30), CONTACT, DETECTIVE)
+    story.tell(day(31), ReferralMade("ref-1", Service.VICTIM_ADVOCACY, "advocates"), DETECTIVE)
+    assert Level.PARTNERS not in {one.level for one in alarm_of(story, "first_response", day(99)).told}
 
 
 def test_a_departure_starts_a_clock_once_the_registry_says_so() -> None:

@@ -113,6 +113,8 @@ def test_of_a_silent_machine_the_agency_that_runs_it_is_told_and_those_with_over
     (one,) = silences(minute(100), *beats(minute(0)))
     told = {told.level: told.who for told in one.told([Overseer("inspectorate", HAPPENED)])}
     assert told == {Level.HOLDER: ("metro-pd",), Level.OVERSIGHT: ("inspectorate",)}, "it is no unit's"
+    late = one.told([Overseer("inspectorate", minute(90_000)), Overseer("council", minute(95_000))])
+    assert late[-1] == (Level.OVERSIGHT, ("inspectorate",), minute(90_000)), "when somebody has it at last"
 
 
 def test_heartbeats_make_no_case() -> None:
