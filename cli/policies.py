@@ -44,6 +44,15 @@ def read_policy(source: str) -> "Policy":
     return parse_policy(policy_text(source))
 
 
+def checked_policy(source: str) -> "Policy":
+    """The same, where the detectors know all that it sets of them: what may be adopted. Raises ``PolicyFileInvalid``."""
+    from casetrail.domain.detectors.judging import check_settings
+
+    found = read_policy(source)
+    check_settings(found)
+    return found
+
+
 def adopted(registry: "Iterable[Recorded]", agency: str | None) -> "Adopted":
     """What each agency has adopted, by the registry's events; ``agency``: whose policies they are by themselves.
 

@@ -11,7 +11,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import format_option, guarded, pass_config
 from casetrail.cli.documents import write_document
-from casetrail.cli.policies import DEFAULT, policy_text, read_policy, untold
+from casetrail.cli.policies import DEFAULT, checked_policy, policy_text, untold
 from casetrail.cli.policy_adopting import adopt, history
 from casetrail.cli.policy_rows import PARTS
 from casetrail.cli.render import emit
@@ -41,12 +41,10 @@ def check(config: Config, file: str, form: str) -> None:
 
     Where there are views, it is also said at which of its levels their registry knows nobody who would be told.
     """
-    from casetrail.domain.detectors.judging import check_settings
     from casetrail.domain.policy_file import PolicyFileInvalid
 
     try:
-        found = read_policy(file)
-        check_settings(found)
+        found = checked_policy(file)
     except PolicyFileInvalid as error:
         rows = [{"key": path or None, "problem": problem, "advice": advice} for path, problem, advice in error.problems]
         emit(rows, PROBLEM, form, f"problems of {file}")
@@ -99,7 +97,7 @@ def show(source: str, part: str, text: bool, form: str) -> None:
         write_document(policy_text(source).encode(), None)
         return
     columns, rows = PARTS[part]
-    emit(rows(read_policy(source)), columns, form, part)
+    emit(rows(checked_policy(source)), columns, form, part)
 
 
 @policy.command()
@@ -113,7 +111,7 @@ def diff(before: str, after: str, form: str) -> None:
 
     rows = [
         {"key": key, "change": change.value, "before": was or None, "after": now or None}
-        for key, change, was, now in difference(read_policy(before), read_policy(after))
+        for key, change, was, now in difference(checked_policy(before), checked_policy(after))
     ]
     emit(rows, DIFFERENCE, form, "differences")
 

@@ -86,10 +86,17 @@ def test_the_text_of_a_preset_is_where_a_file_of_ones_own_may_begin(shell: Shell
 
 
 def test_settings_of_detectors_are_shown(shell: Shell, tmp_path: Path) -> None:
-    file = written(tmp_path, text_of() + "\n[detectors.untouched]\ndays = 14\n")
+    file = written(tmp_path, text_of() + '\n[detectors.untouched]\nlimit = "9 days"\n')
     assert shell.rows("policy", "show", file, "--part", "detectors") == [
-        {"detector": "untouched", "setting": "days", "value": "14"}
+        {"detector": "untouched", "setting": "limit", "value": "9 days"}
     ]
+
+
+def test_what_no_detector_knows_is_no_difference_but_a_mistake(shell: Shell, tmp_path: Path) -> None:
+    file = written(tmp_path, text_of() + '[detectors.untuched]\nlimit = "60 days"\n')
+    for words in (("diff", "missouri", file), ("diff", file, "missouri"), ("show", file, "--part", "detectors")):
+        said = shell.run("policy", *words, code=1).stderr
+        assert "detectors.untuched is no detector: write untouched" in said
 
 
 def test_a_weakened_limit_is_seen_in_the_difference(shell: Shell, tmp_path: Path) -> None:
