@@ -3,18 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from casetrail.domain.sunlight import ESCALATION_FIGURES, ESCALATION_STATES, FINDING_FIGURES, FINDING_STATES
 from casetrail.sunlight.counting import Counted
-from casetrail.sunlight.limits import Limits, publish_limits
+from casetrail.sunlight.limits import CLOCK, Limits, publish_limits
 from casetrail.sunlight.published import Layout, Published, publish_kinds
 from casetrail.sunlight.reports import Reports, publish_reports
 from casetrail.sunlight.rules import Rules
 
-ESCALATIONS = Layout("escalations", "Clock", "missed deadlines that somebody was told of",
+DETECTOR: Final = "Detector"
+
+ESCALATIONS = Layout("escalations", CLOCK, "missed deadlines that somebody was told of",
                      {one.name: one for one in ESCALATION_FIGURES})  # fmt: skip
-FINDINGS = Layout("findings", "Detector", "findings about reports", {one.name: one for one in FINDING_FIGURES})
-WORK = Layout("work", "Detector", "findings about officers, units and machines",
+FINDINGS = Layout("findings", DETECTOR, "findings about reports", {one.name: one for one in FINDING_FIGURES})
+WORK = Layout("work", DETECTOR, "findings about officers, units and machines",
               {one.name: one for one in FINDING_FIGURES}, "findings")  # fmt: skip
 
 

@@ -14,8 +14,9 @@ from casetrail.domain.suppression import THRESHOLD
 from casetrail.domain.values import iso
 from casetrail.sunlight.edition import Edition
 from casetrail.sunlight.errors import FolderTaken
-from casetrail.sunlight.pages import WITHHELD, Section, page, sections
+from casetrail.sunlight.pages import WITHHELD, Section, kinds, page, sections
 from casetrail.sunlight.published import Line
+from casetrail.sunlight.rules import time_limits_in_force
 
 ALL: Final = "sunlight.json"
 OURS: Final = ("index.html", ALL, "checkpoint.txt")
@@ -71,6 +72,7 @@ def _plain(edition: Edition, parts: list[Section], command: str, version: str) -
         and {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex(), "later_events": checkpoint.later},
         "command": command,
         "policies": [{**asdict(one), "since": iso(one.since)} for one in basis.rules],
+        "limits": [{"agencies": agencies, "clocks": limits} for agencies, limits in time_limits_in_force(basis.rules)],
         "threshold": THRESHOLD,
         "tables": {
             part.name: {
@@ -78,6 +80,7 @@ def _plain(edition: Edition, parts: list[Section], command: str, version: str) -
                 "rows_are": part.table.rows_are,
                 "counted": part.table.counted,
                 "figures": {one.name: {"heading": one.heading, "meaning": one.meaning} for one in part.table.figures},
+                "kinds": kinds(part.table),
                 "rows": [
                     {
                         "name": line.name, "is_total": is_total, "all": line.total,

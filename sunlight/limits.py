@@ -15,8 +15,9 @@ from casetrail.sunlight.published import Layout, Published, by_kind, columns_of,
 from casetrail.sunlight.reports import span
 
 COUNTED: Final = "runs of a clock"
+CLOCK: Final = "Clock"
 FIGURES: Final = {one.name: one for one in CLOCK_FIGURES}
-BY_CLOCK: Final = Layout("clocks", "Clock", COUNTED, FIGURES)
+BY_CLOCK: Final = Layout("clocks", CLOCK, COUNTED, FIGURES)
 BY_MONTH: Final = Layout("clocks-by-month", "Month of receipt", COUNTED, FIGURES)
 BY_OFFENCE: Final = Layout("clocks-by-offence", "Offence", COUNTED, FIGURES)
 

@@ -17,17 +17,22 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from casetrail.domain.codes import Disposition
+from casetrail.domain.detectors.catalogue import EVERY
 from casetrail.domain.sunlight import FIGURE, RECEIVED
 from casetrail.domain.suppression import THRESHOLD
 from casetrail.domain.values import iso
 from casetrail.sunlight.charts import bars, columns
-from casetrail.sunlight.edition import Edition
+from casetrail.sunlight.edition import DETECTOR, Edition
+from casetrail.sunlight.limits import CLOCK
 from casetrail.sunlight.published import Line, Number, Published
 from casetrail.sunlight.reports import CONTACTS, ENDS, FIRST_CONTACTS, STAGES
+from casetrail.sunlight.rules import time_limits_in_force
 
 WITHHELD: Final = "withheld"
 HEADLINE: Final = ("contacted", "contact_never", "closed_unseen", "open")
 LET_GO: Final = f"as_{Disposition.ADMINISTRATIVELY_CLOSED}"
+EXPLAINED: Final = {CLOCK: "rules", DETECTOR: "meanings"}
+"""In which part of the page the rows of a table are explained, by what they are."""
 BAD: Final = frozenset({"contact_never", "late", "unanswered", "open"})
 """Figures that are drawn loud."""
 
@@ -63,6 +68,8 @@ def page(edition: Edition, command: str, version: str) -> str:
         sections=sections(edition),
         headline=list(_headline(edition)),
         meanings=list(_meanings(edition)),
+        limits=time_limits_in_force(edition.basis.rules),
+        explained=EXPLAINED,
         command=command,
         version=version,
         threshold=THRESHOLD,
@@ -101,7 +108,15 @@ def _meanings(edition: Edition) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         same = groupby(figures, key=lambda figure: figure.meaning)
         found = [(", ".join(figure.heading for figure in some), meaning) for meaning, some in same]
         if found:
-            yield table.counted, found
+            yield table.counted, [*found, *kinds(table).items()]
+
+
+def kinds(table: Published) -> dict[str, str]:
+    """What the detectors find that are the rows of a table, by their names in words; empty where the rows are no detectors."""
+    if table.rows_are != DETECTOR:
+        return {}
+    named = {name for line in table.lines for name in line.name.split(", ")}
+    return {one.title: one.about for one in EVERY if one.title in named}
 
 
 def sections(edition: Edition) -> list[Section]:

@@ -91,7 +91,10 @@ def test_a_log_without_checkpoints_has_a_report_that_says_so(shell: Shell, tmp_p
 def test_the_report_says_which_policy_is_in_force_and_what_it_lets_pass(shell: Shell, tmp_path: Path) -> None:
     shell.report("C-1")
     shell.run("sunlight", "before", *NOW)
-    assert "No agency has adopted a policy" in (tmp_path / "before" / "index.html").read_text("utf-8")
+    usual = (tmp_path / "before" / "index.html").read_text("utf-8")
+    assert "No agency has adopted a policy" in usual
+    assert "24 hours, from report received, reopened or reopened unscreened to victim seen; only where immediate danger. Source: RSMo 210.145." in usual  # fmt: skip
+    assert "72 hours, from report received or reopened unscreened to screened in or screened out." in usual
     blind = tmp_path / "blind.toml"
     blind.write_text(
         within("clocks.screening", "72 hours", "90 days") + "\n[detectors.untouched]\noff = true\n", "utf-8"
@@ -106,6 +109,8 @@ def test_the_report_says_which_policy_is_in_force_and_what_it_lets_pass(shell: S
     assert told["weakened"] == ["clocks.screening.limit", "detectors.untouched.off"]
     page = (tmp_path / "after" / "index.html").read_text("utf-8")
     assert "Detectors turned off: untouched." in page and "cmd.diaz" not in page
+    assert "<code>clocks.screening.limit</code>: 72 hours, then 90 days" in page
+    assert "The time limits of metro-pd" in page and "90 days, from report received or reopened unscreened" in page
 
 
 def test_a_log_in_which_nothing_has_happened_has_a_report_of_nothing(shell: Shell, tmp_path: Path) -> None:

@@ -27,7 +27,10 @@ NOW: Final = datetime(2015, 12, 25, 12, tzinfo=UTC)
 RULES: Final = (
     Rules(1, "metro-pd", NOW - timedelta(days=900)),
     Rules(7, "metro-pd", NOW - timedelta(days=90), ["clocks.screening.limit"], ["clocks.progress"],
-          ["detectors.convenient_code.months"], ["untouched", "no_contact"]),
+          ["detectors.convenient_code.months"], ["untouched", "no_contact"],
+          said={"clocks.screening.limit": "72 hours, then 90 days", "clocks.progress": "14 days, then nothing",
+                "detectors.convenient_code.months": "12, then 6"},
+          limits={"decision": "45 days, from report received to closed or charged. Source: practice."}),
     Rules(9, "clinic", NOW - timedelta(days=9), unread=2),
 )  # fmt: skip
 COMMAND: Final = "casetrail --log LOG sunlight DIR --from-log"

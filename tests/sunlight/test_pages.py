@@ -187,3 +187,11 @@ def test_whether_limits_contact_and_closures_grow_worse_shows_row_by_row(
     assert len(table["rows"]) > 5
     assert sum(row[figure] is not None for row in table["rows"]) > len(table["rows"]) / 2
     assert f'aria-labelledby="{name}-title"' in found["index.html"].decode()
+
+
+def test_every_kind_of_finding_that_is_counted_is_explained(found: dict[str, bytes]) -> None:
+    page, tables = found["index.html"].decode(), json.loads(found["sunlight.json"])["tables"]
+    assert "<dt>untouched</dt><dd>A case that has a holder who does nothing.</dd>" in page
+    assert tables["findings"]["kinds"].keys() == {"untouched", "no contact", "never screened"}
+    assert tables["work"]["kinds"].keys() == {"overloaded", "silent machine"}
+    assert tables["clocks"]["kinds"] == {}
