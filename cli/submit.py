@@ -13,13 +13,14 @@ import click
 
 from casetrail.cli.config import Config
 from casetrail.cli.context import Seconds, an_id, choice, format_option, guarded, moment, now, pass_config
+from casetrail.cli.escalation_due import exact_due
 from casetrail.cli.sealing import persons, read_sealed, seal_all, tokens_of
 from casetrail.cli.submitting import Wanted, submit
 from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.answering import FindingTold
 from casetrail.domain.closure import ExceptionalConditions
 from casetrail.domain.codes import Channel, Offence, ReporterKind, Role
-from casetrail.domain.escalation import DeadlineMissed, Escalated
+from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered
 from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
 from casetrail.domain.kinds import ACTION_KINDS
@@ -214,6 +215,8 @@ def _add(kind: Any) -> None:
     def run(config: Config, case_id: str, at: str | None, action_id: str | None, **values: Any) -> None:
         wanted = wanted_of(values)
         chosen, when, actor = action_id_of(action_id), moment(config, at, "--at") if at else now(), actor_of(config)
+        if kind is EscalationAnswered:
+            values["due_at"] = exact_due(config, case_id, values["clock"], values["subject"], values["due_at"])
         texts = read_sealed(values.pop(SEALING, ()))
         body_of(kind, config, values, ())  # before a key is made: what was typed wrong is found here
         tokens = tokens_of(config, texts) if has_tokens else ()

@@ -15,7 +15,7 @@ from casetrail.cli import exits
 from casetrail.domain.heartbeat import Heartbeat
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Topic
-from tests.cli.shell import DETECTIVE, SERGEANT, Shell
+from tests.cli.shell import COMMANDER, DETECTIVE, SERGEANT, Shell
 from tests.cli.test_processes import line
 from tests.consumers.test_telling import close
 from tests.consumers.watching import World, events_of
@@ -150,6 +150,23 @@ def test_the_answer_of_those_who_owe_it_is_shown_and_leaves_it_open(shell: Shell
     shell.run(*SERGEANT, *answer, "resources_asked_for")
     answered = [row for row in shell.rows("escalations", "--all", code=exits.FAULTS) if row["state"] == "answered"]
     assert [(row["clock"], row["answer"]) for row in answered] == [(first["clock"], "resources_asked_for")]
+
+
+def test_a_missed_deadline_is_answered_by_the_due_time_that_the_table_shows(shell: Shell) -> None:
+    shell.report("C-1", "--at", "2025-03-03T09:00:00.123456Z")
+    shell.process(*WATCH, LATER)
+    shown = next(line for line in shell.run("escalations", "--now", LATER, code=exits.FAULTS).stdout.splitlines() if " screening " in line)  # fmt: skip
+    due = shown[:19]
+    assert due == "2025-03-06 09:00:00"
+    answer = ("act", "escalation-answered", "C-1", "--clock", "screening", "--answer", "being_worked_now", "--due-at")
+    shell.run(*SERGEANT, *answer, "2025-03-06 09:00:01Z", code=exits.REJECTED)
+    shell.run(*SERGEANT, *answer, due)
+    in_a_zone = ("--time-zone", "America/Chicago")
+    shell.run(*in_a_zone, *COMMANDER, *answer, due)
+    said = shell.run(*in_a_zone, *DETECTIVE, *answer, "2025-03-06 03:00:00", code=exits.REJECTED).stderr
+    assert "has answered for this missed deadline already" in said, "and no other deadline was meant"
+    (said,) = (one for one in shell.rows("escalations", "--all", "--now", LATER, code=exits.FAULTS) if one["clock"] == "screening")  # fmt: skip
+    assert (said["state"], said["answered_by"]) == ("answered", "cmd.diaz")
 
 
 def test_the_outbox_tells_what_stands_in_the_log(shell: Shell) -> None:
