@@ -13,8 +13,12 @@ from typing import Any, Final
 
 from casetrail.consumers.notification import Notification
 from casetrail.consumers.transport import PATIENCE, NotSent
+from casetrail.domain.codes import ConcernKind, EscalationAnswer, FindingAnswer, Level
+from casetrail.domain.detectors.catalogue import DETECTORS
 
 LINES: Final = ("case_id", "clock", "subject", "due_at", "level", "told", "event", "recorded_at")
+DEADLINE: Final = ("clock", "due_at", "subject")
+"""What names a deadline in its case."""
 REPLACEMENT: Final = "\ufffd"
 
 
@@ -89,8 +93,22 @@ def message(notification: Notification, sender: str, to: str) -> EmailMessage:
 
 def _of_deadline(data: dict[str, Any]) -> tuple[str, list[str]]:
     said = [f"{name.replace('_', ' ')}: {data[name]}" for name in LINES if data[name] is not None]
-    answer = f"Answer: casetrail act escalation-answered {shlex.quote(data['case_id'])}"
-    return "A deadline has passed", [*said, "", answer]
+    what = f"The time limit {data['clock']} was missed in case {data['case_id']}"
+    return what, [*said, "", *_what_to_do(data)]
+
+
+def _what_to_do(data: dict[str, Any]) -> list[str]:
+    """What whoever is told at this level can do. Who has oversight answers for nobody: only what is owed ends it."""
+    case_id = shlex.quote(data["case_id"])
+    if data["level"] == Level.PARTNERS:
+        look = f"Look: casetrail partner {shlex.quote(data['told'])} --case {case_id}"
+        return [look, f"Ask what is being done: casetrail partner raise {case_id} --about {ConcernKind.NO_RESPONSE}"]
+    look = f"Look: casetrail clock {case_id}"
+    if data["level"] == Level.OVERSIGHT:
+        return [look, f"Who was told, and what was answered: casetrail escalations {case_id} --all"]
+    names = [f"--{name.replace('_', '-')} {shlex.quote(data[name])}" for name in DEADLINE if data[name] is not None]
+    answer = f"Answer: casetrail act escalation-answered {case_id} {' '.join(names)} --answer CODE"
+    return [look, answer, f"CODE: {', '.join(EscalationAnswer)}", "Whatever is answered, what is owed is owed still."]
 
 
 def _of_findings(found: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
@@ -98,9 +116,11 @@ def _of_findings(found: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
     said = []
     for detector, some in groupby(sorted(found, key=itemgetter("detector")), key=itemgetter("detector")):
         about = [f"  {one['finding']}  {one['case_id'] or one['subject']}  (told: {one['level']})" for one in some]
-        said += [f"{detector}: {len(about)}", *about, ""]
+        means = f". {DETECTORS[detector].about}" if detector in DETECTORS else ""  # another version may know more
+        said += [f"{detector}: {len(about)}{means}", *about, ""]
     look, answer = "casetrail findings explain FINDING", "casetrail findings answer FINDING --answer CODE"
-    return "Neglect was found in the log", [*said, f"Look: {look}", f"Answer: {answer}"]
+    codes = f"CODE: {', '.join(FindingAnswer)}"
+    return "Neglect was found in the log", [*said, f"Look: {look}", f"Answer: {answer}", codes]
 
 
 def printable(text: str) -> str:

@@ -39,7 +39,7 @@ def event_with(text: str, body: Body) -> Event:
     return Event(bytes(32), bytes(32), bytes(16), 7, 0, 0, HAPPENED, text, text, 1, HAPPENED, None, None, body)
 
 
-MADE = [(hostile, 2 + 8 + 2), (hostile_findings, 2 + 4 + 2)]
+MADE = [(hostile, 2 + 8 + 1 + 4), (hostile_findings, 2 + 4 + 3)]
 
 
 @pytest.mark.parametrize(("make", "lines"), MADE, ids=["deadline", "findings"])

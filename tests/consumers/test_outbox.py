@@ -26,10 +26,15 @@ from standardwebhooks import Webhook
 
 from casetrail.consumers import loop
 from casetrail.consumers.health import Health
+from casetrail.consumers.notification import notification
 from casetrail.consumers.outbox import LONGEST_PAUSE, TROUBLE, UNREACHED, Outbox
+from casetrail.consumers.outbox_email import message
 from casetrail.consumers.outbox_webhook import WebhookTransport
 from casetrail.consumers.recipients import RecipientsInvalid, load_recipients
-from casetrail.domain.codes import SealedName
+from casetrail.domain.codes import Level, SealedName
+from casetrail.domain.escalation import Escalated, Recipient
+from casetrail.domain.values import iso
+from casetrail.eventlog.codec import Event
 from casetrail.projections.errors import ViewError
 from casetrail.projections.outbox_store import OutboxStore
 from tests.actions import INTAKE, report
@@ -454,6 +459,33 @@ def test_a_mail_says_which_case_and_clock_and_no_names(world: World, mail_server
     assert mail["From"] == "casetrail@metro.example" and mail["Message-ID"].endswith("@metro.example>")
     text = mail.get_body().get_content()  # type: ignore[union-attr]
     assert "case id: C-1" in text and "told: child-crimes/intake" in text and "sealed" not in text
+    assert text.startswith("The time limit first_response was missed in case C-1. There is no address for")
+
+
+def mailed(level: Level, subject: str | None = None) -> str:
+    """The text of a mail that tells the clinic at some level."""
+    told = Escalated("referral_answer", day(1), level, (Recipient("clinic"),), subject)
+    event = Event(bytes(32), bytes(32), bytes(16), 7, 0, 0, day(1), "C-1", "kcpd", 1, day(1), None, None, told)
+    mail = message(notification(event, told, "clinic", False), "casetrail@metro.example", "duty@metro.example")
+    content: str = mail.get_content()
+    return content
+
+
+def test_a_mail_says_what_whoever_is_told_can_do() -> None:
+    text = mailed(Level.SUPERVISOR, "ref-1")
+    assert text.startswith("The time limit referral_answer was missed in case C-1, and nobody of your level or above")
+    assert "Look: casetrail clock C-1" in text
+    words = f"C-1 --clock referral_answer --due-at {iso(day(1))} --subject ref-1 --answer CODE"
+    assert (
+        f"Answer: casetrail act escalation-answered {words}" in text and "CODE: being_worked_now, handed_over" in text
+    )
+    partners = mailed(Level.PARTNERS)
+    assert (
+        "casetrail partner clinic --case C-1" in partners
+        and "casetrail partner raise C-1 --about no_response" in partners
+    )
+    for text in (partners, mailed(Level.OVERSIGHT)):
+        assert "escalation-answered" not in text, "a rule would refuse it"
 
 
 def test_a_mail_server_that_refuses_for_a_while_gets_it_later_with_the_same_message_id(
