@@ -27,7 +27,8 @@ from casetrail.domain.stopping import Run
 
 EDUCATIONAL_NEGLECT: Final = ("167.031", "167.061")
 """Statutes on compulsory attendance (RSMo): a report of 90F that names no other is one of educational neglect."""
-SERIOUS: Final = SEXUAL_OFFENCES | {Offence.AGGRAVATED_ASSAULT}
+SEXUAL_CHAPTER: Final = "566."
+"""How the statutes on sexual offences begin (RSMo chapter 566): a report of 90Z that names one is of sexual misconduct."""
 
 
 class ClockState(StrEnum):
@@ -213,13 +214,18 @@ def conditions_of(immediate_danger: bool, offences: Collection[OffenceAlleged]) 
     """The kinds of case that a report makes, or that its corrected facts make."""
     codes = {one.code for one in offences}
     found = [Condition.IMMEDIATE_DANGER] if immediate_danger else []
-    if not SERIOUS.isdisjoint(codes):
+    is_sexual = not SEXUAL_OFFENCES.isdisjoint(codes) or (Offence.OTHER in codes and any(map(_is_misconduct, offences)))
+    if is_sexual:
+        found.append(Condition.SEXUAL_ABUSE)
+    if is_sexual or Offence.AGGRAVATED_ASSAULT in codes:
         found.append(Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE)
-        if not SEXUAL_OFFENCES.isdisjoint(codes):
-            found.append(Condition.SEXUAL_ABUSE)
     elif codes == {Offence.FAMILY_NONVIOLENT} and all(one.statute in EDUCATIONAL_NEGLECT for one in offences):
         found.append(Condition.ONLY_EDUCATIONAL_NEGLECT)
     return frozenset(found)
+
+
+def _is_misconduct(alleged: OffenceAlleged) -> bool:
+    return alleged.code is Offence.OTHER and (alleged.statute or "").startswith(SEXUAL_CHAPTER)
 
 
 def _owed_by(runs: Runs, run: Run) -> str:

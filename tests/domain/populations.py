@@ -11,7 +11,6 @@ from casetrail.demo.telling import Scene
 from casetrail.domain.actions import Action, ActionRejected, Actor, Body
 from casetrail.domain.assignment import Acknowledged, Assigned, Reassigned
 from casetrail.domain.case import Case, Recorded
-from casetrail.domain.clocks import SERIOUS
 from casetrail.domain.closure import ClosureApproved, ClosureRequested
 from casetrail.domain.codes import (
     SEXUAL_OFFENCES,
@@ -167,7 +166,7 @@ def _worked(chance: Random, at: datetime, number: int) -> Iterator[Doing]:
     now = at + _between(chance, 0.41, 0.8)
     yield now, detective, VictimContactMade(ContactMethod.IN_PERSON)
     codes = {one.code for one in received[2].offences} if isinstance(received[2], ReportReceived) else set()
-    if not codes.isdisjoint(SERIOUS):
+    if not codes.isdisjoint(SEXUAL_OFFENCES | {Offence.AGGRAVATED_ASSAULT}):
         yield from _interviewed(chance, now, detective, "r0")
     steps = [Kind.SCENE_VISITED, Kind.WITNESS_INTERVIEWED, Kind.SUSPECT_IDENTIFIED, Kind.SUSPECT_INTERVIEWED]
     for place in range(chance.randrange(4, 9)):

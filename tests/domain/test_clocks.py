@@ -437,3 +437,10 @@ def test_clocks_for_some_cases_run_in_these_only() -> None:
 def test_a_report_of_neglect_with_another_statute_is_answered_within_a_day() -> None:
     for offences in (TRUANCY + SIMPLE, (OffenceAlleged(Offence.FAMILY_NONVIOLENT, "568.050"),)):
         assert held(offences=offences).only("first_response", day(0)).due_at == day(1)
+
+
+@pytest.mark.parametrize(("statute", "is_sexual"), [("566.083", True), ("568.045", False), (None, False)])
+def test_sexual_misconduct_is_known_by_its_statute(statute: str | None, is_sexual: bool) -> None:
+    story = held(offences=(OffenceAlleged(Offence.OTHER, statute),))
+    assert ("forensic_interview" in {one.name for one in story.clocks(day(0))}) is is_sexual
+    assert story.only("decision", day(1)).due_at == day(120 if is_sexual else 45)
