@@ -35,6 +35,16 @@ watchdog tells, and the outbox sends ([watchdog.md](../watchdog.md)): `told` in 
 A policy sets what a detector may be set to in its table `[detectors.NAME]`, and `casetrail policy check` checks it. Where
 a limit is also that of a clock of the policy, the clock's limit and calendar hold unless the table sets another."""
 
+ELSEWHERE: Final = """\
+Findings follow from the events of the log. Three signs of neglect and of tampering do not stand in them, and are looked for by
+commands of their own, each of which ends with exit code 8 where there is something:
+
+- **A report that is not in the log**, or not in time, though a partner's ledger has it: `casetrail audit reconcile`
+  ([reconciling.md](../reconciling.md)).
+- **A gap in the log**, or whatever else was altered in it: `casetrail audit verify` and `casetrail count`
+  ([verifying.md](../verifying.md)).
+- **A setting that was weakened**, by which history could be lost: `casetrail log check`, `casetrail doctor`, and `audit verify`."""
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown."""
@@ -55,6 +65,7 @@ def index() -> str:
     return page(
         "Detectors", INDEX, "## Of one case", table(head, rows[:cases]), "## Of many cases",
         table(head, rows[cases:machines]), "## Of machines", table(head, rows[machines:]),
+        "## What is no finding", ELSEWHERE,
     )  # fmt: skip
 
 
