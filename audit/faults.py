@@ -120,7 +120,8 @@ FAULTS: Final[dict[Kind, str]] = {
     "log's operator vouches that everybody is shown the same history.",
     Kind.CLOCK_DIFFERS: "The log's clock was wrong, by the times that witnesses state (as many of them as the policy's quorum) "
     "or by the clock of whoever verifies: it was set back or forward, or stood still, or append times were altered afterwards.",
-    Kind.FILE_MISSING: "A file is not there, though the published checkpoint needs it.",
+    Kind.FILE_MISSING: "A file is not there, or is no plain file of the folder that can be read, though the published "
+    "checkpoint needs it.",
     Kind.BUNDLE_UNREADABLE: "The file of entries is not made up of as many whole entries as it must have.",
     Kind.TILE_UNREADABLE: "The file of hashes is not made up of as many hashes as it must have.",
     Kind.TILE_DIFFERS: "The file's hashes do not follow from what was published below them: one of the two was altered.",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from functools import lru_cache
 from hashlib import sha256
+from os.path import lexists
 from pathlib import Path
 from sys import intern
 from typing import Final, NamedTuple
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 from casetrail.audit.export import MOST_BYTES as MOST_EXPORT
 from casetrail.audit.export import ExportInvalid, is_export, parse_export
 from casetrail.audit.publication.published import PublishedLog, TileInvalid
-from casetrail.audit.witnessing.state import WitnessState, check_tables
+from casetrail.audit.witnessing.state import WitnessState, check_beside, check_tables
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
@@ -32,6 +33,7 @@ from casetrail.proofs.prooffile import VERSION, parse_proof
 from casetrail.proofs.tiles import CHECKPOINT, Tile
 from casetrail.proofs.tree import HashAt, hashes_in, parents
 from casetrail.proofs.treefile import FORMAT
+from casetrail.proofs.within import check_plain, open_within
 
 SQLITE: Final = b"SQLite format 3\x00"
 CACHED_TILES: Final = 256
@@ -128,11 +130,11 @@ def held_at(source: str, access: Access) -> Iterator[Held | PassedOver]:
     elif _is_state(path := Path(source)):
         yield from _of_state(path)
     else:
-        yield from _of_file(source, path / CHECKPOINT if path.is_dir() else path)
+        yield from _of_file(source, path)
 
 
 def _is_state(directory: Path) -> bool:
-    return (directory / STATE).is_file() and not (directory / CHECKPOINT).exists()
+    return lexists(directory / STATE) and not (directory / CHECKPOINT).exists()
 
 
 def _of_state(directory: Path) -> Iterator[Held]:
@@ -142,6 +144,8 @@ def _of_state(directory: Path) -> Iterator[Held]:
     written = path.with_name(f"{STATE}-wal").exists()
     address = f"{path.absolute().as_uri()}?mode=ro{'' if written else '&immutable=1'}"
     try:
+        check_plain(path)
+        check_beside(path)
         with closing(sqlite3.connect(address, uri=True)) as database:
             check_tables(database)
             ((form,),) = database.execute("SELECT format FROM tree")
@@ -149,13 +153,16 @@ def _of_state(directory: Path) -> Iterator[Held]:
                 raise SourceUnreadable(f"{directory} is of another version of casetrail")
             for (note,) in database.execute("SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY number"):
                 yield held(str(directory), note)
-    except (sqlite3.Error, ValueError) as error:
+    except (sqlite3.Error, ValueError, OSError) as error:
         raise SourceUnreadable(f"{directory} cannot be read as the state of an auditor ({error})") from error
 
 
-def _of_file(where: str, path: Path) -> Iterator[Held | PassedOver]:
+def _of_file(where: str, source: Path) -> Iterator[Held | PassedOver]:
+    """What a file holds, or the checkpoint of a folder: that may be one that somebody else has made."""
+    is_folder = source.is_dir()
+    path = source / CHECKPOINT if is_folder else source
     try:
-        with path.open("rb") as opened:
+        with open_within(source, CHECKPOINT) if is_folder else path.open("rb") as opened:
             start = opened.read(MOST_BYTES + 1)
             rest = opened.read(MOST_EXPORT) if is_export(start) else b""
     except OSError as error:
@@ -237,7 +244,7 @@ def tree_of_folder(directory: Path) -> Tree:
         found = next(reversed(list(_of_state(directory))), None)
         read = _kept_hashes(directory)
     else:
-        found = next((one for one in _of_file(str(directory), directory / CHECKPOINT) if isinstance(one, Held)), None)
+        found = next((one for one in _of_file(str(directory), directory) if isinstance(one, Held)), None)
         read = PublishedLog(directory).hashes
     if found is None:
         raise SourceUnreadable(f"{directory} holds no checkpoint")
@@ -249,7 +256,7 @@ def _kept_hashes(directory: Path) -> Callable[[Tile], bytes | None]:
 
     def read(tile: Tile) -> bytes | None:
         try:
-            with (directory / HASHES / f"level-{(tile.level or 0) * TILE_LEVELS}").open("rb") as opened:
+            with open_within(directory, f"{HASHES}/level-{(tile.level or 0) * TILE_LEVELS}") as opened:
                 opened.seek(tile.number * TILE * HASH_BYTES)
                 content = opened.read(tile.width * HASH_BYTES)
         except OSError:

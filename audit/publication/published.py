@@ -35,6 +35,7 @@ from casetrail.proofs.tiles import (
     unpack_entries,
 )
 from casetrail.proofs.tree import HASH_BYTES, Frontier, hashes_in, parents
+from casetrail.proofs.within import folder_within, open_within
 
 MOST_BUNDLE_BYTES: Final = TILE * (MOST_ENTRY_BYTES + 2)
 MOST_MISSING: Final = 1_000
@@ -101,7 +102,7 @@ class PublishedLog:
         """Raises ``NotPublished``, ``CheckpointUnreadable``."""
         self._directory = directory
         try:
-            with (directory / CHECKPOINT).open("rb") as opened:
+            with open_within(directory, CHECKPOINT) as opened:
                 self.note: Note = parse_note(opened.read(MOST_BYTES + 1))
             self.checkpoint = parse_checkpoint(self.note.text)
         except OSError as error:
@@ -114,7 +115,11 @@ class PublishedLog:
     @property
     def has_entries(self) -> bool:
         """Whether entries were published, and not hashes alone."""
-        return self.checkpoint.size == 0 or (self._directory / "tile" / ENTRIES).is_dir()
+        try:
+            with folder_within(self._directory, f"tile/{ENTRIES}"):
+                return True
+        except OSError:
+            return self.checkpoint.size == 0
 
     def hashes(self, tile: Tile) -> bytes | None:
         """The hashes of a tile, 32 bytes each; None where the file is missing. Raises ``TileInvalid``."""
@@ -148,11 +153,22 @@ class PublishedLog:
         """A tile's file; where a partial one has been replaced by the full one since, that."""
         for place, width in ((tile.path, tile.width), (tile.whole_path, TILE)):
             try:
-                with (self._directory / place).open("rb") as opened:
+                with open_within(self._directory, place) as opened:
                     return _File(opened.read(most + 1), width)
             except OSError:  # missing or unreadable: the same to whoever wants to check it
                 continue
         return None
+
+    def why_missing(self, *places: str) -> str:
+        """The place, of those where a file may stand that cannot be read, at which something else is, and what."""
+        for place in places:
+            try:
+                open_within(self._directory, place).close()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                return f"{place}: {error.strerror}"
+        return places[0]
 
 
 def verify_published(
@@ -181,7 +197,8 @@ def verify_published(
         elif log.has_entries:
             judge = Entries(found.faults, log.checkpoint.origin, policy, database, found.checked)
         else:
-            _fault(found, Kind.FILE_MISSING, f"tile/{ENTRIES}: no entries are there, so no event was checked")
+            place = log.why_missing(f"tile/{ENTRIES}")
+            _fault(found, Kind.FILE_MISSING, f"{place}: no entries are there, so no event was checked")
         root = _check_tree(log, judge, found, progress)
     found.checked["roots"] += root is not None
     found.checked["schemas"] += check_schemas(directory, found.faults)
@@ -255,7 +272,7 @@ def _entries(log: PublishedLog, tile: Tile, found: PublishedReport) -> list[byte
         _fault(found, Kind.BUNDLE_UNREADABLE, f"{bundle.path}: {error}", tile.number * TILE)
         return None
     if entries is None:
-        _fault(found, Kind.FILE_MISSING, bundle.path, tile.number * TILE)
+        _fault(found, Kind.FILE_MISSING, log.why_missing(bundle.path, bundle.whole_path), tile.number * TILE)
     return entries
 
 
@@ -290,7 +307,7 @@ class _Levels:
             _fault(self._found, Kind.TILE_UNREADABLE, f"{tile.path}: {error}", _first_leaf(tile))
             return error.hashes
         if content is None:
-            _fault(self._found, Kind.FILE_MISSING, tile.path, _first_leaf(tile))
+            _fault(self._found, Kind.FILE_MISSING, self._log.why_missing(tile.path, tile.whole_path), _first_leaf(tile))
         return content
 
     def add(self, tile: Tile, hashes: list[bytes]) -> None:

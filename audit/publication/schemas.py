@@ -1,5 +1,6 @@
 """The schemas of a published log's entries, beside them: whoever has the files can decode them without this program."""
 
+import fnmatch
 from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
@@ -9,15 +10,17 @@ from casetrail.audit.faults import Fault, Faults, Kind
 from casetrail.eventlog.codec import PREFIX, Unreadable, schema_of
 from casetrail.eventlog.port import Log
 from casetrail.eventlog.schemas import carried, id_of, published, what_differs
+from casetrail.proofs.within import names_within, open_within
 
 FOLDER: Final = "schemas"
-NAMES: Final = "[0-9a-f]" * 8 + ".avsc"
+SUFFIX: Final = ".avsc"
+NAMES: Final = "[0-9a-f]" * 8 + SUFFIX
 MOST_BYTES: Final = 1_000_000
 
 
 def place_of(number: int) -> str:
     """The place of a schema's file below the log's prefix."""
-    return f"{FOLDER}/{number:08x}.avsc"
+    return f"{FOLDER}/{number:08x}{SUFFIX}"
 
 
 def named_by(entries: Iterable[bytes]) -> set[int]:
@@ -39,10 +42,23 @@ def texts_of(log: Log, numbers: Set[int]) -> Mapping[int, bytes]:
 
 def check_schemas(directory: Path, faults: Faults) -> int:
     """Whether each schema that is there has the id by which it is named; how many there are."""
-    paths = sorted((directory / FOLDER).glob(NAMES))
-    for path in paths:
-        with path.open("rb") as opened:
+    try:
+        names = fnmatch.filter(names_within(directory, FOLDER), NAMES)
+    except FileNotFoundError:  # who mirrors a log need not know of them
+        return 0
+    except OSError as error:
+        faults.add(Fault(Kind.SCHEMA_ALTERED, f"{FOLDER}: {error.strerror}"))
+        return 0
+    for name in names:
+        if found := _what_differs(directory, name):
+            faults.add(Fault(Kind.SCHEMA_ALTERED, f"{FOLDER}/{name}: {found}"))
+    return len(names)
+
+
+def _what_differs(directory: Path, name: str) -> str:
+    try:
+        with open_within(directory, f"{FOLDER}/{name}") as opened:
             text = opened.read(MOST_BYTES)
-        if found := what_differs(id_of(path.stem.encode(), text), text):
-            faults.add(Fault(Kind.SCHEMA_ALTERED, f"{FOLDER}/{path.name}: {found}"))
-    return len(paths)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return what_differs(id_of(name.removesuffix(SUFFIX).encode(), text), text)

@@ -16,6 +16,7 @@ from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.transaction import write_ahead
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.note import MOST_BYTES
+from casetrail.proofs.within import check_plain
 
 FORMAT: Final = "casetrail-witness-1"
 PATIENCE: Final = 5.0
@@ -91,6 +92,15 @@ def check_tables(database: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("there are views in it, and casetrail makes none")
 
 
+def check_beside(path: Path) -> None:
+    """Whether what a database file that somebody else may have made has beside it are files. Raises ``OSError``.
+
+    SQLite opens them unasked, and waits for whoever writes into a pipe.
+    """
+    for suffix in ("-journal", "-wal", "-shm"):
+        check_plain(path.with_name(path.name + suffix))
+
+
 class WitnessState:
     """The file. Not for two threads at once; several processes may use it."""
 
@@ -102,6 +112,8 @@ class WitnessState:
             raise StateUnusable(f"there is no state of a witness at {path}")
         mode = "ro" if read_only else "rwc"
         try:
+            if read_only:
+                check_beside(path.resolve())
             self._database = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}",
                 uri=True,
@@ -109,7 +121,7 @@ class WitnessState:
                 timeout=PATIENCE,
                 check_same_thread=False,
             )
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StateUnusable(f"the witness's state {path} cannot be opened ({error})") from error
         try:
             if read_only:

@@ -1,5 +1,6 @@
 """A scene on the embedded log, on a broker, or on either."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +29,17 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     url = f"sqlite:{tmp_path / 'log.db'}" if request.param == "embedded" else request.getfixturevalue("kafka_url")
     with scene_at(tmp_path, url) as made:
         yield made
+
+
+@pytest.fixture
+def in_time() -> Iterator[None]:
+    """What waits without end fails here."""
+
+    def ended(*_: object) -> None:
+        raise AssertionError("it never came to an end")
+
+    before = signal.signal(signal.SIGALRM, ended)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

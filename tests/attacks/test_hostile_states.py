@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from casetrail.cli import exits
+from tests.actions import life
 from tests.attacks.scene import Scene
 
 NOBODY_ASKS = ("no_update", "no_delete", "no_unsigning")
@@ -57,6 +58,37 @@ def test_a_partners_state_that_never_ends_is_none(embedded: Scene, state: Path) 
     change(state, "ALTER TABLE checkpoint RENAME TO seen", f"CREATE VIEW checkpoint AS {endless}")
     done = embedded.run("audit", "compare", str(state), embedded.url, code=exits.FAILED)
     assert "not the state of a witness" in done.output
+
+
+@pytest.mark.usefixtures("in_time")
+@pytest.mark.parametrize("name", ["journal", "wal", "shm"])
+def test_a_pipe_beside_a_partners_state_is_not_waited_for(embedded: Scene, state: Path, name: str) -> None:
+    os.mkfifo(f"{state}-{name}")
+    done = embedded.run("audit", "compare", str(state), embedded.url, code=exits.FAILED)
+    assert f"handed-over-{name} is no plain file" in done.output
+
+
+@pytest.mark.usefixtures("in_time")
+@pytest.mark.parametrize("name", ["tree.db", "tree.db-journal", "hashes/level-0"])
+@pytest.mark.parametrize("what", ["pipe", "link"])
+def test_what_is_no_plain_file_in_an_auditors_state_is_not_read(embedded: Scene, name: str, what: str) -> None:
+    folder, older = embedded.folder / "auditor", embedded.folder / "older"
+    embedded.run("audit", "verify", "--state", str(folder))
+    embedded.run("witness", "request", "--from", "0", "--output", str(older))
+    embedded.go_on(*life("C-2026-0007"))
+    embedded.run("audit", "verify", "--state", str(folder))
+    path = folder / name
+    if path.exists():
+        path.rename(embedded.folder / "moved")
+    if name.endswith("-journal"):
+        (folder / "tree.db-wal").touch()
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(embedded.folder / "moved")
+    done = embedded.run("audit", "compare", str(older), str(folder), "--from", str(folder), code=exits.FAILED)
+    whole = "is not whole" if name.startswith("hashes") else "no plain file" if what == "pipe" else "it is a link"
+    assert whole in done.output
 
 
 def test_a_time_that_is_none_in_a_state_is_said_with_its_place(embedded: Scene, state: Path) -> None:
