@@ -1,4 +1,4 @@
-"""What a witness has seen: one SQLite file with the checkpoints that a known log has signed and shown to it, refused ones up to a limit.
+"""What a witness has seen: one SQLite file with the checkpoints that a known log has signed and shown to it, up to a limit.
 
 The file is the witness's whole memory, and its evidence. What it says when a transaction ends is on the disk, so a cosignature
 that leaves afterwards can never be contradicted by a later one. Losing the file, or going back to an old copy of it, makes a
@@ -28,6 +28,14 @@ MOST_REFUSED: Final = 10_000
 
 A log needs no more than its key to sign others without end. Those that are kept convict it: they are trees that it never has.
 """
+MOST_AN_HOUR: Final = 360
+"""So many cosigned checkpoints of a log are kept of an hour, the newest among them: what a log publishes every ten seconds.
+
+A log needs no more than its key to have others cosigned without end, each of which extends the one before. Of those beyond that
+each goes when the next one comes, which was shown to contain it: so a fork of the one is a fork of the other, and proofs show that. What
+contradicts another one stays, for it convicts by itself.
+"""
+HOUR: Final = 3600
 
 TABLES: Final = (
     "CREATE TABLE witness (format TEXT NOT NULL)",
@@ -37,14 +45,18 @@ TABLES: Final = (
     # the promise itself: whatever the program does, it cannot cosign two roots for one size
     "CREATE UNIQUE INDEX one_root_per_size ON checkpoint (origin, size) WHERE cosignature IS NOT NULL",
     "CREATE INDEX contradicting ON checkpoint (number) WHERE contradicts",
-    "CREATE TRIGGER no_delete BEFORE DELETE ON checkpoint BEGIN SELECT RAISE(ABORT, 'what was seen stays'); END",
     "CREATE TRIGGER no_update BEFORE UPDATE OF number, origin, size, root, seen_at ON checkpoint "
     "BEGIN SELECT RAISE(ABORT, 'what was seen stays as it was'); END",
     "CREATE TRIGGER no_unsigning BEFORE UPDATE OF cosignature ON checkpoint WHEN NEW.cosignature IS NULL "
     "BEGIN SELECT RAISE(ABORT, 'what was cosigned stays cosigned'); END",
 )
+NO_DELETE: Final = (
+    "CREATE TRIGGER no_delete BEFORE DELETE ON checkpoint WHEN OLD.cosignature IS NULL OR OLD.contradicts OR NOT EXISTS "
+    "(SELECT 1 FROM checkpoint WHERE origin = OLD.origin AND size > OLD.size AND cosignature IS NOT NULL) "
+    "BEGIN SELECT RAISE(ABORT, 'what was seen stays, unless a larger tree that was cosigned contains it'); END"
+)
 REFUSED: Final = "CREATE INDEX IF NOT EXISTS refused_of ON checkpoint (origin) WHERE refused IS NOT NULL"
-"""States that were begun before it was thought of get it, too."""
+"""States that were begun before these two were thought of get them, too."""
 COLUMNS: Final = "number, origin, size, root, seen_at, note, cosignature, refused, contradicts"
 
 
@@ -145,6 +157,9 @@ class WitnessState:
                 self._database.execute(statement)
             self._database.execute("INSERT INTO witness VALUES (?)", (FORMAT,))
         self._database.execute(REFUSED)
+        if self._database.execute("SELECT sql FROM sqlite_master WHERE name = 'no_delete'").fetchone() != (NO_DELETE,):
+            self._database.execute("DROP TRIGGER IF EXISTS no_delete")
+            self._database.execute(NO_DELETE)
         self._database.execute("COMMIT")
 
     @contextmanager
@@ -214,6 +229,15 @@ class WitnessState:
         self._database.execute(
             "UPDATE checkpoint SET note = ?, cosignature = ?, refused = NULL WHERE origin = ? AND size = ? AND root = ?",
             (note, cosignature, checkpoint.origin, checkpoint.size, checkpoint.root),
+        )
+
+    def thin(self, origin: str, now: datetime) -> None:
+        """Let go of the checkpoint that was cosigned before the newest, where too many of the last hour are kept; inside a transaction."""
+        cosigned = "FROM checkpoint WHERE origin = :origin AND cosignature IS NOT NULL ORDER BY size DESC LIMIT"
+        self._database.execute(
+            f"DELETE FROM checkpoint WHERE number = (SELECT number {cosigned} 1 OFFSET 1) AND NOT contradicts AND :most < "  # noqa: S608
+            f"(SELECT count(*) FROM (SELECT seen_at {cosigned} :most + 1) WHERE seen_at BETWEEN :now - {HOUR} AND :now)",
+            {"origin": origin, "most": MOST_AN_HOUR, "now": int(now.timestamp())},
         )
 
     def contradictions(self) -> int:

@@ -121,6 +121,7 @@ class Cosigner:
                 lines = "" if refusal else self.key.cosign(note.text, self._clock()).line()
                 if lines:
                     self._state.sign(checkpoint, signed, lines)
+                    self._state.thin(checkpoint.origin, self._clock())
                 kept = self._state.find(checkpoint)
             contradicts = kept is not None and kept.contradicts
             if is_new or refusal is None:  # who asks again does not fill a log either

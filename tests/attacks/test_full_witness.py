@@ -12,6 +12,7 @@ from casetrail.cli import exits
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.note import Note, format_note
+from tests.actions import life
 from tests.attacks.scene import Scene
 from tests.consumers.notarial import KEY, ORIGIN
 
@@ -60,3 +61,24 @@ def test_refused_checkpoints_without_end_do_not_fill_a_witnesss_disk_and_hide_no
         embedded.ask("court", AddCheckpoint(known, (), signed(known)))
     with closing(sqlite3.connect(embedded.folder / "court.witness")) as court:
         assert court.execute("SELECT count(*) FROM checkpoint WHERE refused IS NOT NULL").fetchone() == (2 * FEW,)
+
+
+def test_checkpoints_that_extend_each_other_without_end_do_not_fill_a_witnesss_disk_and_hide_no_fork(
+    embedded: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "MOST_AN_HOUR", 4)
+    for number in range(FEW):
+        embedded.go_on(life(f"C-2026-8{number:03}")[0])
+    with closing(sqlite3.connect(embedded.folder / "court.witness")) as court:
+        (*_, known), kept = zip(
+            *court.execute("SELECT size, cosignature IS NOT NULL FROM checkpoint ORDER BY size"), strict=True
+        )
+        assert sum(kept) == 4
+    fork = signed(known)
+    assert embedded.ask("court", AddCheckpoint(known, (), fork)).status == 422
+    for number in range(FEW):
+        embedded.go_on(life(f"C-2026-9{number:03}")[0])  # it goes on as ever, and what contradicts stays
+    note = embedded.file("honest", embedded.newest_note())
+    (row,) = embedded.rows("audit", "compare", str(embedded.folder / "court.witness"), str(note), code=exits.FAULTS)
+    assert row["verdict"] == "contradiction"
+    assert fork.decode() in (row["first_note"], row["second_note"])
