@@ -37,6 +37,7 @@ def replay(config: Config, case_id: str | None, form: str) -> None:
     """
     from casetrail.audit.replaying.replay import extents_of
     from casetrail.audit.replaying.replay import replay as replayed
+    from casetrail.eventlog.enlarged import enlarged
 
     with opened_log(config) as log:
         extents = extents_of(log, case_id)
@@ -51,6 +52,11 @@ def replay(config: Config, case_id: str | None, form: str) -> None:
             click.echo(f"{kind}: {meaning}")
     for line in _summary(verdicts):
         click.echo(line, err=True)
+    if findings:
+        with opened_log(config) as log:
+            for one in enlarged(log, ""):
+                click.echo(f"The log has {one.found} partitions, and its oldest events stand where a log of {one.required} has them: "
+                           f"{one.meaning}. All of it was judged as a log of {one.found}.", err=True)  # fmt: skip
     if any(verdict.counts.total() for verdict in verdicts):
         click.get_current_context().exit(exits.FAULTS)
 

@@ -30,6 +30,7 @@ from casetrail.eventlog.embedded_file import (
     weaknesses_of,
 )
 from casetrail.eventlog.embedded_group import EmbeddedGroup, lock_path
+from casetrail.eventlog.enlarged import enlarged
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.errors import LogDamaged, OffsetGone, WriterFenced
 from casetrail.eventlog.port import Appended, Entry, Flaw, Group, Reader, Record, Topic, Weakness, Writer
@@ -195,7 +196,7 @@ class EmbeddedLog:
                         else f"records of partition {partition} have been put before its beginning past this program"
                     )  # fmt: skip
                     found.append(Weakness(topic.value, "first offset", str(start), "0", meaning))
-        return found
+        return found + enlarged(self, "all")
 
     def close(self) -> None:
         with self._lock:

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from casetrail.eventlog.enlarged import enlarged
 from casetrail.eventlog.entries import places
-from casetrail.eventlog.errors import LogError, LogMissing, LogUnreachable, OffsetGone, WriterFenced
+from casetrail.eventlog.errors import LogError, LogMissing, LogRefused, LogUnreachable, OffsetGone, WriterFenced
 from casetrail.eventlog.kafka_appending import Appends
 from casetrail.eventlog.kafka_batches import send_batches
 from casetrail.eventlog.kafka_client import checked_options, client_options, close_producer, log_errors, translated
@@ -177,7 +179,10 @@ class KafkaLog:
         return KafkaGroup(self, group, on_assigned, on_revoked)
 
     def weaknesses(self) -> list[Weakness]:
-        return weaknesses(self.bootstrap, self.name, self.options, self._starts_at)
+        found = weaknesses(self.bootstrap, self.name, self.options, self._starts_at)
+        with suppress(LogRefused):  # who may look at topics need not have the right to read events
+            found += enlarged(self, topic_name(self.name, Topic.EVENTS))
+        return found
 
     def _starts_at(self, topic: Topic, partitions: int) -> int:
         """The highest offset at which one of so many partitions of a topic begins."""

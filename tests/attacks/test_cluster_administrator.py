@@ -123,6 +123,15 @@ def test_partitions_that_are_added_so_that_nobody_answers_there_are_named_and_st
 
 
 @pytest.mark.broker
+def test_partitions_that_are_added_to_both_topics_alike_are_named(on_broker: Scene, cluster: Cluster) -> None:
+    cluster.admin.create_partitions({cluster.name(topic): 4 for topic in (Topic.ACTIONS, Topic.EVENTS)})
+    until(lambda: on_broker.weakened() == {("events", "partitions")})
+    found = on_broker.faults()
+    assert set(found) == {"setting-weakened", "case-misplaced", "case-differs"}
+    assert "partitions is 4; partitions were added to actions and events" in found["setting-weakened"][0]["found"]
+
+
+@pytest.mark.broker
 def test_compaction_that_was_switched_on_is_found_and_what_it_took_after_it_was_switched_off(
     on_broker: Scene, cluster: Cluster
 ) -> None:

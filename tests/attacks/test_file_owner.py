@@ -249,3 +249,15 @@ def test_a_file_without_its_guards_is_weakened(embedded: Scene) -> None:
         pass
     assert {topic for topic, _ in embedded.weakened()} == {"all"}
     assert set(embedded.faults()) == {"setting-weakened"}
+
+
+@pytest.mark.parametrize("partitions", [3, 4, 12])
+def test_a_number_of_partitions_that_was_raised_is_named(embedded: Scene, partitions: int) -> None:
+    change(embedded, "UPDATE log SET partitions = ?", partitions)
+    assert embedded.weakened() == {("all", "partitions")}
+    found = embedded.faults()
+    assert set(found) == {"setting-weakened", "case-misplaced", "case-differs"}
+    (fault,) = found["setting-weakened"]
+    assert fault["found"].startswith(f"all: partitions is {partitions}; partitions were added to actions and events")
+    replayed = embedded.run("audit", "replay", code=exits.FAULTS).stderr
+    assert f"has {partitions} partitions, and its oldest events stand where a log of 2 has them" in replayed
