@@ -16,6 +16,7 @@ from typing import Any, Final
 from casetrail.audit.believed import Believed, NotWitnessed, newest_believed
 from casetrail.audit.publication.leaves import Cursor
 from casetrail.domain.notarized import CheckpointPublished
+from casetrail.domain.values import is_id
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
@@ -272,8 +273,11 @@ def _parsed(plain: Any) -> CaseExport:
         raise ValueError(f"its format is not {FORMAT}")
     statement, other = plain["statement"], plain["map_proof"]["other"]
     siblings = _hashes(plain["map_proof"]["siblings"])
+    case_id = str(plain["case_id"])
+    if not is_id(case_id):  # that the log has none of it is true, and may look like another case's id
+        raise ValueError("no case can have that id")
     return CaseExport(
-        str(plain["case_id"]),
+        case_id,
         None if statement is None else (_number(statement["events"]), from_base64(statement["last_hash"])),
         MapProof(siblings, None if other is None else (from_base64(other["key"]), from_base64(other["value"]))),
         _parsed_leaf(plain["record"]),

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from casetrail.audit.export import parse_export
+from casetrail.audit.export import export_case, parse_export
 from casetrail.cli import exits
 from casetrail.consumers.notary import Notary
 from casetrail.consumers.witnesses import Answer
@@ -269,6 +269,18 @@ def test_an_old_denial_of_a_case_under_todays_checkpoint_is_as_old_as_its_witnes
     (now, *_) = embedded.rows("audit", "check", str(absent))
     assert now["as_of_size"] == then["as_of_size"]
     assert now["as_of_witnessed_at"] <= then["as_of_witnessed_at"]
+
+
+@pytest.mark.parametrize(
+    "alike", [f"{VICTIM} ", f" {VICTIM}", f"\N{CYRILLIC CAPITAL LETTER ES}{VICTIM[1:]}", f"{VICTIM}\u200b"]
+)
+def test_what_only_looks_like_a_cases_id_is_denied_to_nobody(embedded: Scene, alike: str) -> None:
+    with LogTree(embedded.log, embedded.folder / "tree") as tree:
+        tree.follow()
+        made = export_case(embedded.log, tree, POLICY, alike)
+    assert not made.in_log  # and all of it is true
+    denial = embedded.file("denial", made.format())
+    assert "no case can have that id" in embedded.run("audit", "check", str(denial), code=exits.FAULTS).output
 
 
 # --- an auditor's state ---
