@@ -42,6 +42,10 @@ def set_aside(spool: Spool, stuck: SpoolStuck) -> Path:
                 f"submission {stuck.number} is not the first that waits in the spool {spool.path}: another process has delivered"
             )
         path = folder_of(spool.path) / f"{stuck.number}.json"
+        if path.exists() and _read(path).sealed != first[0]:
+            raise SpoolUnusable(
+                f"{path} holds another submission, of a spool that was here before: move that file elsewhere first. {AS_BEFORE}"
+            )
         try:
             _write(path, first[0], str(stuck))
         except OSError as error:

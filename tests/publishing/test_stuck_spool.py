@@ -259,3 +259,21 @@ def test_receipts_that_were_handed_out_a_year_ago_are_dropped_and_others_are_kep
         found = [submitter.spool.receipt_for(one.action_id) for one in SMALL[:3]]
         assert found[:2] == [None, None] and isinstance(found[2], Receipt)
         assert len(submitter.spool.to_hand_out(9)) == 1
+
+
+def test_what_was_set_aside_from_a_spool_that_was_lost_is_not_written_over(site: Site, clock: Clock) -> None:
+    let_wait(site, clock, SMALL[0])
+    alter(site, 1)
+    with site.submitter(clock) as submitter:
+        path = submitter.set_aside(1)
+    kept = path.read_bytes()
+    site.spool.unlink()
+    let_wait(site, clock, SMALL[1])  # the new one counts from 1 again
+    alter(site, 1)
+    with site.submitter(clock) as submitter:
+        with pytest.raises(SpoolUnusable, match="holds another submission"):
+            submitter.set_aside(1)
+        assert path.read_bytes() == kept
+        assert submitter.spool.count() == 1
+        path.rename(path.with_name("of-the-old-spool"))
+        assert submitter.set_aside(1) == path
