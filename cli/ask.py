@@ -25,6 +25,7 @@ from casetrail.domain.codes import Offence
 from casetrail.domain.reserved import REGISTRY
 from casetrail.domain.status import Status
 from casetrail.projections import queries
+from casetrail.projections.held import HELD_BY
 
 HISTORY: Final = (
     "case_id",
@@ -157,7 +158,7 @@ def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
 
 
 @click.command()
-@click.option("--by", type=click.Choice(queries.HELD_BY), default="holder", show_default=True, help="Count by what.")
+@click.option("--by", type=click.Choice(HELD_BY), default="holder", show_default=True, help="Count by what.")
 @click.option("--now", "moment_text", metavar="TIME", help="Judge what is overdue as of this time instead of now.")
 @click.option("--left", is_flag=True, help="List the open cases whose holder has left: they are held by nobody.")
 @format_option

@@ -28,19 +28,20 @@ CLOCK: Final = Table(
 OWING: Final = Table(
     "owing",
     (
-        *columns("case_id", "status"),
-        *columns("is_open", type="BIGINT"),
-        *columns("holder", "unit", "agency", "due", "owed_by"),
+        *columns("case_id", "status", "held", "due", "owed_by"),
         *columns("due_at", type="BIGINT"),
     ),
     ("case_id",),
     (
-        ("owing_by_holder", "holder, unit, agency, status, due_at, is_open", "is_open = 1"),
+        ("owing_held", "held, due_at", "held IS NOT NULL"),
         ("owing_by_due", "due_at, case_id", ""),
         ("owing_by_status", "status, due_at, case_id", ""),
     ),
 )
-"""The cases that are open or owe something, and what is due first in each: by it they are listed and counted."""
+"""The cases that are open or owe something, and what is due first in each: by it they are listed and counted.
+
+``held``: of an open case who holds it, of which unit and agency, and whether it is suspended, as one text (see ``held``).
+"""
 FINDING: Final = Table(
     "finding",
     (

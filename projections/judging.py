@@ -26,9 +26,11 @@ from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Lin
 from casetrail.domain.escalation import level_beside
 from casetrail.domain.policy import Step
 from casetrail.domain.reserved import MACHINES
+from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH, is_id
 from casetrail.eventlog.codec import decode_event
 from casetrail.eventlog.hashing import leaf_hash
+from casetrail.projections.held import held_text
 from casetrail.projections.registry import Hashed, Registry
 from casetrail.projections.rows import MICROSECOND, Row, micros
 
@@ -125,11 +127,11 @@ def owing_rows(case: Case, clocks: Iterable[Clock]) -> list[Row]:
     due = due_first(clocks)
     if due is None and not case.is_open:
         return []
-    facts = case.facts
+    facts, is_suspended = case.facts, case.status is Status.SUSPENDED
+    held = held_text(facts.holder, facts.unit, facts.agency, is_suspended) if case.is_open else None
     return [
         (
-            case.id, case.status.value, int(case.is_open), facts.holder, facts.unit, facts.agency,
-            due and due.name, due and due.owed_by, micros(due and due.due_at),
+            case.id, case.status.value, held, due and due.name, due and due.owed_by, micros(due and due.due_at),
         )
     ]  # fmt: skip
 

@@ -17,27 +17,22 @@ FIRST_CASES: Final = 5_001
 
 
 class NextDue(NamedTuple):
-    """Where what is due next is found: the tables, the columns of what the tables of cases have not, and its time alone.
-
-    ``held``: the table in which open cases are counted by who holds them.
-    """
+    """Where what is due next is found: the tables, the columns of what the tables of cases have not, and its time alone."""
 
     tables: str
     columns: Mapping[str, str]
     at: str
-    held: str
 
     def selected(self, *names: str) -> str:
         """Fields of cases, for a statement."""
         return ", ".join(self.columns.get(name, f"case_status.{name}") for name in names)
 
 
-BY_USUAL_LIMITS: Final = NextDue("case_status", {"clock": "case_status.due"}, "case_status.due_at", "case_status")
+BY_USUAL_LIMITS: Final = NextDue("case_status", {"clock": "case_status.due"}, "case_status.due_at")
 BY_CLOCKS: Final = NextDue(
     "case_status LEFT JOIN owing ON owing.case_id = case_status.case_id",
     {"clock": "owing.due", "owed_by": "owing.owed_by", "due_at": "owing.due_at"},
     "(SELECT owing.due_at FROM owing WHERE owing.case_id = case_status.case_id)",
-    "owing",
 )
 
 

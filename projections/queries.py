@@ -9,6 +9,7 @@ from casetrail.domain.reserved import MACHINES, REGISTRY
 from casetrail.domain.status import Status
 from casetrail.domain.values import EPOCH
 from casetrail.projections.database import Database, marks
+from casetrail.projections.held import HELD_BY, held_by
 from casetrail.projections.next_due import BY_CLOCKS, FIRST_CASES, NextDue, cases_first, cases_overdue, next_due
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -38,7 +39,6 @@ OPEN: Final = "is_open + 0 = 1"
 """Not ``is_open = 1``: that would bring in the index for ``holds``, which has only some of what is asked for here."""
 RESERVED: Final = f"(case_id = '{REGISTRY}' OR substr(case_id, 1, {len(MACHINES)}) = '{MACHINES}')"
 """What stands under a reserved key is the history of no case."""
-HELD_BY: Final = ("holder", "unit", "agency")
 MEASURES: Final = ("received", "screened_in", "screened_out", "assigned", "contacted", "worked", "closed")
 
 Answer = list[dict[str, Any]]
@@ -226,19 +226,7 @@ def holds(database: Database, by: str, now: datetime) -> Answer:
     if by not in HELD_BY:
         raise ValueError(f"held by one of {', '.join(HELD_BY)}")
     names = (by, "open_cases", "suspended", "overdue", "first_due_at")
-    held = next_due(database).held
-    groups = (  # in the order of their index, so that nothing is sorted but the groups
-        f"SELECT {', '.join(HELD_BY)}, count(*) AS open_cases, "  # noqa: S608  (fixed names)
-        "sum(CASE WHEN status = 'suspended' THEN 1 ELSE 0 END) AS suspended, "
-        "sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END) AS overdue, min(due_at) AS first_due_at "
-        f"FROM {held} WHERE is_open = 1 GROUP BY {', '.join(HELD_BY)}"
-    )
-    rows = database.rows(
-        f"SELECT {by}, {', '.join(f'CAST(sum({name}) AS BIGINT)' for name in names[1:4])}, min(first_due_at) "  # noqa: S608
-        f"FROM ({groups}) AS held GROUP BY {by} ORDER BY 2 DESC, {by} NULLS FIRST",
-        (micros(now),),
-    )
-    return _rows(names, rows)
+    return _rows(names, [(name, *counts) for name, counts in held_by(database, by, micros(now)).items()])
 
 
 def referrals(database: Database, agency: str | None, states: Sequence[str], limit: int) -> Answer:

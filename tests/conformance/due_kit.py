@@ -12,11 +12,12 @@ import pytest
 
 from casetrail.domain.due import next_due as usual
 from casetrail.domain.memory import load_case
-from casetrail.domain.status import OPEN
+from casetrail.domain.status import OPEN, Status
 from casetrail.projections import next_due, queries, rebuild
 from casetrail.projections.as_of import is_reported, replay
 from casetrail.projections.database import Database, open_database
 from casetrail.projections.dues import dues
+from casetrail.projections.held import HELD_BY
 from casetrail.projections.judgement_queries import Wanted, due, overdue
 from casetrail.projections.queries import CASE_FIELDS, CaseFilter
 from tests.judged_histories import JudgedLog
@@ -135,7 +136,7 @@ class DueKit:
             for limit in (1, 3, 20, EVERY):
                 assert listed(database, **which, sort="due", descending=descending, limit=limit) == expected[:limit]
 
-    @pytest.mark.parametrize("by", queries.HELD_BY)
+    @pytest.mark.parametrize("by", HELD_BY)
     def test_who_holds_what_goes_by_the_same(self, database: Database, moments: list[datetime], by: str) -> None:
         rows = [row for row in queries.cases(database, CaseFilter(limit=EVERY)) if row["status"] in OPEN]
         for now in moments:
@@ -144,9 +145,10 @@ class DueKit:
             for key in {row[by] for row in rows}:
                 held = [row for row in rows if row[by] == key]
                 first = min((row["due_at"] for row in held if row["due_at"]), default=None)
-                expected[key] = (len(held), sum(row["case_id"] in late for row in held), first)
+                suspended = sum(row["status"] == Status.SUSPENDED for row in held)
+                expected[key] = (len(held), suspended, sum(row["case_id"] in late for row in held), first)
             assert expected == {
-                row[by]: (row["open_cases"], row["overdue"], row["first_due_at"])
+                row[by]: (row["open_cases"], row["suspended"], row["overdue"], row["first_due_at"])
                 for row in queries.holds(database, by, now)
             }
 
