@@ -44,15 +44,25 @@ def next_due(database: Database) -> NextDue:
 def cases_overdue(database: Database, at: int, status: Sequence[str] = ()) -> tuple[str, list[Any]] | None:
     """A query for the cases in which something was due before ``at``, and its values; None where they are too many.
 
-    ``status``: those of some status only; of some there are few, and going through all cases for them takes long.
+    ``status``: those of some status only; of some there are few, and going through all cases for them takes long. Where
+    events wait to be judged, a status may not be the one that a case was judged at: it is left to who asks.
     """
-    which, values = "due_at < ?", [at, *status]
-    if status:
-        which += f" AND status IN ({marks(status)})"
+    which, values = "due_at < ?", [at]
+    if status and not _is_behind(database):
+        which, values = f"{which} AND status IN ({marks(status)})", [at, *status]
     ((count,),) = database.rows(
         f"SELECT count(*) FROM (SELECT 1 AS one FROM owing WHERE {which} LIMIT {MANY}) AS found", values  # noqa: S608
     )  # fmt: skip
     return (f"SELECT case_id FROM owing WHERE {which}", values) if count < MANY else None  # noqa: S608
+
+
+def _is_behind(database: Database) -> bool:
+    """Whether there are events in the views that have not been judged yet."""
+    ((waiting,),) = database.rows(
+        "SELECT count(*) FROM tracking LEFT JOIN judged ON judged.application_name = tracking.application_name "
+        "WHERE judged.notification_id IS NULL OR judged.notification_id < tracking.notification_id"
+    )
+    return bool(waiting)
 
 
 def cases_first(descending: bool) -> str:

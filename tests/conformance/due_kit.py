@@ -20,6 +20,7 @@ from casetrail.projections.dues import dues
 from casetrail.projections.held import HELD_BY
 from casetrail.projections.judgement_queries import Wanted, due, overdue
 from casetrail.projections.queries import CASE_FIELDS, CaseFilter
+from casetrail.projections.views import Views
 from tests.judged_histories import JudgedLog
 
 Fresh = Callable[[], str]
@@ -123,6 +124,20 @@ class DueKit:
                     assert found == [one for one in listed(database, **which, sort=sort) if one in late]
                     counts.add(len(found))
         assert len(counts) > 5
+
+    def test_a_case_that_is_overdue_is_listed_under_its_status_before_that_is_judged(
+        self, database: Database, told: JudgedLog
+    ) -> None:
+        before = {row["case_id"]: row["status"] for row in queries.cases(database, CaseFilter(limit=EVERY))}
+        told.go_on(150)
+        rebuild.catch_up(told.log, Views(database, told.log.name))
+        now, changed = told.now + 400 * DAY, 0
+        for status in Status:
+            rows = queries.cases(database, CaseFilter(status=[status], limit=EVERY))
+            late = [row["case_id"] for row in rows if row["due_at"] is not None and row["due_at"] < now]
+            assert listed(database, status=[status], overdue_at=now) == late
+            changed += sum(before.get(case_id, status) != status for case_id in late)
+        assert changed > 3
 
     @pytest.mark.parametrize("tried", [1, 7, 5000])
     @pytest.mark.parametrize("descending", [False, True])
