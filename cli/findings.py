@@ -108,7 +108,9 @@ def findings(config: Config, **given: Any) -> None:
     emit(rows, SHORT if form == "table" else COLUMNS, form, "findings")
     if more:
         click.echo(
-            f"and {more:,} more: give --limit" if more <= MORE else f"and more than {MORE:,} more: give --limit",
+            f"and {more:,} more: give a larger --limit"
+            if more <= MORE
+            else f"and more than {MORE:,} more: give a larger --limit",
             err=True,
         )
     if not is_clean:

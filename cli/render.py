@@ -83,7 +83,7 @@ def emit_first(rows: Sequence[dict[str, Any]], limit: int, columns: Sequence[str
     """Write the first rows, of which so many and one more were asked for; that there are more is said, not to be guessed."""
     emit(rows[:limit], columns, form, title)
     if len(rows) > limit:
-        click.echo("and more: give --limit", err=True)
+        click.echo("and more: give a larger --limit", err=True)
 
 
 def _json(rows: Rows, columns: Sequence[str], _: str) -> None:

@@ -80,7 +80,7 @@ def test_it_is_said_where_there_is_more_than_was_listed(unit: Shell, words: tupl
     words = (*words, "--now", day(5), "--format", form)
     count = len(unit.rows(*words[:-2]))
     short = unit.run(*words, "--limit", str(count - 1))
-    assert short.stderr == "and more: give --limit\n"
+    assert short.stderr == "and more: give a larger --limit\n"
     whole = unit.run(*words, "--limit", str(count))
     assert whole.stderr == "" and len(whole.stdout) > len(short.stdout)
 

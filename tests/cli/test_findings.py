@@ -101,7 +101,7 @@ def test_findings_are_chosen_by_detector_case_holder_and_unit(shell: Shell) -> N
     assert listed(shell, *settled, code=0) == []
     assert len(listed(shell, "--limit", "1")) == 1
     said = shell.run("findings", "--now", IN_TEN_DAYS, "--limit", "1", code=FAULTS)
-    assert "more: give --limit" in said.stderr
+    assert "more: give a larger --limit" in said.stderr
 
 
 def test_findings_are_counted_up_to_a_bound(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,10 +110,10 @@ def test_findings_are_counted_up_to_a_bound(shell: Shell, monkeypatch: pytest.Mo
     count = len(listed(shell))
     monkeypatch.setattr("casetrail.cli.findings.MORE", count - 1)
     said = shell.run("findings", "--now", IN_TEN_DAYS, "--limit", "1", code=FAULTS)
-    assert f"and {count - 1} more: give --limit" in said.stderr
+    assert f"and {count - 1} more: give a larger --limit" in said.stderr
     monkeypatch.setattr("casetrail.cli.findings.MORE", 2)
     said = shell.run("findings", "--now", IN_TEN_DAYS, "--limit", "1", code=FAULTS)
-    assert "and more than 2 more: give --limit" in said.stderr
+    assert "and more than 2 more: give a larger --limit" in said.stderr
 
 
 def test_a_finding_is_explained(shell: Shell) -> None:

@@ -127,5 +127,5 @@ def test_it_is_said_where_there_are_more_referrals_than_were_listed(told: Shell)
         "--to-agency",
         "shelter",
     )
-    assert told.run("referrals", "--limit", "1").stderr == "and more: give --limit\n"
+    assert told.run("referrals", "--limit", "1").stderr == "and more: give a larger --limit\n"
     assert told.run("referrals", "--limit", "2").stderr == ""
