@@ -11,6 +11,7 @@ import click
 from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, an_id, choice, format_option, guarded, moment, pass_config
+from casetrail.cli.known import NO_UNIT
 from casetrail.cli.outputs import while_read
 from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
@@ -74,6 +75,8 @@ def export(config: Config, kind: str, out: Path, key_file: Path | None, form: st
         done = write(source, Form(kind), opened, blind, progress)
         if missing := sorted(wanted.cases - done.found):
             raise Failure(f"the log has nothing of case {missing[0]} that is asked for", exits.NOT_FOUND)
+        if not wanted.cases and (unknown := sorted(wanted.units - source.named)):
+            raise Failure(NO_UNIT.format(unknown[0]), exits.NOT_FOUND)
     if str(out) != PIPE:
         fields({"file": str(out), "cases": done.cases, "events": done.events, "unaccepted": done.unaccepted}, form)
 

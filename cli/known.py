@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from casetrail.cli import exits
 from casetrail.cli.context import Failure
@@ -11,6 +11,9 @@ from casetrail.cli.context import Failure
 if TYPE_CHECKING:
     from casetrail.domain.case import Case, Recorded
     from casetrail.projections.database import Database
+
+
+NO_UNIT: Final = "no case and no entry of the registry names a unit {}; 'casetrail holds --by unit' lists them"
 
 
 class Wanted(NamedTuple):
@@ -170,7 +173,7 @@ def check_known(names: Names, wanted: Wanted) -> None:
         (
             wanted.unit,
             names.has_unit,
-            "no case and no entry of the registry names a unit {}; 'casetrail holds --by unit' lists them",
+            NO_UNIT,
         ),
         (wanted.agency, names.has_agency, "no case and no entry of the registry names an agency {}"),
         (

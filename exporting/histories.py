@@ -100,11 +100,15 @@ class Wanted:
 
 
 class Source:
-    """What is wanted of a log, up to the end that it has now. ``events``: about how many are read for it."""
+    """What is wanted of a log, up to the end that it has now. ``events``: about how many are read for it.
+
+    ``named``: those of the wanted units that anything names which was read, whatever is exported of it.
+    """
 
     def __init__(self, log_url: str, log_options: dict[str, object], wanted: Wanted) -> None:
         """Raises ``LogUnreachable``."""
         self._url, self._options, self.wanted = log_url, log_options, wanted
+        self.named: set[str] = set()
         with open_log(log_url, log_options) as log:
             self.name, ends = log.name, log.end_offsets(Topic.EVENTS)
             homes = {partition_for(case_id.encode(), log.partitions) for case_id in wanted.cases}
@@ -119,8 +123,16 @@ class Source:
         with TemporaryDirectory(prefix="casetrail-") as folder:
             share = Share(self._url, self._options, self._ends, Path(folder), "events")
             for path in set_aside(share, told).files:
-                yield from _of_file(path, self.wanted, told)
+                yield from self._of_file(path, told)
                 path.unlink()
+
+    def _of_file(self, path: Path, told: Told) -> Iterator[Exported]:
+        for history_id, one in _read(path, self.wanted, told).items():
+            if self.wanted.units:
+                self.named |= self.wanted.units & _units(one.places)
+            made = _exported(history_id, one, self.wanted)
+            if made.places and self.wanted.fits(made.case.facts):
+                yield made
 
 
 @dataclass
@@ -131,7 +143,7 @@ class _Read:
     places: list[Place] = field(default_factory=list)
 
 
-def _of_file(path: Path, wanted: Wanted, told: Told) -> Iterator[Exported]:
+def _read(path: Path, wanted: Wanted, told: Told) -> dict[str, _Read]:
     found: dict[str, _Read] = {}
     for key, records in spilled(path):
         history_id = key.decode(errors="replace")
@@ -139,10 +151,12 @@ def _of_file(path: Path, wanted: Wanted, told: Told) -> Iterator[Exported]:
         if not wanted.cases or history_id in wanted.cases:
             one = found.setdefault(history_id, _Read(History.empty(history_id)))
             one.places += [_followed(one.history, record) for record in records]
-    for history_id, one in found.items():
-        made = _exported(history_id, one, wanted)
-        if made.places and wanted.fits(made.case.facts):
-            yield made
+    return found
+
+
+def _units(places: list[Place]) -> set[str | None]:
+    """The units that a history names: a case's own ones, and those of whom the registry speaks."""
+    return {unit for place in places for unit in (place.unit, getattr(place.event.body, "unit", None))}
 
 
 def _followed(history: History, record: Record) -> Place:

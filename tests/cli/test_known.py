@@ -101,6 +101,23 @@ def test_no_rows_about_what_there_is_are_an_answer(told: Shell, words: tuple[str
     told.run(*words)
 
 
+def test_what_nothing_names_is_an_error_of_an_export(told: Shell) -> None:
+    file = told.folder / "export.csv"
+    said = told.run(
+        "export", "csv", "--output", str(file), "--unit", "child-crimes", "--unit", "nrth", code=exits.NOT_FOUND
+    )
+    assert "names a unit nrth" in said.stderr and said.stdout == ""
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--as-of", "2001-01-01T00:00:00Z")])
+@pytest.mark.parametrize("unit", ["child-crimes", "north"])
+def test_a_unit_that_something_names_can_be_exported_though_it_has_no_case(
+    told: Shell, unit: str, more: tuple[str, ...]
+) -> None:
+    told.run("export", "csv", "--output", str(told.folder / f"{unit}-{len(more)}.csv"), "--unit", unit, *more)
+
+
 def test_views_without_judgements_do_not_deny_who_held_a_case(shell: Shell) -> None:
     shell.report()
     shell.run("views", "rebuild", "--without-judgements")
