@@ -47,9 +47,10 @@ def cases_overdue(database: Database, at: int, status: Sequence[str] = ()) -> tu
     ``status``: those of some status only; of some there are few, and going through all cases for them takes long. Where
     events wait to be judged, a status may not be the one that a case was judged at: it is left to who asks.
     """
-    which, values = "due_at < ?", [at]
+    which, values = "due_at < ?", list[Any]([at])
     if status and not _is_behind(database):
-        which, values = f"{which} AND status IN ({marks(status)})", [at, *status]
+        which += f" AND status IN ({marks(status)})"
+        values += status
     ((count,),) = database.rows(
         f"SELECT count(*) FROM (SELECT 1 AS one FROM owing WHERE {which} LIMIT {MANY}) AS found", values  # noqa: S608
     )  # fmt: skip

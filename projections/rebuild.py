@@ -6,8 +6,8 @@ the number of events and cases.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -60,8 +60,7 @@ def rebuild(
     processes = processes or min(2, os.cpu_count() or 1)
     if sum(ends.values()) < FEW:
         processes = 1
-    target.begin()
-    try:
+    with _begun(target):
         if not asked:
             _spare_newer(views_url, log.name)
         with target.workplace() as directory, Crew(processes, PASSES, progress) as crew:
@@ -80,16 +79,24 @@ def rebuild(
         if judged:
             judge_to_end(log, Judgements(database, log.name))
         target.swap(database)
+    return count
+
+
+@contextmanager
+def _begun(target: Target) -> Iterator[None]:
+    """A target that is abandoned where what is done within this does not come to its end."""
+    try:
+        target.begin()
+        try:
+            yield
+        except BaseException:
+            target.abandon()
+            raise
     except OSError as error:
-        target.abandon()
         raise ViewUnreachable(
             f"the views cannot be made anew ({error.strerror}); that needs room for all events once more, beside the views "
             "in SQLite, in the temporary folder for PostgreSQL"
         ) from error
-    except BaseException:
-        target.abandon()
-        raise
-    return count
 
 
 def _spare_newer(views_url: str, log: str) -> None:

@@ -102,7 +102,11 @@ class Target:
 
 
 class SqliteTarget(Target):
-    """The path of the views is a link to the file of the newest build; the link is replaced in one step."""
+    """The path of the views is a link to the file of the newest build, ``NAME.<number>``; the link is replaced in one step.
+
+    The last line of the lock file has the numbers of the builds that are there. No others are removed: what is only called
+    like one is somebody's copy.
+    """
 
     def __init__(self, path: Path, judged: bool) -> None:
         self.path, self.judged = path, judged
@@ -110,17 +114,43 @@ class SqliteTarget(Target):
     def begin(self) -> None:
         _spare_others(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = self.path.with_name(f"{self.path.name}.rebuild.lock").open("ab")
+        self._lock = self.path.with_name(f"{self.path.name}.rebuild.lock").open("a+b", buffering=0)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # one rebuild at a time; it ends with its process
-        serving = self.path.resolve() if self.path.exists() else None
-        build = re.compile(re.escape(self.path.name) + r"\.(\d+)(-.*)?")
-        self.number = 1
-        for file in self.path.parent.iterdir():
-            if found := build.fullmatch(file.name):
-                self.number = max(self.number, int(found[1]) + 1)
-                if serving is None or not file.name.startswith(serving.name):
-                    _remove(file)  # left over from a rebuild that was killed
+        serving, made = self._serving(), self._made()
+        if made is None:  # an earlier version wrote no numbers down
+            made = {serving} - {0}
+        self._replaced = made & {serving}
+        for number in made - {serving}:
+            self._remove_build(number)  # left over from a rebuild that was killed
+        self.number = max({serving, *made}) + 1
+        while self._files_of(self.number):
+            self.number += 1
+        self._lock.write(" ".join(map(str, [*self._replaced, self.number])).encode() + b"\n")
         self.file = self.path.with_name(f"{self.path.name}.{self.number}")
+
+    def _serving(self) -> int:
+        """The number of the build that the link leads to; 0 where it leads to none."""
+        serving = self.path.resolve() if self.path.is_symlink() and self.path.exists() else None
+        if serving is None or serving.parent != self.path.parent.resolve():
+            return 0
+        found = re.fullmatch(re.escape(self.path.name) + r"\.(\d+)", serving.name)
+        return int(found[1]) if found else 0
+
+    def _made(self) -> set[int] | None:
+        """The numbers of the builds that rebuilds have made, and not removed; None where nothing is known of that."""
+        self._lock.seek(0)
+        lines = self._lock.read().split(b"\n")
+        return {int(number) for number in lines[-2].split() if number.isdigit()} if len(lines) > 1 else None
+
+    def _files_of(self, number: int) -> list[Path]:
+        """The files and folders of a build."""
+        beside = r"(-part\d+)?(-wal|-shm|-journal)?|-events-\w+"
+        build = re.compile(re.escape(f"{self.path.name}.{number}") + f"({beside})")
+        return [file for file in self.path.parent.iterdir() if build.fullmatch(file.name)]
+
+    def _remove_build(self, number: int) -> None:
+        for file in self._files_of(number):
+            _remove(file)
 
     def workplace(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix=f"{self.file.name}-events-", dir=self.path.parent)
@@ -153,20 +183,18 @@ class SqliteTarget(Target):
         link = self.path.with_name(f"{self.path.name}.link")
         link.unlink(missing_ok=True)
         link.symlink_to(self.file.name)
-        old = self.path.resolve() if self.path.is_symlink() else None
+        was_link = self.path.is_symlink()
         link.replace(self.path)
-        if old is None:  # views that no rebuild has made stood there themselves; the link has replaced them
+        if not was_link:  # views that no rebuild has made stood there themselves; the link has replaced them
             for suffix in ("-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        elif old != self.file.resolve():
-            for suffix in ("", "-wal", "-shm"):
-                old.with_name(old.name + suffix).unlink(missing_ok=True)
+        for number in self._replaced:
+            self._remove_build(number)
         self._lock.close()
 
     def abandon(self) -> None:
         if self.path.resolve() != self.file.resolve():  # else it was swapped in before what went wrong
-            for file in self.path.parent.glob(f"{self.file.name}*"):
-                _remove(file)
+            self._remove_build(self.number)
         self._lock.close()
 
 

@@ -60,6 +60,8 @@ class TestSqliteViews(ViewsKit):
         url = fresh()
         rebuild.rebuild(log, f"sqlite:{log.path}", url)
         serving = Path(url.removeprefix("sqlite:"))
+        with (serving.parent / "views.rebuild.lock").open("a") as lock:
+            lock.write("1 7\n")
         (serving.parent / "views.7-part1").write_bytes(b"half a table")
         (serving.parent / "views.7-events-abc").mkdir()
         (serving.parent / "views.7-events-abc" / "events-0-0").write_bytes(b"some events")

@@ -30,3 +30,11 @@ def test_a_rebuild_that_finds_no_room_says_what_it_needs_and_changes_nothing(dis
         rebuild(told.log, told.url, url)
     assert_same(all_rows(url), before)
     assert sorted(disk.folder.iterdir()) == files
+
+
+def test_a_first_rebuild_that_finds_no_room_says_the_same(disk: SmallDisk, tmp_path: Path) -> None:
+    told = JudgedLog(tmp_path / "log", 31)
+    told.go_on(20)
+    with disk.full(), pytest.raises(ViewUnreachable, match="room for all events"):
+        rebuild(told.log, told.url, f"sqlite:{disk.folder / 'views'}")
+    rebuild(told.log, told.url, f"sqlite:{disk.folder / 'views'}")
