@@ -46,7 +46,7 @@ ROW: Final = (
     "days",
     "seen_by",
     "also_by",
-    "told",
+    "levels_told",
     "outside_days",
 )
 SHOWN: Final = 12
@@ -75,7 +75,7 @@ def row(seen: Seen) -> dict[str, Any]:
         "days": None if seen.days is None else round(seen.days, 2),
         "seen_by": list(seen.seen_by),
         "also_by": list(seen.also_by),
-        "told": [f"{level}:{days:g}" for level, days in seen.told.items()],
+        "levels_told": [f"{level}:{days:g}" for level, days in seen.told.items()],
         "outside_days": seen.outside_days,
     }
 

@@ -40,8 +40,8 @@ class OnRecord:
 
 
 COLUMNS: Final = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
-                  "settled_by", "told", "untold", "says", "evidence", "answered_at", "answer")  # fmt: skip
-SHORT: Final = ("since", "finding", "detector", "subject", "month", "holder", "state", "told", "untold", "says")
+                  "settled_by", "levels_told", "untold", "says", "evidence", "answered_at", "answer")  # fmt: skip
+SHORT: Final = ("since", "finding", "detector", "subject", "month", "holder", "state", "levels_told", "untold", "says")
 MORE: Final = 10_000
 """So many more than are listed are counted at most: to count millions takes seconds, and nobody needs to know to the last one."""
 EVIDENCE: Final = ("case_id", "number", "kind", "occurred_at", "recorded_at", "hash")
@@ -89,7 +89,7 @@ class Wanted:
 def findings(config: Config, **given: Any) -> None:
     """List what the detectors find: neglect that somebody should see to, the oldest first. Exit code 8 where any is open.
 
-    'told' are the levels that were told of it, by the log; 'untold' those that are to have been told by now, and were not.
+    'levels told' are those that were told of it, by the log; 'untold' those that are to have been told by now, and were not.
 
     It follows from the events, the policy and the time. docs/detectors has a page for each detector.
     """
@@ -329,7 +329,7 @@ def _row(finding: "Finding", question: Asked, known: OnRecord) -> Row:
         "state": "open" if finding.is_open else "settled",
         "settled_at": finding.settled_at,
         "settled_by": None if finding.settled_by is None else str(finding.settled_by),
-        "told": [level for level in Level if level in told],
+        "levels_told": [level for level in Level if level in told],
         "untold": [one.level for one in untold(steps, told, answered, now)],
         "says": finding.says,
         "evidence": [str(one) for one in finding.evidence],

@@ -208,10 +208,10 @@ def _on_record(database: Database, now: datetime, rows: Answer) -> Answer:
         ids = [row["finding"] for row in some]
         answers, told = answers_to(database, ids, now), told_of(database, ids, now)
         for row in some:
-            steps = steps_of(row["told"], row["holder"], row["unit"] or "", row.pop("partners"), overseers)
+            steps = steps_of(row.pop("told"), row["holder"], row["unit"] or "", row.pop("partners"), overseers)
             given, known = answers.get(row["finding"], []), told.get(row["finding"], set())
             row["answered_at"], row["answer"] = given[-1][:2] if given else (None, None)
-            row["told"] = [level for level in Level if level in known]
+            row["levels_told"] = [level for level in Level if level in known]
             answered = highest(level for _, _, level in given)
             is_open = row["state"] == "open"
             row["untold"] = [one.level for one in untold(steps, known, answered, now)] if is_open else []

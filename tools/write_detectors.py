@@ -29,8 +29,8 @@ gains no time. A finding's id follows from the detector, what it is about and th
 do not change it.
 
 Who is told of a finding, and after how long, is the escalation of the policy that its detector names, as with a missed clock. The
-watchdog tells, and the outbox sends ([watchdog.md](../watchdog.md)): `told` in the list of findings is who was told, by the log, and
-`untold` who is to have been told by now, and was not. A level at which there is nobody is named in neither.
+watchdog tells, and the outbox sends ([watchdog.md](../watchdog.md)): `levels_told` in the list of findings is who was told, by the
+log, and `untold` who is to have been told by now, and was not. A level at which there is nobody is named in neither.
 
 A policy sets what a detector may be set to in its table `[detectors.NAME]`, and `casetrail policy check` checks it. Where
 a limit is also that of a clock of the policy, the clock's limit and calendar hold unless the table sets another."""

@@ -57,7 +57,7 @@ def _finding(database: "Database", finding_id: str, at: datetime) -> Page:
     row = finding(database, at, finding_id)
     if row is None:
         return Page(f"Finding {finding_id}", (("state", "there is no such finding any more"),), ())
-    names = ("detector", "about", "subject", "month", "unit", "holder", "since", "state", "settled_at", "told", "untold", "says",
+    names = ("detector", "about", "subject", "month", "unit", "holder", "since", "state", "settled_at", "levels_told", "untold", "says",
              "answer", "answered_at")  # fmt: skip
     facts = tuple((name, row[name]) for name in names if row[name] not in (None, [], ""))
     evidence = []

@@ -173,7 +173,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Findings",
         (Column("age", "Open for", 11, text=length), Column("detector", "Detector", 20),
          Column("subject", "About", 20), Column("holder", "Holder", 16), Column("says", "Says", 200)),
-        ("since", "finding", "detector", "about", "subject", "month", "holder", "unit", "told", "untold", "says"),
+        ("since", "finding", "detector", "about", "subject", "month", "holder", "unit", "levels_told", "untold", "says"),
     ),
     "holds": Kind(
         "Holds",
@@ -185,7 +185,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "seen": Kind(
         "Findings",
         (Column("age", "Open for", 11, text=length), Column("detector", "Detector", 20),
-         Column("told", "Told", 12, text=_last), Column("says", "Says", 200)),
+         Column("levels_told", "Told", 12, text=_last), Column("says", "Says", 200)),
     ),
     "clocks": Kind(
         "Clocks",

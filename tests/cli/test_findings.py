@@ -25,7 +25,7 @@ def test_a_report_that_nobody_takes_up_is_found_with_its_evidence_and_who_is_tol
     assert {"never_begun", "never_screened"} <= found.keys()
     screened = found["never_screened"]
     assert (screened["subject"], screened["unit"], screened["state"]) == ("C-1", "child-crimes", "open")
-    assert screened["told"] == [], "no watchdog has told anybody"
+    assert screened["levels_told"] == [], "no watchdog has told anybody"
     assert screened["untold"] == ["holder", "supervisor", "commander"], (
         "there are no partners, and nobody has oversight"
     )
@@ -84,7 +84,7 @@ def test_what_was_owed_settles_a_finding_which_is_listed_when_it_is_asked_for(sh
     shell.run(*INTAKE, "act", "screened-in", "C-1", "--reason", "alleges_crime")
     assert shell.rows(*screening) == []
     (one,) = shell.rows(*screening, "--settled")
-    assert (one["state"], one["told"]) == ("settled", [])
+    assert (one["state"], one["levels_told"]) == ("settled", [])
     assert one["settled_at"] > one["since"] and one["settled_by"].startswith("C-1#2:")
 
 

@@ -18,7 +18,7 @@ CASE: Final[dict[str, Any]] = {
 }  # fmt: skip
 FINDING: Final[dict[str, Any]] = {
     "since": AT, "finding": "c566ba1d23eb92d6", "subject": "2012-0001", "month": "2012-01",
-    "told": ["holder", "supervisor", "commander"],
+    "levels_told": ["holder", "supervisor", "commander"],
     "says": "nobody has spoken with the child in the nineteen days since the report was screened in",
 }  # fmt: skip
 

@@ -261,7 +261,7 @@ def test_who_was_told_of_a_finding_is_shown_beside_who_is_to_be(tmp_path: Path) 
 
     def told(*words: str) -> tuple[list[str], list[str]]:
         (row,) = shell.rows(*explained, "--now", until, *words, code=exits.FAULTS)
-        return row["told"], row["untold"]
+        return row["levels_told"], row["untold"]
 
     in_unit = ["holder", "supervisor", "commander"]
     assert told() == told("--from-log") == ([], in_unit), "nobody watches"
@@ -270,7 +270,7 @@ def test_who_was_told_of_a_finding_is_shown_beside_who_is_to_be(tmp_path: Path) 
     assert told() == told("--from-log") == (in_unit, ["partners"])
     (finding,) = (row["finding"] for row in shell.rows(*explained, code=exits.FAULTS))
     (row,) = shell.rows("findings", "explain", finding, "--now", until)
-    assert (row["told"], row["untold"]) == told(), "the same as in the list"
+    assert (row["levels_told"], row["untold"]) == told(), "the same as in the list"
     assert [(one["level"], one["told_at"] is not None) for one in row["plan"]] == [
         *((level, True) for level in in_unit),
         ("partners", False),

@@ -64,7 +64,7 @@ SHERIFF = Actor("desk.1", "sheriff", Role.PARTNER)
 NOTE = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
 RUN = ("case_id", "clock", "subject", "state", "owed_by", "started_at", "started_by", "due_at", "ended_at", "ended_by")
 SAYS = ("finding", "detector", "about", "subject", "month", "since", "holder", "unit", "state", "settled_at",
-        "settled_by", "told", "untold", "says", "evidence")  # fmt: skip
+        "settled_by", "levels_told", "untold", "says", "evidence")  # fmt: skip
 
 UNHURRIED = settings(
     deadline=None,
@@ -240,7 +240,7 @@ class JudgementsKit:
             after = untold_findings(database, later, EPOCH)
             rows = {row["finding"]: row for row in findings(database, later, WantedFindings(limit=10**6))}
         assert set(after) < set(before) and not set(after) & set(first.values())
-        assert all(row["told"] == [first[name].step.level] for name, row in rows.items() if name in first)
+        assert all(row["levels_told"] == [first[name].step.level] for name, row in rows.items() if name in first)
         left = {one.finding: [it.step.level for it in after if it.finding == one.finding] for one in after}
         assert left == {name: row["untold"] for name, row in rows.items() if row["untold"]}
         assert not {Level.HOLDER, Level.SUPERVISOR, Level.COMMANDER} & set(left.get(answered.finding, []))
