@@ -1,6 +1,6 @@
 """``casetrail doctor``: what is configured, what of it works, and what to do about the rest."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from casetrail.eventlog.opening import shown
 from casetrail.eventlog.port import Topic
 
 if TYPE_CHECKING:
+    from casetrail.domain.codes import MachineKind
     from casetrail.projections.database import Database
 
 COLUMNS = ("check", "result", "detail")
@@ -180,7 +181,10 @@ def _disk(config: Config) -> tuple[bool, str]:
 
 
 def _machines(config: Config) -> tuple[bool, str]:
-    """Which kinds of machine have given no heartbeat in time, and who of one that has. One that has never run is not missed."""
+    """Which kinds of machine have given no heartbeat in time, and who of one that has.
+
+    A kind that has not been heard for long is named, and no fault: not every log has a notary or an outbox.
+    """
     from casetrail.cli.context import opened_views
     from casetrail.domain.codes import MachineKind
     from casetrail.domain.detectors.history import History
@@ -202,12 +206,15 @@ def _machines(config: Config) -> tuple[bool, str]:
                 machines.add(found)
                 name = key.removeprefix(MACHINES).rpartition(":")[0]
                 last_of[name] = max([last_of.get(name, EPOCH), *(one.until for one in found)])
+        unheard = _unheard(database, set(machines.of))
     silent = [
         f"{kind} since {iso(some[-1].until)}" for kind, some in sorted(machines.of.items()) if some[-1].until < at
     ]
     if silent:
         return True, f"no heartbeat of {', '.join(silent)}; is 'casetrail serve' running?"
     at_work = f"at work: {', '.join(sorted(machines.of)) or 'none that gives heartbeats'}"
+    if machines.of and unheard:
+        at_work += f"; not heard this month or the last: {', '.join(unheard)}"
     if gone := [f"{name} since {iso(until)}" for name, until in sorted(last_of.items()) if until < at]:
         at_work += f"; silent while others of the kind work: {', '.join(gone)}"
     if MachineKind.RECORDER in machines.of or config.log_url().startswith("sqlite:"):
@@ -216,6 +223,20 @@ def _machines(config: Config) -> tuple[bool, str]:
         f"{at_work}; no recorder gives any: it was started with '--heartbeat 0', or its user lacks the role 'submitter' "
         "('casetrail log access'), which its /health and its log then say"
     )
+
+
+def _unheard(database: "Database", heard: "Collection[MachineKind]") -> list[str]:
+    """The kinds of machine that have not been heard, each with until when it last was, where that is known."""
+    from casetrail.domain.codes import MachineKind
+    from casetrail.projections.board import heard_until
+    from casetrail.projections.database import has_judgements
+
+    before = heard_until(database) if has_judgements(database) else {}
+    return [
+        f"{kind} (the last until {iso(before[kind])})" if kind in before else kind.value
+        for kind in MachineKind
+        if kind not in heard
+    ]
 
 
 def _escalation(config: Config) -> tuple[bool, str]:

@@ -17,9 +17,12 @@ from casetrail.cli.main import cli
 from casetrail.domain.actions import Action, Actor
 from casetrail.domain.codes import MachineKind, Role
 from casetrail.domain.heartbeat import Heartbeat, machine_key
+from casetrail.domain.values import EPOCH
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.projections.database import open_database
+from casetrail.projections.judgement_tables import BEATING
+from casetrail.projections.queries import MICROSECOND
 from casetrail.projections.stale import CASE, Stale, StaleTable
 from casetrail.publishing import connect
 from tests.cli.shell import INTAKE, REPORT, SERGEANT, Shell
@@ -205,6 +208,20 @@ def test_one_of_two_machines_that_no_longer_gives_heartbeats_is_named(shell: She
         "at work: recorder" in found
         and "others of the kind work: kcpd-2.recorder since" in found
         and "kcpd-1" not in found
+    )
+
+
+def test_kinds_of_machine_that_were_not_heard_are_named(shell: Shell) -> None:
+    for kind in (MachineKind.RECORDER, MachineKind.PROJECTOR):
+        beat(shell, "host", kind, 3600)
+    shell.run("overdue")
+    with closing(open_database(f"sqlite:{shell.log}.views")) as database:
+        until = (datetime(2026, 5, 1, 8, tzinfo=UTC) - EPOCH) // MICROSECOND
+        database.run(BEATING.insert(), ("watchdog", "metro-pd", until - 1, until, "", ""))
+    rows = {row["check"]: row["detail"] for row in shell.rows("doctor")}
+    assert rows["machines"] == (
+        "at work: projector, recorder; not heard this month or the last: notary, watchdog (the last until "
+        "2026-05-01T08:00:00Z), outbox"
     )
 
 
