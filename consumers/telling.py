@@ -9,20 +9,18 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from itertools import count
 from time import monotonic
 from typing import Final
 from uuid import UUID, uuid5
 
 from casetrail.consumers.submitting import submit, wait_for_clock
-from casetrail.domain.actions import Action, ActionRejected, Actor, Body
+from casetrail.consumers.trying import Try, next_try
+from casetrail.domain.actions import Action, Actor
 from casetrail.domain.answering import FindingTold
 from casetrail.domain.codes import MachineKind
-from casetrail.domain.deciding import IN_THE_FUTURE
 from casetrail.domain.escalation import Recipient
 from casetrail.domain.values import EPOCH
-from casetrail.eventlog.codec import Event, decode_event, encode_action
-from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.codec import Event, decode_event
 from casetrail.eventlog.port import Log, Topic
 from casetrail.projections.database import Database
 from casetrail.projections.errors import ViewError
@@ -129,39 +127,28 @@ class Teller:
     def _tries(self, database: Database, key: str, some: Sequence[Untold], now: datetime) -> Iterator[Action]:
         events = [decode_event(value) for _, _, value in timeline(database, key)]
         answers = {event.action_id: event for event in reversed(events)}  # the first one counts
+        told = {(event.body.finding, event.body.level) for event in events if isinstance(event.body, FindingTold)}
         for one in some:
-            if (action := self._next_try(answers, one, now)) is not None:
-                yield action
+            if (one.finding, one.step.level) not in told:  # else it was recorded just now
+                found = self._next_try(answers, one)
+                if found is not None and self._is_time(found, now):
+                    yield found.action
 
-    def _next_try(self, answers: Mapping[bytes, Event], one: Untold, now: datetime) -> Action | None:
-        """The first try that has no answer yet; None where it waits for the log's clock, or was refused for good.
-
-        As with missed deadlines: the ids can be foretold, and whoever takes one for something else takes one try.
-        """
+    def _next_try(self, answers: Mapping[bytes, Event], one: Untold) -> Try | None:
         body = FindingTold(
             one.finding, one.detector, one.step.level, tuple(map(Recipient.of, one.step.who)), one.subject
         )
-        for number_of_try in count():
-            action = Action(_id(self._log.name, one, number_of_try), one.key, one.step.at, self._actor, body)
-            answer = answers.get(action.action_id)
-            if answer is None:
-                return action
-            if _says(answer.body, one):  # it was recorded just now
-                return None
-            if isinstance(answer.body, ActionRejected):
-                if answer.body.code == IN_THE_FUTURE.code:
-                    lacked = one.step.at - answer.recorded_at
-                    seen = self._refused.setdefault(action.action_id, now)
-                    if now < seen + wait_for_clock(lacked):
-                        return None
-                elif answer.action_hash == leaf_hash(encode_action(action)):
-                    return None
-        return None
+        return next_try(
+            lambda number: Action(_id(self._log.name, one, number), one.key, one.step.at, self._actor, body),
+            lambda action: answers.get(action.action_id),
+        )
 
-
-def _says(body: Body, one: Untold) -> bool:
-    """Whether it is this that is on the record."""
-    return isinstance(body, FindingTold) and (body.finding, body.level) == (one.finding, one.step.level)
+    def _is_time(self, one: Try, now: datetime) -> bool:
+        """Whether the log's clock can have come so far since it refused the try before as ahead of it."""
+        if one.refused_by is None:
+            return True
+        seen = self._refused.setdefault(one.refused_by.action_id, now)
+        return now >= seen + wait_for_clock(one.action.occurred_at - one.refused_by.recorded_at)
 
 
 def _id(log: str, one: Untold, number_of_try: int) -> bytes:

@@ -9,18 +9,18 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import count
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID, uuid5
 
 from casetrail.consumers.submitting import submit, wait_for_clock
 from casetrail.consumers.telling import Teller
-from casetrail.domain.actions import Action, ActionRejected, Actor
+from casetrail.consumers.trying import Try, next_try
+from casetrail.domain.actions import Action, Actor
 from casetrail.domain.alarms import PATIENCE, Alarm, Watch
 from casetrail.domain.business_time import LAST
 from casetrail.domain.case import Case
-from casetrail.domain.deciding import CLOCK_TOLERANCE, IN_THE_FUTURE, NO_SUCH_CASE
+from casetrail.domain.deciding import CLOCK_TOLERANCE, NO_SUCH_CASE
 from casetrail.domain.escalation import (
     NO_SUCH_DEADLINE,
     DeadlineMissed,
@@ -33,7 +33,7 @@ from casetrail.domain.linking import NO_SUCH_FACT
 from casetrail.domain.registry import REGISTRY_KINDS
 from casetrail.domain.reserved import REGISTRY, is_reserved
 from casetrail.domain.values import EPOCH, is_id
-from casetrail.eventlog.codec import Unreadable, decode_event, encode_action
+from casetrail.eventlog.codec import Event, Unreadable, decode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Log, Record, Topic
@@ -49,13 +49,6 @@ REST: Final = 1.0
 IDS: Final = UUID("6f1d3a52-6c0e-5f0b-9d43-6a2f4b1c7e90")
 """The name space of the action ids. Never change it: it is what keeps two watchdogs from doubling anything."""
 MICROSECOND: Final = timedelta(microseconds=1)
-
-
-class Wanted(NamedTuple):
-    """What is to be submitted of a case; ``refused_by``: the event that refused it last, as ahead of the log's clock."""
-
-    action: Action
-    refused_by: int | None
 
 
 class Watchdog:
@@ -194,41 +187,29 @@ class Watchdog:
         """What is to be submitted of a case: what nobody has submitted yet, or what the log refused as ahead of its clock."""
         return (one.action for one in self._wanted(watch))
 
-    def _wanted(self, watch: Watch) -> Iterator[Wanted]:
+    def _wanted(self, watch: Watch) -> Iterator[Try]:
         case = watch.runs.case
         for alarm in watch.alarms.values():
             if alarm.seen_at >= self._since and not _ended_in_import(watch, alarm):
                 for body, at in self._bodies(case, alarm):
-                    yield from self._next_try(watch, body, at)
+                    if (one := self._next_try(watch, body, at)) is not None:
+                        yield one
 
-    def _next_try(self, watch: Watch, body: DeadlineMissed | Escalated, at: datetime) -> Iterator[Wanted]:
-        """The first try that has no answer yet, unless this very action was refused for good.
+    def _next_try(self, watch: Watch, body: DeadlineMissed | Escalated, at: datetime) -> Try | None:
+        case = watch.runs.case
 
-        Every watchdog counts the same answers, so what two of them try again has one id, too. The ids can be foretold:
-        whoever takes one for something else takes no more than one try.
-        """
-        case, refused_by = watch.runs.case, None
-        for number_of_try in count():
-            action_id = _id(self._log.name, case.id, body, number_of_try)
-            number = case.numbers.get(action_id)
-            action = Action(action_id, case.id, at, self._actor, body)
-            if number is None:
-                yield Wanted(action, refused_by)
-                return
-            answer = watch.event(number).body  # an accepted one is of something else: what is recorded is not wanted
-            refused_by = None
-            if isinstance(answer, ActionRejected):
-                if answer.code == IN_THE_FUTURE.code:
-                    refused_by = number
-                elif not _is_over(answer.code, case, body) and self._is_answered_by(number, action):
-                    return
+        def made(number: int) -> Action:
+            return Action(_id(self._log.name, case.id, body, number), case.id, at, self._actor, body)
 
-    def _is_answered_by(self, number: int, action: Action) -> bool:
-        """Whether an event answers this very action, byte for byte."""
-        event = decode_event(self._store.events(action.case_id)[number - 1])
-        return event.action_hash == leaf_hash(encode_action(action))
+        def answer_to(
+            action: Action,
+        ) -> Event | None:  # an accepted one is of something else: what is recorded is not wanted
+            number = case.numbers.get(action.action_id)
+            return None if number is None else decode_event(self._store.events(case.id)[number - 1])
 
-    def _sorted_out(self, case_id: str, wanted: Sequence[Wanted], now: datetime) -> tuple[list[Action], Ahead | None]:
+        return next_try(made, answer_to, lambda code: _is_over(code, case, body))
+
+    def _sorted_out(self, case_id: str, wanted: Sequence[Try], now: datetime) -> tuple[list[Action], Ahead | None]:
         """What is submitted now of what is wanted, and what waits until the log's clock has come so far.
 
         Nothing tells the log's clock but what is recorded. Where nothing is, it is tried once in a while all the same.
@@ -238,7 +219,8 @@ class Watchdog:
         late = [one for one in wanted if one.refused_by is not None and one.action.occurred_at > shown]
         if not late:
             return [one.action for one in wanted], None
-        newest, ahead = max(one.refused_by or 0 for one in late), self._store.ahead(case_id)
+        newest = max(one.refused_by.number for one in late if one.refused_by is not None)
+        ahead = self._store.ahead(case_id)
         is_known = ahead is not None and ahead.number == newest
         is_time = is_known and ahead is not None and ahead.again_at <= now
         if ahead is None or not is_known or is_time:

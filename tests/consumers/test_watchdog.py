@@ -344,9 +344,9 @@ def test_this_very_action_is_not_tried_again_where_it_was_refused_for_good(world
     watchdog.step(0.0)
     watch = watchdog.watch("C-1", day(2))
     assert isinstance(watch.event(2).body, ActionRejected)
-    assert list(watchdog._next_try(watch, hopeless, missed.occurred_at)) == []
-    (again,) = watchdog._next_try(watch, missed.body, missed.occurred_at)
-    assert again.action.action_id != missed.action_id, "and what was refused in its place is"
+    assert watchdog._next_try(watch, hopeless, missed.occurred_at) is None
+    again = watchdog._next_try(watch, missed.body, missed.occurred_at)
+    assert again is not None and again.action.action_id != missed.action_id, "and what was refused in its place is"
     watchdog.close()
 
 
