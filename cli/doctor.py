@@ -12,16 +12,18 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import format_option, guarded, now, opened_keyring, opened_log, pass_config
 from casetrail.cli.render import emit
+from casetrail.domain.codes import MachineKind
 from casetrail.domain.deciding import CLOCK_TOLERANCE
 from casetrail.domain.values import EPOCH, at_millis, iso
 from casetrail.eventlog.opening import shown
 from casetrail.eventlog.port import Topic
 
 if TYPE_CHECKING:
-    from casetrail.domain.codes import MachineKind
     from casetrail.projections.database import Database
 
 COLUMNS = ("check", "result", "detail")
+NEEDLESS = (MachineKind.RECORDER, MachineKind.PROJECTOR)
+"""Machines that an embedded log does without: whoever submits or asks does their work."""
 
 
 @click.command()
@@ -186,7 +188,6 @@ def _machines(config: Config) -> tuple[bool, str]:
     A kind that has not been heard for long is named, and no fault: not every log has a notary or an outbox.
     """
     from casetrail.cli.context import opened_views
-    from casetrail.domain.codes import MachineKind
     from casetrail.domain.detectors.history import History
     from casetrail.domain.detectors.machines import Machines, beatings
     from casetrail.domain.reserved import MACHINES
@@ -194,6 +195,7 @@ def _machines(config: Config) -> tuple[bool, str]:
     from casetrail.eventlog.hashing import leaf_hash
     from casetrail.projections.queries import reserved, timeline
 
+    embedded = config.log_url().startswith("sqlite:")
     machines, at, last_of = Machines(), now(), dict[str, datetime]()
     this, last = at.strftime(":%Y-%m"), (at.replace(day=1) - timedelta(days=1)).strftime(":%Y-%m")
     with opened_views(config) as database:
@@ -206,7 +208,7 @@ def _machines(config: Config) -> tuple[bool, str]:
                 machines.add(found)
                 name = key.removeprefix(MACHINES).rpartition(":")[0]
                 last_of[name] = max([last_of.get(name, EPOCH), *(one.until for one in found)])
-        unheard = _unheard(database, set(machines.of))
+        unheard = _unheard(database, {*machines.of, *(NEEDLESS if embedded else ())})
     silent = [
         f"{kind} since {iso(some[-1].until)}" for kind, some in sorted(machines.of.items()) if some[-1].until < at
     ]
@@ -217,7 +219,7 @@ def _machines(config: Config) -> tuple[bool, str]:
         at_work += f"; not heard this month or the last: {', '.join(unheard)}"
     if gone := [f"{name} since {iso(until)}" for name, until in sorted(last_of.items()) if until < at]:
         at_work += f"; silent while others of the kind work: {', '.join(gone)}"
-    if MachineKind.RECORDER in machines.of or config.log_url().startswith("sqlite:"):
+    if MachineKind.RECORDER in machines.of or embedded:
         return False, at_work
     return False, (
         f"{at_work}; no recorder gives any: it was started with '--heartbeat 0', or its user lacks the role 'submitter' "
@@ -225,9 +227,8 @@ def _machines(config: Config) -> tuple[bool, str]:
     )
 
 
-def _unheard(database: "Database", heard: "Collection[MachineKind]") -> list[str]:
+def _unheard(database: "Database", heard: Collection[MachineKind]) -> list[str]:
     """The kinds of machine that have not been heard, each with until when it last was, where that is known."""
-    from casetrail.domain.codes import MachineKind
     from casetrail.projections.board import heard_until
     from casetrail.projections.database import has_judgements
 
