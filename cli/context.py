@@ -33,6 +33,7 @@ UNREACHABLE: Final = frozenset(
     {
         "log-unreachable",
         "log-refused",
+        "log-replaced",
         "views-unreachable",
         "views-damaged",
         "state-unreachable",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
 
 from casetrail.consumers.health import Health
-from casetrail.eventlog.errors import LogUnreachable, WriterFenced
+from casetrail.eventlog.errors import LogReplaced, LogUnreachable, WriterFenced
 from casetrail.projections.errors import JudgingEnded, RebuildingEnded, ViewMoved, ViewUnreachable
 
 LOG: Final = logging.getLogger("casetrail")
@@ -51,6 +51,8 @@ def run(name: str, make: Callable[[], Consumer], stop: threading.Event, health: 
                 done = consumer.step(STEP_TIMEOUT)
                 health.stepped(name, done, consumer.trouble() if isinstance(consumer, Ailing) else None)
                 pause = FIRST_PAUSE
+        except LogReplaced:  # whoever starts this process again opens what is there now; here all have the old one open
+            raise
         except PASSING as error:
             LOG.warning("%s: %s; beginning anew in %.1f s", name, error, pause)
             health.troubled(name, error.code)

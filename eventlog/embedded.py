@@ -32,8 +32,9 @@ from casetrail.eventlog.embedded_file import (
 from casetrail.eventlog.embedded_group import EmbeddedGroup, lock_path
 from casetrail.eventlog.enlarged import enlarged
 from casetrail.eventlog.entries import places
-from casetrail.eventlog.errors import LogDamaged, OffsetGone, WriterFenced
+from casetrail.eventlog.errors import LogDamaged, LogReplaced, LogUnreachable, OffsetGone, WriterFenced
 from casetrail.eventlog.port import Appended, Entry, Flaw, Group, Reader, Record, Topic, Weakness, Writer
+from casetrail.eventlog.transaction import file_at
 
 TAIL_INTERVAL: Final = 0.005
 DAMAGED: Final = (
@@ -55,6 +56,8 @@ class EmbeddedLog:
 
     def __init__(self, path: Path, name: str, partitions: int, clock: Clock) -> None:
         self.path = path
+        self._place = path.absolute()
+        self._file = self._found()
         self.name = name
         self.partitions = partitions
         self._clock = clock
@@ -77,13 +80,28 @@ class EmbeddedLog:
 
     @property
     def database(self) -> sqlite3.Connection:
-        """This thread's connection."""
+        """This thread's connection. Raises ``LogReplaced``."""
+        self.check_file()
         found: sqlite3.Connection | None = getattr(self._local, "database", None)
         if found is None:
             made = found = self._local.database = connect(self.path)
             with self._lock:
                 self._opened.add(made)
         return found
+
+    def check_file(self) -> None:
+        """Raise ``LogReplaced`` where another file stands in the place of this one, or none: whoever comes later opens that one."""
+        if self._found() != self._file:
+            raise LogReplaced(
+                f"the log's file {self.path} was replaced or taken away since it was opened here, so nothing is read from it or "
+                "written to it any more; begin anew with what is there now"
+            )
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            return file_at(self._place)
+        except OSError as error:
+            raise LogUnreachable(f"the log's file {self.path} cannot be reached ({error.strerror})") from error
 
     def topic_partitions(self, topic: Topic) -> int:
         """How many partitions a topic has."""
@@ -94,7 +112,9 @@ class EmbeddedLog:
         if not entries:
             return []
         with transaction(self.database, timeout):
-            return self.insert(topic, entries, partitions)
+            appended = self.insert(topic, entries, partitions)
+        self.check_file()  # what has just gone into a file that is no longer there was not appended
+        return appended
 
     def insert(self, topic: Topic, entries: Sequence[Entry], partitions: Sequence[int]) -> list[Appended]:
         """Append within a transaction that the caller has begun."""
@@ -309,6 +329,7 @@ class EmbeddedWriter:
             if database.execute(newest, (self._topic, self._partition)).fetchone()[0] != self._epoch:
                 raise WriterFenced(f"{self._topic.value}, partition {self._partition}: another writer has taken over")
             self._log.insert(self._topic, placed, partitions)
+        self._log.check_file()
 
     def close(self) -> None:
         """Nothing is held between calls."""

@@ -31,6 +31,12 @@ class LogDamaged(LogUnreachable):
     code = "log-damaged"
 
 
+class LogReplaced(LogUnreachable):
+    """The file of an embedded log is not the one that was opened: what is written to that one nobody would find again."""
+
+    code = "log-replaced"
+
+
 class LogMissing(LogError):
     """There is no log of that name there. ``casetrail log init`` makes one."""
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
 
@@ -28,6 +29,15 @@ def committing(database: sqlite3.Connection) -> Iterator[None]:
         if database.in_transaction:  # some errors end it by themselves: a full disk does
             database.execute("ROLLBACK")
         raise
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to; None where it leads nowhere."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_locked(error: sqlite3.OperationalError) -> bool:

@@ -42,12 +42,13 @@ class FileKeyring:
     """See ``keyring.Keyring``. A destroyed key is overwritten in the file (``secure_delete``) and gone from its WAL."""
 
     def __init__(self, path: Path, wrapper: KeyWrapper) -> None:
-        self._path = path
+        self._path, self._place = path, path.absolute()
         self._wrapper = wrapper
         self._lock = threading.RLock()
         make_folder(path)
         with self._errors():
             _make_private(path)
+            self._file = _file_at(path)
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
         try:
             with self._errors():
@@ -76,6 +77,7 @@ class FileKeyring:
     def case_key(self, case_id: str) -> bytes:
         """See ``Keyring``."""
         with self._errors(), self._lock:
+            self._check_file()
             found = _find(self._database, [case_id])
         if case_id not in found:
             raise KeyMissing(case_id)
@@ -135,6 +137,7 @@ class FileKeyring:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._errors(), self._lock:
+            self._check_file()
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
@@ -143,6 +146,15 @@ class FileKeyring:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
+            self._check_file()
+
+    def _check_file(self) -> None:
+        """Raise ``KeyringUnreachable`` where another file stands in the place of this one, or none: a key that is made in it nobody finds again."""
+        if _file_at(self._place) != self._file:
+            raise KeyringUnreachable(
+                f"the keyring {self._path} was replaced or taken away since it was opened here: no key is read from it or made in "
+                "it any more; begin anew with what is there now"
+            )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -157,6 +169,15 @@ class FileKeyring:
 def is_locked(error: Exception) -> bool:
     """Whether this is SQLite's word for 'somebody else is writing'."""
     return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in (5, 6)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to; None where it leads nowhere."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_private(path: Path) -> None:

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from casetrail.eventlog.transaction import begin_soon, write_ahead
+from casetrail.eventlog.transaction import begin_soon, file_at, write_ahead
 from casetrail.projections.backfill import MOST_PAGES, Backfill
 from casetrail.projections.errors import ViewAddressBad, ViewDamaged, ViewError, ViewMissing, ViewMoved, ViewUnreachable
 from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK
@@ -71,7 +71,7 @@ class SqliteDatabase:
         self._backfill: Backfill | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            found = _file_at(path)  # before it is opened: what is swapped in meanwhile is then seen as another file
+            found = file_at(path)  # before it is opened: what is swapped in meanwhile is then seen as another file
             mode = "rwc" if create else "rw"  # not an empty file in the place of one that was swapped just now
             self._database = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}", isolation_level=None, check_same_thread=False, timeout=PATIENCE,
@@ -80,7 +80,7 @@ class SqliteDatabase:
             write_ahead(self._database, PATIENCE)
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("PRAGMA cache_size=-65536")
-            self._file = found or _file_at(path)
+            self._file = found or file_at(path)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(f"the views at {path} cannot be opened ({error})", error) from error
 
@@ -98,7 +98,7 @@ class SqliteDatabase:
     def beside(self) -> "SqliteDatabase":
         """The same views for another thread. Raises ``ViewMoved`` where rebuilt ones have taken their place."""
         found = SqliteDatabase(self._path)
-        if not found._file == self._file == _file_at(self._path):  # before it was opened, and since
+        if not found._file == self._file == file_at(self._path):  # before it was opened, and since
             found.close()
             raise ViewMoved(f"the views at {self._path} have been replaced by rebuilt ones")
         return found
@@ -128,7 +128,7 @@ class SqliteDatabase:
         with _sqlite_errors():
             begin_soon(self._database, PATIENCE)
         try:
-            if _file_at(self._path) != self._file:
+            if file_at(self._path) != self._file:
                 raise ViewMoved(f"the views at {self._path} have been replaced by rebuilt ones")
             yield
             with _sqlite_errors():
@@ -153,15 +153,6 @@ class SqliteDatabase:
         if self._backfill is not None:
             self._backfill.close()
         self._database.close()
-
-
-def _file_at(path: Path) -> tuple[int, int] | None:
-    """Which file a path leads to; None where it leads nowhere."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -54,6 +54,38 @@ class TestFileKeyring(KeyringKit):
         with pytest.raises(KeyringExposed, match="chmod 600"):
             open_keyring(url, master)
 
+    def test_no_key_is_made_in_a_file_that_was_replaced(
+        self, keyring: Keyring, url: str, path: Path, master: Path
+    ) -> None:
+        """A text that is sealed with such a key could never be opened again."""
+        keyring.create_case_key("KC-1")
+        copy = path.with_name("copy.db")
+        with contextlib.closing(sqlite3.connect(path)) as database, contextlib.closing(sqlite3.connect(copy)) as made:
+            database.backup(made)
+        copy.chmod(0o600)
+        copy.replace(path)
+        for use in (
+            keyring.create_case_key,
+            keyring.case_key,
+            lambda case: keyring.destroy_case_key(case, "expunged", AT),
+        ):
+            with pytest.raises(KeyringUnreachable, match="replaced or taken away"):
+                use("KC-1")
+        path.unlink()
+        with pytest.raises(KeyringUnreachable, match="replaced or taken away"):
+            keyring.create_case_key("KC-2")
+
+    def test_a_key_that_was_made_while_the_file_was_replaced_is_not_given_out(
+        self, keyring: Keyring, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def meanwhile() -> bytes:
+            path.rename(path.with_name("away.db"))
+            return bytes(32)
+
+        monkeypatch.setattr("casetrail.privacy.keyring_file.new_key", meanwhile)
+        with pytest.raises(KeyringUnreachable, match="replaced or taken away"):
+            keyring.create_case_key("KC-1")
+
     def test_a_file_that_is_no_keyring_is_refused(self, url: str, path: Path, master: Path) -> None:
         path.parent.mkdir()
         master.write_text("A" * 43 + "=")
