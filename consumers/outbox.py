@@ -35,6 +35,8 @@ AT_ONCE: Final = 64
 ADDRESSES_AT_ONCE: Final = 8
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=1)
+SPREAD: Final = 0.25
+"""By such a part at most a pause is shorter or longer: attempts are spread, which decides nothing."""
 UNREACHED: Final = timedelta(minutes=15)
 """An address that has not been reached for this long is trouble: somebody who is told in the log does not hear of it."""
 TROUBLE: Final = "notifications-do-not-arrive"
@@ -60,6 +62,7 @@ class Outbox:
         """
         self._store, self._recipients, self._now, self._first_pause = store, recipients, now, first_pause
         self._log_name, self._teller = log.name, teller
+        self._seen: datetime | None = None  # what the clock showed last; what it showed before this start is not known
         try:
             if store.since() is None:
                 ends = log.end_offsets(Topic.EVENTS)
@@ -87,6 +90,7 @@ class Outbox:
 
     def step(self, timeout: float) -> int:
         """Read what has come, waiting up to ``timeout`` seconds for it, and send what is due; how much that was."""
+        self._see_clock()
         is_due = bool(self._store.waiting(self._now(), 1))
         records = self._reader.poll(0.0 if is_due else timeout, BATCH)
         if records:
@@ -95,6 +99,12 @@ class Outbox:
         done = len(records) + self._put_together() + self._send()
         self._look()
         return done + (0 if self._teller is None else self._teller.step())
+
+    def _see_clock(self) -> None:
+        now, before = self._now(), self._seen
+        self._seen = now
+        if before is None or now < before:
+            self._store.clock_set_back(now, LONGEST_PAUSE * (1 + SPREAD))
 
     def trouble(self) -> str | None:
         """A code where notifications have not arrived for long."""
@@ -191,7 +201,7 @@ class Outbox:
 
     def _put_off(self, one: Waiting, failure: NotSent) -> None:
         pause = min(LONGEST_PAUSE, self._first_pause * 2 ** min(one.attempts, 20))
-        pause *= 0.75 + random.random() / 2  # noqa: S311  (spreads attempts, decides nothing)
+        pause *= random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
         LOG.warning("a notification has not arrived: %s; tried again in %.0f s", failure, pause.total_seconds())
         now = self._now()
         self._store.put_off(one, now, now + pause, str(failure))

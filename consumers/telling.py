@@ -147,7 +147,8 @@ class Teller:
         """Whether the log's clock can have come so far since it refused the try before as ahead of it."""
         if one.refused_by is None:
             return True
-        seen = self._refused.setdefault(one.refused_by.action_id, now)
+        refused = one.refused_by.action_id
+        seen = self._refused[refused] = min(now, self._refused.get(refused, now))
         return now >= seen + wait_for_clock(one.action.occurred_at - one.refused_by.recorded_at)
 
 

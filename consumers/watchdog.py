@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final
 from uuid import UUID, uuid5
 
-from casetrail.consumers.submitting import submit, wait_for_clock
+from casetrail.consumers.submitting import LONGEST_WAIT, submit, wait_for_clock
 from casetrail.consumers.telling import Teller
 from casetrail.consumers.trying import Try, next_try
 from casetrail.domain.actions import Action, Actor
@@ -32,7 +32,7 @@ from casetrail.domain.escalation import (
 from casetrail.domain.linking import NO_SUCH_FACT
 from casetrail.domain.registry import REGISTRY_KINDS
 from casetrail.domain.reserved import REGISTRY, is_reserved
-from casetrail.domain.values import EPOCH, is_id
+from casetrail.domain.values import EPOCH, is_id, iso
 from casetrail.eventlog.codec import Event, Unreadable, decode_event
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.partitioner import partition_for
@@ -49,6 +49,8 @@ REST: Final = 1.0
 IDS: Final = UUID("6f1d3a52-6c0e-5f0b-9d43-6a2f4b1c7e90")
 """The name space of the action ids. Never change it: it is what keeps two watchdogs from doubling anything."""
 MICROSECOND: Final = timedelta(microseconds=1)
+SET_BACK: Final = timedelta(minutes=1)
+"""By less a clock goes back that is kept right."""
 
 
 class Watchdog:
@@ -66,6 +68,7 @@ class Watchdog:
         self._played, self._since, self._patience, self._teller = played, since, patience, teller
         self._log_times: dict[int, datetime] = {}  # what the log's clock showed last, by partition
         try:
+            self._looked = store.looked_at()
             self._positions = self._trusted_positions()
             self._ends = log.end_offsets(Topic.EVENTS)
             self._reader = log.reader(Topic.EVENTS, self._positions)
@@ -149,6 +152,7 @@ class Watchdog:
         """Look at the cases that are due, and submit what they call for; how many there were."""
         now = self._now()
         self._looked_at = monotonic()
+        self._see_clock(now)
         found, again = list[Action](), list[tuple[str, datetime | None, Ahead | None]]()
         for case_id in self._store.due(now, LOOKS):
             if case_id == REGISTRY:
@@ -163,8 +167,16 @@ class Watchdog:
             submit(self._log, found)
             self.submitted += len(found)
             LOG.info("%d missed deadlines and tellings submitted", len(found))
-        self._store.look_again(again)  # only now: what was not submitted is looked at again
+        self._store.look_again(again, now)  # only now: what was not submitted is looked at again
+        self._looked = now if again else self._looked
         return len(again)
+
+    def _see_clock(self, now: datetime) -> None:
+        """Look at all cases anew where the clock has been set back: by one that was ahead they are looked at too late."""
+        if self._looked is not None and now < self._looked - SET_BACK:
+            LOG.warning("this machine's clock went back from %s; all cases are looked at anew", iso(self._looked))
+            self._store.look_at_all()
+            self._looked = None
 
     def watch(self, case_id: str, now: datetime) -> Watch:
         """A case, watched until now."""
@@ -221,7 +233,7 @@ class Watchdog:
             return [one.action for one in wanted], None
         newest = max(one.refused_by.number for one in late if one.refused_by is not None)
         ahead = self._store.ahead(case_id)
-        is_known = ahead is not None and ahead.number == newest
+        is_known = ahead is not None and ahead.number == newest and ahead.again_at <= now + LONGEST_WAIT
         is_time = is_known and ahead is not None and ahead.again_at <= now
         if ahead is None or not is_known or is_time:
             log_at = min(one.action.occurred_at for one in late)

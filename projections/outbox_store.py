@@ -146,6 +146,16 @@ class OutboxStore:
                 "UPDATE message SET next_at = ? WHERE address = ? AND sent_at IS NULL", (micros(until), one.address)
             )
 
+    def clock_set_back(self, now: datetime, longest: timedelta) -> None:
+        """Let nothing wait for a time that a clock has shown which was ahead. ``longest``: no attempt is put off for longer."""
+        with self._file.transaction() as database:
+            database.execute(
+                "UPDATE message SET next_at = ?1 WHERE sent_at IS NULL AND next_at > ?2",
+                (micros(now), micros(now + longest)),
+            )
+            database.execute("UPDATE unreached SET since = ?1 WHERE since > ?1", (micros(now),))
+            database.execute("UPDATE collected SET at = ?1 WHERE at > ?1", (micros(now),))
+
     def elsewhere(self, addresses: Iterable[str]) -> list[Waiting]:
         """What waits to be sent to other addresses than these."""
         rows = self._file.rows(

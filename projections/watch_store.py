@@ -4,7 +4,7 @@ The file is a convenience: it may be deleted at any time, and is made anew from 
 events and the times change in one transaction. One watchdog has it at a time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -27,6 +27,7 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS ahead (case_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, number INTEGER NOT NULL, "
     "log_at INTEGER NOT NULL, again_at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS ahead_by_time ON ahead (partition, log_at)",
+    "CREATE TABLE IF NOT EXISTS looked (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), at INTEGER NOT NULL)",
 )
 
 
@@ -76,7 +77,7 @@ class WatchStore:
             self._empty()
 
     def _empty(self) -> None:
-        for table in ("position", "event", "look", "ahead"):
+        for table in ("position", "event", "look", "ahead", "looked"):
             self._database.execute(f"DELETE FROM {table}")  # noqa: S608  (fixed names)
 
     def positions(self) -> dict[int, tuple[int, bytes]]:
@@ -123,9 +124,12 @@ class WatchStore:
         )
         return [case_id for (case_id,) in rows]
 
-    def look_again(self, times: Iterable[tuple[str, datetime | None, Ahead | None]]) -> None:
-        """When to look at each of some cases, and what is ahead in it; None: only when something is recorded of it."""
+    def look_again(self, times: Sequence[tuple[str, datetime | None, Ahead | None]], now: datetime) -> None:
+        """When to look at each of some cases, as reckoned now, and what is ahead in it; None: only when something is recorded of it."""
+        if not times:
+            return
         with self._file.transaction() as database:
+            database.execute("INSERT OR REPLACE INTO looked VALUES (1, ?)", (micros(now),))
             for case_id, at, ahead in times:
                 database.execute("DELETE FROM look WHERE case_id = ?", (case_id,))
                 database.execute("DELETE FROM ahead WHERE case_id = ?", (case_id,))
@@ -136,9 +140,15 @@ class WatchStore:
                     database.execute("INSERT INTO ahead VALUES (?, ?, ?, ?, ?)", row)
 
     def look_at_all(self) -> None:
-        """Look at all cases that have something owed: what the registry says of them has changed."""
+        """Look at all cases that have something owed: what the registry says of them has changed, or the clock was set back."""
         with self._file.transaction():
             self._database.execute("UPDATE look SET at = ?", (AT_ONCE,))
+            self._database.execute("DELETE FROM looked")
+
+    def looked_at(self) -> datetime | None:
+        """What the watchdog's clock showed when it was last reckoned when to look at a case; None where it need not be known."""
+        rows = self._file.rows("SELECT at FROM looked")
+        return EPOCH + rows[0][0] * MICROSECOND if rows else None
 
     def ahead(self, case_id: str) -> Ahead | None:
         """What the log refused of a case as ahead of its clock, and when it is tried again."""

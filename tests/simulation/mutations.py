@@ -221,7 +221,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the watchdog ticks a case off before it has submitted what it calls for", Watchdog, "_look",
-        "        if found:\n", "        self._store.look_again(again)\n        if found:\n", (Invariant.WATCHED,), MANY, submitting,
+        "        if found:\n", "        self._store.look_again(again, now)\n        if found:\n", (Invariant.WATCHED,), MANY, submitting,
     ),
     Mutation(
         "the watchdog saves events and position in no transaction", WatchStore, "take",
