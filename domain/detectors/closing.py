@@ -270,6 +270,12 @@ def _leads_to_nobody(history: History, body: ClosureRequested, standard: Setting
     return is_transfer and kind is not None and kind not in standard.codes("takers")
 
 
+def begins_anew(step: Step) -> bool:
+    """Whether a case is reopened for something new: one that ended in error goes on as if it had not ended."""
+    in_error = isinstance(step.body, Reopened) and step.body.reason not in ANEW
+    return step.is_any(*REOPENED) and not in_error
+
+
 def request_before(history: History, place: int) -> Step | None:
     """The last request to close a case before the step at a place."""
     for number in range(place - 1, -1, -1):

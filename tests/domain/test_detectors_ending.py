@@ -265,7 +265,7 @@ def test_only_the_time_until_the_review_date_is_rest_and_a_reopened_case_begins_
     for number in range(5):
         short.tell(day(1 + 30 * number), suspended(day(10 + 30 * number)))
     assert found(short, "rested_long", day(900)) == []
-    anew = approved(rested(held(), (1, 31), (32, 62), (63, 93)), day(94)).tell(day(95), REOPENED)
+    anew = approved(rested(held(), (1, 31), (32, 62), (63, 93)), day(94)).tell(day(95), REOPENED).tell(day(96), STEP)
     assert found(rested(anew, (96, 120)), "rested_long", day(300)) == []
 
 
