@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -58,6 +58,35 @@ def attendance_denied(history: History, settings: SettingsAt, now: datetime) -> 
 
     Found in: Kansas City, where detectives almost never came to forensic interviews, and deceived to cover the tracks.
     """
+    for denials in _denials(history):
+        one = next(denials, None)  # one interview is one finding, whoever else says the same
+        if one is not None:
+            steps = [one.by, one.claim]
+            since = max(step.known_at for step in steps)
+            says = "the unit says that it attended the child's interview, and those who held it that the holder did not"
+            yield of_case(history, settings(since), since, steps, says, one.settled, now)
+
+
+class Denial(NamedTuple):
+    """Who held an interview contradicts the claim that it was attended: by which step, as the log shows since a place."""
+
+    by: Step
+    claim: Step
+    place: int
+    settled: Step | None
+
+
+def denied_to_holders(history: History) -> dict[int, Denial]:
+    """By the number of the claim, each holder's that is contradicted: a colleague may have gone where the holder did not."""
+    found: dict[int, Denial] = {}
+    for one in chain.from_iterable(_denials(history)):
+        if one.claim.is_act_of_holder and (one.claim.number not in found or one.place < found[one.claim.number].place):
+            found[one.claim.number] = one
+    return found
+
+
+def _denials(history: History) -> Iterator[Iterator[Denial]]:
+    """Which claims are contradicted, for each interview at which the holder was not."""
     if not any(_is_denied(step) for _, step in history.which(Happening.REFERRAL_COMPLETED)):
         return  # as in nearly all cases
     held = list(_interviews(history))
@@ -68,23 +97,18 @@ def attendance_denied(history: History, settings: SettingsAt, now: datetime) -> 
     )
     meant: dict[int, list[Interview]] = {}
     reviews = [(place, step) for place, step in history.which(Happening.REVIEWED) if _is_of_the_unit(history, step)]
-    for interview in held:
-        if interview.attended is not False:
-            continue
+
+    def of(interview: Interview) -> Iterator[Denial]:
         some = claims[bisect_left(claims, interview.asked_at, key=_moment) :]
-        for place, claim in sorted(takewhile(lambda one: interview.may_be_of(one[1]), some), key=_place):  # noqa: B023
+        for place, claim in sorted(takewhile(lambda one: interview.may_be_of(one[1]), some), key=_place):
             last = max(place, interview.place)
             if place not in meant:
                 meant[place] = [one for one in attended if one.may_be_of(claim)]
             others = meant[place]
-            if any(one.place < last for one in others):
-                continue  # another interview may be meant
-            steps = [interview.step, claim]
-            since = max(one.known_at for one in steps)
-            settled = _settled(reviews, others, claim, last)
-            says = "the unit says that it attended the child's interview, and those who held it that the holder did not"
-            yield of_case(history, settings(since), since, steps, says, settled, now)
-            break  # one interview is one finding, whoever else says the same
+            if all(one.place >= last for one in others):  # else another interview may be meant
+                yield Denial(interview.step, claim, last, _settled(reviews, others, claim, last))
+
+    yield from [of(interview) for interview in held if interview.attended is False]
 
 
 def _interviews(history: History) -> Iterator[Interview]:

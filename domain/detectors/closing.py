@@ -1,12 +1,11 @@
 """Cases that ended without the work that must come before."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from casetrail.domain.actions import Body
 from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
 from casetrail.domain.codes import (
     AgencyKind,
@@ -23,6 +22,7 @@ from casetrail.domain.codes import (
 )
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import UNHEARD, VictimContactAttempted, VictimContactMade
+from casetrail.domain.detectors.attending import Denial, denied_to_holders
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
@@ -110,7 +110,8 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     """A case that was closed without the work that must come before.
 
     Rule: a closure was approved, and by then there was no contact with the victim (letters and talks with a caregiver are
-    none; a forensic interview that somebody of the unit attended is one), or no investigative step (correspondence alone is
+    none; a forensic interview that somebody of the unit attended is one, but not the holder's word for it that the partner
+    who held it denies, as long as no review has settled that), or no investigative step (correspondence alone is
     none), or a suspect was known and neither interviewed nor arrested: one who was identified, or whom the report or a
     correction names. Or a child is said to be in danger, and nobody had seen it in person: neither the unit, nor a partner
     that interviewed or examined it. Or a sexual offence or an aggravated assault is alleged, and no forensic interview was
@@ -120,7 +121,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     was done more than 24 hours before the report was received does not count, but for the arrest of the suspect, nor what
     is entered only after the closure. In a closure that was imported, danger and interviews are not asked for.
 
-    Evidence: the approval, and the request that it approved.
+    Evidence: the approval, the request that it approved, and the partner's word where an interview does not count for that.
 
     Settled by: reopening the case.
 
@@ -135,6 +136,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     case in a day misses no time limit for seeing or interviewing the child.
     """
     done, asked = _Done(set(), set()), list[Step]()
+    denied = denied_to_holders(history)
     for place, step in enumerate(history.steps):
         body = step.action.body
         kind = type(body)
@@ -148,12 +150,22 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
         elif kind is not ClosureApproved:
             done.take(step)
             done.let_count(history.let_count.get(step.number, ()))
-        elif (lacking := _lacking(step, done, settings(step.known_at))) and not _is_exempt(
-            history, asked, settings(step.known_at)
-        ):
-            says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
-            settled = history.until(place, lambda later: later.is_any(*REOPENED))
-            yield of_case(history, settings(step.known_at), step.known_at, [step, *asked], says, settled, now)
+        else:
+            shown, denials = done.without(_denied_at(step, denied)) if denied else (done, [])
+            standard = settings(step.known_at)
+            if (lacking := _lacking(step, shown, standard)) and not _is_exempt(history, asked, standard):
+                says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
+                settled = history.until(place, lambda later: later.is_any(*REOPENED))
+                yield of_case(history, standard, step.known_at, [step, *asked, *denials], says, settled, now)
+
+
+def _denied_at(closure: Step, denied: Mapping[int, Denial]) -> dict[int, Step]:
+    """By what word of a partner a holder's claim to have heard a child is denied when a case is closed, by its number."""
+    return {
+        number: one.by
+        for number, one in denied.items()
+        if one.by.number < closure.number and (one.settled is None or one.settled.number > closure.number)
+    }
 
 
 @dataclass
@@ -169,6 +181,8 @@ class _Done:
     """Whether a suspect had been arrested before the report: one who is held for one child is held for its sister, too."""
     since: int = 0
     """The event since which contacts and steps count."""
+    claims: set[int] = field(default_factory=set)
+    """The events by which somebody says that he has heard the child, by being at its interview."""
     referrals: Referrals = field(default_factory=Referrals)
     allegations: Allegations = field(default_factory=Allegations)
 
@@ -184,25 +198,36 @@ class _Done:
                 self.names_suspect |= body.step is Kind.SUSPECT_IDENTIFIED
                 self.is_arrested |= body.step is Kind.ARREST_MADE
         else:
-            self._count(body)
+            self._count(step)
 
     def let_count(self, steps: Iterable[Step]) -> None:
         """Let work count that a correction of the receipt has made work on this report."""
         for step in steps:
             if step.number > self.since:
-                self._count(step.body)
+                self._count(step)
 
-    def _count(self, body: Body) -> None:
+    def _count(self, step: Step) -> None:
+        body = step.body
         if isinstance(body, VictimContactMade):
             self.methods.add(body.method)
         elif isinstance(body, InvestigativeStepTaken):
             self.kinds.add(body.step)
-            self.is_interviewed |= body.step in HEARING
+            if body.step in HEARING:
+                self.is_interviewed = True
+                self.claims.add(step.number)
+
+    def without(self, denied: Mapping[int, Step]) -> "tuple[_Done, list[Step]]":
+        """The same without an interview, where all who say to have been there are denied; and the words that deny it."""
+        if not self.claims or not self.claims <= denied.keys():
+            return self, []
+        words = {denied[number].number: denied[number] for number in sorted(self.claims)}
+        return replace(self, kinds=self.kinds - HEARING), list(words.values())
 
     def begin_anew(self, number: int) -> None:
         """Since an event contacts and steps are needed again; a suspect is heard once."""
         self.names_suspect = self._has_suspect and not self._met_suspect
         self.methods, self.kinds, self.is_arrested, self.since = set(), set(), False, number
+        self.claims = set()
 
     def has_seen(self, standard: Settings) -> bool:
         """Whether somebody of the unit has seen the child."""

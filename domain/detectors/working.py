@@ -1,8 +1,9 @@
 """Work that is not done: cases that lie untouched, victims whom nobody speaks with."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Final
 
@@ -10,6 +11,7 @@ from casetrail.domain.business_time import LAST, Span
 from casetrail.domain.codes import ContactMethod
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import UNHEARD, VictimContactMade
+from casetrail.domain.detectors.attending import Denial, denied_to_holders
 from casetrail.domain.detectors.closing import REOPENED
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
@@ -143,13 +145,16 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
 
     Rule: the case has been assigned, and within the limit since the report nobody has spoken with the victim. Attempts do
     not count, and neither do letters or talks with a caregiver, nor what was more than 24 hours before the report was
-    received; a forensic interview counts that somebody of the unit attended. The time of a first suspension does not count either, up to its review date; that of later ones and of
-    renewals does, and where a child is in danger that of any.
+    received; a forensic interview counts that somebody of the unit attended. Where the holder says so, and the partner that
+    held it says otherwise ("attendance denied" finds that), it does not count until a review has settled it. The time of a
+    first suspension does not count either, up to its review date; that of later ones and of renewals does, and where a
+    child is in danger that of any.
 
-    Evidence: the first assignment, and the report.
+    Evidence: the first assignment, and the report. Where a contact was denied afterwards, the partner's word, what the holder
+    recorded, and the report.
 
     Settled by: a contact with the victim, or the end of the case; or that the receipt is corrected to an earlier time,
-    which lets a contact count that was before.
+    which lets a contact count that was before; or a review of a contact that was denied.
 
     May be wrong: where a partner speaks with the victim for the unit, as the team agreed, and the unit does not enter it;
     or where a patrol was there days before its report was typed in, and that is said to be the receipt.
@@ -158,26 +163,61 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
     """
     report: Step | None = None
     watched_until = 0
+    denied = denied_to_holders(history)
+    answers = partial(_has_answered, history, settings, denied)
     for place, step in enumerate(history.steps):
-        if _has_answered(history, step, settings):
+        if answers(step):
+            if denied:
+                yield from _denied(history, settings, denied, now)
             return
         report = step if Happening.REPORT_RECEIVED in step.what else report
         if report is not None and place >= watched_until and Happening.ASSIGNED in step.what:
-            standard = settings(report.at)
-            if Condition.IMMEDIATE_DANGER in history.conditions:
-                since = history.since_receipt(standard, "limit_in_danger")
-            else:
-                since = history.since_receipt(standard, "limit", history.rests[:1])
-            settled = history.until(place, lambda later: _has_answered(history, later, settings) or not later.is_open)
+            settled = history.until(place, lambda later: answers(later) or not later.is_open)
             watched_until = history.place_of(settled)
-            says = "assigned, and nobody has spoken with the victim"
-            yield of_case(history, standard, since, [step, report], says, settled, now)
+            yield _unheard(history, settings, [step, report], settled, now)
 
 
-def _has_answered(history: History, step: Step, settings: SettingsAt) -> bool:
+def _unheard(
+    history: History, settings: SettingsAt, evidence: Sequence[Step], settled: Step | None, now: datetime
+) -> Finding | None:
+    """The finding that nobody has spoken with a victim; ``evidence`` ends with the report."""
+    standard = settings(evidence[-1].at)
+    if Condition.IMMEDIATE_DANGER in history.conditions:
+        since = history.since_receipt(standard, "limit_in_danger")
+    else:
+        since = history.since_receipt(standard, "limit", history.rests[:1])
+    says = "assigned, and nobody has spoken with the victim"
+    return of_case(history, standard, since, evidence, says, settled, now)
+
+
+def _denied(
+    history: History, settings: SettingsAt, denied: Mapping[int, Denial], now: datetime
+) -> Iterator[Finding | None]:
+    """The findings of victims with whom the holder had spoken until that was denied."""
+    answers = partial(_has_answered, history, settings, denied)
+    heard = [(place, step) for place, step in enumerate(history.steps) if answers(step)]
+    begun = [history.which(Happening.REPORT_RECEIVED)[:1], history.which(Happening.ASSIGNED)[:1]]
+    watched_until = 0
+    for one in sorted(denied.values(), key=lambda one: one.place):
+        before = [step for place, step in heard if place <= one.place]
+        is_heard = any(step.number not in denied or denied[step.number].place > one.place for step in before)
+        is_due = all(some and some[0][0] <= one.place for some in begun) and history.steps[one.place].is_open
+        if is_due and before and not is_heard and one.place >= watched_until:
+            settled = history.until(one.place, lambda later: answers(later) or not later.is_open)
+            watched_until = history.place_of(settled)
+            yield _unheard(history, settings, [one.by, one.claim, begun[0][0][1]], settled, now)
+
+
+def _has_answered(history: History, settings: SettingsAt, denied: Mapping[int, Denial], step: Step) -> bool:
     """Whether since a step the log shows that somebody has spoken with the victim about this report."""
     if step.number in history.let_count:
         return any(_has_spoken(one, settings) for one in history.let_count[step.number])
+    if denied:
+        own = denied.get(step.number)
+        if own is not None and own.by.number < step.number:
+            return False  # it was denied before it was recorded
+        if any(one.settled is step for one in denied.values()):
+            return True
     return _has_spoken(step, settings) and not step.is_beforehand
 
 
@@ -204,11 +244,12 @@ def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Itera
     """A victim who was contacted, and never again.
 
     Rule: the victim has been contacted, and within the limit after that, or after a later contact with the victim or the
-    family, there was no other, while the case is open. An attempt is no contact. The time does not count during which the
+    family, there was no other, while the case is open. An attempt is no contact, and neither is what was more than 24 hours
+    before the report was received. The time does not count during which the
     case is suspended, up to the review date, nor while a supervisor decides on its closure: a closure that is refused
     settles nothing.
 
-    Evidence: the last contact.
+    Evidence: the last contact; with the correction of the receipt, where it counts only since that.
 
     Settled by: another contact with the victim or the family, or the end of the case.
 
@@ -219,19 +260,29 @@ def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Itera
     """
     last: Step | None = None
     pauses: list[Span] | None = None
-    for place, step in history.which(*CONTACTED):
+    for place, step in _contacts(history):
         is_later = step.at >= last.at if last is not None else Happening.VICTIM_CONTACT in step.what
         if not is_later or not _has_spoken(step, settings):
             continue
-        last, standard = step, settings(step.at)
-        if not step.is_open:
+        last, standard, known = step, settings(step.at), history.steps[place]
+        if not known.is_open:
             continue
         settled = history.until(place, lambda later: not later.is_open or _is_next_contact(later, step, settings))  # noqa: B023
         if settled is not None and settled.known_at <= standard.due("limit", step.at, history.conditions):
             continue  # as it is mostly; pauses make it only later
         pauses = _joined([*history.rests, *_waits(history, _waits_for_closure)]) if pauses is None else pauses
         since = _due(standard, "limit", step.at, history, pauses)
-        yield of_case(history, standard, since, [step], "the victim was contacted, and never again", settled, now)
+        rests_on = [step] if known is step else [step, known]
+        yield of_case(history, standard, since, rests_on, "the victim was contacted, and never again", settled, now)
+
+
+def _contacts(history: History) -> list[tuple[int, Step]]:
+    """The contacts, and attempts at one, that answer the report; each with the place since which that is known."""
+    found = [one for one in history.which(*CONTACTED) if not one[1].is_beforehand]
+    for number, steps in history.let_count.items():
+        place = history.place_of(history.step(number))
+        found += [(place, step) for step in steps if step.is_any(*CONTACTED)]
+    return sorted(found, key=itemgetter(0)) if history.let_count else found
 
 
 def _is_next_contact(later: Step, step: Step, settings: SettingsAt) -> bool:

@@ -2,20 +2,26 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from time import process_time
 
 import pytest
 
 from casetrail.domain.actions import Actor
-from casetrail.domain.closure import Reopened
-from casetrail.domain.codes import ReopeningReason, Role, Service
+from casetrail.domain.assignment import Assigned
+from casetrail.domain.case import Recorded
+from casetrail.domain.closure import ClosureApproved, Reopened
+from casetrail.domain.codes import CorrectionReason, ReopeningReason, Role, Service
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.linking import FactCorrected
 from casetrail.domain.referral import ReferralCompleted, ReferralMade
-from tests.actions import CLINIC, DETECTIVE, OTHER_DETECTIVE, SERGEANT
+from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import HOUR, Story, day
-from tests.domain.clock_stories import REVIEW, STEP, approved, held, referred
+from tests.domain.clock_stories import ASKED, CONTACT, IN, REOPENED, REVIEW, STEP, approved, held, referred
 from tests.domain.detecting import SECOND, found, numbers, only
+from tests.domain.populations import Doing, recorded
+from tests.domain.test_detectors_properties import check_prefixes
 
 NAME = "attendance_denied"
 ATTENDED = InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED)
@@ -113,3 +119,82 @@ def test_many_interviews_with_as_many_contradictions_are_judged_in_time_that_gro
     begun = process_time()
     assert len(found(story, "attendance_denied", day(999))) == 400
     assert process_time() - begun < 1  # of each pair every other interview was asked after once: that took 4 seconds
+
+
+# --- what was denied is no contact ---
+
+
+def test_whom_the_holder_did_not_come_to_hear_is_not_contacted_until_somebody_reviews_it() -> None:
+    one = only(denied(), "no_contact", day(99))
+    assert (one.since, one.is_open, numbers(one)) == (day(14), True, [7, 6, 1])
+    late = referred(Service.FORENSIC_INTERVIEW).tell(day(3), ATTENDED, DETECTIVE)
+    late.tell(day(3), NOBODY_CAME, CLINIC, late=timedelta(days=20))
+    assert only(late, "no_contact", day(99)).since == day(23)
+    for body, actor in ((REVIEW, SERGEANT), (CONTACT, DETECTIVE)):
+        assert found(denied().tell(day(9), body, actor), "no_contact", day(99)) == []
+        assert only(denied().tell(day(20), body, actor), "no_contact", day(99)).settled_at == day(20)
+
+
+def test_a_claim_that_comes_after_the_denial_settles_nothing() -> None:
+    story = referred(Service.FORENSIC_INTERVIEW).tell(day(3), NOBODY_CAME, CLINIC)
+    story.tell(day(2), ATTENDED, DETECTIVE, late=timedelta(days=18))
+    one = only(story, "no_contact", day(99))
+    assert (one.since, one.is_open, numbers(one)) == (day(14), True, [3, 1])
+    assert only(story.tell(day(30), REVIEW, SERGEANT), "no_contact", day(99)).settled_at == day(30)
+
+
+def test_a_child_whom_somebody_else_has_heard_or_a_colleague_at_the_interview_is_contacted() -> None:
+    by_colleague = referred(Service.FORENSIC_INTERVIEW).tell(day(3), ATTENDED, OTHER_DETECTIVE)
+    assert found(by_colleague.tell(day(4), NOBODY_CAME, CLINIC), "no_contact", day(99)) == []
+    for at in (1, 3):
+        story = referred(Service.FORENSIC_INTERVIEW).tell(day(at), CONTACT, DETECTIVE).tell(day(3), ATTENDED, DETECTIVE)
+        assert found(story.tell(day(4), NOBODY_CAME, CLINIC), "no_contact", day(99)) == []
+    both = siblings().tell(day(3), NOBODY_CAME, CLINIC).tell(day(4), ReferralCompleted("r2", False), CLINIC)
+    assert numbers(only(both, "no_contact", day(99))) == [8, 7, 1]
+
+
+def test_a_case_is_not_closed_on_an_interview_at_which_nobody_was() -> None:
+    one = only(approved(denied(), day(9)), "closed_without_work", day(99))
+    assert one.says == "closed without victim contact and without investigative step"
+    assert numbers(one) == [9, 8, 7]
+    assert found(approved(denied().tell(day(8), REVIEW, SERGEANT), day(9)), "closed_without_work", day(99)) == []
+    heard = denied().tell(day(8), CONTACT, DETECTIVE).tell(day(8), STEP, DETECTIVE)
+    assert found(approved(heard, day(9)), "closed_without_work", day(99)) == []
+    by_colleague = referred(Service.FORENSIC_INTERVIEW).tell(day(3), ATTENDED, OTHER_DETECTIVE)
+    by_colleague.tell(day(4), NOBODY_CAME, CLINIC)
+    assert found(approved(by_colleague, day(9)), "closed_without_work", day(99)) == []
+    afterwards = referred(Service.FORENSIC_INTERVIEW).tell(day(3), ATTENDED, DETECTIVE)
+    story = approved(afterwards, day(5)).tell(day(3), NOBODY_CAME, CLINIC, late=timedelta(days=9))
+    assert found(story, "closed_without_work", day(99)) == [], "the log did not show it by then"
+
+
+def told_by_turns(seed: int) -> list[Recorded]:
+    """A case in which interviews are asked for, claimed and denied by chance; some of it is entered late."""
+    chance = Random(seed)
+    doings: list[Doing] = [(day(0), INTAKE, report()), (day(0), INTAKE, IN), (day(0), SERGEANT, Assigned(DETECTIVE.id))]
+    entered = [(one[0], one) for one in doings]
+    for number in range(1, 30):
+        named = f"r{chance.randrange(number)}"
+        actor, body = chance.choice(
+            [
+                *[(DETECTIVE, ReferralMade(f"r{number}", Service.FORENSIC_INTERVIEW, CLINIC.agency))] * 3,
+                *[(DETECTIVE, ATTENDED)] * 3,
+                *[(CLINIC, ReferralCompleted(named, attended)) for attended in (False, False, False, True)],
+                (SERGEANT, REVIEW),
+                (OTHER_DETECTIVE, chance.choice((ATTENDED, CONTACT))),
+                (DETECTIVE, ASKED),
+                *[(OTHER_SERGEANT, ClosureApproved())] * 2,
+                (SERGEANT, REOPENED),
+                (SERGEANT, Assigned(DETECTIVE.id)),
+                (INTAKE, FactCorrected(1, CorrectionReason.ENTERED_WRONG, happened_at=day(-number))),
+            ]
+        )
+        late = chance.choice((0, 0, 0, 3, 7, 30))
+        entered.append((day(2 * number), (day(2 * number - late), actor, body)))
+    return recorded("C-1", entered)
+
+
+def test_whatever_is_claimed_and_denied_by_turns_what_was_seen_stays_seen() -> None:
+    found = [one for seed in range(30) for one in check_prefixes(told_by_turns(seed)).values()]
+    by_partners = {one.detector for one in found if len(one.evidence) == 3}
+    assert "no_contact" in by_partners

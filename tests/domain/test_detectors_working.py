@@ -4,11 +4,18 @@ import pytest
 
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Assigned, Reassigned, Released
-from casetrail.domain.codes import ContactMethod, HandoverReason, MergeReason, ReferralReason, Service
+from casetrail.domain.codes import (
+    ContactMethod,
+    CorrectionReason,
+    HandoverReason,
+    MergeReason,
+    ReferralReason,
+    Service,
+)  # fmt: skip
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.investigation import InvestigativeStepTaken
-from casetrail.domain.linking import Merged
+from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.referral import (
     ReferralAccepted,
     ReferralCompleted,
@@ -223,6 +230,18 @@ def test_whoever_is_lost_again_after_a_later_contact_is_seen_again() -> None:
 def test_an_older_contact_that_is_entered_only_now_is_not_the_last() -> None:
     story = held().tell(day(2), CONTACT, DETECTIVE).tell(day(20), CONTACT, DETECTIVE)
     seen(story.tell(day(5), CONTACT, DETECTIVE, late=70 * DAY), "contact_lost", day(65))
+
+
+def test_a_contact_from_long_before_the_report_is_none_that_was_lost() -> None:
+    story = held().tell(day(-9), CONTACT, DETECTIVE, late=10 * DAY)
+    assert found(story, "contact_lost", day(99)) == [], "no_contact finds it"
+    earlier = FactCorrected(1, CorrectionReason.ENTERED_WRONG, happened_at=day(-9))
+    assert numbers(seen(story.tell(day(40), earlier, INTAKE), "contact_lost", day(40))) == [5, 6]
+    story.tell(day(50), CONTACT, DETECTIVE)
+    first, second = found(story, "contact_lost", day(99))
+    assert (first.settled_at, second.since, numbers(second)) == (day(50), day(95), [7])
+    soon = held().tell(day(-0.5), CONTACT, DETECTIVE, late=DAY)
+    assert numbers(seen(soon, "contact_lost", day(44.5))) == [5]
 
 
 def attempts(*days: float) -> Story:
