@@ -1,14 +1,14 @@
 """What partners were to do for a child, and what the unit broke off: by ending the case, or by withdrawing it."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from casetrail.domain.closure import ClosureRequested
-from casetrail.domain.codes import Disposition, ReferralReason, ScreeningReason, Service
+from casetrail.domain.codes import AgencyKind, Disposition, ReferralReason, ScreeningReason, Service
 from casetrail.domain.codes import Step as Kind
-from casetrail.domain.detectors.closing import REOPENED, request_before
+from casetrail.domain.detectors.closing import INVESTIGATING, REOPENED, begins_anew, leads_to_nobody, request_before
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
@@ -30,6 +30,7 @@ from casetrail.domain.referral import ReferralCompleted, ReferralWithdrawn
 
 INTERVIEW: Final = Service.FORENSIC_INTERVIEW
 SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
+GRACE: Final = hours(1)
 REFERRED: Final = frozenset({Happening.REFERRAL_MADE})
 BROUGHT_BY: Final = {
     Service.FORENSIC_INTERVIEW: HEARING,
@@ -43,17 +44,25 @@ BRINGING: Final = frozenset(kind for kinds in BROUGHT_BY.values() for kind in ki
     Setting("services", SERVICES, "services that are waited for", codes=Service),
     Setting("not_for", (Disposition.TRANSFERRED,), "dispositions after which another agency waits for them",
             codes=Disposition, laxer=Laxer.MORE),
+    Setting("takers", INVESTIGATING, "kinds of agency that go on with a case: one of another kind that is named does not",
+            codes=AgencyKind, laxer=Laxer.MORE),
     Setting("reasons", (ScreeningReason.INSUFFICIENT_INFORMATION, ScreeningReason.NOT_A_CRIME),
             "reasons for screening out that presuppose that nothing is still to come", codes=ScreeningReason),
+    Setting("excused", NOT_THE_UNITS, "reasons for withdrawing an acute examination that are not the unit's",
+            codes=ReferralReason, laxer=Laxer.MORE),
+    Setting("grace", GRACE, "how soon after it was made a referral that nobody has answered may be taken back"),
     needs=[Happening.CLOSED, Happening.SCREENED_OUT],
 )  # fmt: skip
 def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A case that was ended while a partner had still to interview or examine the child.
 
-    Rule: a case was closed, or screened out for want of information or as no crime, and a referral to another agency for a
-    forensic interview or a medical evaluation had been made or accepted, and neither completed, declined nor withdrawn. It is
-    no finding where since the referral somebody of the unit attended the interview, or received records, as of the
-    examination. What was imported is not judged.
+    Rule: a case was closed, or screened out for want of information or as no crime, or passed on to an agency of which the
+    registry says that it does not investigate; and a referral to another agency for a forensic interview or a medical
+    evaluation had been made or accepted, and neither completed, declined nor withdrawn. Or one for an acute medical
+    evaluation had been withdrawn, and none has been accepted, given or declined instead: not where the family declined, nor
+    what was taken back at once, nor before a case was reopened for something new (the interview that is withdrawn so is
+    found as closed without work). It is no finding where since the referral somebody of the unit attended the interview, or
+    received records, as of the examination. What was imported is not judged.
 
     Evidence: the end of the case, the request to close it, and the last word on each such referral.
 
@@ -61,27 +70,53 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
     the holder was there, or that it had been given before the end of the case. That it is given only afterwards, or
     withdrawn by the unit, settles nothing: what the child says or the doctor sees is read by nobody.
 
-    May be wrong: where a partner enters weeks later what it did: its entry settles it.
+    May be wrong: where a partner enters weeks later what it did: its entry settles it; or where a child was examined by a
+    doctor who does not take part in the log: record that his records were received.
 
     Found in: Kansas City, where detectives almost never came to forensic interviews.
     """
     if not history.has(REFERRED):
         return
     referrals, brought = Referrals(), _brought(history)
-    for place, step in history.which(*OF_REFERRALS, Happening.CLOSED, Happening.SCREENED_OUT):
+    withdrawn: dict[str, Asked] = {}  # acute examinations, as they stood before
+    for place, step in history.which(*OF_REFERRALS, Happening.CLOSED, Happening.SCREENED_OUT, *REOPENED):
+        if Happening.REFERRAL_WITHDRAWN in step.what:
+            before = referrals.by_id.get(referral_of(step))
+            if before is not None and _is_acute(before):
+                withdrawn[referral_of(step)] = before
+        elif begins_anew(step):
+            withdrawn.clear()
         referrals.follow(step)
         if not step.is_any(Happening.CLOSED, Happening.SCREENED_OUT):
             continue
         standard, asked = settings(step.known_at), _request_of(history, place)
-        if step.action.imported is not None or not _ends_all(step, asked, standard):
+        if step.action.imported is not None or not _ends_all(history, step, asked, standard):
             continue
         waited = [one for one in referrals.of(standard.codes("services")) if one.is_running]
-        running = [one for one in waited if not _is_brought(brought, place, one)]
-        if running:
-            names = " and ".join(dict.fromkeys(one.body.service.replace("_", " ") for one in running))
-            evidence = [step, *([] if asked is None else [asked]), *(one.last for one in running)]
-            settled = _given_after_all(history, place, running)
+        waited += _broken_off(referrals, withdrawn, standard) if withdrawn else []
+        missing = [one for one in waited if not _is_brought(brought, place, one)]
+        if missing:
+            evidence = [step, *([] if asked is None else [asked]), *(one.last for one in missing)]
+            settled = _given_after_all(history, place, missing)
+            names = " and ".join(dict.fromkeys(map(_named, missing)))
             yield of_case(history, standard, step.known_at, evidence, f"ended before the {names}", settled, now)
+
+
+def _is_acute(one: Asked) -> bool:
+    return one.body.service is Service.MEDICAL_EVALUATION and one.body.acute
+
+
+def _broken_off(referrals: Referrals, withdrawn: Mapping[str, Asked], standard: Settings) -> list[Asked]:
+    """The acute examinations that were withdrawn for a reason of the unit's own, if none is arranged instead."""
+    exam, excused = Service.MEDICAL_EVALUATION, standard.codes("excused")
+    if exam not in standard.codes("services") or referrals.was_offered(exam, excused) or referrals.is_unanswered(exam):
+        return []
+    now = [(referrals.by_id[name], before) for name, before in withdrawn.items() if name in referrals.by_id]
+    return [one for one, before in now if one.is_withdrawn and not _is_taken_back(before, one.last, standard)]
+
+
+def _named(one: Asked) -> str:
+    return "acute examination, which was withdrawn" if one.is_withdrawn else one.body.service.replace("_", " ")
 
 
 def _request_of(history: History, place: int) -> Step | None:
@@ -89,12 +124,15 @@ def _request_of(history: History, place: int) -> Step | None:
     return None if isinstance(history.steps[place].body, ScreenedOut) else request_before(history, place)
 
 
-def _ends_all(step: Step, asked: Step | None, standard: Settings) -> bool:
+def _ends_all(history: History, step: Step, asked: Step | None, standard: Settings) -> bool:
     """Whether nobody goes on with a case after it has ended so."""
-    if isinstance(step.body, ScreenedOut):
-        return step.body.reason in standard.codes("reasons")
+    body = step.body
+    if isinstance(body, ScreenedOut):
+        return body.reason in standard.codes("reasons") or leads_to_nobody(history, body.referred_to, standard)
     wanted = asked.body if asked is not None else None
-    return not (isinstance(wanted, ClosureRequested) and wanted.disposition in standard.codes("not_for"))
+    if not isinstance(wanted, ClosureRequested) or wanted.disposition not in standard.codes("not_for"):
+        return True
+    return leads_to_nobody(history, wanted.transferred_to, standard)
 
 
 def _brought(history: History) -> list[tuple[int, Step, Kind]]:
@@ -139,7 +177,7 @@ def _is_explained(later: Step, ended: Step) -> bool:
     Setting("limit_acute", hours(72), "the same of an acute medical evaluation", clock="medical_evaluation"),
     Setting("reasons", NOT_THE_UNITS, "reasons for withdrawing that are not the unit's",
             codes=ReferralReason, laxer=Laxer.MORE),
-    Setting("grace", hours(1), "how soon after it was made a referral that nobody has answered may be taken back"),
+    Setting("grace", GRACE, "how soon after it was made a referral that nobody has answered may be taken back"),
     needs=[Happening.REFERRAL_WITHDRAWN],
 )  # fmt: skip
 def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
@@ -154,7 +192,7 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
     Evidence: the withdrawal, and the referral.
 
     Settled by: the partner's word on another referral, the interview, or the end of the case: without an interview it is
-    found as closed without work.
+    found as closed without work, without the examination as closed over a partner.
 
     May be wrong: where a child was examined elsewhere, by a doctor who does not take part in the log.
 

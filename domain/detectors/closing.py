@@ -282,17 +282,16 @@ def _lacking_if_grave(done: _Done, standard: Settings) -> Iterator[Needed]:
 def _is_exempt(history: History, asked: Sequence[Step], standard: Settings) -> bool:
     """Whether a case ends in a way that needs no work."""
     return any(
-        body.disposition in standard.codes("not_for") and not _leads_to_nobody(history, body, standard)
+        body.disposition in standard.codes("not_for") and not leads_to_nobody(history, body.transferred_to, standard)
         for body in (one.body for one in asked)
         if isinstance(body, ClosureRequested)
     )
 
 
-def _leads_to_nobody(history: History, body: ClosureRequested, standard: Settings) -> bool:
-    """Whether a case was transferred to an agency of which the registry says that it does not investigate."""
-    kind = history.agencies.get(body.transferred_to or "")
-    is_transfer = body.disposition is Disposition.TRANSFERRED
-    return is_transfer and kind is not None and kind not in standard.codes("takers")
+def leads_to_nobody(history: History, agency: str | None, standard: Settings) -> bool:
+    """Whether a case is passed on to an agency of which the registry says that it does not investigate."""
+    kind = history.agencies.get(agency or "")
+    return kind is not None and kind not in standard.codes("takers")
 
 
 def begins_anew(step: Step) -> bool:

@@ -6,8 +6,17 @@ import pytest
 
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Assigned
-from casetrail.domain.closure import ClosureApproved, ClosureRequested
-from casetrail.domain.codes import CorrectionReason, Disposition, ReferralReason, Role, ScreeningReason, Service
+from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
+from casetrail.domain.codes import (
+    AgencyKind,
+    CorrectionReason,
+    Disposition,
+    ReferralReason,
+    ReopeningReason,
+    Role,
+    ScreeningReason,
+    Service,
+)  # fmt: skip
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.detectors.counting import What, counted
 from casetrail.domain.intake import ScreenedOut
@@ -115,6 +124,24 @@ def test_other_services_and_assistance_and_what_another_agency_goes_on_with_are_
     assert found(approved(running(), day(2)), OVER, day(99), policy) == []
 
 
+AGENCIES = {
+    "sheriff": AgencyKind.LAW_ENFORCEMENT,
+    "advocates": AgencyKind.VICTIM_ADVOCACY,
+    "cac": AgencyKind.CHILD_ADVOCACY_CENTER,
+}
+
+
+@pytest.mark.parametrize(("agency", "is_found"), [("sheriff", False), ("advocates", True), ("unheard-of", False)])
+def test_who_transfers_a_case_to_an_agency_that_does_not_investigate_has_ended_it(agency: str, is_found: bool) -> None:
+    away = ClosureRequested(Disposition.TRANSFERRED, transferred_to=agency, acknowledgement="S-1", sealed=RATIONALE)
+    story = running().tell(day(2), away, DETECTIVE).tell(day(2), ClosureApproved())
+    assert len(found(story, OVER, day(99), agencies=AGENCIES)) == is_found
+    assert found(story, OVER, day(99)) == [], "the registry knows nobody"
+    elsewhere = ScreenedOut(ScreeningReason.OTHER_AGENCY_RESPONSIBLE, referred_to=agency)
+    screened = received().tell(day(0.1), asked_for("r1", EXAM, acute=True), INTAKE).tell(day(0.2), elsewhere, INTAKE)
+    assert len(found(screened, OVER, day(99), agencies=AGENCIES)) == is_found
+
+
 def test_screening_out_while_a_child_is_examined_is_found_unless_somebody_else_has_the_report() -> None:
     def out(reason: ScreeningReason) -> Story:
         story = received().tell(day(0.1), asked_for("r1", EXAM, acute=True), INTAKE)
@@ -130,6 +157,45 @@ def test_what_an_old_system_closed_is_not_judged() -> None:
     for body in (report(), IN, Assigned(DETECTIVE.id), asked_for("r1"), ASKED, ClosureApproved()):
         story.tell(HAPPENED, body, REGISTRAR, imported=True, late=timedelta(days=400))
     assert found(story, OVER, day(900)) == []
+
+
+# --- an acute examination that was withdrawn before the end ---
+
+
+def broken_off(reason: ReferralReason = ReferralReason.NOT_NEEDED, acute: bool = True) -> Story:
+    """An examination that the clinic had accepted, and that was withdrawn on the first day."""
+    return running(EXAM, acute=acute).tell(day(1), ReferralWithdrawn("r1", reason), DETECTIVE)
+
+
+def test_a_case_that_is_closed_after_the_acute_examination_was_withdrawn_is_seen_at_once() -> None:
+    one = only(approved(broken_off(), day(2)), OVER, day(3))
+    assert (one.since, numbers(one)) == (day(2), [9, 8, 7])
+    assert one.says == "ended before the acute examination, which was withdrawn"
+    assert only(approved(broken_off(), day(2)).tell(day(4), REOPENED), OVER, day(9)).settled_at == day(4)
+    for story in (broken_off(ReferralReason.FAMILY_DECLINED), broken_off(acute=False)):
+        assert found(approved(story, day(2)), OVER, day(9)) == []
+    policy = with_settings(f"[detectors.{OVER}]\nexcused = []")
+    assert len(found(approved(broken_off(ReferralReason.FAMILY_DECLINED), day(2)), OVER, day(9), policy)) == 1
+
+
+def test_who_arranged_another_or_took_back_a_wrong_one_or_has_the_records_has_not_broken_it_off() -> None:
+    another = broken_off().tell(day(1), asked_for("r2", EXAM, True, CLINIC.agency), DETECTIVE)
+    assert [numbers(one)[2:] for one in found(approved(another, day(2)), OVER, day(9))] == [[8]], "it still runs"
+    for body in (ReferralCompleted("r2"), ReferralDeclined("r2", ReferralReason.OUTSIDE_CRITERIA)):
+        story = broken_off().tell(day(1), asked_for("r2", EXAM, True, CLINIC.agency), DETECTIVE)
+        assert found(approved(story.tell(day(1.5), body, CLINIC), day(2)), OVER, day(9)) == []
+    wrong = running(EXAM, accepted=False, acute=True).tell(day(0.12), ReferralWithdrawn("r1", NOT_NEEDED), DETECTIVE)
+    assert found(approved(wrong, day(2)), OVER, day(9)) == []
+    fetched = broken_off().tell(day(1), InvestigativeStepTaken(Kind.RECORDS_RECEIVED), DETECTIVE)
+    assert found(approved(fetched, day(2)), OVER, day(9)) == []
+    away = ClosureRequested(Disposition.TRANSFERRED, transferred_to="sheriff", acknowledgement="S-1", sealed=RATIONALE)
+    assert found(broken_off().tell(day(2), away, DETECTIVE).tell(day(2), ClosureApproved()), OVER, day(9)) == []
+
+
+def test_a_case_that_is_reopened_years_later_for_something_new_owes_no_old_examination() -> None:
+    for reason, count in ((ReopeningReason.NEW_INFORMATION, 1), (ReopeningReason.CLOSED_IN_ERROR, 2)):
+        story = approved(broken_off(), day(2)).tell(day(400), Reopened(reason)).tell(day(400), Assigned(DETECTIVE.id))
+        assert len(found(approved(story, day(410)), OVER, day(900))) == count
 
 
 # --- withdrawn ---
