@@ -283,7 +283,14 @@ def trace_row(trace: Trace) -> Row:
         for one in trace.ends
     ]
     dangers = [
-        (micros(one.received_at), micros(one.known_at), _plain(one.event), micros(one.until), _plain(one.until_event))
+        (
+            micros(one.received_at),
+            micros(one.known_at),
+            _plain(one.event),
+            micros(one.until),
+            _plain(one.until_event),
+            one.by_reporter,
+        )
         for one in trace.dangers
     ]
     seen = [(micros(one.at), micros(one.known_at), _plain(one.event)) for one in trace.seen]
@@ -336,9 +343,12 @@ def _load_end(
 
 
 def _load_danger(
-    at: int, known_at: int, event: Iterable[Any], until: int | None, until_event: Iterable[Any] | None
+    at: int, known_at: int, event: Iterable[Any], until: int | None, until_event: Iterable[Any] | None,
+    by_reporter: bool,
 ) -> Danger:  # fmt: skip
-    return Danger(_moment(at), _moment(known_at), _evidence(event), _maybe_moment(until), _maybe(until_event))
+    return Danger(
+        _moment(at), _moment(known_at), _evidence(event), _maybe_moment(until), _maybe(until_event), by_reporter
+    )
 
 
 def merger_rows(trace: Trace) -> list[Row]:

@@ -135,6 +135,7 @@ def astray(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
 @detector(
     Setting("limit", hours(24), "within what time after the report a child in immediate danger is seen in person", "RSMo 210.145",
             clock="danger_contact"),
+    Setting("grace", hours(1), "how soon after the report was recorded what was mistyped may be corrected"),
 )  # fmt: skip
 def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report of immediate danger that was merged into a case that owes nothing for it, before anybody had seen the child.
@@ -145,7 +146,9 @@ def merged_unseen(survey: Survey, settings: SettingsAt, now: datetime) -> Iterat
     there, since it was received), nor that one of those, not having ended, has a danger of its own for which nobody had seen
     the child before, and which has not been corrected away. The clock of the report ended with the merger, and the other
     case has none for it, or none any longer. So it is where the report was screened out as known already, with the cases
-    with which it is linked. A case about another child ("merged astray" says which is) counts for nothing.
+    with which it is linked. A case about another child ("merged astray" says which is) counts for nothing. A danger of the
+    report that its own agency took back within the time of grace, before the limit was over, was mistyped and is none ("owed
+    less" judges corrections).
 
     Evidence: the merger, or the screening and the link; and what alleges the danger. With what took away the danger of the
     other case, if it was for that time alone that this one owed a visit.
@@ -167,13 +170,15 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
     """All that is found of a child in danger in one case that was merged."""
     if not trace.dangers:
         return
-    danger = trace.dangers[0]
     for merger in trace.mergers:
         ways = trace.ways(merger)
         if not ways:  # screened out as known from nowhere: that is found as such
             continue
         first = min(ways, key=lambda way: way.since)
         standard = settings(first.since)
+        danger = next((one for one in trace.dangers if not _was_mistyped(one, standard)), None)
+        if danger is None:
+            continue
         since = max(standard.due("limit", danger.received_at), danger.known_at, first.since)
         others = list(_beyond(trace, merger, of))
         ends = [(one.known_at, one.event) for one in trace.seen if answers(one.at, danger.received_at)]
@@ -191,6 +196,14 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
             taken_away = () if gap.event is None else (gap.event,)
             evidence = (*rests_on, *taken_away) if gap.is_first else (*taken_away, *rests_on)
             yield _about(trace, standard, gap.since, evidence, says, (at, by), now)
+
+
+def _was_mistyped(danger: Danger, standard: Settings) -> bool:
+    """Whether the report was corrected at once by those who recorded it, before anything had been missed."""
+    if danger.until is None or not danger.by_reporter:
+        return False
+    soon = danger.known_at + standard.span("grace")
+    return danger.until <= min(soon, standard.due("limit", danger.received_at))
 
 
 class Visit(NamedTuple):

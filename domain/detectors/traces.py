@@ -76,13 +76,17 @@ class Way(NamedTuple):
 
 
 class Danger(NamedTuple):
-    """Immediate danger was alleged: for what was received when, known since when, by which event; until it was corrected."""
+    """Immediate danger was alleged: for what was received when, known since when, by which event; until it was corrected.
+
+    ``by_reporter``: by the report, and corrected by the agency that recorded that, which knows what was mistyped in it.
+    """
 
     received_at: datetime
     known_at: datetime
     event: Evidence
     until: datetime | None
     until_event: Evidence | None
+    by_reporter: bool = False
 
 
 class Seen(NamedTuple):
@@ -375,8 +379,9 @@ def _dangers(history: History, report: Step) -> Iterator[Danger]:
         if body.immediate_danger:
             alleged = alleged or step
         elif alleged is not None:
-            event = _event(history, alleged)
-            yield Danger(report.at, alleged.known_at, event, step.known_at, _event(history, step))
+            event, until_event = _event(history, alleged), _event(history, step)
+            by_reporter = alleged is report and step.action.actor.agency == report.action.actor.agency
+            yield Danger(report.at, alleged.known_at, event, step.known_at, until_event, by_reporter)
             alleged = None
     if alleged is not None:
         yield Danger(report.at, alleged.known_at, _event(history, alleged), None, None)
