@@ -31,6 +31,7 @@ from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition, InForce, Level, Step
+from casetrail.domain.receipt import received_at
 from casetrail.domain.registry import Overseer, overseeing, overseers_told
 from casetrail.domain.stopping import Run
 
@@ -176,7 +177,7 @@ class Watch:
         self._known_at = known_at = max(known_at, self._known_at)
         self._pass(known_at)
         self._events.append(event)
-        dated_anew = isinstance(event.body, FactCorrected) and event.body.happened_at is not None
+        dated_anew = self._is_dated_anew(event)
         anew = dated_anew or bool(self._leavings())
         if not anew:
             self.runs.follow(event)
@@ -190,6 +191,13 @@ class Watch:
             if self.alarms and dated_anew:
                 self._meet_from_before(event.originator_version)
         self._note(event)
+
+    def _is_dated_anew(self, event: Recorded) -> bool:
+        """Whether an event corrects when the report was received, so that another time counts from now on."""
+        body = event.body
+        if not isinstance(body, FactCorrected) or body.happened_at is None:
+            return False
+        return received_at(self._events) != self.runs.received_at
 
     def until(self, now: datetime) -> None:
         """See all that comes due by a moment. What was recorded after it counts as known just before it."""
@@ -328,23 +336,18 @@ class Watch:
 
     def _meet(self, number: int) -> None:
         """Note which missed deadlines count as met, or as owed by nobody, by an event that was entered afterwards."""
-        for run in self.runs.all():
-            if run.ended_by != number or run.ended_at is None:
-                continue
-            for alarm in self.alarms.values():
-                clock = alarm.clock
-                is_its = (clock.name, clock.subject, clock.started_at) == (run.rule.name, run.subject, run.started_at)
-                if is_its and alarm.met_by is None and run.ended_at <= clock.due_at:
-                    alarm.met_by = number
+        self._note_met([run for run in self.runs.all() if run.ended_by == number], number)
 
     def _meet_from_before(self, number: int) -> None:
         """Note which missed deadlines count as met since a correction of the receipt: by what was too long before the report."""
-        for run in self.runs.all():
-            if run.start is not Happening.REPORT_RECEIVED or run.ended_at is None:
-                continue
+        self._note_met([run for run in self.runs.all() if run.start is Happening.REPORT_RECEIVED], number)
+
+    def _note_met(self, runs: Sequence[Run], number: int) -> None:
+        for run in runs:
             for alarm in self.alarms.values():
-                is_its = (alarm.clock.name, alarm.clock.started_by) == (run.rule.name, run.started_by)
-                if is_its and alarm.met_by is None and run.ended_at <= alarm.clock.due_at:
+                clock = alarm.clock
+                in_time = run.ended_at is not None and run.ended_at <= clock.due_at
+                if in_time and alarm.met_by is None and _is_run_of(run, clock):
                     alarm.met_by = number
 
     def _note(self, event: Recorded) -> None:
@@ -372,3 +375,11 @@ class Watch:
             return []
         some = self._departures.get(self.runs.case.facts.holder or "", ())
         return [at for one in some for at in (one.known_at, one.back_at) if at is not None]
+
+
+def _is_run_of(run: Run, clock: Clock) -> bool:
+    """Whether a clock is the same run, also where it began with the report, and the receipt was corrected since."""
+    if (clock.name, clock.subject) != (run.rule.name, run.subject):
+        return False
+    of_report = run.start is Happening.REPORT_RECEIVED and clock.started_by == run.started_by
+    return of_report or clock.started_at == run.started_at

@@ -24,6 +24,7 @@ from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.closure import ClosureApproved, ClosureRefused
 from casetrail.domain.codes import AgencyKind, Level
+from casetrail.domain.ended_runs import EndedRuns
 from casetrail.domain.escalation import EscalationAnswered, level_of
 from casetrail.domain.extension import DecisionExtended
 from casetrail.domain.happenings import ABOUT_A_CONCERN, ABOUT_A_REFERRAL, Change, Happened, Happening, bring_on
@@ -95,10 +96,11 @@ class Runs:
         self._departures = departures
         self._noted: set[tuple[str, datetime, Happening]] = set()
         self._running: dict[tuple[str, str | None], Run] = {}
-        self._ended: list[Run] = []
+        self._ended = EndedRuns()
         self._ends: dict[tuple[str, str | None], datetime] = {}
         self._last_end = FIRST
-        self._received_at = FIRST
+        self.received_at = FIRST
+        """When the report was received, as it was folded."""
         self._merged: tuple[datetime, int] | None = None
         self._arranged: dict[tuple[str | None, Happening], tuple[Happened, datetime, int]] = {}
         """What partners have accepted or done since the case began, by referral: when, and by which event."""
@@ -106,13 +108,13 @@ class Runs:
     def all(self) -> list[Run]:
         """Every run, those that go on last. While the case is merged, only what is owed for referrals and concerns does."""
         if self._merged is None:
-            return [*self._ended, *self._running.values()]
+            return [*self._ended.all, *self._running.values()]
         at, number = self._merged
         found = [run if run.rule.has_subject else replace(run) for run in self._running.values()]
         for run in found:
             if not run.rule.has_subject:
                 run.end(at, number, False, self.case.facts.holder)
-        return [*self._ended, *found]
+        return [*self._ended.all, *found]
 
     def running(self) -> Iterable[Run]:
         """The runs that go on."""
@@ -153,7 +155,7 @@ class Runs:
         body = event.body
         if isinstance(body, ReportReceived | FactCorrected):
             if isinstance(body, ReportReceived):
-                self._received_at = at
+                self.received_at = at
             self.offences = body.offences or self.offences
             self._allege(event, action, at)
         elif isinstance(body, EscalationAnswered):
@@ -209,7 +211,7 @@ class Runs:
         for key in stopped:
             self._end(key, at, number, True, holder)
         if at < self._last_end:
-            for run in self._ended[:]:
+            for run in self._ended.may_end_at(at):
                 is_begun_by_it = number is not None and run.started_by == number
                 counts = (by_partner or run.subject is not None) and not is_begun_by_it
                 if (
@@ -233,16 +235,17 @@ class Runs:
 
     def _enter_late(self, run: Run, what: Happening, at: datetime, number: int | None) -> None:
         """Let a run that has ended be stopped earlier, by what was entered only now; what goes on from there is a new run."""
-        if what in run.rule.start:
-            self._ended.append(replace(run, start=what, started_at=at, started_by=number))
+        rest = replace(run, start=what, started_at=at, started_by=number)
         run.end(at, number, True, run.holder)
+        if what in run.rule.start:
+            self._ended.add(rest)
 
     def _end(
         self, key: tuple[str, str | None], at: datetime, number: int | None, met: bool, holder: str | None
     ) -> None:
         run = self._running.pop(key)
         run.end(at, number, met, holder)
-        self._ended.append(run)
+        self._ended.add(run)
         ended_at = at if at > run.started_at else run.started_at
         before = self._ends.get(key)
         if before is None or before < ended_at:
@@ -315,7 +318,7 @@ class Runs:
                 continue
             ended_at = self._ends.get(key, at)
             # an act from before the end has its place already; one from long before the report has none
-            if what not in ACTS or (at >= ended_at and answers(at, self._received_at)):
+            if what not in ACTS or (at >= ended_at and answers(at, self.received_at)):
                 self._running[key] = Run(rule, subject, what, at if at > ended_at else ended_at, number, stated)
                 if self._arranged and rule.service is not None and one.service is None:
                     self._meet(key)
