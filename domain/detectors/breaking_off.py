@@ -187,7 +187,8 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
     withdrawn, or in any case one for an acute medical evaluation, and within the limit no partner has accepted, given or
     declined another one, and nobody of the unit attended an interview (one from more than 24 hours before the report is
     none). It is no finding where another one stood already, or where the family declined. For an interview the time does
-    not count during which the case is suspended, up to the review date.
+    not count during which the case is suspended, up to the review date. Where the registry knows any agency, the word of
+    one that it does not know arranges nothing.
 
     Evidence: the withdrawal, and the referral.
 
@@ -200,7 +201,7 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
     """
     waits: list[_Withdrawn] = []
     pending: dict[Service, list[_Withdrawn]] = {}
-    referrals, allegations, is_heard = Referrals(), Allegations(), False
+    referrals, allegations, is_heard = Referrals(history.is_partner), Allegations(), False
     for step in history.steps:
         allegations.follow(step)
         before = None
@@ -209,7 +210,8 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
             referrals.follow(step)
         hears = any(map(_hears, history.work_known_by(step)))
         is_heard |= hears
-        for service in _over(step, hears, before):
+        is_word = before is not None and history.is_partner(before.body.to_agency)
+        for service in _over(step, hears, before if is_word else None):
             for wait in pending.pop(service, ()):
                 wait.settled = step
         if before is None or before.body.service not in SERVICES or not _breaks_off(step, before, settings):
@@ -268,7 +270,10 @@ def _hears(step: Step) -> bool:
 
 
 def _over(step: Step, hears: bool, before: Asked | None) -> Collection[Service]:
-    """The services that after a step are arranged anew, or that nobody owes any longer. ``before``: the referral, if it is about one."""
+    """The services that after a step are arranged anew, or that nobody owes any longer.
+
+    ``before``: the referral, if the step may be a partner's word on one.
+    """
     if not step.is_open:
         return SERVICES
     if before is not None and step.is_any(*ANSWERED):

@@ -117,6 +117,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     that interviewed or examined it. Or a sexual offence or an aggravated assault is alleged, and no forensic interview was
     offered: nobody of the unit attended one, and no partner was asked for one that was not withdrawn (other than because
     the family does not want it); where a partner was asked and has not given it yet, that is judged by closed_over_partner.
+    What a partner says counts as for clocks: where the registry knows any agency, only from one that it knows.
     In a case that was reopened for something new, contacts and steps count since then; a child is interviewed once. What
     was done more than 24 hours before the report was received does not count, but for the arrest of the suspect, nor what
     is entered only after the closure. In a closure that was imported, danger and interviews are not asked for.
@@ -135,7 +136,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     Found in: Kansas City, where cases were closed without ever interviewing a named suspect; and practice: whoever closes a
     case in a day misses no time limit for seeing or interviewing the child.
     """
-    done, asked = _Done(set(), set()), list[Step]()
+    done, asked = _Done(set(), set(), Referrals(history.is_partner)), list[Step]()
     denied = denied_to_holders(history)
     for place, step in enumerate(history.steps):
         body = step.action.body
@@ -174,6 +175,7 @@ class _Done:
 
     methods: set[ContactMethod]
     kinds: set[Kind]
+    referrals: Referrals
     names_suspect: bool = False
     is_interviewed: bool = False
     """Whether somebody of the unit ever attended a forensic interview of the child: it need not be held again."""
@@ -183,7 +185,6 @@ class _Done:
     """The event since which contacts and steps count."""
     claims: set[int] = field(default_factory=set)
     """The events by which somebody says that he has heard the child, by being at its interview."""
-    referrals: Referrals = field(default_factory=Referrals)
     allegations: Allegations = field(default_factory=Allegations)
 
     def take(self, step: Step) -> None:

@@ -222,6 +222,10 @@ class History:
         """Those that the registry knows, by whoever judges. Where it knows none, each is taken at its word."""
         return NO_AGENCIES if self.policies is None else self.policies.agencies
 
+    def is_partner(self, agency: str) -> bool:
+        """Whether what an agency says of a referral counts, as it does for clocks: where the registry knows any, only theirs."""
+        return not self.agencies or agency in self.agencies
+
     def has(self, what: frozenset[Happening]) -> bool:
         """Whether one of these happened."""
         return not what.isdisjoint(self._places)

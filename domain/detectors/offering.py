@@ -4,7 +4,7 @@ Each is folded step by step: whoever asks at many places of a long case need not
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from casetrail.domain.actions import Body
@@ -78,9 +78,12 @@ def referral_of(step: Step) -> str:
 class Referrals:
     """The referrals of a case to other agencies, as far as its steps were followed."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_heard: Callable[[str], bool] | None = None) -> None:
+        """``is_heard``: whether what an agency says counts, where it is asked what was offered or given; anybody's, unless
+        it is said."""
         self.by_id: dict[str, Asked] = {}
         self._words: Counter[tuple[Service, str]] = Counter()
+        self._is_heard = is_heard
 
     def follow(self, step: Step) -> None:
         """Take in a step, if it is about one."""
@@ -98,10 +101,17 @@ class Referrals:
             said = body.reason if isinstance(body, ReferralWithdrawn) else word
             now = Asked(before.made, step, (before.word[0], said))
         if before is not None:
-            self._words[before.word] -= 1
+            self._count(before, -1)
         if now is not None:
             self.by_id[referral] = now
-            self._words[now.word] += 1
+            self._count(now, 1)
+
+    def _count(self, one: Asked, times: int) -> None:
+        if one.word[1] not in ANSWERED or self._hears(one):
+            self._words[one.word] += times
+
+    def _hears(self, one: Asked) -> bool:
+        return self._is_heard is None or self._is_heard(one.body.to_agency)
 
     def of(self, services: Collection[str]) -> list[Asked]:
         """Those for some services."""
@@ -129,7 +139,8 @@ class Referrals:
     def was_given(self, services: Collection[str], since: int) -> bool:
         """Whether a partner has said after the event of a number that one of these services was given."""
         return any(
-            Happening.REFERRAL_COMPLETED in one.last.what and one.last.number > since for one in self.of(services)
+            Happening.REFERRAL_COMPLETED in one.last.what and one.last.number > since and self._hears(one)
+            for one in self.of(services)
         )
 
 

@@ -230,6 +230,13 @@ def test_another_one_the_interview_itself_or_the_end_of_the_case_settles_it() ->
     assert only(to_itself.tell(day(3), ReferralAccepted("r2"), police), WITHDRAWN, day(9)).is_open
 
 
+def test_another_one_that_an_agency_accepts_which_the_registry_does_not_know_arranges_nothing() -> None:
+    story = withdrawn(running()).tell(day(1), asked_for("r2", agency="annex"), DETECTIVE)
+    story.tell(day(2), ReferralAccepted("r2"), Actor("dr.x", "annex", Role.PARTNER))
+    assert only(story, WITHDRAWN, day(99), agencies={CENTER.agency: AgencyKind.CHILD_ADVOCACY_CENTER}).is_open
+    assert found(story, WITHDRAWN, day(99)) == [], "where no agency is registered, each is taken at its word"
+
+
 def test_who_has_another_appointment_or_was_interviewed_may_withdraw_one() -> None:
     two = running().tell(day(0.5), asked_for("r2", agency=CLINIC.agency), DETECTIVE)
     assert found(withdrawn(two.tell(day(0.5), ReferralAccepted("r2"), CLINIC)), WITHDRAWN, day(99)) == []

@@ -7,7 +7,15 @@ import pytest
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.closure import ClosureApproved, ClosureRequested
-from casetrail.domain.codes import ContactMethod, CorrectionReason, Disposition, ReferralReason, Service, TokenKind
+from casetrail.domain.codes import (
+    AgencyKind,
+    ContactMethod,
+    CorrectionReason,
+    Disposition,
+    ReferralReason,
+    Service,
+    TokenKind,
+)
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.intake import ScreenedIn
@@ -187,6 +195,21 @@ def test_a_doctor_who_saw_the_child_before_the_case_was_reopened_has_not_seen_it
     story = approved(in_danger((made, DETECTIVE), (ReferralCompleted("r1"), CLINIC)), day(0.5)).tell(day(30), REOPENED)
     story.tell(day(30), Assigned(DETECTIVE.id)).tell(day(31), PHONE, DETECTIVE).tell(day(31), STEP, DETECTIVE)
     assert only(approved(story, day(32)), "closed_without_work", day(40)).says == UNSEEN
+
+
+def test_what_an_agency_says_that_the_registry_does_not_know_counts_no_more_than_for_clocks() -> None:
+    known, others = {CLINIC.agency: AgencyKind.MEDICAL}, {"metro-pd": AgencyKind.LAW_ENFORCEMENT}
+    examined = ReferralMade("r1", Service.MEDICAL_EVALUATION, CLINIC.agency)
+    for story, lacks in (
+        (in_danger((examined, DETECTIVE), (ReferralCompleted("r1"), CLINIC)), UNSEEN),
+        (grave((MADE, DETECTIVE), (ReferralDeclined("f1", ReferralReason.OUTSIDE_CRITERIA), CLINIC)), UNOFFERED),
+    ):
+        approved(story, day(0.5))
+        assert [one.says for one in found(story, "closed_without_work", day(9), agencies=others)] == [lacks]
+        assert found(story, "closed_without_work", day(9), agencies=known) == []
+        assert found(story, "closed_without_work", day(9)) == []
+    unanswered = approved(grave((MADE, DETECTIVE)), day(0.5))
+    assert found(unanswered, "closed_without_work", day(9), agencies=others) == [], "closed_over_partner judges it"
 
 
 def test_what_is_transferred_needs_neither_and_what_is_needed_is_a_setting() -> None:
