@@ -7,12 +7,15 @@ from typing import Any, Final, NamedTuple
 
 from casetrail.domain.business_time import due_after
 from casetrail.domain.clocks import conditions_of, limit_of
+from casetrail.domain.codes import Service
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.offering import Referrals, referral_of
 from casetrail.domain.detectors.settings import Setting, hours
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import OffenceAlleged, ReportReceived
+from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import ClockRule, Condition, Policy
 from casetrail.domain.stopping import Run
@@ -49,15 +52,17 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
     case was screened in, is no longer for this case; or has a longer limit, without another clock being for it now; and the
     deadline had been missed by then, or the correction came later than the time of grace after the report was recorded, or
     less is owed by it than by what another agency had reported: only who recorded a report knows what was mistyped in it.
-    A clock that has been stopped waits for nothing: whoever has seen the child may know better.
+    A clock that has been stopped waits for nothing: whoever has seen the child may know better. But where a partner stopped
+    it by accepting, and the unit has withdrawn that, or does so afterwards, other than because the family does not want it,
+    and nobody has given it, it waits still.
 
-    Evidence: the correction, and the report.
+    Evidence: the correction, and the report; before these the withdrawal, where it came later.
 
     Settled by: what the clocks waited for; correcting it back; or a review or a closure by somebody else than who
     corrected it.
 
-    May be wrong: where somebody learns from a partner that it was otherwise, or that the partner mistyped it. Then let
-    somebody else look at it, too.
+    May be wrong: where somebody learns from a partner that it was otherwise, or that the partner mistyped it; and that an
+    interview is not needed then. Then let somebody else look at it, too.
 
     Found in: practice: a child who is not said to be in danger need not be seen in a day.
     """
@@ -65,17 +70,62 @@ def owed_less(history: History, settings: SettingsAt, now: datetime) -> Iterator
         return
     corrections, begun = list(_corrections(history)), _begun(history)
     for number, one in enumerate(corrections):
-        standard = settings(one.step.known_at)
+        standard, later = settings(one.step.known_at), corrections[number + 1 :]
         report = next(step for step in history.steps if Happening.REPORT_RECEIVED in step.what)
         lowered = list(_lowered(begun, one, standard.policy))
+        owed = {one.place: lowered} if lowered else {}
+        for place, rule in _broken_off(history, one, standard.policy, lowered, later):
+            owed.setdefault(place, []).append(rule)
         missed = [rule for rule in lowered if _was_missed(history, one, rule)]
         is_soon = one.step.known_at <= report.known_at + standard.span("grace")
-        if not lowered or (is_soon and not missed and not _is_of_others(history, one, report, lowered)):
+        less = [rule for rules in owed.values() for rule in rules]
+        if is_soon and not missed and not _is_of_others(history, one, report, less):
             continue
-        settled = _settled(history, one, lowered, corrections[number + 1 :])
-        names = [f"{rule.name} (missed)" if rule in missed else rule.name for rule in lowered]
-        says = f"corrected so that less is owed: {' and '.join(names)}"
-        yield of_case(history, standard, one.step.known_at, [one.step, report], says, settled, now)
+        for place, rules in sorted(owed.items()):
+            step = history.steps[place]
+            names = [_said(rule, rule in lowered, rule in missed) for rule in rules]
+            says = f"corrected so that less is owed: {' and '.join(names)}"
+            steps = [one.step, report] if place == one.place else [step, one.step, report]
+            settled = _settled(history, one, place, rules, later)
+            yield of_case(history, standard, step.known_at, steps, says, settled, now)
+
+
+def _said(rule: ClockRule, is_lowered: bool, is_missed: bool) -> str:
+    """What is said of a clock by which less is owed."""
+    return f"{rule.name} (missed)" if is_missed else rule.name if is_lowered else f"{rule.name} (withdrawn)"
+
+
+def _broken_off(
+    history: History, one: Correction, policy: Policy, lowered: Sequence[ClockRule], later: Sequence[Correction]
+) -> Iterator[tuple[int, ClockRule]]:
+    """The clocks that a partner had stopped by saying yes, and that are for the case no longer, while what was promised is
+    withdrawn and not given: since which place in the history."""
+    for rule in policy.clocks:
+        is_lost = limit_of(rule, one.before) is not None and limit_of(rule, one.after) is None
+        if rule.service is not None and is_lost and rule not in lowered:
+            back = next((other.place for other in later if limit_of(rule, other.after) is not None), None)
+            place = _withdrawn_by(history, one.place, rule.service, history.steps[:back])
+            if place is not None:
+                yield place, rule
+
+
+def _withdrawn_by(history: History, since: int, service: Service, steps: Sequence[Step]) -> int | None:
+    """The first place, not before another, at which the unit has withdrawn a service, and nobody has given or declined it."""
+    referrals, is_withdrawn = Referrals(history.is_partner), False
+    for place, step in enumerate(steps):
+        referrals.follow(step)
+        if isinstance(step.body, InvestigativeStepTaken) and step.body.step in HEARING:
+            return None
+        if Happening.REFERRAL_WITHDRAWN in step.what:
+            asked = referrals.by_id.get(referral_of(step))
+            is_withdrawn |= asked is not None and asked.body.service is service
+        if place < since:
+            continue
+        if not step.is_open:
+            return None
+        if is_withdrawn and not referrals.was_offered(service):
+            return place
+    return None
 
 
 def _corrections(history: History) -> Iterator[Correction]:
@@ -166,15 +216,15 @@ def _was_missed(history: History, one: Correction, rule: ClockRule) -> bool:
 
 
 def _settled(
-    history: History, one: Correction, lowered: Sequence[ClockRule], later: Sequence[Correction]
+    history: History, one: Correction, since: int, lowered: Sequence[ClockRule], later: Sequence[Correction]
 ) -> Step | None:  # fmt: skip
-    """What settles it first."""
+    """What settles it first, after a place."""
     back = next(
         (other.place for other in later if all(_as_much(rule, one.before, other.after) for rule in lowered)), None
     )
     wanted = [set(_stops(rule)) for rule in lowered]
     who = one.step.action.actor.id
-    for place in range(one.place + 1, len(history.steps)):
+    for place in range(since + 1, len(history.steps)):
         step = history.steps[place]
         if place == back or (step.is_any(*LOOKED_AT) and step.action.actor.id != who):
             return step

@@ -5,12 +5,26 @@ from typing import Any
 
 import pytest
 
-from casetrail.domain.codes import CorrectionReason, Service
+from casetrail.domain.codes import CorrectionReason, ReferralReason, Service
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
-from casetrail.domain.referral import ReferralAccepted, ReferralMade
+from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade, ReferralWithdrawn
 from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import HOUR, Story, day
-from tests.domain.clock_stories import CONTACT, FONDLING, IN, REVIEW, SIMPLE, STEP, TRUANCY, approved, held, received
+from tests.domain.clock_stories import (
+    CONTACT,
+    FONDLING,
+    IN,
+    PROTECTIVE,
+    REVIEW,
+    SIMPLE,
+    STEP,
+    TRUANCY,
+    approved,
+    held,
+    received,
+)
 from tests.domain.detecting import found, numbers, only, seen, with_settings
 
 DETECTOR = "owed_less"
@@ -105,6 +119,48 @@ def test_an_interview_that_was_arranged_before_the_screening_is_not_owed_less_by
     story.tell(day(0.1), ReferralMade("r1", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
     story.tell(day(0.2), ReferralAccepted("r1"), CLINIC).tell(day(0.5), CONTACT, DETECTIVE).tell(day(1), IN, INTAKE)
     assert found(story.tell(day(2), wrong(offences=SIMPLE)), DETECTOR, day(9)) == []
+
+
+def accepted() -> Story:
+    """A partner has accepted to interview the child."""
+    story = held(offences=FONDLING)
+    story.tell(day(0.5), ReferralMade("r1", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+    return story.tell(day(0.6), ReferralAccepted("r1"), CLINIC)
+
+
+NOT_NEEDED = ReferralWithdrawn("r1", ReferralReason.NOT_NEEDED)
+LESSER = wrong(offences=SIMPLE)
+WITHDRAWN = "corrected so that less is owed: forensic_interview (withdrawn)"
+
+
+def test_an_interview_that_was_accepted_and_withdrawn_is_owed_less_by_a_correction_whichever_comes_first() -> None:
+    story = accepted().tell(day(1), LESSER, DETECTIVE).tell(day(2), NOT_NEEDED, DETECTIVE)
+    one = seen(story, DETECTOR, day(2))
+    assert (numbers(one), one.says) == ([8, 7, 1], WITHDRAWN)
+    story = accepted().tell(day(1), NOT_NEEDED, DETECTIVE).tell(day(2), LESSER, DETECTIVE)
+    one = seen(story, DETECTOR, day(2))
+    assert (numbers(one), one.says) == ([8, 1], WITHDRAWN)
+    for body, actor in ((REVIEW, OTHER_SERGEANT), (wrong(offences=FONDLING), INTAKE)):
+        told = accepted().tell(day(1), LESSER, DETECTIVE).tell(day(2), NOT_NEEDED, DETECTIVE).tell(day(4), body, actor)
+        assert only(told, DETECTOR, day(9)).settled_at == day(4)
+    assert only(approved(story, day(5)), DETECTOR, day(9)).settled_at == day(5), "somebody else has closed it"
+
+
+def test_whoever_gives_the_interview_or_whose_family_declines_it_or_who_mistyped_is_not_found() -> None:
+    family = ReferralWithdrawn("r1", ReferralReason.FAMILY_DECLINED)
+    assert found(accepted().tell(day(1), LESSER, DETECTIVE).tell(day(2), family, DETECTIVE), DETECTOR, day(9)) == []
+    done = accepted().tell(day(1), LESSER, DETECTIVE).tell(day(2), ReferralCompleted("r1"), CLINIC)
+    assert found(done, DETECTOR, day(9)) == []
+    attended = accepted().tell(day(1), InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED), DETECTIVE)
+    attended.tell(day(2), LESSER, DETECTIVE).tell(day(3), NOT_NEEDED, DETECTIVE)
+    assert found(attended, DETECTOR, day(9)) == []
+    other = accepted().tell(day(0.7), ReferralMade("r2", Service.FORENSIC_INTERVIEW, PROTECTIVE.agency), DETECTIVE)
+    other.tell(day(0.8), ReferralAccepted("r2"), PROTECTIVE).tell(day(1), LESSER).tell(day(2), NOT_NEEDED, DETECTIVE)
+    assert found(other, DETECTOR, day(9)) == []
+    soon = received(offences=FONDLING).tell(day(0) + HOUR / 2, LESSER, INTAKE).tell(day(0.1), IN, INTAKE)
+    soon.tell(day(0.2), ReferralMade("r1", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+    soon.tell(day(0.3), ReferralAccepted("r1"), CLINIC).tell(day(2), NOT_NEEDED, DETECTIVE)
+    assert found(soon, DETECTOR, day(9)) == []
 
 
 def test_an_interview_that_would_have_been_owed_after_the_screening_is_seen() -> None:
