@@ -325,6 +325,8 @@ def request_before(history: History, place: int) -> Step | None:
         codes=ScreeningReason,
     ),
     Setting("asking_nobody", ASKING_NOBODY, "steps by which nobody is asked in such grave reports", codes=Kind),
+    Setting("unspoken_in_danger", UNHEARD, "contacts by which nobody was asked who could say that a child is in no danger",
+            codes=ContactMethod),
     Setting("unreachable", UNREACHABLE, "attempts that failed so show that a grave report leads to nobody",
             codes=ContactFailure, laxer=Laxer.MORE),
     needs=[Happening.SCREENED_OUT],
@@ -337,7 +339,8 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
     before the report was received. It is grave where it says that a child is in danger, or alleges a sexual offence, an
     aggravated assault, kidnapping or forced labour. Then somebody must have spoken with the child or the family, or have
     taken a step that asks: a request for records asks nobody, and an attempt that failed shows no more than that nobody was
-    reached. Only for want of information an attempt is enough, if it failed because what the report says leads to nobody;
+    reached. Where a child is said to be in danger, the word of its caregiver is not enough, who may be the danger. Only for
+    want of information an attempt is enough, if it failed because what the report says leads to nobody;
     and where a child is in danger, only if the report was anonymous: else whoever reported it can be asked. A report that is
     said to be for somebody else is judged by led_nowhere.
 
@@ -383,11 +386,12 @@ def _asks(history: History, act: Step, reason: ScreeningReason, standard: Settin
     body = act.body
     if isinstance(body, InvestigativeStepTaken):
         return body.step not in standard.codes("asking_nobody")
+    in_danger = Condition.IMMEDIATE_DANGER in history.conditions
+    if isinstance(body, VictimContactMade) and in_danger:
+        return body.method not in standard.codes("unspoken_in_danger")
     if not isinstance(body, VictimContactAttempted):
         return act.is_any(Happening.VICTIM_CONTACT, Happening.FAMILY_CONTACT)
-    leads_on = Condition.IMMEDIATE_DANGER in history.conditions and all(
-        report.reporter_kind is not ReporterKind.ANONYMOUS for report in _reports(history)
-    )
+    leads_on = in_danger and all(report.reporter_kind is not ReporterKind.ANONYMOUS for report in _reports(history))
     for_want = reason is ScreeningReason.INSUFFICIENT_INFORMATION
     return for_want and body.failure in standard.codes("unreachable") and not leads_on
 

@@ -65,6 +65,7 @@ LETTER = VictimContactAttempted(ContactMethod.LETTER, ContactFailure.NO_ANSWER)
 LETTER_SENT = VictimContactMade(ContactMethod.LETTER)
 WRONG_NUMBER = VictimContactAttempted(ContactMethod.PHONE, ContactFailure.WRONG_DETAILS)
 CAREGIVER = VictimContactMade(ContactMethod.THROUGH_CAREGIVER)
+PHONED = VictimContactMade(ContactMethod.PHONE)
 RECORDS = InvestigativeStepTaken(Kind.RECORDS_REQUESTED)
 ELSE = InvestigativeStepTaken(Kind.OTHER)
 WITNESS = InvestigativeStepTaken(Kind.WITNESS_INTERVIEWED)
@@ -125,10 +126,23 @@ def test_nor_to_say_that_too_little_is_known_of_it(body: Body) -> None:
     assert tokens_of_work(body, UNKNOWN, offences=SIMPLE) == []
 
 
-@pytest.mark.parametrize("body", [CONTACT, CAREGIVER, WITNESS, STEP])
+@pytest.mark.parametrize("body", [CONTACT, PHONED, WITNESS, STEP])
 def test_whoever_spoke_with_somebody_or_went_there_may_say_so(body: Body) -> None:
     for decided in (OUT, UNKNOWN):
         assert tokens_of_work(body, decided, immediate_danger=True) == []
+
+
+def test_the_caregiver_may_say_that_it_was_no_crime_and_not_that_a_child_is_in_no_danger() -> None:
+    for decided in (OUT, UNKNOWN):
+        assert tokens_of_work(CAREGIVER, decided) == []
+        for offences in (SIMPLE, report().offences):
+            (one,) = tokens_of_work(CAREGIVER, decided, immediate_danger=True, offences=offences)
+            assert (one.since, numbers(one)) == (day(0.6), [3, 2]) and "what was done had asked nobody" in one.says
+    policy = with_settings("[detectors.screened_out_unasked]\nunspoken_in_danger = []")
+    told = received(immediate_danger=True).tell(day(0.5), CAREGIVER, INTAKE).tell(day(0.6), OUT, INTAKE)
+    assert found(told, "screened_out_unasked", day(200), policy) == []
+    went = received(immediate_danger=True).tell(day(0.5), CAREGIVER, INTAKE).tell(day(0.5), STEP, DETECTIVE)
+    assert found(went.tell(day(0.6), OUT, INTAKE), "screened_out_unasked", day(200)) == []
 
 
 def test_a_grave_report_that_leads_to_nobody_may_be_screened_out_for_want_of_information() -> None:
