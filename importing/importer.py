@@ -1,7 +1,9 @@
 """The import: rows in batches, each batch submitted and answered before the next, and how far it came kept on disk.
 
-An action's id follows from the content of its row, so whatever is submitted twice is refused as a duplicate; only what
-was refused before gets another id, once there is a reason to submit it again (``submitting``). The progress file spares a second run the rows that are in the log already; it is checked against the log, and may be deleted.
+An action's id follows from the content of its row and the log's token key, so whatever is submitted twice is refused as a
+duplicate, and nobody without the key can tell from an id what is in a row. Only what was refused before gets another id, once
+there is a reason to submit it again (``submitting``). The progress file spares a second run the rows that are in the log
+already; it is checked against the log, and may be deleted.
 """
 
 import json
@@ -137,7 +139,7 @@ class Importer:
         for batch in batches(rows):
             drafted: list[tuple[int, Drafted]] = []
             for one in batch:
-                drafted += self._drafts(mapping, one, submitter, seen)
+                drafted += self._drafts(mapping, one, keyring, submitter, seen)
             actions = self._finished(drafted, mapping, hashed, keyring, submitter)
             if actions and (receipt := submitter.submit(actions)):
                 progress.partition, progress.offset = receipt.partition, receipt.offset
@@ -150,12 +152,12 @@ class Importer:
         keyring.close()
 
     def _drafts(
-        self, mapping: ImportMapping, row: NumberedRow, submitter: Submitter, seen: Seen
+        self, mapping: ImportMapping, row: NumberedRow, keyring: Keyring, submitter: Submitter, seen: Seen
     ) -> list[tuple[int, Drafted]]:
         try:
             if row.problem:
                 raise RowRefused("", row.problem)
-            made = drafts(mapping, row.row)
+            made = drafts(mapping, row.row, keyring.token_key())
             if made:
                 seen.check(row.line, row.row)
             return [(row.line, draft) for draft in made]
@@ -173,10 +175,10 @@ class Importer:
     ) -> list[tuple[int, Action]]:
         sealed_cases = {draft.case_id for _, draft in drafted if draft.texts}
         keys = keyring.create_case_keys(sorted(sealed_cases)) if sealed_cases else {}
-        token_key = keyring.token_key() if any(draft.persons for _, draft in drafted) else None
 
         def finished(draft: Drafted, line: int) -> Action:
-            return finish(draft, Imported(hashed, line, mapping.system), keys.get(draft.case_id), token_key)
+            imported = Imported(hashed, line, mapping.system)
+            return finish(draft, imported, keys.get(draft.case_id), keyring.token_key())
 
         by_id = {draft.action_id: draft for _, draft in drafted}
 

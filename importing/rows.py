@@ -1,11 +1,11 @@
 """From a row to its actions. What cannot be understood names its column and the reason, never the value."""
 
+import hmac
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from hashlib import sha256
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -42,8 +42,8 @@ class Drafted:
     persons: Mapping[str, str]
 
 
-def drafts(mapping: ImportMapping, row: Row) -> list[Drafted]:
-    """The actions of a row, in the mapping's order. Raises ``RowRefused``."""
+def drafts(mapping: ImportMapping, row: Row, token_key: bytes) -> list[Drafted]:
+    """The actions of a row, in the mapping's order. ``token_key``: of the log. Raises ``RowRefused``."""
     for column, value in row.items():
         if value is not None and any("\ud800" <= one <= "\udfff" for one in value):
             raise RowRefused(column, f"is not in the encoding {mapping.encoding}")
@@ -52,7 +52,7 @@ def drafts(mapping: ImportMapping, row: Row) -> list[Drafted]:
     if activity is not None and activity in mapping.ignore:
         return []
     made = [
-        _draft(mapping, template, number, row, case_id)
+        _draft(mapping, template, _action_id(mapping, number, row, case_id, token_key), row, case_id)
         for number, template in enumerate(mapping.actions)
         if template.activity in (None, activity) and _applies(template, row)
     ]
@@ -70,13 +70,21 @@ def _applies(template: ActionTemplate, row: Row) -> bool:
     return bool(template.at.fill(row))
 
 
-def _draft(mapping: ImportMapping, template: ActionTemplate, number: int, row: Row, case_id: str) -> Drafted:
+def _action_id(mapping: ImportMapping, number: int, row: Row, case_id: str, token_key: bytes) -> bytes:
+    """The same for the same row of the same system. Keyed: by a plain hash, names could be tried on the log until one fits.
+
+    No token is made of such a text: those begin with a length.
+    """
     content = "\x1f".join(f"{column}\x1e{value}" for column, value in sorted(row.items()) if value)
-    named = f"casetrail/import/1\x1f{mapping.system}\x1f{case_id}\x1f{number}\x1f{content}"
+    named = f"casetrail/import/2\x1f{mapping.system}\x1f{case_id}\x1f{number}\x1f{content}"
+    return hmac.digest(token_key, named.encode(), "sha256")[:16]
+
+
+def _draft(mapping: ImportMapping, template: ActionTemplate, action_id: bytes, row: Row, case_id: str) -> Drafted:
     actor = Actor(_id(template.person, row), _id(template.agency, row), Role.REGISTRAR)
     return Drafted(
         template,
-        sha256(named.encode()).digest()[:16],
+        action_id,
         case_id,
         moment(mapping, template.at, row),
         actor,
@@ -174,13 +182,13 @@ def _offence(template: Template, row: Row) -> OffenceAlleged:
     return OffenceAlleged(Offence(code), statute or None)
 
 
-def finish(draft: Drafted, imported: Imported, case_key: bytes | None, token_key: bytes | None) -> Action:
+def finish(draft: Drafted, imported: Imported, case_key: bytes | None, token_key: bytes) -> Action:
     """The action of a draft, its texts sealed. Raises ``RowRefused`` where a field that it needs is missing."""
     values = dict(draft.values)
     names = {name for name, _ in field_types(draft.template.kind)}
     if "sealed" in names:
         values["sealed"] = tuple(_sealed(draft, case_key))
-    if "tokens" in names and token_key is not None and draft.persons:
+    if "tokens" in names and draft.persons:
         values["tokens"] = tuple(_tokens(draft.persons, token_key))
     try:
         body: Body = draft.template.kind(**values)
