@@ -7,7 +7,7 @@ import click
 from casetrail.cli.clocks import asked
 from casetrail.cli.config import Config
 from casetrail.cli.context import choice, guarded, moment, now, pass_config
-from casetrail.cli.sealing import read_sealed, seal_all
+from casetrail.cli.sealing import NamesNobody, read_sealed, seal_all
 from casetrail.cli.submit import SEALING, action_id_of, actor_of, common_options, wanted_of
 from casetrail.cli.submitting import submit
 from casetrail.domain.actions import Action
@@ -16,7 +16,7 @@ from casetrail.domain.codes import FindingAnswer
 from casetrail.domain.registry import REGISTRY
 
 
-@click.command()
+@click.command(cls=NamesNobody)
 @click.argument("finding", metavar="FINDING")
 @click.option("--answer", "code", type=choice(FindingAnswer), required=True, help="What is said to it.")
 @click.option("--case", metavar="CASE", help="The case that it is about, if it is: then nothing else is read.")

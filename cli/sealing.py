@@ -16,6 +16,23 @@ from casetrail.domain.codes import SealedName
 from casetrail.domain.sealed import SealedField, Token
 
 
+class NamesNobody(click.Command):
+    """A command that is given texts about persons. What is too much on its line may be the rest of a name that was not quoted:
+    click would repeat it in its message, and so in the log of whoever runs the command.
+    """
+
+    allow_extra_args = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            words = "word" if len(ctx.args) == 1 else "words"
+            raise click.UsageError(
+                f"{len(ctx.args)} {words} too many, not repeated here: quote a text that has spaces", ctx
+            )
+        return ctx.args
+
+
 def read_sealed(values: tuple[str, ...]) -> dict[SealedName, str]:
     """``NAME=TEXT``, ``NAME=@FILE`` and ``NAME=-`` (standard input) as texts by name."""
     found: dict[SealedName, str] = {}

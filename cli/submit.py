@@ -14,7 +14,7 @@ import click
 from casetrail.cli.config import Config
 from casetrail.cli.context import Seconds, an_id, choice, format_option, guarded, moment, now, pass_config
 from casetrail.cli.escalation_due import exact_due
-from casetrail.cli.sealing import persons, read_sealed, seal_all, tokens_of
+from casetrail.cli.sealing import NamesNobody, persons, read_sealed, seal_all, tokens_of
 from casetrail.cli.submitting import Wanted, submit
 from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.answering import FindingTold
@@ -228,7 +228,7 @@ def _add(kind: Any) -> None:
         command = _option(name, hint, name in required and name not in (SEALING, "offences"))(command)
     command = common_options(command)
     command = click.argument("case_id", metavar="CASE", type=an_id)(command)
-    act.command(command_name(kind), help=kind.__doc__)(command)
+    act.command(command_name(kind), NamesNobody, help=kind.__doc__)(command)
 
 
 for _kind in ACTION_KINDS:
@@ -236,7 +236,7 @@ for _kind in ACTION_KINDS:
         _add(_kind)
 
 
-@click.command()
+@click.command(cls=NamesNobody)
 @click.argument("case_id", metavar="[CASE]", type=an_id, required=False)
 @click.option(
     "--report-number", metavar="ID", type=an_id, help="The unit's or hotline's number; the case id unless given."
