@@ -17,6 +17,7 @@ from casetrail.cli.judged import moment_asked, opened_judgements
 from casetrail.cli.local_tree import convicting
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, fields
+from casetrail.domain.suppression import THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from casetrail.eventlog.port import Log
     from casetrail.projections.database import Database
     from casetrail.sunlight.edition import Basis
+    from casetrail.sunlight.successive import Earlier
 
 NEEDED: Final = ("jinja2", "pygal")
 ALMOST: Final = timedelta(seconds=1) - timedelta(microseconds=1)
@@ -47,18 +49,25 @@ def _offsets(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
     "--events", "ends", multiple=True, metavar="PARTITION:OFFSET", callback=_offsets,
     help="With --from-log, count only the events before this offset (once for each partition).",
 )  # fmt: skip
+@click.option("--soon", is_flag=True, help="Replace an edition that is less than 27 days old, because it was wrong.")
 @format_option
 @pass_config
 @guarded
 def sunlight(
-    config: Config, directory: Path, moment_text: str | None, from_log: bool, ends: Mapping[int, int] | None, form: str
+    config: Config,
+    directory: Path,
+    moment_text: str | None,
+    from_log: bool,
+    ends: Mapping[int, int] | None,
+    soon: bool,
+    form: str,
 ) -> None:
     """Write the report for the public into DIR: a web page without scripts, and the data behind it.
 
     What became of the reports, month by month and by offence: contacted, closed and how, still open and how old; time
     limits missed, alarms answered, findings. Counts about fewer than 5 reports are withheld, and so is what would give them
     away. The page names the checkpoint that it rests on, and the command that computes it anew. An earlier edition in DIR is
-    replaced.
+    replaced, not before 27 days have gone by: the difference of two editions tells what each of them withholds.
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Failure(f"the report needs {' and '.join(missing)}: install casetrail[sunlight]")
@@ -66,15 +75,20 @@ def sunlight(
         raise click.UsageError("--events goes with --from-log: views stand where they stand")
     from casetrail.sunlight.basis import take
     from casetrail.sunlight.edition import edition
-    from casetrail.sunlight.files import files, put_in_place
+    from casetrail.sunlight.files import ALL, files, put_in_place
+    from casetrail.sunlight.successive import check_apart, edition_in, read_edition
 
     with convicting(), opened_log(config) as log, _views(config, log, from_log, ends) as database:
         at, _ = moment_asked(config, database, moment_text)
         found, basis = take(database, log, (at + ALMOST).replace(microsecond=0))
         _check(config, basis)
     made = edition(found, basis)
+    written = files(made, _command(basis), version("casetrail"), csv_cell)
+    earlier, later = edition_in(directory), read_edition(written[ALL])
+    if earlier is not None and later is not None and not soon:
+        check_apart(earlier, later)
     try:
-        put_in_place(files(made, _command(basis), version("casetrail"), csv_cell), directory)
+        put_in_place(written, directory)
     except OSError as error:
         raise Failure(f"{directory} cannot be written ({error.strerror})") from error
     row = {
@@ -86,6 +100,21 @@ def sunlight(
         "withheld": sum(table.withheld for table in made.tables),
     }
     fields(row, form)
+    if earlier is not None and later is not None:
+        _tell_differences(earlier, later)
+
+
+def _tell_differences(earlier: "Earlier", later: "Earlier") -> None:
+    """Say what whoever has kept the earlier edition can tell from both."""
+    from casetrail.sunlight.successive import differences
+
+    found = differences(earlier, later)
+    if found.small:
+        click.echo(
+            f"{found.small} of {found.numbers} numbers differ by 1 to {THRESHOLD - 1} from those of the edition of "
+            f"{earlier.now:%Y-%m-%d}, which this one has replaced: whoever has kept that one knows of so few what became of them",
+            err=True,
+        )
 
 
 @contextmanager

@@ -13,6 +13,12 @@ class FolderTaken(SunlightError):
     code = "folder-taken"
 
 
+class TooSoon(SunlightError):
+    """The edition that is replaced is so recent that the difference of both tells of single reports."""
+
+    code = "too-soon"
+
+
 class MomentTooEarly(SunlightError):
     """The moment lies before what the events speak of: what came later would be counted, too."""
 

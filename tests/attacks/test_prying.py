@@ -1,5 +1,6 @@
 """Who has no key wants to know who is meant: from the log itself, and from what casetrail shows, says and publishes."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -98,3 +99,37 @@ def test_a_name_that_a_service_submits_in_clear_stays_in_the_log_and_no_command_
     for query in SHOWN:
         said = shell.run(*query.split(), code=None).output
         assert not [part for part in (*CHILD.split(), PLAIN.hex(), CHILD.encode().hex()) if part in said], query
+
+
+# --- what is published ---
+
+
+def published(shell: Shell, day: str, *more: str, code: int = exits.OK) -> tuple[int, str]:
+    """Publish the report for the public as of a day; how many reports it says there were, and what was said to who did it."""
+    result = shell.run("sunlight", str(shell.folder / "www"), "--now", f"{day}T12:00:00Z", *more, code=code)
+    found = json.loads((shell.folder / "www" / "sunlight.json").read_bytes())
+    return int(found["tables"]["by-offence"]["rows"][-1]["all"]), result.stderr
+
+
+def test_two_editions_that_are_too_close_are_not_published(shell: Shell) -> None:
+    for number in range(20):
+        shell.report(f"C-{number}")
+    assert published(shell, "2030-01-01") == (20, "")
+    assert published(shell, "2030-01-02") == (20, ""), "nothing has happened, so there is nothing to tell"
+    shell.report("C-20")
+    count, said = published(shell, "2030-01-03", code=exits.FAILED)
+    assert count == 20 and "less than 27 days" in said and "--soon" in said
+    _, said = published(shell, "2029-12-31", code=exits.FAILED)
+    assert "less than 27 days" in said
+    count, said = published(shell, "2030-01-03", "--soon")
+    assert count == 21 and "differ by 1 to 4 from those of the edition of 2030-01-02" in said
+
+
+def test_what_two_editions_print_tells_by_its_difference_of_single_reports(shell: Shell) -> None:
+    for number in range(20):
+        shell.report(f"C-{number}")
+    before, _ = published(shell, "2030-01-01")
+    shell.report("C-20")
+    after, said = published(shell, "2030-01-28")
+    assert after - before == 1, "docs/sunlight.md says so"
+    assert "differ by 1 to 4 from those of the edition of 2030-01-01" in said
