@@ -163,8 +163,8 @@ def test_a_missed_deadline_is_answered_by_the_due_time_that_the_table_shows(shel
     shell.run(*SERGEANT, *answer, due)
     in_a_zone = ("--time-zone", "America/Chicago")
     shell.run(*in_a_zone, *COMMANDER, *answer, due)
-    said = shell.run(*in_a_zone, *DETECTIVE, *answer, "2025-03-06 03:00:00", code=exits.REJECTED).stderr
-    assert "has answered for this missed deadline already" in said, "and no other deadline was meant"
+    refusal = shell.run(*in_a_zone, *DETECTIVE, *answer, "2025-03-06 03:00:00", code=exits.REJECTED).stderr
+    assert "has answered for this missed deadline already" in refusal, "and no other deadline was meant"
     (said,) = (one for one in shell.rows("escalations", "--all", "--now", LATER, code=exits.FAULTS) if one["clock"] == "screening")  # fmt: skip
     assert (said["state"], said["answered_by"]) == ("answered", "cmd.diaz")
 
