@@ -31,7 +31,7 @@ NEEDLESS = (MachineKind.RECORDER, MachineKind.PROJECTOR)
 @pass_config
 @guarded
 def doctor(config: Config, form: str) -> None:
-    """Check configuration, log, topics, recorder, clock, views, machines, who is told, keyring, spool and disk.
+    """Check configuration, log, topics, policy, recorder, clock, views, machines, who is told, keyring, spool and disk.
 
     Exit code 8 where something is wrong.
     """
@@ -78,6 +78,26 @@ def _settings(config: Config) -> tuple[bool, str]:
     return True, "; ".join(
         f"{one.topic}: {one.setting} is {one.found[:40]}" for one in found
     ) + "; see 'casetrail log check'"
+
+
+def _policy(config: Config) -> tuple[bool, str]:
+    """Whether the trust policy can be read, and believes the log's newest checkpoint."""
+    from casetrail.cli.context import loaded_policy
+    from casetrail.proofs.errors import NoteInvalid
+    from casetrail.proofs.newest import newest_checkpoint
+    from casetrail.proofs.note import parse_note
+
+    if (policy := loaded_policy(config)) is None:
+        return False, "none is configured: no proof is made or checked without one"
+    with opened_log(config) as log:
+        note = newest_checkpoint(log)
+    if note is None:
+        return False, f"{config.policy} can be read; the log has no checkpoint yet"
+    try:
+        checkpoint = policy.check(parse_note(note)).checkpoint
+    except NoteInvalid as error:
+        return True, f"the log's newest checkpoint is signed by no key that {config.policy} names ({error})"
+    return False, f"{config.policy} names the key that signs the log, {checkpoint.origin}"
 
 
 def _recorder(config: Config) -> tuple[bool, str]:
@@ -273,6 +293,7 @@ def _keyring(config: Config) -> tuple[bool, str]:
 NEEDS = {
     "log": ("configuration",),
     "topic settings": ("configuration", "log"),
+    "policy": ("configuration", "log"),
     "recorder": ("configuration", "log"),
     "clock": ("configuration", "log"),
     "views": ("configuration", "log"),
@@ -291,6 +312,7 @@ CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {
     "configuration": _configuration,
     "log": _log,
     "topic settings": _settings,
+    "policy": _policy,
     "recorder": _recorder,
     "clock": _clock,
     "views": _views,

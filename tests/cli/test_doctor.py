@@ -24,8 +24,10 @@ from casetrail.projections.database import open_database
 from casetrail.projections.judgement_tables import BEATING
 from casetrail.projections.queries import MICROSECOND
 from casetrail.projections.stale import CASE, Stale, StaleTable
+from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.publishing import connect
 from tests.cli.shell import INTAKE, REPORT, SERGEANT, Shell
+from tests.consumers.notarial import KEY, ORIGIN, notary_of, publish
 from tests.domain.policies import text_of
 
 
@@ -73,7 +75,7 @@ def test_no_configuration(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["doctor"])
     assert result.exit_code == exits.FAULTS
     assert "casetrail log init" in result.stdout
-    assert result.stdout.count("not checked") == 10, "one fault is told once"
+    assert result.stdout.count("not checked") == 11, "one fault is told once"
 
 
 def test_a_missing_log(tmp_path: Path) -> None:
@@ -134,6 +136,22 @@ def test_a_lost_master_key(shell: Shell) -> None:
     (shell.folder / "log.db.keys.master").unlink()
     assert "master key" in wrong(shell)["keyring"]
     assert not (shell.folder / "log.db.keys.master").exists(), "a doctor makes no new one"
+
+
+def test_a_policy_that_is_not_there_or_names_another_key_than_signs_the_log(shell: Shell) -> None:
+    assert "none.policy" in wrong(shell, "--policy", "none.policy")["policy"]
+    shell.report()
+    with EmbeddedLog.open(shell.log) as log, notary_of(log, shell.folder / "notary") as notary:
+        publish(notary)
+    ours, other = (f"log {key.verifier_key}\nquorum none\n" for key in (KEY, create_key(ORIGIN, Algorithm.ED25519)))
+    (shell.folder / "ours").write_text(ours, "utf-8")
+    (shell.folder / "other").write_text(other, "utf-8")
+    found = wrong(shell, "--policy", "other")
+    assert set(found) == {"policy"}
+    assert "signed by no key that other names" in found["policy"]
+    rows = {row["check"]: row for row in shell.rows("--policy", "ours", "doctor")}
+    assert rows["policy"]["result"] == "ok"
+    assert ORIGIN in rows["policy"]["detail"]
 
 
 def test_weakened_triggers(shell: Shell) -> None:
