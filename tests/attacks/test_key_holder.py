@@ -26,7 +26,20 @@ from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.proofs.logtree import LogTree, TreeContradicted
 from casetrail.proofs.note import Note, format_note, parse_note
 from casetrail.proofs.pending import Part
-from tests.attacks.scene import EARLIER, PARTNERS, POLICY, VICTIM, Scene, at, lives, owning, scene_at
+from tests.attacks.scene import (
+    COURT,
+    EARLIER,
+    PARTNERS,
+    POLICY,
+    POLICY_TEXT,
+    VICTIM,
+    Scene,
+    at,
+    lives,
+    owning,
+    scene_at,
+)
+from tests.audit.witnessing import policy_file
 from tests.consumers.notarial import KEY, ORIGIN, SELDOM, publish
 
 HOUR: Final = 3_600_000  # in milliseconds
@@ -189,6 +202,19 @@ def test_a_fork_that_is_shown_to_one_witness_is_found_by_the_first_exchange(fork
     }
     for note in notes:
         assert POLICY.check(parse_note(note.encode())).signers  # evidence: nobody else can have made it
+
+
+@pytest.mark.parametrize("forked", ["embedded"], indirect=True)
+def test_a_fork_is_found_by_whoever_holds_the_export_of_a_case_from_the_other_branch(
+    forked: tuple[Scene, Scene],
+) -> None:
+    scene, fork = forked
+    case = scene.folder / "case.json"
+    policy_file(scene.folder, f"{POLICY_TEXT.splitlines()[0]}\nwitness court {COURT.verifier_key}\nquorum court\n")
+    scene.run("audit", "export", VICTIM, "--output", str(case))  # given to a family who trusts the court
+    (row,) = fork.rows("audit", "compare", str(case), fork.url, code=exits.FAULTS)
+    assert row["verdict"] == "contradiction"
+    assert row["first_note"].partition("\n\n")[0] == scene.newest_note().decode().partition("\n\n")[0]
 
 
 @pytest.mark.parametrize("forked", ["embedded"], indirect=True)
