@@ -11,12 +11,13 @@ from typing import Final, NamedTuple
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, loaded_policy, now, opened_views
 from casetrail.cli.judged import are_left_out
+from casetrail.cli.serving_notary import ServedNotary
 from casetrail.consumers.health import Health
 from casetrail.consumers.heart import Host
 from casetrail.consumers.inbox import Inbox
 from casetrail.consumers.judging_process import JudgingProcess, Place, Projecting
 from casetrail.consumers.loop import Consumer
-from casetrail.consumers.notary import Cadence, Notary
+from casetrail.consumers.notary import Cadence
 from casetrail.consumers.outbox import Outbox
 from casetrail.consumers.projector import Projector
 from casetrail.consumers.recipients import Recipients
@@ -120,7 +121,7 @@ class Consumers:
         self._rebuilt: tuple[int, int] | None = None
         self._recorder: ServedRecorder | None = None
         self._projector: Projector | Projecting | None = None
-        self._notary: Notary | None = None
+        self._notary: ServedNotary | None = None
         self._watchdog: Watchdog | None = None
         self._outbox: Outbox | None = None
         self.makers: Mapping[str, Callable[[], Consumer]] = {
@@ -177,7 +178,7 @@ class Consumers:
             positions = {one: judgements.next_offset(one) for one in range(self._log.partitions)}
         return Projecting(Projector(self._log, views), JudgingProcess(self._place(), positions))
 
-    def _notarise(self) -> Notary:
+    def _notarise(self) -> ServedNotary:
         assert self._notarial is not None  # the command line asked for a key
         policy = loaded_policy(self._config)
         known = policy.witnesses if policy else ()
@@ -185,7 +186,7 @@ class Consumers:
         inbox = Inbox(self._config.inbox_folder(), [one.key for one in known])
         key, cadence, past = self._notarial
         folder = self._config.path_beside("notary")
-        self._notary = Notary(self._log, folder, key, cadence, witnesses, inbox, policy, past)
+        self._notary = ServedNotary(self._health, self._log, folder, key, cadence, witnesses, inbox, policy, past=past)
         return self._notary
 
     def watch(self) -> Watchdog:
@@ -249,6 +250,8 @@ class Consumers:
         if (rebuilt := self._rebuilt) is not None:
             found["casetrail_rebuilt_events", "projector"] = rebuilt[0]
             found["casetrail_rebuilding_events", "projector"] = rebuilt[1]
+        if self._notary is not None:
+            found["casetrail_unwitnessed_seconds", "notary"] = self._notary.unwitnessed().total_seconds()
         if self._outbox is not None:
             found["casetrail_waiting", "outbox"] = self._outbox.waiting
             found["casetrail_unreached_seconds", "outbox"] = self._outbox.unreached.total_seconds()
