@@ -111,10 +111,19 @@ class SchemaRegistry:
         try:
             for version, number in enumerate(missing, last + 1):
                 wanted = {"schemaType": "AVRO", "version": version, "id": number, "schema": published()[number]}
-                self._ask("POST", place, wanted)
+                self._check_id(self._ask("POST", place, wanted), number, subject)
                 yield Registered(subject, version, number, True)
         finally:
             self._ask("PUT", mode, {"mode": before})
+
+    def _check_id(self, answer: Any, number: int, subject: str) -> None:
+        """A registry that does not know the mode may take a schema, and give it an id of its own."""
+        given = answer.get("id") if isinstance(answer, dict) else None
+        if given != number:
+            raise SchemaRegistryRefused(
+                f"{self._url} has put a schema into {subject} under the id {given}, not under {number:08x}, which stands in the "
+                "records: it does not take ids, so it is of no use to this log; delete the subject there"
+            )
 
     def _ask(self, method: str, place: str, body: Any = None, *, absent: Any = None) -> Any:
         """The answer; ``absent`` where there is no such thing."""

@@ -33,6 +33,7 @@ class Registry:
         self.modes: dict[str, str] = {}
         self.asked: list[tuple[str, str]] = []
         self.users: set[str] = set()
+        self.takes_ids = True
         self.url = ""
         self.says: bytes | None = None
         """What it answers to everything, where it is no registry."""
@@ -72,7 +73,7 @@ class Registry:
         versions = self.subjects.setdefault(subject, {})
         assert body["version"] not in versions
         versions[body["version"]] = body["id"]
-        return 200, {"id": body["id"]}
+        return 200, {"id": body["id"] if self.takes_ids else len(self.schemas)}
 
 
 @pytest.fixture
@@ -149,6 +150,11 @@ def test_a_registry_in_which_another_schema_has_the_id_is_named_and_left_in_its_
     assert "kcpd.events-value" in done.stderr
     assert "Overwrite new schema" in done.stderr
     assert registry.modes["kcpd.events-value"] == "READWRITE"
+
+
+def test_a_registry_that_hands_out_ids_of_its_own_all_the_same_is_refused(registry: Registry) -> None:
+    registry.takes_ids = False
+    assert "under the id 1, not under" in register(registry.url, code=exits.FAILED).stderr
 
 
 def test_a_registry_that_does_not_answer_is_out_of_reach(tmp_path: Path) -> None:
