@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from casetrail.consumers.bounded_http import opened
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.port import Topic
-from casetrail.eventlog.schemas import current_ids, published
+from casetrail.eventlog.schemas import current_ids, id_of, published
 
 PATIENCE: Final = 10.0
 """Seconds that an answer may take."""
@@ -91,8 +91,9 @@ class SchemaRegistry:
         try:
             for version in self._ask("GET", place, absent=[]):
                 found = self._ask("GET", f"{place}/{int(version)}")
-                if found["id"] in published():
-                    yield int(found["id"]), int(version)
+                number = int(found["id"])
+                if number in published() and id_of(f"{number:08x}".encode(), str(found["schema"]).encode()) == number:
+                    yield number, int(version)
         except (TypeError, KeyError, ValueError) as error:
             raise SchemaRegistryRefused(NO_REGISTRY.format(self._url + place)) from error
 

@@ -152,6 +152,12 @@ def test_a_registry_in_which_another_schema_has_the_id_is_named_and_left_in_its_
     assert registry.modes["kcpd.events-value"] == "READWRITE"
 
 
+def test_a_schema_that_was_exchanged_in_the_registry_is_not_said_to_be_there(registry: Registry) -> None:
+    register(registry.url)
+    registry.schemas[current_ids()["action"]] = '"string"'
+    assert "Overwrite new schema" in register(registry.url, code=exits.FAILED).stderr
+
+
 def test_a_registry_that_hands_out_ids_of_its_own_all_the_same_is_refused(registry: Registry) -> None:
     registry.takes_ids = False
     assert "under the id 1, not under" in register(registry.url, code=exits.FAILED).stderr
