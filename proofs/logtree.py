@@ -39,8 +39,8 @@ LOG: Final = logging.getLogger("casetrail.tree")
 NOWHERE: Final = -1
 DAMAGED: Final = "the tree in {} is damaged; delete the folder, and it is made again from the log"
 OTHER_MAP: Final = (
-    "the events since the checkpoint of {} leaves do not lead back to the map of cases that it states: one of them was altered "
-    "or removed afterwards, or the tree in {} is damaged"
+    "the events since the checkpoint of {} leaves do not lead back to the map of cases that it states: one was altered, removed, or "
+    "put in past the recorder, which 'casetrail audit verify' names, or the tree in {} is damaged"
 )
 REPEATED: Final = "repeats an earlier checkpoint, for which nobody needs a key"
 
