@@ -43,7 +43,7 @@ class Finding:
     """What a detector saw. Moments are UTC.
 
     ``subject`` is the id of the case, person or unit that it is ``about``; ``month`` (``2026-03``) where it is about one.
-    ``holder``: who holds the case; the person that it is about; the agency that runs the machine.
+    ``holder``: who holds the case, nobody where the holder has left; the person that it is about; the agency that runs the machine.
     ``deadline``: which one (``escalation.deadline_key``), where it is about one of the case.
     ``partners``: the other agencies of the case. ``since``: from then on anybody could have seen it who had the log. ``settled_at`` and ``settled_by``: when what would
     settle it was recorded, and the event, if it is one.
@@ -156,6 +156,7 @@ def of_case(
     if now <= since or (settled is not None and settled.known_at <= since):
         return None
     facts = history.case.facts
+    holder = None if history.runs is not None and history.runs.holder_left else facts.holder
     is_settled = settled is not None and settled.known_at <= now
     return Finding(
         settings.detector,
@@ -164,7 +165,7 @@ def of_case(
         since,
         evidence_of(history, steps),
         says,
-        facts.holder,
+        holder,
         facts.unit,
         settings,
         partners(facts),

@@ -97,7 +97,7 @@ def _left(
 ) -> Finding | None:
     left, since, until = absence
     standard = settings(max(left.at, step.at))
-    found = of_case(history, standard, since, [step], "its holder has left the unit", handed, now)
+    found = of_case(history, standard, since, [step], f"its holder {step.holder} has left the unit", handed, now)
     if found is None:
         return None
     departure = Evidence(REGISTRY, left.number, left.hash)

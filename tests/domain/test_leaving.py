@@ -44,6 +44,14 @@ def test_a_case_of_somebody_who_left_is_seen_after_a_business_day() -> None:
     assert len(found_of(held(), left(1, unit=None), day(9))) == 1, "who leaves the agency leaves every unit"
 
 
+def test_who_has_left_holds_the_case_no_longer_and_is_told_of_nothing() -> None:
+    (one,) = found_of(held(), left(1), day(9))
+    assert one.holder is None and one.says == f"its holder {DETECTIVE.id} has left the unit"
+    assert one.told()[0].who == ("child-crimes/intake",)
+    (back,) = found_of(held(), left(1, back=10), day(11))
+    assert back.holder == DETECTIVE.id
+
+
 def test_what_was_handed_over_or_has_ended_in_time_is_no_finding() -> None:
     assert found_of(held().tell(day(1.5), Reassigned(OTHER_DETECTIVE.id, WORKLOAD)), left(1), day(99)) == []
     assert found_of(held().tell(day(1.5), Released(HandoverReason.LEFT_AGENCY)), left(1), day(99)) == []
