@@ -222,6 +222,7 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
     """
     from casetrail.cli.case_histories import history_of
     from casetrail.domain.clocks import clocks
+    from casetrail.domain.intake import ReportReceived
 
     with views_asked(config, given) as (database, question):
         events = history_of(database, case_id, question.until)
@@ -241,6 +242,10 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
         }
         for one in clocks(case_id, events, question.policies, question.at, question.departures)
     ]
+    if not any(isinstance(one.body, ReportReceived) for one in events):
+        click.echo(
+            f"no report has been received as {case_id}; 'casetrail history {case_id}' shows what was refused", err=True
+        )
     columns = CLOCK[1:] if form == "table" else CLOCK  # a table has the case in its title
     emit(rows, columns, form, f"clocks of case {case_id}")
 

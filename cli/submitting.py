@@ -10,9 +10,10 @@ from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import Failure
 from casetrail.cli.render import fields as emit_fields
-from casetrail.domain.actions import Action
+from casetrail.domain.actions import Action, ActionRejected
 from casetrail.domain.concern import ConcernRaised
-from casetrail.domain.deciding import DUPLICATE_ACTION
+from casetrail.domain.deciding import DUPLICATE_ACTION, ROLE_MAY_NOT
+from casetrail.domain.kinds import KIND_BY_NAME
 from casetrail.domain.rules import RULES
 from casetrail.eventlog.errors import LogError
 from casetrail.publishing import Connection, Outcome, OutcomePending, Receipt, connect
@@ -95,6 +96,8 @@ def answered(connection: Connection, receipt: Receipt, wanted: Wanted) -> None:
         rule = RULES.get(outcome.code)
         field = getattr(outcome.event.body, "field", None)
         where = f" (field: {field})" if field else ""
+        if outcome.code == ROLE_MAY_NOT.code and isinstance(event.body, ActionRejected):
+            where = f" (who may: {', '.join(sorted(KIND_BY_NAME[event.body.kind].roles))})"
         click.echo(f"{outcome.result}: {rule.sentence if rule else outcome.code}{where}", err=True)
         if outcome.code == DUPLICATE_ACTION.code:
             click.echo(_first_time(connection, outcome, wanted.timeout), err=True)

@@ -123,7 +123,8 @@ def in_utc(found: datetime, zone: ZoneInfo | None, column: str) -> datetime:
     """A time in UTC; one without a zone is in ``zone``. Raises ``RowRefused``."""
     if found.tzinfo is None:
         if zone is None:
-            raise RowRefused(column, "is a time without a zone, and no time_zone is named")
+            why = "is a time without a zone, and no time_zone is named: set it where the import is configured, or add Z or an offset"
+            raise RowRefused(column, why)
         found = found.replace(tzinfo=zone)
     try:
         return found.astimezone(UTC)

@@ -72,3 +72,13 @@ def test_the_months_of_early_years_have_four_digits_too(shell: Shell) -> None:
     shell.report("C-1", "--at", "0001-01-02T00:00:00Z")
     months = {row["month"] for row in json.loads(shell.run("intake", "--format", "json").stdout)}
     assert months == {"0001-01"}
+
+
+def test_who_may_not_is_told_who_may(shell: Shell) -> None:
+    said = shell.run(*SERGEANT, "policy", "adopt", "missouri", code=exits.REJECTED).stderr
+    assert "Somebody in this role cannot have this recorded. (who may: commander, registrar)" in said
+
+
+def test_a_case_that_was_never_reported_has_no_clocks_because_of_that(shell: Shell) -> None:
+    shell.run(*SERGEANT, "act", "assigned", "C-l", "--holder", "det.01", code=exits.REJECTED)
+    assert "no report has been received as C-l" in shell.run("clock", "C-l").stderr

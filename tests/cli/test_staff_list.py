@@ -203,4 +203,4 @@ def test_a_list_with_other_columns_is_refused_whole(shell: Shell, file: Path, he
 
 def test_dates_need_a_zone(shell: Shell, file: Path) -> None:
     result = shell.run(*REGISTRAR[:6], "registry", "import", str(file), "--dry-run", code=exits.FAULTS)
-    assert "no time_zone is named" in result.stderr
+    assert "no time_zone is named: set it where the import is configured" in result.stderr
