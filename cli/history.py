@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from casetrail.domain.actions import ActionRejected, Body, SubmissionUnreadable
 from casetrail.domain.escalation import Recipient
+from casetrail.domain.registry import PolicyAdopted
 from casetrail.domain.sealed import SealedField
 from casetrail.domain.shapes import field_types
 from casetrail.eventlog.codec import Event, decode_event
@@ -66,6 +67,8 @@ def detail(event: Event, body: Body, opener: Opener | None) -> dict[str, Any]:
         value = getattr(body, name)
         if name not in HIDDEN and value not in (None, False, ()):
             made[name] = _shown(value)
+    if isinstance(body, PolicyAdopted):  # a page of hexadecimal digits tells nobody anything
+        made["text"] = f"({len(body.text):,} bytes: casetrail policy history --text {event.number})"
     for sealed in getattr(body, "sealed", ()):
         made[sealed.name.value] = opener(event.action_id, sealed) if opener else "(sealed)"
     if tokens := getattr(body, "tokens", ()):

@@ -160,3 +160,10 @@ def test_who_adopts_or_checks_a_policy_is_told_at_which_levels_nobody_is_known(s
 def test_a_policy_can_be_checked_while_the_views_do_not_answer(shell: Shell) -> None:
     done = shell.run("--views", "mysql://x", "policy", "check", "missouri")
     assert "this is a policy" in done.stdout and "who is told cannot be seen" in done.stderr
+
+
+def test_the_history_of_the_registry_says_where_an_adopted_text_is_read(shell: Shell) -> None:
+    shell.run(*COMMANDER, "policy", "adopt", "missouri")
+    (row,) = shell.rows("history", "registry")
+    size = len(text_of("missouri").encode())
+    assert row["detail"]["text"] == f"({size:,} bytes: casetrail policy history --text 1)"
