@@ -17,6 +17,7 @@ from casetrail.domain.case import Recorded
 from casetrail.domain.clock_runs import Runs, fold
 from casetrail.domain.clocks import PATIENCE as PATIENCE
 from casetrail.domain.clocks import Clock, Deadline, Told, conditions_of, judged_run, told
+from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.escalation import (
     DeadlineMissed,
     Escalated,
@@ -32,6 +33,7 @@ from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import Condition, InForce, Level, Step
 from casetrail.domain.receipt import received_at
+from casetrail.domain.referral import ReferralMade
 from casetrail.domain.registry import Overseer, overseeing, overseers_told
 from casetrail.domain.stopping import Run
 
@@ -40,6 +42,8 @@ CHANGE_NOTHING: Final = (
     Unaccepted, DeadlineMissed, Escalated, EscalationAnswered, FindingAnswered, FindingTold, NoteAdded,
 )  # fmt: skip
 """After these the same is owed as before."""
+WITH_PARTNERS: Final = (ReferralMade, ConcernRaised)
+"""By these an agency becomes a partner of a case that was none."""
 
 
 class Owing(NamedTuple):
@@ -165,6 +169,7 @@ class Watch:
         self._patience, self._horizon = patience, horizon
         self._events: list[Recorded] = []
         self._at = self._known_at = FIRST
+        self._may_have_come = False  # somebody to be told, to a case in which there was nobody at that level
         self._owed: dict[Name, _Owed] = {}
 
     def follow(self, event: Recorded) -> None:
@@ -177,6 +182,7 @@ class Watch:
         self._known_at = known_at = max(known_at, self._known_at)
         self._pass(known_at)
         self._events.append(event)
+        self._may_have_come |= isinstance(event.body, WITH_PARTNERS)
         dated_anew = self._is_dated_anew(event)
         anew = dated_anew or bool(self._leavings())
         if not anew:
@@ -240,8 +246,11 @@ class Watch:
         for alarm in self.alarms.values():
             while (step := alarm.next_step) and self._tells_at(alarm, step) < until:
                 self._tell(alarm, step)
-            if alarm.passed_over and alarm.is_owed:
-                self._tell_who_came(alarm, until)
+        if (self._may_have_come or self._overseers) and self._at < until:
+            self._may_have_come = False
+            for alarm in self.alarms.values():
+                if alarm.passed_over and alarm.is_owed:
+                    self._tell_who_came(alarm, until)
 
     def _rings_at(self, owed: _Owed) -> datetime:
         owed.rings_at = max(self._clock(owed).due_at, owed.known_at) + self._patience
@@ -254,6 +263,7 @@ class Watch:
 
     def _ring(self, owed: _Owed, clock: Clock) -> None:
         seen_at = max(clock.due_at, owed.known_at)
+        self._may_have_come |= clock.deadline in self.alarms
         owed.alarm = self.alarms.setdefault(clock.deadline, Alarm(clock, seen_at, [Owing(seen_at, owed.known_by)]))
         owed.alarm.owe(seen_at, owed.known_by)
 

@@ -12,6 +12,7 @@ from casetrail.domain.case import Recorded
 from casetrail.domain.clocks import clocks, judged, told_by_now
 from casetrail.domain.codes import (
     AgencyKind,
+    ConcernKind,
     ContactMethod,
     CorrectionReason,
     Desk,
@@ -21,6 +22,7 @@ from casetrail.domain.codes import (
     Role,
     Service,
 )
+from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.escalation import DeadlineMissed, Escalated, EscalationAnswered, Recipient, deadline_key
@@ -30,7 +32,7 @@ from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import InForce
 from casetrail.domain.referral import ReferralMade
 from casetrail.domain.registry import AgencyRegistered, Overseer, overseers
-from tests.actions import DETECTIVE, HAPPENED, INTAKE, REGISTRAR, SERGEANT, action
+from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, REGISTRAR, SERGEANT, action
 from tests.domain.clock_histories import HOUR, Story, day, random_events
 from tests.domain.clock_stories import MERGED, REOPENED, approved, held, received, screened
 from tests.domain.detecting import found
@@ -193,6 +195,20 @@ def test_a_partner_who_joins_when_partners_had_their_turn_is_told_then() -> None
     assert told[-1] == (Level.PARTNERS, ("advocates",), day(30))
     story.tell(day(31), ReferralMade("ref-2", Service.MENTAL_HEALTH, "clinic"), DETECTIVE)
     assert alarm_of(story, "first_response", day(99), OVER).told == told, "a level is told once"
+
+
+def test_a_partner_who_joins_at_the_moment_of_something_else_is_told() -> None:
+    story = received().tell(day(30), ReferralMade("ref-1", Service.VICTIM_ADVOCACY, "advocates"), DETECTIVE)
+    story.tell(day(30), ReferralMade("ref-2", Service.MENTAL_HEALTH, "clinic"), DETECTIVE)
+    assert alarm_of(story, "first_response", day(31)).told[-1] == (Level.PARTNERS, ("advocates", "clinic"), day(30))
+
+
+def test_a_partner_who_joined_while_nothing_was_owed_is_told_when_it_is_owed_again() -> None:
+    story = received().tell(day(20), MERGED, SERGEANT)
+    story.tell(day(30), ConcernRaised("c1", ConcernKind.NO_RESPONSE), CLINIC)
+    story.tell(day(40), REOPENED, SERGEANT)
+    first = next(one for one in watched(story.events, day(41)).alarms.values() if one.clock.name == "first_response")
+    assert first.told[-1] == (Level.PARTNERS, (CLINIC.agency,), day(40))
 
 
 def test_a_partner_who_joins_with_what_ends_an_alarm_is_not_told_of_it() -> None:
