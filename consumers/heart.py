@@ -3,6 +3,8 @@
 A thread of its own submits them, beside the loop: a slow log holds no consumer up, and a consumer that makes no steps any
 more gives no heartbeat either. Where the log does not take one, that is warned of, and the next is tried in time. Where a right
 is missing, that is said once, and stands in the health until a heartbeat is taken.
+
+At each beat it looks at the log's settings, too: one that was weakened loses history in silence, while every machine works.
 """
 
 import logging
@@ -35,6 +37,9 @@ REFUSED: Final = (
     "('casetrail log access --role submitter'), or start with '--heartbeat 0'"
 )
 NOTE: Final = "heartbeat"
+SETTINGS: Final = "settings"
+UNKNOWN: Final = "unknown"
+"""What is found of a setting that this user may not see."""
 
 
 class Host(NamedTuple):
@@ -60,6 +65,7 @@ class Heart:
         self._log, self._host, self._health, self._every = log, host, health, every
         self._next: dict[str, float] = {}
         self._refused = False
+        self._weakened: str | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -80,6 +86,20 @@ class Heart:
                 self._next[name] = monotonic() + self._every
             if due:
                 self._beat([MachineKind(name) for name in due])
+                self._look_at_settings()
+
+    def _look_at_settings(self) -> None:
+        """Say which settings of the log protect the history less than they must. Who may not see them says nothing."""
+        try:
+            found = [one for one in self._log.weaknesses() if one.found != UNKNOWN]
+        except LogError:
+            return
+        said = "; ".join(f"{one.topic}: {one.setting} is {one.found[:MOST_LETTERS]}" for one in found)
+        weakened = f"{said}; see 'casetrail log check'" if said else None
+        if weakened not in (None, self._weakened):
+            LOG.warning("the log is protected less than it must be: %s", weakened)
+        self._weakened = weakened
+        self._health.noted(SETTINGS, weakened)
 
     def _beat(self, kinds: list[MachineKind]) -> None:
         now = datetime.now(UTC)

@@ -43,7 +43,8 @@ commands of their own, each of which ends with exit code 8 where there is someth
   ([reconciling.md](../reconciling.md)).
 - **A gap in the log**, or whatever else was altered in it: `casetrail audit verify` and `casetrail count`
   ([verifying.md](../verifying.md)).
-- **A setting that was weakened**, by which history could be lost: `casetrail log check`, `casetrail doctor`, and `audit verify`."""
+- **A setting that was weakened**, by which history could be lost: `casetrail log check`, `casetrail doctor`, and
+  `audit verify`. Each machine looks at them with every heartbeat, and says so in its `/health`."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

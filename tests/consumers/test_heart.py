@@ -112,6 +112,24 @@ def test_a_right_that_is_missing_is_said_once_and_stands_in_the_health_until_it_
     assert heartbeats(log)
 
 
+def test_a_setting_that_is_weakened_is_said_at_the_next_beat_and_no_longer_once_it_is_mended(
+    log: EmbeddedLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health()
+    health.stepped("recorder", 1)
+    heart = Heart(log, HOST, health, every=0.05)
+    (guard,) = log.database.execute("SELECT sql FROM sqlite_master WHERE name = 'no_update'").fetchone()
+    log.database.execute("DROP TRIGGER no_update")
+    heart.start()
+    until(lambda: "notes" in health.report()[1])
+    healthy, report = health.report()
+    assert healthy and "see 'casetrail log check'" in report["notes"]["settings"]  # type: ignore[index]
+    log.database.execute(guard)
+    until(lambda: "notes" not in health.report()[1])
+    heart.close()
+    assert caplog.text.count("protected less than it must be") == 1
+
+
 def test_any_host_has_an_id_that_a_heartbeat_can_carry(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ärger im büro", "", "-", "x" * 200, "vault-1.metro.example"):
         monkeypatch.setattr("socket.gethostname", lambda name=name: name)
