@@ -5,7 +5,8 @@ there was evidence, and that it is gone.
 """
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -17,6 +18,8 @@ TREE: Final = "tree.db"
 OWN: Final = frozenset({TREE, f"{TREE}-wal", f"{TREE}-shm", f"{TREE}-journal", "hashes"})
 NOBODYS: Final = "lost+found"
 """A disk of the folder's own has it."""
+NO_DAMAGE: Final = (sqlite3.OperationalError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
+"""A disk that is full or out of reach, and faults of this program."""
 
 
 def check_folder(directory: Path, log: str) -> None:
@@ -58,6 +61,17 @@ def _check_tree(directory: Path, log: str) -> None:
                 )
     except TreeDamaged as error:
         raise _gone(directory, f"its {TREE} is damaged ({error.__cause__})") from error
+
+
+@contextmanager
+def whole(directory: Path | None) -> Iterator[None]:
+    """Say of a folder that its file is damaged where that shows only while it is read on. Raises ``CopyUnusable``."""
+    try:
+        yield
+    except (TreeDamaged, sqlite3.DatabaseError) as error:
+        if directory is None or isinstance(error, NO_DAMAGE):
+            raise
+        raise _gone(directory, f"its {TREE} is damaged ({error.__cause__ or error})") from error
 
 
 def _opened(directory: Path) -> sqlite3.Connection:

@@ -20,7 +20,7 @@ from casetrail.audit.verification.checkpoints import Checkpoints
 from casetrail.audit.verification.copy import Copy, earlier
 from casetrail.audit.verification.crew import Crew, Progress
 from casetrail.audit.verification.feed import EMBEDDED, KAFKA, Feed, Promises
-from casetrail.audit.verification.folder import check_folder
+from casetrail.audit.verification.folder import check_folder, whole
 from casetrail.audit.verification.merge import Merge
 from casetrail.audit.verification.partition import Extent, Source
 from casetrail.audit.verification.plan import Plan
@@ -154,6 +154,7 @@ def verify(
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
         if asked.state is not None:
             check_folder(asked.state, log.name)
+        stack.enter_context(whole(asked.state))
         digest = digest_of(asked.policy)
         kept = Copy(asked.state or directory / "copy", log.name, asked.state is not None, digest)
         stack.callback(kept.close)

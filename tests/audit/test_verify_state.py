@@ -312,6 +312,23 @@ def test_a_state_that_was_emptied_is_not_silently_begun_anew(
         assert "replaced or cut off until now will not be recognised" in said
 
 
+@pytest.mark.parametrize("table", ["map_page", "checkpoint", "verified_place", "verified_last", "cosignature"])
+@pytest.mark.parametrize("reread", [False, True])
+def test_a_state_of_which_a_page_is_damaged_is_said_to_be_no_evidence_any_more(
+    story: Story, tmp_path: Path, table: str, reread: bool
+) -> None:
+    state = tmp_path / "state"
+    story.report(state=state)
+    with closing(sqlite3.connect(state / "tree.db")) as database:
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    with (state / "tree.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with pytest.raises(CopyUnusable, match="is damaged .*: the evidence of what the log has shown you is gone"):
+        story.report(state=state, reread=reread)
+
+
 def test_a_folder_that_is_no_state_is_refused_and_nothing_is_written_there(story: Story, tmp_path: Path) -> None:
     assert "other files" in refused(story, story.path.parent)  # the log's own
     assert "made by something else" in refused(story, tmp_path / "notary")
