@@ -8,14 +8,15 @@ witness forget, and then it can be shown a fork: keep it, and never restore it f
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.transaction import write_ahead
 from casetrail.proofs.checkpoint import Checkpoint
-from casetrail.proofs.note import MOST_BYTES
+from casetrail.proofs.keys import TIME_BYTES
+from casetrail.proofs.note import MOST_BYTES, parse_signatures
 from casetrail.proofs.within import check_plain
 
 FORMAT: Final = "casetrail-witness-1"
@@ -35,7 +36,7 @@ A log needs no more than its key to have others cosigned without end, each of wh
 each goes when the next one comes, which was shown to contain it: so a fork of the one is a fork of the other, and proofs show that. What
 contradicts another one stays, for it convicts by itself.
 """
-HOUR: Final = 3600
+HOUR: Final = timedelta(hours=1)
 
 TABLES: Final = (
     "CREATE TABLE witness (format TEXT NOT NULL)",
@@ -92,6 +93,12 @@ class Seen(NamedTuple):
     def cosigned_note(self) -> bytes:
         """The note with the witness's cosignatures, if it gave any."""
         return self.note + (self.cosignature or "").encode()
+
+    @property
+    def cosigned_at(self) -> datetime:
+        """The time that the witness stated when it cosigned last. It has to have cosigned."""
+        (signature, *_) = parse_signatures(self.cosignature or "")
+        return datetime.fromtimestamp(int.from_bytes(signature.signature[:TIME_BYTES]), UTC)
 
 
 def check_tables(database: sqlite3.Connection) -> None:
@@ -233,12 +240,13 @@ class WitnessState:
 
     def thin(self, origin: str, now: datetime) -> None:
         """Let go of the checkpoint that was cosigned before the newest, where too many of the last hour are kept; inside a transaction."""
-        cosigned = "FROM checkpoint WHERE origin = :origin AND cosignature IS NOT NULL ORDER BY size DESC LIMIT"
-        self._database.execute(
-            f"DELETE FROM checkpoint WHERE number = (SELECT number {cosigned} 1 OFFSET 1) AND NOT contradicts AND :most < "  # noqa: S608
-            f"(SELECT count(*) FROM (SELECT seen_at {cosigned} :most + 1) WHERE seen_at BETWEEN :now - {HOUR} AND :now)",
-            {"origin": origin, "most": MOST_AN_HOUR, "now": int(now.timestamp())},
-        )
+        cosigned = "WHERE origin = ? AND cosignature IS NOT NULL ORDER BY size DESC LIMIT 1 OFFSET"
+        oldest = self._one(f"{cosigned} ?", origin, MOST_AN_HOUR)
+        if oldest is not None and oldest.cosigned_at <= now < oldest.cosigned_at + HOUR:
+            self._database.execute(
+                f"DELETE FROM checkpoint WHERE NOT contradicts AND number = (SELECT number FROM checkpoint {cosigned} 1)",  # noqa: S608
+                (origin,),
+            )
 
     def contradictions(self) -> int:
         """How many checkpoints contradict another one."""

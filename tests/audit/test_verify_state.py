@@ -325,7 +325,7 @@ def test_a_state_of_which_a_page_is_damaged_is_said_to_be_no_evidence_any_more(
     with (state / "tree.db").open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
-    with pytest.raises(CopyUnusable, match="is damaged .*: the evidence of what the log has shown you is gone"):
+    with pytest.raises(CopyUnusable, match=r"is damaged .*: the evidence of what the log has shown you is gone"):
         story.report(state=state, reread=reread)
 
 

@@ -321,7 +321,7 @@ def test_the_file_itself_refuses_two_roots_and_forgetting(witness: Cosigner, pat
 
 
 def kept_sizes(state: WitnessState) -> list[int]:
-    return [one.size for one in state.seen() if one.cosignature is not None]
+    return sorted(one.size for one in state.seen() if one.cosignature is not None)
 
 
 def test_of_what_extends_each_other_without_end_so_much_an_hour_is_kept_and_the_newest(
@@ -352,6 +352,20 @@ def test_what_contradicts_is_kept_however_much_comes(state: WitnessState, monkey
             assert refused(witness, AddCheckpoint(12, (), FORK.note(12)), Contradiction).contradicts
     assert kept_sizes(state) == [1, 12, 19]
     assert witness.contradictions() == 2
+
+
+def test_what_was_shown_long_before_it_was_cosigned_counts_from_then(
+    state: WitnessState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casetrail.audit.witnessing.state.MOST_AN_HOUR", 3)
+    now = [AT]
+    witness = Cosigner(WITNESS_KEY, [LOG_KEY.verifier_key], state, lambda: now[0])
+    for size in range(2, 20):
+        refused(witness, LOG.request(1, size), SizeConflict)
+    now[0] = AT + timedelta(days=1)
+    for size in range(1, 20):
+        witness.cosign(LOG.request(size - 1, size))
+    assert kept_sizes(state) == [1, 2, 19]
 
 
 def test_a_clock_that_was_ahead_makes_no_witness_forget(state: WitnessState, monkeypatch: pytest.MonkeyPatch) -> None:
