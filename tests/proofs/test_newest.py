@@ -1,16 +1,22 @@
 """The newest checkpoint is found from the end of the log, however long it is."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Final
+from unittest.mock import Mock, patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from casetrail.domain.notarized import CheckpointPublished, OffsetRange
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Entry, Log, Reader, Topic
 from casetrail.proofs import newest
 from casetrail.proofs.checkpoint import parse_checkpoint
-from casetrail.proofs.newest import newest_checkpoint, newest_covering
+from casetrail.proofs.newest import Covering, newest_checkpoint, newest_covering
 from casetrail.proofs.note import parse_note
 from tests.consumers.notarial import fill, notary_of, publish
 
@@ -92,3 +98,46 @@ def test_only_the_end_is_read_where_it_covers_every_partition(tmp_path: Path, mo
         found = newest_covering(log, ends)
         assert started == [end - 2]
         assert found is not None and found.covered == sum(ends.values())
+
+
+def read_from_the_first(published: list[CheckpointPublished | None], ends: Mapping[int, int]) -> Covering | None:
+    """What the newest checkpoint is that covers nothing but events before these offsets, by reading all of them."""
+    covered: dict[int, int] = {}
+    found = None
+    for one in filter(None, published):
+        covered |= {part.partition: max(part.end, covered.get(part.partition, 0)) for part in one.ranges}
+        if any(end > ends.get(partition, 0) for partition, end in covered.items()):
+            break
+        found = Covering(one.note, sum(covered.values()))
+    return found
+
+
+STEPS: Final = st.lists(st.none() | st.dictionaries(st.integers(0, 3), st.integers(0, 3), max_size=3), max_size=25)
+
+
+@given(STEPS, st.dictionaries(st.integers(0, 3), st.integers(0, 40)), st.integers(1, 5), st.integers(0, 3))
+def test_from_the_end_is_found_what_is_found_from_the_first(
+    steps: list[dict[int, int] | None], ends: dict[int, int], back: int, waiting: int
+) -> None:
+    """``steps``: what each checkpoint takes in; None stands for any other record. ``waiting``: events that none covers yet."""
+    at: Counter[int] = Counter()
+    published: list[CheckpointPublished | None] = []
+    for number, step in enumerate(steps):
+        if step is not None:
+            ranges = tuple(OffsetRange(one, at[one], at[one] + count) for one, count in sorted(step.items()))
+            at.update(step)
+            published.append(CheckpointPublished(b"%d" % number, ranges, bytes(32)))
+        else:
+            published.append(None)
+    log = Mock(
+        end_offsets={
+            Topic.CHECKPOINTS: {0: len(published)},
+            Topic.EVENTS: {one: at[one] + waiting for one in range(4)},
+        }.get
+    )
+    with (
+        patch.object(newest, "BACK", back),
+        patch.object(newest, "_records", lambda _, start, end: published[start:end]),
+        patch.object(newest, "_published", lambda record: record),
+    ):
+        assert newest_covering(log, ends) == read_from_the_first(published, ends)
