@@ -239,7 +239,10 @@ def moment(config: Config, text: str, what: str = "time") -> datetime:
         raise click.UsageError(f"{what} '{text}' is not in ISO 8601, such as 2026-11-24T09:30:00Z") from error
     if found.tzinfo is None:
         if (zone := zone_of(config)) is None:
-            raise click.UsageError(f"{what} '{text}' has no zone: add Z or an offset, or configure time_zone")
+            written = f"{text}T00:00Z" if len(text) <= len("2026-11-24") else f"{text}Z"
+            raise click.UsageError(
+                f"{what} '{text}' has no zone: write {written}, or an offset, or configure time_zone"
+            )
         found = found.replace(tzinfo=zone)
     try:
         found = found.astimezone(UTC)

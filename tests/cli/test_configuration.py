@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from casetrail.cli import exits
 from casetrail.cli.config import SETTINGS, load_config
 from casetrail.cli.main import cli
+from tests.cli.shell import Shell
 
 
 def write(path: Path, text: str) -> Path:
@@ -132,3 +133,11 @@ def test_times_without_a_zone_are_in_the_configured_one(tmp_path: Path) -> None:
         result = invoke(*common, zone, "cases", "--now", "2026-01-01T00:00:00")
         assert result.exit_code == exits.USAGE
         assert "no time zone" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "written"), [("2026-03-01", "2026-03-01T00:00Z"), ("2026-03-01T09:30", "2026-03-01T09:30Z")]
+)
+def test_how_a_time_without_a_zone_is_to_be_written_is_told(shell: Shell, text: str, written: str) -> None:
+    assert f"'{text}' has no zone: write {written}" in shell.run("cases", "--now", text, code=exits.USAGE).stderr
+    shell.run("cases", "--now", written)
