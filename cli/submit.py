@@ -243,7 +243,12 @@ for _kind in ACTION_KINDS:
 )
 @click.option("--channel", type=choice(Channel), required=True, help="How it reached the unit.")
 @click.option("--reporter", "reporter_kind", type=choice(ReporterKind), required=True, help="Who reported.")
-@click.option("--for-agency", metavar="ID", type=an_id, help="The responsible agency; your own unless given.")
+@click.option(
+    "--for-agency",
+    metavar="ID",
+    type=an_id,
+    help="The responsible agency; your own unless given, and a partner gives it.",
+)
 @click.option("--unit", metavar="ID", type=an_id, required=True, help="The responsible unit.")
 @click.option("--offence", "offences", multiple=True, required=True, metavar="CODE[:STATUTE]", help="NIBRS code.")
 @click.option("--danger", is_flag=True, help="The child is in immediate danger.")
@@ -264,13 +269,14 @@ def report(config: Config, case_id: str | None, at: str | None, action_id: str |
     others may see your command line. Without CASE a new case id is made.
     """
     chosen, when, actor = action_id_of(action_id), moment(config, at, "--at") if at else now(), actor_of(config)
+    agency = given["for_agency"] or _own_agency(actor)
     case_id = case_id or f"{when.year}-{secrets.token_hex(5)}"
     texts, tokens = persons(config, given)
     body = ReportReceived(
         report_number=given["report_number"] or case_id,
         channel=Channel(given["channel"]),
         reporter_kind=ReporterKind(given["reporter_kind"]),
-        agency=given["for_agency"] or actor.agency,
+        agency=agency,
         unit=given["unit"],
         offences=tuple(offence(text) for text in given["offences"]),
         immediate_danger=given["danger"],
@@ -278,3 +284,16 @@ def report(config: Config, case_id: str | None, at: str | None, action_id: str |
         sealed=seal_all(config, case_id, chosen, texts),
     )
     submit(config, Action(chosen, case_id, when, actor, body), wanted_of(given))
+
+
+def _own_agency(actor: Actor) -> str:
+    """The agency of who reports, as the responsible one. Where that may not be meant it is said: no other agency looks for it."""
+    if actor.role is Role.PARTNER:
+        raise click.UsageError(
+            f"whose case is it? As a partner give --for-agency; for {actor.agency}'s own cases give {actor.agency}"
+        )
+    if actor.role is Role.REPORTER:
+        click.echo(
+            f"reported to your own agency {actor.agency}: give --for-agency where another one is responsible", err=True
+        )
+    return actor.agency

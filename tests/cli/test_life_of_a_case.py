@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from casetrail.cli import exits
-from tests.cli.shell import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, Shell
+from tests.cli.shell import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, REPORT, SERGEANT, Shell
 
 
 def test_a_case_can_be_led_from_report_to_reopening_with_every_action(shell: Shell) -> None:
@@ -109,3 +109,19 @@ def test_a_late_entry_is_shown_as_late(shell: Shell) -> None:
     (row,) = shell.rows("history", "C-1")
     assert row["late"] == "40 d"
     assert row["occurred_at"] < row["recorded_at"]
+
+
+def test_a_partner_says_whose_case_a_report_begins(shell: Shell) -> None:
+    said = shell.run(*CLINIC, "report", "C-1", *REPORT, code=exits.USAGE)
+    assert "--for-agency" in said.stderr and "clinic" in said.stderr
+    assert shell.rows("cases", "--sort", "case") == []
+    for case_id, agency in (("C-1", "metro-pd"), ("C-2", "clinic")):
+        shell.run(*CLINIC, "report", case_id, "--for-agency", agency, *REPORT)
+    assert [row["agency"] for row in shell.rows("cases", "--sort", "case")] == ["metro-pd", "clinic"]
+
+
+def test_a_reporter_is_told_where_a_report_is_for_the_own_agency(shell: Shell) -> None:
+    school = ("--person", "nurse.1", "--agency", "school", "--role", "reporter")
+    assert "your own agency school: give --for-agency" in shell.run(*school, "report", "C-1", *REPORT).stderr
+    assert "own agency" not in shell.run(*school, "report", "C-2", "--for-agency", "metro-pd", *REPORT).stderr
+    assert "own agency" not in shell.run(*INTAKE, "report", "C-3", *REPORT).stderr
