@@ -228,14 +228,14 @@ def _machines(config: Config) -> tuple[bool, str]:
                 machines.add(found)
                 name = key.removeprefix(MACHINES).rpartition(":")[0]
                 last_of[name] = max([last_of.get(name, EPOCH), *(one.until for one in found)])
-        unheard = _unheard(database, {*machines.of, *(NEEDLESS if embedded else ())})
+        unheard = _unheard(database, machines.of, NEEDLESS if embedded else ())
     silent = [
         f"{kind} since {iso(some[-1].until)}" for kind, some in sorted(machines.of.items()) if some[-1].until < at
     ]
     if silent:
         return True, f"no heartbeat of {', '.join(silent)}; is 'casetrail serve' running?"
     at_work = f"at work: {', '.join(sorted(machines.of)) or 'none that gives heartbeats'}"
-    if machines.of and unheard:
+    if unheard:
         at_work += f"; not heard this month or the last: {', '.join(unheard)}"
     if gone := [f"{name} since {iso(until)}" for name, until in sorted(last_of.items()) if until < at]:
         at_work += f"; silent while others of the kind work: {', '.join(gone)}"
@@ -247,8 +247,11 @@ def _machines(config: Config) -> tuple[bool, str]:
     )
 
 
-def _unheard(database: "Database", heard: Collection[MachineKind]) -> list[str]:
-    """The kinds of machine that have not been heard, each with until when it last was, where that is known."""
+def _unheard(database: "Database", heard: Collection[MachineKind], needless: Collection[MachineKind]) -> list[str]:
+    """The kinds of machine that have not been heard, each with until when it last was, where that is known.
+
+    None where none ever was: who submits and asks by hand runs no machines.
+    """
     from casetrail.projections.board import heard_until
     from casetrail.projections.database import has_judgements
 
@@ -256,7 +259,7 @@ def _unheard(database: "Database", heard: Collection[MachineKind]) -> list[str]:
     return [
         f"{kind} (the last until {iso(before[kind])})" if kind in before else kind.value
         for kind in MachineKind
-        if kind not in heard
+        if (heard or before) and kind not in heard and (kind in before or kind not in needless)
     ]
 
 

@@ -241,6 +241,18 @@ def test_kinds_of_machine_that_were_not_heard_are_named(shell: Shell) -> None:
     )
 
 
+def test_machines_that_all_fell_silent_long_ago_are_named(shell: Shell) -> None:
+    shell.run("overdue")
+    with closing(open_database(f"sqlite:{shell.log}.views")) as database:
+        until = (datetime(2026, 5, 1, 8, tzinfo=UTC) - EPOCH) // MICROSECOND
+        database.run(BEATING.insert(), ("watchdog", "metro-pd", until - 1, until, "", ""))
+    rows = {row["check"]: row["detail"] for row in shell.rows("doctor")}
+    assert (
+        "none that gives heartbeats; not heard this month or the last: notary, watchdog (the last until"
+        in rows["machines"]
+    )
+
+
 def test_a_machine_that_no_longer_gives_heartbeats_is_found(shell: Shell) -> None:
     shell.report()
     rows = {row["check"]: row["detail"] for row in shell.rows("doctor")}
