@@ -11,6 +11,8 @@ import click
 from casetrail.cli import exits
 
 FILE: Final = "casetrail.toml"
+LOGS: Final = ("sqlite:", "kafka:")
+"""What the address of a log begins with."""
 
 SETTINGS: Final = {
     "log": "address of the log: sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME",
@@ -47,12 +49,16 @@ class Config:
     source: str = ""
 
     def log_url(self) -> str:
-        """The log's address."""
+        """The log's address. Raises ``BadAddress`` for one without its kind."""
         if self.log is None:
             raise click.UsageError(
                 "no log is configured: give --log sqlite:casetrail.db (or kafka://HOST:PORT/NAME), set CASETRAIL_LOG, "
                 f"or write log = \"…\" into {FILE}; 'casetrail log init' makes a new one"
             )
+        if not self.log.startswith(LOGS):
+            from casetrail.eventlog.opening import parse_address
+
+            parse_address(self.log)  # says what is wrong, before anything that lies beside such a file is shown
         return self.log
 
     def beside(self, kind: str) -> str:

@@ -81,3 +81,12 @@ def test_a_file_with_an_at_sign_is_told_whole(shell: Shell) -> None:
     log = f"sqlite:{shell.folder / 'a@b.db'}"
     result = CliRunner().invoke(cli, ["--log", log, "doctor", "--format", "json"])
     assert f"log: {log};" in json.loads(result.stdout)[0]["detail"]
+
+
+@pytest.mark.parametrize("words", [("due",), ("findings",), ("cases",), ("views", "info"), ("board", "--once")])
+def test_a_log_without_its_kind_is_no_reason_to_show_views_as_they_were(shell: Shell, words: tuple[str, ...]) -> None:
+    shell.run("due")  # views are there
+    shell.report()
+    said = CliRunner().invoke(cli, ["--log", str(shell.log), *words])
+    assert said.exit_code == exits.FAILED and said.stdout == ""
+    assert "is no address of a log: write sqlite:PATH" in said.stderr
