@@ -22,7 +22,7 @@ from casetrail.domain.codes import (
 )
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import UNHEARD, VictimContactAttempted, VictimContactMade
-from casetrail.domain.detectors.attending import Denial, denied_to_holders
+from casetrail.domain.detectors.attending import denied_to_holders
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
@@ -137,7 +137,6 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     case in a day misses no time limit for seeing or interviewing the child.
     """
     done, asked = _Done(set(), set(), Referrals(history.is_partner)), list[Step]()
-    denied = denied_to_holders(history)
     for place, step in enumerate(history.steps):
         body = step.action.body
         kind = type(body)
@@ -152,7 +151,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
             done.take(step)
             done.let_count(history.let_count.get(step.number, ()))
         else:
-            shown, denials = done.without(_denied_at(step, denied)) if denied else (done, [])
+            shown, denials = done.without(_denied_at(history, step)) if done.claims else (done, [])
             standard = settings(step.known_at)
             if (lacking := _lacking(step, shown, standard)) and not _is_exempt(history, asked, standard):
                 says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
@@ -160,11 +159,11 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
                 yield of_case(history, standard, step.known_at, [step, *asked, *denials], says, settled, now)
 
 
-def _denied_at(closure: Step, denied: Mapping[int, Denial]) -> dict[int, Step]:
+def _denied_at(history: History, closure: Step) -> dict[int, Step]:
     """By what word of a partner a holder's claim to have heard a child is denied when a case is closed, by its number."""
     return {
         number: one.by
-        for number, one in denied.items()
+        for number, one in denied_to_holders(history).items()
         if one.by.number < closure.number and (one.settled is None or one.settled.number > closure.number)
     }
 
@@ -219,7 +218,7 @@ class _Done:
 
     def without(self, denied: Mapping[int, Step]) -> "tuple[_Done, list[Step]]":
         """The same without an interview, where all who say to have been there are denied; and the words that deny it."""
-        if not self.claims or not self.claims <= denied.keys():
+        if not self.claims <= denied.keys():
             return self, []
         words = {denied[number].number: denied[number] for number in sorted(self.claims)}
         return replace(self, kinds=self.kinds - HEARING), list(words.values())

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from casetrail.domain.detectors.closing import ASKING_NOBODY, REOPENED, begins_anew
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
-from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.history import WORK, History, Step
 from casetrail.domain.detectors.settings import Setting, days
 from casetrail.domain.happenings import Happening
 from casetrail.domain.investigation import InvestigativeStepTaken
@@ -66,16 +66,14 @@ def renewed_again(history: History, settings: SettingsAt, now: datetime) -> Iter
 
     Found in: Houston; and practice: three suspensions and a call, three more and a call.
     """
+    if len(history.which(Happening.SUSPENDED)) == 1:
+        return  # as in most cases that were ever suspended
     chain: list[Step] = []
     idle, is_idle, settled_at = 0, False, 0
-    for place, step in enumerate(history.steps):
+    for place, step in history.which(Happening.SUSPENDED, *WORK, *REOPENED):
         if place < settled_at:
             continue
-        if _goes_further(step) or begins_anew(step):
-            chain, idle, is_idle = [], 0, False
-        elif step.is_act:
-            is_idle = False
-        elif Happening.SUSPENDED in step.what:
+        if Happening.SUSPENDED in step.what:
             chain.append(step)
             standard, was_idle = settings(chain[0].at), is_idle
             idle, is_idle = idle + was_idle, True
@@ -84,6 +82,10 @@ def renewed_again(history: History, settings: SettingsAt, now: datetime) -> Iter
                 says = f"suspended {len(chain)} times, and {_done_between(history, chain)} in between"
                 yield of_case(history, standard, step.known_at, chain, says, settled, now)
                 chain, settled_at = [], history.place_of(settled)
+        elif _goes_further(step) or begins_anew(step):
+            chain, idle, is_idle = [], 0, False
+        elif step.is_act:
+            is_idle = False
 
 
 def _done_between(history: History, chain: Sequence[Step]) -> str:
@@ -156,9 +158,8 @@ def _counting_together(history: History, settings: SettingsAt) -> Iterator[list[
     """The suspensions of a case in order, those together that are not of a case that has begun anew."""
     rests: list[_Rest] = []
     is_new = False
-    for place, step in history.which(
-        Happening.SUSPENDED, Happening.VICTIM_SEEN, Happening.INVESTIGATIVE_STEP, *REOPENED
-    ):
+    suspended = history.which(Happening.SUSPENDED)
+    for place, step in suspended if len(suspended) == 1 else history.which(Happening.SUSPENDED, *WORK, *REOPENED):
         if Happening.SUSPENDED in step.what:
             rests.append(_Rest(place, step, _ends(history, place)))
             continue

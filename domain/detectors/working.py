@@ -2,8 +2,8 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from operator import itemgetter
 from typing import Final
 
@@ -162,26 +162,50 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
     Found in: Kansas City.
     """
     report: Step | None = None
-    watched_until = 0
-    denied = denied_to_holders(history)
-    answers = partial(_has_answered, history, settings, denied)
+    heard, watched_until = _Heard(history, settings), 0
     for place, step in enumerate(history.steps):
-        if answers(step):
-            if denied:
-                yield from _denied(history, settings, denied, now)
+        if heard.since(step):
+            if heard.denied:
+                yield from _denied(heard, now)
             return
         report = step if Happening.REPORT_RECEIVED in step.what else report
         if report is not None and place >= watched_until and Happening.ASSIGNED in step.what:
-            settled = history.until(place, lambda later: answers(later) or not later.is_open)
+            settled = heard.after(place)
             watched_until = history.place_of(settled)
-            yield _unheard(history, settings, [step, report], settled, now)
+            yield _unheard(heard, [step, report], settled, now)
 
 
-def _unheard(
-    history: History, settings: SettingsAt, evidence: Sequence[Step], settled: Step | None, now: datetime
-) -> Finding | None:
+@dataclass
+class _Heard:
+    """Since which steps of a case the log shows that somebody has spoken with the victim about this report."""
+
+    history: History
+    settings: SettingsAt
+    denied: Mapping[int, Denial] = field(default_factory=dict)
+    """Once a holder has said that he heard the child at its interview: which such claims are denied."""
+
+    def since(self, step: Step) -> bool:
+        """Whether the log shows it since a step. Steps are asked after in their order."""
+        if step.number in self.history.let_count:
+            return any(_has_spoken(one, self.settings) for one in self.history.let_count[step.number])
+        if self.denied and any(one.settled is step for one in self.denied.values()):
+            return True
+        if step.is_beforehand or not _has_spoken(step, self.settings):
+            return False
+        if Happening.INVESTIGATIVE_STEP not in step.what:
+            return True
+        self.denied = self.denied or denied_to_holders(self.history)
+        own = self.denied.get(step.number)
+        return own is None or own.by.number > step.number  # else it was denied before it was recorded
+
+    def after(self, place: int) -> Step | None:
+        """The first step after that at a place since which it is so, or nobody need speak with the victim."""
+        return self.history.until(place, lambda later: not later.is_open or self.since(later))
+
+
+def _unheard(heard: _Heard, evidence: Sequence[Step], settled: Step | None, now: datetime) -> Finding | None:
     """The finding that nobody has spoken with a victim; ``evidence`` ends with the report."""
-    standard = settings(evidence[-1].at)
+    history, standard = heard.history, heard.settings(evidence[-1].at)
     if Condition.IMMEDIATE_DANGER in history.conditions:
         since = history.since_receipt(standard, "limit_in_danger")
     else:
@@ -190,35 +214,20 @@ def _unheard(
     return of_case(history, standard, since, evidence, says, settled, now)
 
 
-def _denied(
-    history: History, settings: SettingsAt, denied: Mapping[int, Denial], now: datetime
-) -> Iterator[Finding | None]:
+def _denied(heard: _Heard, now: datetime) -> Iterator[Finding | None]:
     """The findings of victims with whom the holder had spoken until that was denied."""
-    answers = partial(_has_answered, history, settings, denied)
-    heard = [(place, step) for place, step in enumerate(history.steps) if answers(step)]
+    history, denied = heard.history, heard.denied
+    answers = [one for one in enumerate(history.steps) if heard.since(one[1])]
     begun = [history.which(Happening.REPORT_RECEIVED)[:1], history.which(Happening.ASSIGNED)[:1]]
     watched_until = 0
     for one in sorted(denied.values(), key=lambda one: one.place):
-        before = [step for place, step in heard if place <= one.place]
+        before = [step for place, step in answers if place <= one.place]
         is_heard = any(step.number not in denied or denied[step.number].place > one.place for step in before)
         is_due = all(some and some[0][0] <= one.place for some in begun) and history.steps[one.place].is_open
         if is_due and before and not is_heard and one.place >= watched_until:
-            settled = history.until(one.place, lambda later: answers(later) or not later.is_open)
+            settled = heard.after(one.place)
             watched_until = history.place_of(settled)
-            yield _unheard(history, settings, [one.by, one.claim, begun[0][0][1]], settled, now)
-
-
-def _has_answered(history: History, settings: SettingsAt, denied: Mapping[int, Denial], step: Step) -> bool:
-    """Whether since a step the log shows that somebody has spoken with the victim about this report."""
-    if step.number in history.let_count:
-        return any(_has_spoken(one, settings) for one in history.let_count[step.number])
-    if denied:
-        own = denied.get(step.number)
-        if own is not None and own.by.number < step.number:
-            return False  # it was denied before it was recorded
-        if any(one.settled is step for one in denied.values()):
-            return True
-    return _has_spoken(step, settings) and not step.is_beforehand
+            yield _unheard(heard, [one.by, one.claim, begun[0][0][1]], settled, now)
 
 
 def _has_spoken(step: Step, settings: SettingsAt) -> bool:
