@@ -57,7 +57,7 @@ def renewed_again(history: History, settings: SettingsAt, now: datetime) -> Iter
     A call in between lets only the next suspension pass. That the case was resumed in between, that its closure was asked
     for and refused, or that it was closed or merged in error and reopened, makes no difference.
 
-    Evidence: the suspension and every renewal; where it was found before, those since then.
+    Evidence: the suspension and every renewal; where it was found before, the last of these and those since.
 
     Settled by: a contact, an attempt or an investigative step, or the end of the case. After that the next suspension with
     nothing done before it is found anew.
@@ -81,7 +81,7 @@ def renewed_again(history: History, settings: SettingsAt, now: datetime) -> Iter
                 settled = history.until(place, _is_worked)
                 says = f"suspended {len(chain)} times, and {_done_between(history, chain)} in between"
                 yield of_case(history, standard, step.known_at, chain, says, settled, now)
-                chain, settled_at = [], history.place_of(settled)
+                chain, settled_at = [step], history.place_of(settled)
         elif _goes_further(step) or begins_anew(step):
             chain, idle, is_idle = [], 0, False
         elif step.is_act:

@@ -1,23 +1,28 @@
 """Cases that are kept warm: suspended again and again with a call in between, or closed for a minute and reopened."""
 
+from random import Random
 from typing import Final
 
 import pytest
 
 from casetrail.domain.actions import Body
 from casetrail.domain.assignment import Acknowledged, Assigned
+from casetrail.domain.case import Recorded
 from casetrail.domain.closure import ClosureApproved, Reopened
 from casetrail.domain.codes import ContactMethod, ReopeningReason
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.investigation import InvestigativeStepTaken
-from tests.actions import DETECTIVE, OTHER_SERGEANT, SERGEANT
+from tests.actions import DETECTIVE, HAPPENED, INTAKE, OTHER_SERGEANT, SERGEANT, report
+from tests.domain import test_detectors_properties
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import (
     ASKED,
     ATTEMPT,
     CONTACT,
+    IN,
+    MERGED,
     RESUMED,
     SIMPLE,
     STEP,
@@ -27,6 +32,8 @@ from tests.domain.clock_stories import (
     suspended,
 )  # fmt: skip
 from tests.domain.detecting import found, history_of, judge, numbers, only, with_settings
+from tests.domain.populations import Doing, recorded
+from tests.domain.test_detectors_properties import check_prefixes
 
 CALL: Final = VictimContactMade(ContactMethod.PHONE)
 REQUEST: Final = InvestigativeStepTaken(Kind.RECORDS_REQUESTED)
@@ -66,7 +73,7 @@ def test_three_suspensions_and_a_call_and_three_more_are_a_suspension_that_is_re
     assert one.says == "suspended 5 times, and no more than a call or a request was made in between"
     again = found(told(worked(), 9, 9, 9, token, 9, 9, 9, token, 9, 9, 9), "renewed_again", day(199))
     assert [one.is_open for one in again] == [False, True]
-    assert [len(numbers(one)) for one in again] == [5, 2], "it goes on"
+    assert [len(numbers(one)) for one in again] == [5, 3], "it goes on"
 
 
 def test_who_calls_before_each_renewal_or_works_in_between_only_waits() -> None:
@@ -142,3 +149,28 @@ def test_and_so_does_one_that_had_ended_long_before() -> None:
     assert len(found(told(soon, 30, first=100), "rested_long", day(900))) == 1
     policy = with_settings('[detectors.rested_long]\nmost = "300 days"')
     assert found(told(soon, 30, first=200), "rested_long", day(900), policy) == []
+
+
+def by_chance(seed: int) -> list[Recorded]:
+    """A case that is suspended again and again, called about, worked, closed, merged and reopened by chance."""
+    chance, now = Random(seed), 0.0
+    doings: list[Doing] = [(day(0), INTAKE, report()), (day(0), INTAKE, IN), (day(0), SERGEANT, Assigned(DETECTIVE.id))]
+    working: list[Body] = [CALL, CALL, REQUEST, ATTEMPT, STEP, RESUMED]
+    ending: list[Body] = [ASKED, ClosureApproved(), IN_ERROR, NEW, MERGED]
+    for _ in range(40):
+        now += chance.choice((0.01, 3, 6))
+        until = day(now + chance.choice((9, 30)))
+        body = chance.choice([*[suspended(until)] * 8, *working, extended(until), extended(until)])
+        if chance.random() < 0.3:
+            body = chance.choice(ending)
+        actor = DETECTIVE if isinstance(body, InvestigativeStepTaken | VictimContactMade) else SERGEANT
+        doings.append((day(now), OTHER_SERGEANT if isinstance(body, ClosureApproved) else actor, body))
+    return recorded("C-1", [(one[0], one) for one in doings])
+
+
+def test_what_was_seen_of_a_case_that_is_suspended_by_chance_stays_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"renewed_again", "rested_long", "extended_again"}
+    policy = with_settings('[detectors.rested_long]\nmost = "20 days"')
+    monkeypatch.setattr(test_detectors_properties, "JUDGE", judge((HAPPENED, policy), detectors=names))
+    found = [one for seed in range(40) for one in check_prefixes(by_chance(seed)).values()]
+    assert {one.detector for one in found} == names
