@@ -12,7 +12,7 @@ from casetrail.domain.codes import ContactMethod
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import UNHEARD, VictimContactMade
 from casetrail.domain.detectors.attending import Denial, denied_to_holders
-from casetrail.domain.detectors.closing import REOPENED
+from casetrail.domain.detectors.closing import REOPENED, begins_anew
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
@@ -338,7 +338,7 @@ def only_asked(history: History, settings: SettingsAt, now: datetime) -> Iterato
     Rule: records were requested on more days (UTC) in a row than the setting allows, with no other investigative step and
     no contact with the child in between, and the time since the first of them is over. Talks with a caregiver, attempts,
     reviews and suspensions in between make no difference, nor does what was done more than 24 hours before the report was
-    received.
+    received, nor that the case was closed or merged in error and reopened.
 
     Evidence: the first request of each of these days.
 
@@ -352,6 +352,8 @@ def only_asked(history: History, settings: SettingsAt, now: datetime) -> Iterato
     chain: list[Step] = []
     for place, step in history.which(Happening.INVESTIGATIVE_STEP, Happening.VICTIM_CONTACT, *REOPENED):
         if step.is_beforehand:  # neither a request for this report, nor an answer to one
+            continue
+        if step.is_any(*REOPENED) and not begins_anew(step):  # it goes on as it was
             continue
         if not _asks(step):
             chain = []

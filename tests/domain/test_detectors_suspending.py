@@ -134,6 +134,16 @@ def test_what_was_closed_in_error_goes_on_as_it_was() -> None:
     assert len(numbers(only(longer, "extended_again", day(99)))) == 4
 
 
+def test_requests_for_records_go_on_where_a_case_was_closed_in_error() -> None:
+    for body, count in ((IN_ERROR, 1), (NEW, 0)):
+        story = worked()
+        for at in (13, 26, 39):
+            story.tell(day(at), REQUEST, DETECTIVE)
+        story.tell(day(50), ASKED).tell(day(50), ClosureApproved(), OTHER_SERGEANT).tell(day(50), body)
+        story.tell(day(51), REQUEST, DETECTIVE).tell(day(64), REQUEST, DETECTIVE)
+        assert len(found(story, "only_asked", day(99))) == count
+
+
 @pytest.mark.parametrize("body", [STEP, CONTACT, InvestigativeStepTaken(Kind.EVIDENCE_COLLECTED)])
 def test_a_case_that_is_reopened_for_something_new_and_worked_begins_anew(body: Body) -> None:
     story = flicked(told(worked(), 30, 30, 25), 95, NEW).tell(day(96), body, DETECTIVE)
