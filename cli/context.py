@@ -48,7 +48,7 @@ NOT_FOUND: Final = frozenset(
 )
 PENDING: Final = frozenset({"pending", "not-witnessed", "witness-ahead"})
 """Nothing is wrong, and it is not so far yet."""
-GONE: Final = frozenset({"log-damaged", "offset-gone", "spool-stuck"})
+GONE: Final = frozenset({"log-damaged", "offset-gone", "spool-stuck", "views-contradicted"})
 """What should be in the log cannot be had, or not be brought there: that is a finding, whatever was asked."""
 
 

@@ -130,6 +130,7 @@ def _clock(config: Config) -> tuple[bool, str]:
 def _views(config: Config) -> tuple[bool, str]:
     from casetrail.projections.database import open_database
     from casetrail.projections.errors import ViewMissing
+    from casetrail.projections.fitting import check_fit
     from casetrail.projections.views import Views
 
     embedded = config.log_url().startswith("sqlite:")
@@ -140,11 +141,9 @@ def _views(config: Config) -> tuple[bool, str]:
             return not embedded, "none yet; the first query makes them" if embedded else str(error)
         try:
             views, ends = Views(database, log.name), log.end_offsets(Topic.EVENTS)
-            left = [end - views.next_offset(one) for one, end in ends.items()]
-            if min(left) < 0:
-                ahead = "they have taken in more than the log holds; was it replaced by an older copy?"
-                return True, f"{ahead} See docs/operations.md, and make them anew: 'casetrail views rebuild'"
-            behind = sum(left)
+            positions = {one: views.next_offset(one) for one in ends}
+            check_fit(database, log, positions)
+            behind = sum(end - positions[one] for one, end in ends.items())
             unjudged, judgements = _judgements(database, log.name, ends)
         finally:
             database.close()

@@ -5,42 +5,51 @@ from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Log, Topic
 from casetrail.projections.database import Database, open_database
 from casetrail.projections.errors import ViewMissing, ViewMoved
+from casetrail.projections.fitting import check_fit
 from casetrail.projections.judgement_queries import stale
 from casetrail.projections.judgement_tables import JUDGEMENT_FORM
 from casetrail.projections.tables import VIEW_FORM, application_name
 
 
 def bring_up_to_date(config: Config, *, judged: bool = False) -> None:
-    """Take in the events that the views have not seen; make the views where there are none. ``judged``: judge, too."""
+    """Take in the events that the views have not seen; make the views where there are none. ``judged``: judge, too.
+
+    Raises ``ViewContradicted`` where they have seen others than the log has.
+    """
     with open_log(config.log_url()) as log:
-        if not _at_end(config.views_url(), log.name, log.end_offsets(Topic.EVENTS), judged):
+        if not _at_end(config.views_url(), log, judged):
             _take_in(log, config, judged)
 
 
-def _at_end(views_url: str, log: str, ends: dict[int, int], judged: bool) -> bool:
+def _at_end(views_url: str, log: Log, judged: bool) -> bool:
     """Whether the views have seen everything. Asked before each query, so it imports no more than it needs."""
     try:
         database = open_database(views_url)
     except ViewMissing:
         return False
+    ends = log.end_offsets(Topic.EVENTS)
     try:
         wanted = [("form", "tracking", VIEW_FORM)]
         if judged:
             wanted.append(("judged_form", "judged", JUDGEMENT_FORM))
-        seen = all(database.has(form) and _has_seen(database, log, ends, form, *more) for form, *more in wanted)
+        found = [_positions(database, log, *one) for one in wanted]
+        for positions in found:
+            check_fit(database, log, positions)
+        seen = all(positions and all(positions[one] >= end for one, end in ends.items()) for positions in found)
         return seen and not (judged and stale(database))
     finally:
         database.close()
 
 
-def _has_seen(database: Database, log: str, ends: dict[int, int], form: str, positions: str, version: str) -> bool:
-    """Whether what has its form and its positions in these tables is of this log and version, and at its end."""
-    made: dict[str, str] = dict(database.rows(f"SELECT name, value FROM {form}"))  # noqa: S608  (fixed names)
+def _positions(database: Database, log: Log, form: str, positions: str, version: str) -> dict[int, int]:
+    """By partition what has its form and its positions in these tables has to see next; nothing where it is of another log or version."""
+    made: dict[str, str] = dict(database.rows(f"SELECT name, value FROM {form}")) if database.has(form) else {}  # noqa: S608  (fixed names)
+    if (made.get("log"), made.get("form")) != (log.name, version):
+        return {}
     seen: dict[str, int] = dict(
         database.rows(f"SELECT application_name, notification_id FROM {positions}")  # noqa: S608  (fixed names)
     )
-    same = (made.get("log"), made.get("form")) == (log, version)
-    return same and all(seen.get(application_name(log, partition), 0) >= end for partition, end in ends.items())
+    return {one: seen.get(application_name(log.name, one), 0) for one in range(log.partitions)}
 
 
 def _take_in(log: Log, config: Config, judged: bool) -> None:

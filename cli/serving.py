@@ -33,6 +33,7 @@ from casetrail.eventlog.schemas import register_in_log
 from casetrail.projections.case_store import CaseStore
 from casetrail.projections.database import Database, has_judgements, open_database
 from casetrail.projections.errors import ViewMissing
+from casetrail.projections.fitting import check_fit
 from casetrail.projections.judgements import Judgements
 from casetrail.projections.outbox_store import OutboxStore
 from casetrail.projections.views import Views
@@ -169,9 +170,10 @@ class Consumers:
         return Place(self._config.log_url(), dict(self._config.kafka), self._config.views_url())
 
     def _following(self) -> Projector | Projecting:
-        """A projector, and who judges beside it, unless the judgements were left out. Raises ``ViewMissing``."""
+        """A projector, and who judges beside it, unless the judgements were left out. Raises ``ViewMissing``, ``ViewContradicted``."""
         url, name = self._config.views_url(), self._log.name
         views = Views(open_database(url), name)
+        check_fit(views.database, self._log, {one: views.next_offset(one) for one in range(self._log.partitions)})
         if not has_judgements(views.database):
             return Projector(self._log, views)
         with closing(Judgements(open_database(url), name)) as judgements:

@@ -52,6 +52,12 @@ class ViewForeign(ViewError):
     code = "views-of-another-log"
 
 
+class ViewContradicted(ViewError):
+    """The views have seen events that the log does not have: what they show is not what it says."""
+
+    code = "views-contradicted"
+
+
 class ViewMoved(ViewError):
     """Another projector has moved the views on, or they were swapped: begin anew from their position."""
 

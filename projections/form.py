@@ -43,7 +43,10 @@ def _more(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     """What they have that this installation has not, and what to do about that; '' where there is nothing."""
     if found.get("statistics", "0") > wanted.get("statistics", "0"):
         return "with statistics, for which SciPy is missing here: install casetrail[statistics] for this process"
-    theirs, ours = int(found["form"]), int(wanted["form"])
+    theirs, ours = (
+        int(found.get("form", 0)),
+        int(wanted["form"]),
+    )  # without a form they are something else's, and made anew by nobody
     if theirs > ours:
         return f"in form {theirs}, and this is casetrail {_version()} for form {ours}: update this process"
     if theirs == ours and found.get("memory") != wanted.get("memory"):  # which of the two is newer is not known
