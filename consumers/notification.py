@@ -44,9 +44,9 @@ class Notification:
         return data
 
 
-def notification(event: Event, body: Escalated, to: str, by_default: bool) -> Notification:
-    """What ``to`` is told."""
-    made = id_of(event, to)
+def notification(event: Event, body: Escalated, to: str, by_default: bool, history: int = 0) -> Notification:
+    """What ``to`` is told. ``history``: see ``id_of``."""
+    made = id_of(event, to, history)
     data = {
         "case_id": event.case_id,
         "clock": body.clock,
@@ -64,9 +64,10 @@ def notification(event: Event, body: Escalated, to: str, by_default: bool) -> No
     return Notification(made, to, by_default, subject, _as_text(cloud_event))
 
 
-def id_of(event: Event, to: str) -> str:
-    """The id of what ``to`` is told by an event."""
-    return str(uuid5(IDS, f"{event.log}/{event.case_id}/{event.number}/{to}"))
+def id_of(event: Event, to: str, history: int = 0) -> str:
+    """The id of what ``to`` is told by an event. ``history``: how often the log has been replaced by an older copy."""
+    again = f"/{history}" if history else ""
+    return str(uuid5(IDS, f"{event.log}/{event.case_id}/{event.number}/{to}{again}"))
 
 
 def of_finding(event: Event, body: FindingTold) -> str:

@@ -24,10 +24,11 @@ from casetrail.consumers.telling import Teller
 from casetrail.consumers.transport import NotSent, Transport
 from casetrail.domain.answering import FindingTold
 from casetrail.domain.escalation import Escalated
-from casetrail.domain.values import EPOCH
+from casetrail.domain.values import EPOCH, iso
 from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.port import Log, Record, Topic
-from casetrail.projections.outbox_store import Collected, Message, OutboxStore, Waiting
+from casetrail.projections.outbox_store import Collected, Message, OutboxStore, Seen, Waiting
 
 LOG: Final = logging.getLogger("casetrail.outbox")
 BATCH: Final = 5000
@@ -65,13 +66,12 @@ class Outbox:
         self._seen: datetime | None = None  # what the clock showed last; what it showed before this start is not known
         try:
             if store.since() is None:
-                ends = log.end_offsets(Topic.EVENTS)
-                store.begin(dict.fromkeys(ends, 0) if since else ends, since or EPOCH)
+                self._begin(log, since)
                 LOG.info("a new outbox: it sends what is recorded from %s on", since or "now")
             self._since = store.since() or EPOCH
             self._redirect()
-            known = store.positions()
-            self._positions = {partition: known.get(partition, 0) for partition in range(log.partitions)}
+            self._positions = self._trusted_positions(log)
+            self._before, self._history = store.before(), store.history()
             self._reader = log.reader(Topic.EVENTS, self._positions)
         except BaseException:
             store.close()  # the next outbox must be able to open it
@@ -82,6 +82,30 @@ class Outbox:
         self.unreached = timedelta(0)
         """For how long an address has not been reached, the one that has not been for longest."""
         self._look()
+
+    def _begin(self, log: Log, since: datetime | None) -> None:
+        ends, seen = log.end_offsets(Topic.EVENTS), dict[int, Seen]()
+        if since is None:
+            last = [log.last(Topic.EVENTS, partition) for partition in ends]
+            seen = _seen([one for one in last if one is not None])
+            ends = {partition: seen[partition].offset + 1 if partition in seen else 0 for partition in ends}
+        self._store.begin(dict.fromkeys(ends, 0) if since else ends, since or EPOCH, seen)
+
+    def _trusted_positions(self, log: Log) -> dict[int, int]:
+        """Where to go on: where the outbox's file stands, if the log still has the very events before that; else at the beginning.
+
+        What the restored log has had all along has been read already. What was recorded in it since is later than all of that.
+        """
+        for partition, seen in self._store.seen().items():
+            record = log.read_one(Topic.EVENTS, partition, seen.offset)
+            if record is None or leaf_hash(record.value or b"") != seen.last:
+                LOG.warning(
+                    "partition %d: the log has another history than the outbox has read, so an older copy of it was restored; "
+                    "what was recorded after %s is sent", partition, iso(seen.at),
+                )  # fmt: skip
+                self._store.begin_again(partition)
+        known = self._store.positions()
+        return {partition: known.get(partition, 0) for partition in range(log.partitions)}
 
     @property
     def positions(self) -> dict[int, int]:
@@ -130,12 +154,14 @@ class Outbox:
             body = event.body
             if not isinstance(body, Escalated | FindingTold) or event.recorded_at < self._since:
                 continue
+            if event.recorded_at <= self._before.get(event.partition, EPOCH):
+                continue
             for to in map(str, body.told):
                 if isinstance(body, FindingTold):
-                    collected.append(Collected(id_of(event, to), to, of_finding(event, body), now))
+                    collected.append(Collected(id_of(event, to, self._history), to, of_finding(event, body), now))
                 else:
-                    messages += self._addressed(to, partial(notification, event, body, to))
-        self._store.take(messages, self._positions, collected)
+                    messages += self._addressed(to, partial(notification, event, body, to, history=self._history))
+        self._store.take(messages, self._positions, collected, _seen(records))
 
     def _put_together(self) -> int:
         """Make notifications of what has been collected for a while; how many findings are in them."""
@@ -211,6 +237,14 @@ class Outbox:
         self._pool.shutdown()
         self._reader.close()
         self._store.close()
+
+
+def _seen(records: Sequence[Record]) -> dict[int, Seen]:
+    """By partition the last of some events."""
+    return {
+        one.partition: Seen(one.offset, leaf_hash(one.value or b""), decode_event(one.value).recorded_at)
+        for one in {record.partition: record for record in records}.values()
+    }
 
 
 def _content(one: Notification) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from casetrail.domain.values import EPOCH
@@ -26,6 +27,9 @@ TABLES: Final = (
     "CREATE INDEX IF NOT EXISTS message_sent ON message (sent_at) WHERE sent_at IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS collected (id TEXT PRIMARY KEY, told TEXT NOT NULL, content TEXT NOT NULL, "
     "at INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS seen (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL, last BLOB NOT NULL, "
+    "at INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS before (partition INTEGER PRIMARY KEY, at INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS unreached (address TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID",
 )
 
@@ -45,6 +49,14 @@ class Collected(NamedTuple):
     id: str
     told: str
     content: str
+    at: datetime
+
+
+class Seen(NamedTuple):
+    """The last event that was read of a partition: its offset and leaf hash, and when it was recorded."""
+
+    offset: int
+    last: bytes
     at: datetime
 
 
@@ -75,11 +87,39 @@ class OutboxStore:
             if (found["form"], found["log"]) != (FORM, log):
                 raise ViewError(f"{path} is the outbox of the log '{found.get('log')}': give another file")
 
-    def begin(self, positions: Mapping[int, int], since: datetime) -> None:
-        """Begin a new outbox: where it reads first, and from when on what was recorded is sent."""
+    def begin(
+        self, positions: Mapping[int, int], since: datetime, seen: Mapping[int, Seen] = MappingProxyType({})
+    ) -> None:
+        """Begin a new outbox: where it reads first, what stands before that, and from when on what was recorded is sent."""
         with self._file.transaction() as database:
             database.execute("INSERT OR REPLACE INTO form VALUES ('since', ?)", (str(micros(since)),))
-            database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
+            _move(database, positions, seen)
+
+    def seen(self) -> dict[int, Seen]:
+        """By partition the last event that was read."""
+        rows = self._file.rows("SELECT partition, offset, last, at FROM seen")
+        return {partition: Seen(offset, last, EPOCH + at * MICROSECOND) for partition, offset, last, at in rows}
+
+    def begin_again(self, partition: int) -> None:
+        """Read a partition from its first event, since the log has another history there: what was recorded until then is not sent again."""
+        with self._file.transaction() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO before SELECT partition, at FROM seen WHERE partition = ?", (partition,)
+            )
+            database.execute("DELETE FROM seen WHERE partition = ?", (partition,))
+            database.execute("INSERT OR REPLACE INTO position VALUES (?, 0)", (partition,))
+            database.execute("INSERT OR REPLACE INTO form VALUES ('history', ?)", (str(self.history() + 1),))
+
+    def history(self) -> int:
+        """How often the log had another history than had been read."""
+        rows = self._file.rows("SELECT value FROM form WHERE name = 'history'")
+        return int(rows[0][0]) if rows else 0
+
+    def before(self) -> dict[int, datetime]:
+        """By partition until when was recorded what has been read in an earlier history."""
+        return {
+            partition: EPOCH + at * MICROSECOND for partition, at in self._file.rows("SELECT partition, at FROM before")
+        }
 
     def since(self) -> datetime | None:
         """From when on what was recorded is sent; None where the outbox has not begun."""
@@ -91,14 +131,15 @@ class OutboxStore:
         return dict(self._file.rows("SELECT partition, offset FROM position"))
 
     def take(
-        self, messages: Iterable[Message], positions: Mapping[int, int], collected: Iterable[Collected] = ()
-    ) -> None:
-        """Take in messages, what is collected for others, and how far the log has been read."""
+        self, messages: Iterable[Message], positions: Mapping[int, int], collected: Iterable[Collected] = (),
+        seen: Mapping[int, Seen] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        """Take in messages, what is collected for others, how far the log has been read, and what was last there."""
         with self._file.transaction() as database:
             _put(database, messages)
             rows = [(one.id, one.told, one.content, micros(one.at)) for one in collected]
             database.executemany("INSERT OR IGNORE INTO collected VALUES (?, ?, ?, ?)", rows)
-            database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
+            _move(database, positions, seen)
 
     def collected(self, since: datetime, most: int) -> list[Collected]:
         """What is collected for somebody for whom anything was by then, the first of it, so many at most."""
@@ -200,6 +241,12 @@ class OutboxStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _move(database: Connection, positions: Mapping[int, int], seen: Mapping[int, Seen]) -> None:
+    database.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
+    rows = [(partition, one.offset, one.last, micros(one.at)) for partition, one in seen.items()]
+    database.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
 
 
 def _put(database: Connection, messages: Iterable[Message]) -> None:
