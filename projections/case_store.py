@@ -24,14 +24,15 @@ PATIENCE: Final = 30.0
 """Seconds that others who use the file are waited for."""
 
 TABLES: Final = """
-CREATE TABLE IF NOT EXISTS form (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS history (
     case_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, last_hash BLOB NOT NULL, state TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS form (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS position (
     partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL, last_hash BLOB NOT NULL
 );
 """
+"""The first is made first: by it a file is recognised whose making was broken off."""
 
 
 class Position(NamedTuple):
@@ -51,7 +52,7 @@ class CaseStore:
         does every method that reads or writes; of what was to be written nothing is, then.
         """
         self._file = LocalFile(
-            path, "the state file", "if it is one, delete it: it is made anew from the log", PATIENCE
+            path, "the state file", "history", "if it is one, delete it: it is made anew from the log", PATIENCE
         )
         self._database = self._file.database
         self.cache = HistoryCache(self._load, cached)

@@ -13,11 +13,11 @@ from casetrail.projections.errors import StateUnreachable, ViewError
 class LocalFile:
     """Says of every trouble with the file which file it is, what SQLite said, and what to do."""
 
-    def __init__(self, path: Path | str, what: str, remedy: str, timeout: float) -> None:
-        """``what``: whose file it is. ``remedy``: what to do where it is no database, or damaged. ``timeout``: seconds that another
-        process is waited for.
+    def __init__(self, path: Path | str, what: str, table: str, remedy: str, timeout: float) -> None:
+        """``what``: whose file it is. ``table``: one that every such file has, and no other. ``remedy``: what to do where it is no
+        database, or damaged. ``timeout``: seconds that another process is waited for.
         """
-        self._name, self._remedy = f"{what} {path}", remedy
+        self._name, self._table, self._remedy = f"{what} {path}", table, remedy
         with self.errors():
             self.database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=timeout)
 
@@ -38,9 +38,19 @@ class LocalFile:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """``errors``, and the connection is closed where anything is raised: the file is free for the next one."""
+        """``errors``, and the connection is closed where anything is raised: the file is free for the next one.
+
+        Raises ``ViewError`` where something else is kept in the file.
+        """
         try:
             with self.errors():
+                tables = {
+                    name for (name,) in self.database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                }
+                if tables and self._table not in tables:
+                    raise ViewError(
+                        f"{self._name} holds something else, and is left as it is; name another file (--state), or move that one away"
+                    )
                 yield
         except BaseException:
             self.database.close()

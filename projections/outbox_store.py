@@ -71,6 +71,7 @@ class OutboxStore:
         self._file = LocalFile(
             path,
             "the outbox's file",
+            "message",
             "what waits in it is lost where it is deleted: put a copy back if there is one",
             0,
         )

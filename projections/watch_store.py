@@ -53,7 +53,7 @@ class WatchStore:
         Raises ``StateUnreachable`` while another watchdog has it, or where it cannot be opened or written, ``ViewError``
         where it is no database. So does every method; of what was to be written nothing is, then.
         """
-        self._file = LocalFile(path, "the watchdog's file", "delete it: it is made anew from the log", 0)
+        self._file = LocalFile(path, "the watchdog's file", "look", "delete it: it is made anew from the log", 0)
         self._database = self._file.database
         with self._file.opening():
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -204,6 +205,24 @@ def test_a_file_that_is_no_database_is_named_closed_and_left_as_it_is(
         store(path, "kcpd")
     assert kept.value.code == "view-error" and not is_open(path)
     assert path.read_bytes() == GARBAGE
+
+
+@pytest.mark.parametrize("store", STATES)
+@pytest.mark.parametrize("other", [*STATES, EmbeddedLog.create])
+def test_a_file_in_which_something_else_is_kept_is_left_as_it_is(
+    store: Callable[[Path, str], Any], other: Callable[[Path, str], Any], tmp_path: Path
+) -> None:
+    """A mistyped --state: an outbox would else forget what it has read, and a log get tables that are none of its own."""
+    path = tmp_path / "file"
+    other(path, "kcpd").close()
+    content = path.read_bytes()
+    if store is other:
+        store(path, "kcpd").close()
+        return
+    with pytest.raises(ViewError, match=r"file holds something else, .*--state") as kept:
+        store(path, "kcpd")
+    assert kept.value.code == "view-error" and not is_open(path)
+    assert path.read_bytes() == content
 
 
 def test_a_watchdogs_file_that_another_has_is_closed_again(tmp_path: Path) -> None:
