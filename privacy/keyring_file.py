@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from casetrail.privacy.errors import KeyMissing, KeyringExposed, KeyringLocked, KeyringUnreachable
+from casetrail.privacy.errors import KeyMissing, KeyringAddressBad, KeyringExposed, KeyringLocked, KeyringUnreachable
 from casetrail.privacy.keyring import KeyWrapper, StoredKey, check_master_key, in_order, new_key, tombstone
 
 PATIENCE: Final = 30.0  # seconds to wait for other processes
@@ -59,6 +59,11 @@ class FileKeyring:
             raise
 
     def _prepare(self) -> None:
+        tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "case_key" not in tables:
+            raise KeyringAddressBad(
+                f"{self._path} holds something else than a keyring, and is left as it is: look at the address of the keyring"
+            )
         _into_wal(self._database)
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.execute("PRAGMA secure_delete=ON")

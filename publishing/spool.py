@@ -102,6 +102,11 @@ class Spool:
 
     def _prepared(self, log: str, wrapper: Wrapper) -> tuple[str, bytes]:
         """The log that the spool is for, and its key, wrapped; a new spool is for this one."""
+        tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "spool" not in tables:
+            raise SpoolUnusable(
+                f"{self.path} holds something else than a spool, and is left as it is: name another file"
+            )
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute(
             "PRAGMA journal_mode = PERSIST"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.privacy.errors import KeyringExposed, KeyringLocked, KeyringUnreachable
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.privacy.errors import KeyringAddressBad, KeyringExposed, KeyringLocked, KeyringUnreachable
 from casetrail.privacy.keyring import Keyring
 from casetrail.privacy.opening import open_keyring
 from tests.conformance.keyring_kit import AT, KeyringKit
@@ -94,6 +95,17 @@ class TestFileKeyring(KeyringKit):
         path.chmod(0o600)
         with pytest.raises(KeyringUnreachable, match=r"keyring\.db"):
             open_keyring(url, master)
+
+    def test_a_file_in_which_something_else_is_kept_is_left_as_it_is(self, url: str, path: Path, master: Path) -> None:
+        """A mistyped address: keys in a log would go wherever the log goes."""
+        EmbeddedLog.create(path, "log").close()
+        master.write_text("A" * 43 + "=")
+        master.chmod(0o600)
+        path.chmod(0o600)
+        before = path.read_bytes()
+        with pytest.raises(KeyringAddressBad, match=r"keyring\.db holds something else"):
+            open_keyring(url, master)
+        assert path.read_bytes() == before
 
     def test_a_reader_that_holds_the_old_pages_is_not_passed_over(
         self, keyring: Keyring, path: Path, stored: Callable[[str], bytes | None], raw: Callable[[], bytes],

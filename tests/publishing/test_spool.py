@@ -20,6 +20,7 @@ import pytest
 from casetrail.audit.balance import balance
 from casetrail.domain.actions import Action
 from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.opening import init_log, open_log
 from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.privacy.errors import MasterKeyBad
@@ -341,6 +342,15 @@ def test_a_spool_that_cannot_be_used_is_closed_again(site: Site, tmp_path: Path,
         Spool(path, url, wrapper)
     links = (one.readlink() for one in Path("/proc/self/fd").iterdir() if one.is_symlink())
     assert str(kept.value) and path not in links
+
+
+def test_a_file_in_which_something_else_is_kept_is_left_as_it_is(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    EmbeddedLog.create(path, "other").close()
+    before = path.read_bytes()
+    with pytest.raises(SpoolUnusable, match=r"other\.db holds something else"):
+        Spool(path, site.url, MASTER)
+    assert path.read_bytes() == before
 
 
 def test_what_an_earlier_version_kept_with_a_trace_context_that_is_none_does_not_block_the_spool(
