@@ -33,8 +33,7 @@ def _at_end(views_url: str, log: Log, judged: bool) -> bool:
         if judged:
             wanted.append(("judged_form", "judged", JUDGEMENT_FORM))
         found = [_positions(database, log, *one) for one in wanted]
-        for positions in found:
-            check_fit(database, log, positions)
+        check_fit(database, log, *found)
         seen = all(positions and all(positions[one] >= end for one, end in ends.items()) for positions in found)
         return seen and not (judged and stale(database))
     finally:

@@ -1,6 +1,7 @@
 """Whether views are of the log as it is: an older copy of it may have been restored beside them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from casetrail.eventlog.port import Log, Topic
@@ -11,16 +12,19 @@ BACK: Final = 2
 """Offsets in which the last event is looked for: behind it there may be a mark of Kafka's."""
 
 
-def check_fit(database: Database, log: Log, positions: Mapping[int, int]) -> None:
+def check_fit(
+    database: Database, log: Log, positions: Mapping[int, int], judged: Mapping[int, int] = MappingProxyType({})
+) -> None:
     """Raises ``ViewContradicted`` where the log has another event than the views just before where they stand, or ends before that.
 
-    ``positions``: by partition the offset that the views have to see next. Without this what has been recorded since the copy was
+    ``positions``: by partition the offset that the views have to see next. ``judged``: the same of the judgements, which may be
+    ahead of the views. Without this what has been recorded since the copy was
     restored would be in no list: the views have seen that far already.
     """
-    ends = log.end_offsets(Topic.EVENTS)
-    for partition, at in sorted(positions.items()):
-        if at > ends.get(partition, 0):
-            raise _contradicted(partition, at - 1, f"the log ends at offset {ends.get(partition, 0)}")
+    for partition, end in log.end_offsets(Topic.EVENTS).items():
+        at = positions.get(partition, 0)
+        if (seen := max(at, judged.get(partition, 0))) > end:
+            raise _contradicted(partition, seen - 1, f"the log ends at offset {end}")
         for offset in range(at - 1, max(-1, at - 1 - BACK), -1):
             record = log.read_one(Topic.EVENTS, partition, offset)
             if record is None:

@@ -6,6 +6,10 @@ from contextlib import closing
 import pytest
 
 from casetrail.cli import exits
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.projections.database import open_database
+from casetrail.projections.judgements import Judgements
+from casetrail.projections.rebuild import judge_to_end
 from tests.cli.shell import Shell
 
 
@@ -46,6 +50,18 @@ def test_what_is_lost_stays_in_the_views_until_they_are_made_anew(restored: Shel
         restored.run(*words.split(), code=exits.FAULTS)
     with closing(sqlite3.connect(f"{restored.log}.views")) as views:
         assert views.execute("SELECT count(*) FROM case_status").fetchall() == [(3,)]
+
+
+def test_judgements_may_be_ahead_of_the_views_that_they_stand_beside(shell: Shell) -> None:
+    """Who projects and who judges follow the log apart: one may be killed before the other has gone on."""
+    shell.report("C-1")
+    shell.run("findings")
+    shell.report("C-2")
+    with EmbeddedLog.open(shell.log) as log, closing(open_database(f"sqlite:{shell.log}.views")) as database:
+        judge_to_end(log, Judgements(database, log.name))
+    for words in ("cases", "findings", "doctor"):
+        shell.run(words)
+    assert len(shell.rows("cases")) == 2
 
 
 def test_a_projector_ends(restored: Shell) -> None:
