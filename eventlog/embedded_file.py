@@ -54,6 +54,15 @@ GUARDS: Final = {
 
 GARBLED: Final = "is damaged, or was altered past this program: keep a copy of it, and look at its disk"
 
+OF_WHOM: Final = "look at owner and mode of it, of its folder, and of the files beside it that end in -wal and -shm: SQLite writes there even to read"
+REMEDIES: Final = {
+    sqlite3.SQLITE_BUSY: "is another process holding it?",
+    sqlite3.SQLITE_LOCKED: "is another process holding it?",
+    sqlite3.SQLITE_READONLY: OF_WHOM,
+    sqlite3.SQLITE_CANTOPEN: OF_WHOM,
+}
+"""What to do where the file cannot be written, by SQLite's code."""
+
 COLUMNS: Final = "partition, offset, appended_at, CAST(key AS BLOB), CAST(value AS BLOB), CAST(headers AS BLOB)"
 """Bytes, whatever somebody has put there past this program: a text that is not UTF-8 would end all reading."""
 
@@ -137,7 +146,7 @@ def connect(path: Path) -> Connection:
         database.execute("PRAGMA trusted_schema=OFF")  # what somebody has written into the schema runs nothing
         database.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power failure
     except sqlite3.OperationalError as error:
-        raise LogUnreachable(f"the log's file {path} cannot be opened ({error}); look at its owner and mode") from error
+        raise LogUnreachable(f"the log's file {path} cannot be opened ({error}); {OF_WHOM}") from error
     except sqlite3.DatabaseError as error:
         raise _no_log(path, error) from error
     return database
@@ -173,14 +182,20 @@ def transaction(database: sqlite3.Connection, timeout: float = BUSY_TIMEOUT) -> 
         database.execute(f"PRAGMA busy_timeout={int(timeout * 1000)}")
         database.execute("BEGIN IMMEDIATE")
     except sqlite3.DatabaseError as error:
-        raise LogUnreachable(f"the log's file cannot be written ({error}); is another process holding it?") from error
+        raise _unwritten(error) from error
     try:
         with committing(database):
             yield
     except sqlite3.IntegrityError:
         raise
     except sqlite3.DatabaseError as error:
-        raise LogUnreachable(f"the log's file cannot be written ({error}); is the disk full?") from error
+        raise _unwritten(error) from error
+
+
+def _unwritten(error: sqlite3.DatabaseError) -> LogUnreachable:
+    """What it means that the file cannot be written, and what to do."""
+    remedy = REMEDIES.get(primary_code(error), "is the disk full?")
+    return LogUnreachable(f"the log's file cannot be written ({error}); {remedy}")
 
 
 def weaknesses_of(database: sqlite3.Connection) -> list[Weakness]:

@@ -172,7 +172,7 @@ def _sqlite_errors() -> Iterator[None]:
 def _unusable(what: str, error: Exception) -> ViewError:
     """What an error of SQLite or of the disk means. Damage does not pass, and is mended: all that is in views stands in the log."""
     if type(error) is not sqlite3.DatabaseError:  # its subclasses are of a disk, a lock or a statement
-        return ViewUnreachable(what)
+        return ViewUnreachable(f"{what}; look for another process, and at disk, owner and mode, of the folder too")
     return ViewDamaged(f"{what}; they are damaged, and 'casetrail views rebuild' makes them anew from the log")
 
 

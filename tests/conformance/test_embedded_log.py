@@ -100,6 +100,12 @@ class TestEmbeddedLog(LogKit):
         other.execute("ROLLBACK")
         other.close()
 
+    def test_a_file_that_may_not_be_written_names_those_beside_it_too(self, log: EmbeddedLog) -> None:
+        """They keep the mode that the log had when they were made: mending the log's alone does not help."""
+        log.database.execute("PRAGMA query_only=ON")
+        with pytest.raises(LogUnreachable, match=r"owner and mode .* -wal and -shm"):
+            log.append(Topic.ACTIONS, [Entry(b"k", b"v")])
+
 
 def append_many(url: str, number: int) -> None:
     """Append a hundred entries, one by one."""
