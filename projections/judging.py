@@ -20,6 +20,7 @@ from casetrail.domain.codes import MachineKind, TokenKind
 from casetrail.domain.detectors.counting import Counted, counted
 from casetrail.domain.detectors.finding import Evidence, Finding
 from casetrail.domain.detectors.history import History
+from casetrail.domain.detectors.interviewing import Lasting
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
 from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Look, Seen, Trace
@@ -295,9 +296,13 @@ def trace_row(trace: Trace) -> Row:
     ]
     seen = [(micros(one.at), micros(one.known_at), _plain(one.event)) for one in trace.seen]
     looks = [(one.by, micros(one.known_at), _plain(one.event)) for one in trace.looks]
+    graves, offers = [
+        [(micros(one.known_at), _plain(one.event), micros(one.until), _plain(one.until_event)) for one in some]
+        for some in (trace.graves, trace.offers)
+    ]
     plain = (
         *trace[:4], trace.partners, tokens, identified, report, micros(trace.received_at), micros(trace.known_at), idle,
-        links, ends, dangers, seen, looks,
+        links, ends, dangers, seen, looks, graves, offers,
     )  # fmt: skip
     return trace.case_id, micros(trace.known_at), json.dumps(plain)
 
@@ -306,7 +311,7 @@ def load_trace(text: str) -> Trace:
     """The trace that ``trace_row`` made a text of."""
     (
         case_id, agency, unit, holder, partners, plain_tokens, identified, report, received_at, known_at, idle, links, ends,
-        dangers, seen, looks,
+        dangers, seen, looks, graves, offers,
     ) = json.loads(text)  # fmt: skip
     tokens = tuple((TokenKind(kind), bytes.fromhex(value)) for kind, value in plain_tokens)
     return Trace(
@@ -329,7 +334,13 @@ def load_trace(text: str) -> Trace:
         tuple(_load_danger(*one) for one in dangers),
         tuple(Seen(_moment(at), _moment(known_at), _evidence(event)) for at, known_at, event in seen),
         tuple(Look(by, _moment(at), _evidence(event)) for by, at, event in looks),
+        tuple(_load_lasting(*one) for one in graves),
+        tuple(_load_lasting(*one) for one in offers),
     )
+
+
+def _load_lasting(at: int, event: Iterable[Any], until: int | None, until_event: Iterable[Any] | None) -> Lasting:
+    return Lasting(_moment(at), _evidence(event), _maybe_moment(until), _maybe(until_event))
 
 
 def _load_end(

@@ -12,7 +12,16 @@ from casetrail.domain.detectors.following import FARTHEST, Of
 from casetrail.domain.detectors.judging import Judge, there
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Beating, Machines
-from casetrail.domain.detectors.merging import astray, away, merged_astray, merged_away, merged_unseen, unseen
+from casetrail.domain.detectors.merging import (
+    astray,
+    away,
+    merged_astray,
+    merged_away,
+    merged_unheard,
+    merged_unseen,
+    unheard,
+    unseen,
+)
 from casetrail.domain.detectors.repeating import LATEST, again, reported_again
 from casetrail.domain.detectors.survey import end_of_month, months_before
 from casetrail.domain.detectors.traces import Recognised, Trace
@@ -24,7 +33,12 @@ from casetrail.projections.tallies import BY_DAY, BY_PERSON, Tallies, days, mont
 
 OF_PERSONS: Final = (overloaded.name, bulk_handover.name, too_many_new.name)
 OF_MONTHS: Final = (rubber_stamp.name, convenient_code.name, late_entries.name, same_answer.name)
-OF_MERGERS: Final = {merged_away.name: away, merged_astray.name: astray, merged_unseen.name: unseen}
+OF_MERGERS: Final = {
+    merged_away.name: away,
+    merged_astray.name: astray,
+    merged_unseen.name: unseen,
+    merged_unheard.name: unheard,
+}
 OF_REPORTS: Final = (reported_again.name, *OF_MERGERS)
 HAS_OTHERS: Final = (
     "EXISTS (SELECT 1 FROM token AS other WHERE other.token = one.token AND other.case_id <> one.case_id)"

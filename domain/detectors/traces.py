@@ -13,6 +13,7 @@ from casetrail.domain.codes import Role, TokenKind
 from casetrail.domain.detectors.detector import SettingsAt
 from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.interviewing import Lasting, graves, offers
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived, ScreenedOut
 from casetrail.domain.investigation import NoteAdded
@@ -122,6 +123,7 @@ class Trace(NamedTuple):
 
     ``tokens``: of the report and of corrections; ``identified`` says which of them are a correction's. ``looks``: a
     supervisor's reviews, as far as they are needed (see ``_looks``), and the notes of leaders and auditors after an end.
+    ``graves``: when an offence was alleged for which a child is interviewed; ``offers``: when that was offered (see there).
     """
 
     case_id: str
@@ -140,6 +142,8 @@ class Trace(NamedTuple):
     dangers: tuple[Danger, ...]
     seen: tuple[Seen, ...]
     looks: tuple[Look, ...]
+    graves: tuple[Lasting, ...]
+    offers: tuple[Lasting, ...]
 
     @property
     def mergers(self) -> list[End]:
@@ -235,6 +239,7 @@ def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Tra
     identified = _identified(history, reported)
     tokens = (*reported, *[one.token for one in identified])
     ends = tuple(_ends(history, passing))
+    is_merged = any(end.into is not None or end.as_known for end in ends)
     return Trace(
         history.case.id,
         facts.agency,
@@ -254,6 +259,8 @@ def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Tra
             [Seen(step.at, step.known_at, _event(history, step)) for _, step in history.which(Happening.VICTIM_SEEN)]
         ),
         _looks(history, ends),
+        graves(history),
+        offers(history, is_merged=is_merged),
     )
 
 

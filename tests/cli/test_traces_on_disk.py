@@ -10,6 +10,7 @@ from casetrail.cli import traces_on_disk
 from casetrail.cli.traces_on_disk import TracesOnDisk
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.finding import Evidence
+from casetrail.domain.detectors.interviewing import Lasting
 from casetrail.domain.detectors.traces import (
     Danger,
     End,
@@ -47,6 +48,8 @@ def random_trace(chance: Random, number: int) -> Trace:
         (Danger(known_at, known_at, event, day(400) if number % 2 else None, None),) if number % 5 == 0 else (),
         (Seen(known_at, known_at, event),) * (number % 3),
         (Look("sgt", known_at, event),) * (number % 2),
+        (Lasting(known_at, event, None, None),) * (number % 2),
+        (Lasting(known_at, event, day(400), event),) * (number % 3),
     )
 
 

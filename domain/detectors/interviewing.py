@@ -1,0 +1,83 @@
+"""When a grave offence was alleged in a case, and when an interview of the child was offered there."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from casetrail.domain.clocks import conditions_of
+from casetrail.domain.codes import Service
+from casetrail.domain.detectors.finding import Evidence, evidence_of
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.offering import ANSWERED, OF_REFERRALS, Referrals
+from casetrail.domain.happenings import Happening
+from casetrail.domain.intake import ReportReceived
+from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
+from casetrail.domain.linking import FactCorrected
+from casetrail.domain.policy import Condition
+from casetrail.domain.referral import ReferralCompleted
+
+GRAVE: Final = Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE
+SPOKEN: Final = frozenset({*ANSWERED, Happening.VICTIM_CONTACT})
+
+
+class Lasting(NamedTuple):
+    """Something that the log said from an event on, until another one; None where it says so still."""
+
+    known_at: datetime
+    event: Evidence
+    until: datetime | None
+    until_event: Evidence | None
+
+
+def graves(history: History) -> tuple[Lasting, ...]:
+    """When an offence was alleged for which a child is interviewed, by the report as it was corrected."""
+    if "FactCorrected" not in history.case.kinds and GRAVE not in history.conditions:
+        return ()  # as of most cases that are merged into
+    return tuple(_lasting(history, _alleged(history)))
+
+
+def _alleged(history: History) -> Iterator[tuple[Step, bool]]:
+    for step in history.steps:
+        body = step.body
+        if isinstance(body, ReportReceived | FactCorrected) and body.offences:
+            yield step, GRAVE in conditions_of(False, body.offences)
+
+
+def offers(history: History, *, is_merged: bool) -> tuple[Lasting, ...]:
+    """When an interview was offered, or held; nothing where nobody asks: what was always grave owes it by itself.
+
+    ``is_merged``: whether the case was ever said to go on in another.
+    """
+    always = GRAVE in history.conditions and "FactCorrected" not in history.case.kinds
+    if (always and not is_merged) or not history.has(SPOKEN):
+        return ()
+    return tuple(_lasting(history, _offered(history)))
+
+
+def _offered(history: History) -> Iterator[tuple[Step, bool]]:
+    """That a partner gives it after all when the case has ended, and nobody comes, is no interview that anybody heard."""
+    referrals, is_heard, is_missed = Referrals(), False, False
+    for _, step in history.which(*OF_REFERRALS, Happening.VICTIM_CONTACT):
+        body = step.body
+        referrals.follow(step)
+        is_heard |= isinstance(body, InvestigativeStepTaken) and body.step in HEARING
+        if isinstance(body, ReferralCompleted):
+            asked = referrals.by_id[body.referral]
+            is_missed |= (
+                not step.is_open and body.holder_attended is False and asked.body.service is Service.FORENSIC_INTERVIEW
+            )
+        yield step, is_heard or (referrals.was_offered(Service.FORENSIC_INTERVIEW) and not is_missed)
+
+
+def _lasting(history: History, said: Iterator[tuple[Step, bool]]) -> Iterator[Lasting]:
+    """From when until when something was so, by what each step says of it."""
+    since: Step | None = None
+    for step, is_so in said:
+        if is_so:
+            since = since or step
+        elif since is not None:
+            event, until = evidence_of(history, [since, step])
+            yield Lasting(since.known_at, event, step.known_at, until)
+            since = None
+    if since is not None:
+        yield Lasting(since.known_at, evidence_of(history, [since])[0], None, None)

@@ -1,0 +1,205 @@
+"""Reports of grave offences that are merged into a lesser matter, before the child was offered an interview."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from casetrail.domain.actions import Actor, Body
+from casetrail.domain.case import Recorded
+from casetrail.domain.codes import (
+    CorrectionReason,
+    MergeReason,
+    Offence,
+    ReferralReason,
+    Relation,
+    Role,
+    Service,
+    TokenKind,
+)
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.intake import OffenceAlleged
+from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.linking import FactCorrected, Linked, Merged
+from casetrail.domain.policy_file import parse_policy
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
+from casetrail.domain.sealed import Token
+from tests.actions import CLINIC, DETECTIVE, INTAKE, SERGEANT, report
+from tests.domain.clock_histories import day
+from tests.domain.clock_stories import CONTACT, FONDLING, IN, SIMPLE, STEP
+from tests.domain.detecting import SECOND
+from tests.domain.policies import within
+from tests.domain.populations import Doing
+from tests.domain.surveying import evidence, found, known, reopened, told
+
+DETECTOR = "merged_unheard"
+CENTER = Actor("cac.ng", "cac", Role.PARTNER)
+INTERVIEW = ReferralMade("r1", Service.FORENSIC_INTERVIEW, CENTER.agency)
+ATTENDED = InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED)
+
+
+def grave(at: float, **changes: object) -> Doing:
+    return day(at), INTAKE, report(**changes)
+
+
+def lesser(at: float, **changes: object) -> Doing:
+    return day(at), INTAKE, report(offences=SIMPLE, **changes)
+
+
+def into(case_id: str, at: float) -> Doing:
+    return day(at), SERGEANT, Merged(case_id, MergeReason.SAME_CHILD_AND_SUSPECT)
+
+
+def doing(at: float, body: Body, actor: Actor = DETECTIVE) -> Doing:
+    return day(at), actor, body
+
+
+def corrected(at: float, offences: tuple[OffenceAlleged, ...]) -> Doing:
+    return day(at), INTAKE, FactCorrected(1, CorrectionReason.NEW_INFORMATION, offences=offences)
+
+
+def accepted(at: float) -> list[Doing]:
+    """A partner says yes to an interview."""
+    return [doing(at, INTERVIEW), doing(at + 0.01, ReferralAccepted("r1"), CENTER)]
+
+
+def worked(at: float) -> list[Doing]:
+    """A lesser matter, worked as one."""
+    return [lesser(at), doing(at + 0.1, IN, INTAKE), doing(at + 0.2, CONTACT), doing(at + 0.3, STEP)]
+
+
+def all_in(*cases: list[Recorded]) -> list[Finding]:
+    return found(cases, DETECTOR, day(99))
+
+
+def test_a_rape_that_is_merged_into_a_lesser_matter_is_seen_when_an_interview_must_have_been_offered() -> None:
+    cases = [told("A", grave(0), into("B", 0.5)), told("B", *worked(-9), doing(1, STEP))]
+    assert found(cases, DETECTOR, day(7.5)) == []
+    (one,) = found(cases, DETECTOR, day(7.5) + SECOND)  # five business days, from Monday to Monday
+    assert (one.subject, one.since, one.is_open, evidence(one)) == ("A", day(7.5), True, ["A#2", "A#1"])
+    assert one.says == "merged, with a grave offence for which no interview is owed there, and none was offered"
+
+
+def test_so_is_one_that_is_screened_out_as_known_from_it_even_if_somebody_has_looked_at_that() -> None:
+    link = doing(0.4, Linked("B", Relation.SAME_CHILD), INTAKE)
+    (one,) = all_in(told("A", grave(0), link, known(0.5)), told("B", *worked(-9)))
+    assert (one.since, evidence(one)) == (day(7.5), ["A#3", "A#1"]) and one.says.startswith("screened out as known")
+    assert all_in(told("A", grave(0), known(0.5))) == [], "led_nowhere finds it"
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [
+        ([lesser(0)], []),
+        ([grave(0, offences=(OffenceAlleged(Offence.FAMILY_NONVIOLENT),))], []),
+        ([grave(0), corrected(0.1, SIMPLE)], []),
+        ([grave(0), *accepted(0.1)], []),
+        ([grave(0), doing(0.1, IN, INTAKE), doing(0.2, ATTENDED)], []),
+        ([grave(0)], [corrected(1, FONDLING)]),
+        ([grave(0)], accepted(1)),
+        ([grave(0)], accepted(-5)),
+        ([grave(0)], [doing(-5, IN, INTAKE), doing(-4, ATTENDED)]),
+        ([grave(0)], [doing(1, INTERVIEW), doing(2, ReferralDeclined("r1", ReferralReason.OUTSIDE_CRITERIA), CENTER)]),
+        ([grave(0)], [*accepted(1), doing(2, ReferralWithdrawn("r1", ReferralReason.FAMILY_DECLINED))]),
+        ([grave(0), *accepted(0.1)], [doing(5, STEP)]),
+    ],
+    ids=[
+        "lesser", "neglect", "corrected before", "accepted here", "attended here", "grave there", "offered there",
+        "offered there before", "attended there before", "declined", "the family declines", "accepted, and worked there",
+    ],
+)  # fmt: skip
+def test_where_nothing_is_owed_or_an_interview_was_offered_in_time_it_is_no_finding(
+    mine: list[Doing], other: list[Doing]
+) -> None:
+    assert all_in(told("A", *mine, into("B", 0.5)), told("B", lesser(-9), *other)) == []
+
+
+def test_a_case_of_a_grave_offence_owes_it_by_itself_also_if_it_has_ended() -> None:
+    assert all_in(told("A", grave(0), into("B", 0.5)), told("B", grave(-9))) == []
+    through = [told("A", grave(0), into("B", 0.5)), told("B", lesser(-9), into("C", 2)), told("C", grave(-20))]
+    assert all_in(*through) == []
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "by"),
+    [
+        ([reopened(9)], [], "A#3"),
+        ([], [corrected(9, FONDLING)], "B#5"),
+        ([], accepted(9), "B#6"),
+        ([], [doing(9, ATTENDED)], "B#5"),
+        ([doing(9, Linked("C", Relation.SAME_CHILD))], [], None),
+    ],
+)
+def test_what_settles_it(mine: list[Doing], other: list[Doing], by: str | None) -> None:
+    (one,) = all_in(told("A", grave(0), into("B", 0.5), *mine), told("B", *worked(-9), *other), told("C", grave(0)))
+    settled_by = one.settled_by and f"{one.settled_by.case_id}#{one.settled_by.number}"
+    assert (one.since, settled_by) == (day(7.5), by)
+
+
+def test_an_interview_that_is_withdrawn_or_that_nobody_comes_to_after_the_merger_is_offered_no_longer() -> None:
+    withdrawn = doing(9, ReferralWithdrawn("r1", ReferralReason.NOT_NEEDED))
+    (one,) = all_in(told("A", grave(0), *accepted(0.1), into("B", 0.5), withdrawn), told("B", *worked(-9)))
+    assert (one.since, evidence(one)) == (day(9), ["A#4", "A#1", "A#5"])
+    missed = doing(9, ReferralCompleted("r1", holder_attended=False), CENTER)
+    mine = told("A", grave(0), *accepted(0.1), into("B", 0.5), missed)
+    (one,) = all_in(mine, told("B", *worked(-9), doing(9.5, STEP)))
+    assert (one.since, one.is_open) == (day(9), True)
+    (one,) = all_in(mine, told("B", *worked(-9), doing(12, ATTENDED)))
+    assert one.settled_at == day(12), "the recording was watched"
+    for completed in (ReferralCompleted("r1", holder_attended=True), ReferralCompleted("r1")):
+        mine = told("A", grave(0), *accepted(0.1), into("B", 0.5), doing(9, completed, CENTER))
+        assert all_in(mine, told("B", *worked(-9))) == []
+
+
+def test_an_examination_is_no_interview() -> None:
+    exam = ReferralMade("m1", Service.MEDICAL_EVALUATION, CLINIC.agency)
+    other = told("B", *worked(-9), doing(1, exam), doing(2, ReferralCompleted("m1"), CLINIC))
+    assert len(all_in(told("A", grave(0), into("B", 0.5)), other)) == 1
+
+
+def test_a_case_about_another_child_counts_for_nothing() -> None:
+    one, other = ((Token(TokenKind.CHILD, bytes([number]) * 32),) for number in (1, 2))
+    cases = [told("A", grave(0, tokens=one), into("B", 0.5)), told("B", grave(-9, tokens=other))]
+    assert len(all_in(*cases)) == 1
+    assert all_in(cases[0], told("B", grave(-9, tokens=one))) == []
+
+
+def test_that_an_offence_is_alleged_no_longer_in_the_other_case_is_a_finding_from_then_on() -> None:
+    changes = [corrected(4, FONDLING), corrected(20, SIMPLE), corrected(25, FONDLING), corrected(30, SIMPLE)]
+    first, second = all_in(told("A", grave(0), into("B", 0.5)), told("B", lesser(-9), *changes))
+    assert [(one.since, one.settled_at) for one in (first, second)] == [(day(20), day(25)), (day(30), None)]
+    assert [evidence(one) for one in (first, second)] == [["A#2", "A#1", "B#3"], ["B#5", "A#2", "A#1"]]
+    assert first.id != second.id
+
+
+def test_how_soon_an_interview_is_offered_is_what_the_clock_says() -> None:
+    cases = [told("A", grave(0), into("B", 0.5)), told("B", *worked(-9))]
+    soon = parse_policy(within("clocks.forensic_interview", '"5 days"', '"1 day"'))
+    assert found(cases, DETECTOR, day(9), soon)[0].since == day(1.5)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_what_was_seen_stays_seen_whatever_is_recorded_later(seed: int) -> None:
+    chance = Random(seed)
+    withdrawn = ReferralWithdrawn("r1", ReferralReason.NOT_NEEDED)
+    some: list[Callable[[float], list[Doing]]] = [
+        lambda at: [corrected(at, FONDLING)], lambda at: [corrected(at, SIMPLE)], accepted,
+        lambda at: [doing(at, withdrawn)], lambda at: [doing(at, STEP)],
+    ]  # fmt: skip
+    later = [one for at in range(1, 20) for one in chance.choice(some)(float(at))]
+    other, mine = told("B", lesser(0), *later), told("A", grave(0), into("B", chance.randrange(9) + 0.5))
+    before: dict[str, Finding] = {}
+    for moment in range(70):
+        cases = [[event for event in case if event.timestamp <= day(moment / 3)] for case in (other, mine)]
+        listed = {one.id: one for one in found([case for case in cases if case], DETECTOR, day(moment / 3))}
+        for name, one in before.items():
+            assert (listed[name].since, listed[name].evidence) == (one.since, one.evidence)
+            assert one.is_open or listed[name].settled_at == one.settled_at
+        before = listed
