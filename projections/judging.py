@@ -23,6 +23,7 @@ from casetrail.domain.detectors.history import History
 from casetrail.domain.detectors.interviewing import Lasting
 from casetrail.domain.detectors.judging import Judge
 from casetrail.domain.detectors.machines import Beating, beatings
+from casetrail.domain.detectors.suspecting import Suspected
 from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Look, Seen, Trace
 from casetrail.domain.escalation import level_beside
 from casetrail.domain.policy import Step
@@ -296,13 +297,13 @@ def trace_row(trace: Trace) -> Row:
     ]
     seen = [(micros(one.at), micros(one.known_at), _plain(one.event)) for one in trace.seen]
     looks = [(one.by, micros(one.known_at), _plain(one.event)) for one in trace.looks]
-    graves, offers = [
+    graves, offers, closures = [
         [(micros(one.known_at), _plain(one.event), micros(one.until), _plain(one.until_event)) for one in some]
-        for some in (trace.graves, trace.offers)
+        for some in (trace.graves, trace.offers, trace.closures)
     ]
     plain = (
         *trace[:4], trace.partners, tokens, identified, report, micros(trace.received_at), micros(trace.known_at), idle,
-        links, ends, dangers, seen, looks, graves, offers,
+        links, ends, dangers, seen, looks, graves, offers, closures, [micros(at) for at in trace.suspected],
     )  # fmt: skip
     return trace.case_id, micros(trace.known_at), json.dumps(plain)
 
@@ -311,7 +312,7 @@ def load_trace(text: str) -> Trace:
     """The trace that ``trace_row`` made a text of."""
     (
         case_id, agency, unit, holder, partners, plain_tokens, identified, report, received_at, known_at, idle, links, ends,
-        dangers, seen, looks, graves, offers,
+        dangers, seen, looks, graves, offers, closures, suspected,
     ) = json.loads(text)  # fmt: skip
     tokens = tuple((TokenKind(kind), bytes.fromhex(value)) for kind, value in plain_tokens)
     return Trace(
@@ -336,6 +337,8 @@ def load_trace(text: str) -> Trace:
         tuple(Look(by, _moment(at), _evidence(event)) for by, at, event in looks),
         tuple(_load_lasting(*one) for one in graves),
         tuple(_load_lasting(*one) for one in offers),
+        tuple(_load_lasting(*one) for one in closures),
+        Suspected(*map(_maybe_moment, suspected)),
     )
 
 

@@ -12,16 +12,8 @@ from casetrail.domain.detectors.following import FARTHEST, Of
 from casetrail.domain.detectors.judging import Judge, there
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Beating, Machines
-from casetrail.domain.detectors.merging import (
-    astray,
-    away,
-    merged_astray,
-    merged_away,
-    merged_unheard,
-    merged_unseen,
-    unheard,
-    unseen,
-)
+from casetrail.domain.detectors.merging import astray, away, merged_astray, merged_away, merged_unseen, unseen
+from casetrail.domain.detectors.owing import merged_unheard, merged_unmet, unheard, unmet
 from casetrail.domain.detectors.repeating import LATEST, again, reported_again
 from casetrail.domain.detectors.survey import end_of_month, months_before
 from casetrail.domain.detectors.traces import Recognised, Trace
@@ -38,6 +30,7 @@ OF_MERGERS: Final = {
     merged_astray.name: astray,
     merged_unseen.name: unseen,
     merged_unheard.name: unheard,
+    merged_unmet.name: unmet,
 }
 OF_REPORTS: Final = (reported_again.name, *OF_MERGERS)
 HAS_OTHERS: Final = (

@@ -20,8 +20,9 @@ from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Machines, silent_machine
-from casetrail.domain.detectors.merging import merged_again, merged_astray, merged_away, merged_unheard, merged_unseen
+from casetrail.domain.detectors.merging import merged_again, merged_astray, merged_away, merged_unseen
 from casetrail.domain.detectors.outsiders import decided_elsewhere
+from casetrail.domain.detectors.owing import merged_unheard, merged_unmet
 from casetrail.domain.detectors.partnering import ignored_alarm, interview_missed, partner_waiting
 from casetrail.domain.detectors.passing_on import led_nowhere, screened_out_again
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
@@ -81,6 +82,7 @@ OF_MANY: Final[tuple[SurveyDetector, ...]] = (
     merged_astray,
     merged_unseen,
     merged_unheard,
+    merged_unmet,
     overloaded,
     too_many_new,
     bulk_handover,

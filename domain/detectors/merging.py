@@ -9,7 +9,6 @@ from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import About, Evidence, Finding, of_case
 from casetrail.domain.detectors.following import (
     FARTHEST,
-    Change,
     Of,
     Spell,
     are_of_other_children,
@@ -18,15 +17,13 @@ from casetrail.domain.detectors.following import (
     known_later,
 )
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.interviewing import Lasting
-from casetrail.domain.detectors.settings import Setting, Settings, days, hours
+from casetrail.domain.detectors.settings import Setting, Settings, hours
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.traces import Danger, End, Seen, Trace, Way
 from casetrail.domain.receipt import answers
 from casetrail.domain.status import Status
 
 UNSEEN: Final = "a child in immediate danger whom nobody had seen"
-UNHEARD: Final = "a grave offence for which no interview is owed there, and none was offered"
 
 
 @detector(
@@ -70,10 +67,10 @@ def _finding(trace: Trace, spell: Spell, settings: SettingsAt, now: datetime) ->
     """The finding of a report that went on nowhere for a spell; None where that was soon over."""
     standard = settings(spell.since)
     since = max(standard.due("limit", spell.since), spell.seen_at)
-    return _about(trace, standard, since, spell.evidence, spell.says, spell.ended or (None, None), now)
+    return about_merger(trace, standard, since, spell.evidence, spell.says, spell.ended or (None, None), now)
 
 
-def _about(
+def about_merger(
     trace: Trace, standard: Settings, since: datetime, evidence: tuple[Evidence, ...], says: str,
     settled: tuple[datetime | None, Evidence | None], now: datetime,
 ) -> Finding | None:  # fmt: skip
@@ -183,12 +180,22 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
         if danger is None:
             continue
         since = max(standard.due("limit", danger.received_at), danger.known_at, first.since)
-        others = list(_beyond(trace, merger, of))
+        others = list(beyond(trace, merger, of))
         ends = [(one.known_at, one.event) for one in trace.seen if answers(one.at, danger.received_at)]
         ends += [_later(way, one) for other, way in others for one in other.seen if one.at >= danger.received_at]
+        if merger.until is not None and merger.until_event is not None:
+            ends.append((merger.until, merger.until_event))
         visits = [one for other, way in others for one in _visits(other, way, danger)]
-        alleged = Lasting(danger.known_at, danger.event, None, None)
-        yield from _unowed(trace, _Merger(merger, first, alleged, since, standard), visits, ends, UNSEEN, now)
+        visits.sort(key=lambda one: one.since)
+        # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
+        rests_on = tuple(dict.fromkeys((merger.event, first.event, danger.event)))
+        says = f"{'merged' if merger.into is not None else 'screened out as known'}, with {UNSEEN}"
+        for gap in _gaps(since, visits):
+            owed_again = [] if gap.until is None or gap.until_event is None else [(gap.until, gap.until_event)]
+            at, by = min([*ends, *owed_again], key=lambda one: one[0], default=(None, None))
+            taken_away = () if gap.event is None else (gap.event,)
+            evidence = (*rests_on, *taken_away) if gap.is_first else (*taken_away, *rests_on)
+            yield about_merger(trace, standard, gap.since, evidence, says, (at, by), now)
 
 
 def _was_mistyped(danger: Danger, standard: Settings) -> bool:
@@ -199,8 +206,8 @@ def _was_mistyped(danger: Danger, standard: Settings) -> bool:
     return danger.until <= min(soon, standard.due("limit", danger.received_at))
 
 
-class Owed(NamedTuple):
-    """A visit or an interview is owed elsewhere, or was offered: since when, until when, and by which events."""
+class Visit(NamedTuple):
+    """A visit is owed for a danger that another case has of its own: since when, until when, and by which events."""
 
     since: datetime
     event: Evidence
@@ -208,38 +215,8 @@ class Owed(NamedTuple):
     until_event: Evidence | None
 
 
-class _Merger(NamedTuple):
-    """How a report was merged, or screened out as known: by the ``first`` way, with what is ``alleged``; ``since`` when what
-    is owed for that must be owed elsewhere."""
-
-    end: End
-    first: Way
-    alleged: Lasting
-    since: datetime
-    standard: Settings
-
-
-def _unowed(
-    trace: Trace, merger: _Merger, owed: Sequence[Owed], ends: Sequence[Change], what: str, now: datetime
-) -> Iterator[Finding | None]:
-    """All that is found of what nobody owed for a report that was merged. ``owed``: when somebody did; ``ends``: what settles it."""
-    end, first, alleged, since, standard = merger
-    for until, by in ((end.until, end.until_event), (alleged.until, alleged.until_event)):
-        if until is not None:
-            ends = [*ends, (until, by)]
-    # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
-    rests_on = tuple(dict.fromkeys((end.event, first.event, alleged.event)))
-    says = f"{'merged' if end.into is not None else 'screened out as known'}, with {what}"
-    for gap in _gaps(since, sorted(owed, key=lambda one: one.since)):
-        owed_again = [] if gap.until is None or gap.until_event is None else [(gap.until, gap.until_event)]
-        at, by = min([*ends, *owed_again], key=lambda one: one[0], default=(None, None))
-        taken_away = () if gap.event is None else (gap.event,)
-        evidence = (*rests_on, *taken_away) if gap.is_first else (*taken_away, *rests_on)
-        yield _about(trace, standard, gap.since, evidence, says, (at, by), now)
-
-
 class Gap(NamedTuple):
-    """It is not owed: since when, by what if one was before, and until when one is. Each is a finding of its own."""
+    """No visit is owed: since when, by what if one was before, and until when one is. Each is a finding of its own."""
 
     since: datetime
     event: Evidence | None
@@ -248,7 +225,7 @@ class Gap(NamedTuple):
     is_first: bool
 
 
-def _visits(other: Trace, way: Way, danger: Danger) -> Iterator[Owed]:
+def _visits(other: Trace, way: Way, danger: Danger) -> Iterator[Visit]:
     """When a case owed a visit for its own danger since a way led there, also after another ``danger`` was reported."""
     for own in other.dangers:
         owed = _owed(other, _later(way, own))
@@ -257,14 +234,14 @@ def _visits(other: Trace, way: Way, danger: Danger) -> Iterator[Owed]:
             before.append((own.until, own.until_event))
         until, event = min(before, key=lambda one: one[0], default=(None, None))  # after that it owes nothing for it
         if owed is not None and (until is None or owed[0] < until):
-            yield Owed(*owed, until, event)
+            yield Visit(*owed, until, event)
 
 
-def _gaps(since: datetime, owed: Sequence[Owed]) -> Iterator[Gap]:
-    """From a moment on, when none of what is ``owed`` was, which is in order."""
+def _gaps(since: datetime, visits: Sequence[Visit]) -> Iterator[Gap]:
+    """From a moment on, when none of the ``visits`` was owed, which are in order."""
     event: Evidence | None = None
     is_first = True
-    for visit in owed:
+    for visit in visits:
         if visit.since > since:
             yield Gap(since, event, visit.since, visit.event, is_first)
             is_first = False
@@ -275,7 +252,7 @@ def _gaps(since: datetime, owed: Sequence[Owed]) -> Iterator[Gap]:
     yield Gap(since, event, None, None, is_first)
 
 
-def _later(way: Way, there: Danger | Seen | Lasting) -> tuple[datetime, Evidence]:
+def _later(way: Way, there: Danger | Seen) -> tuple[datetime, Evidence]:
     """Since when something there counts for a report that leads there by a way, and by which event: the later one."""
     return (there.known_at, there.event) if there.known_at >= way.since else (way.since, way.event)
 
@@ -303,7 +280,7 @@ def _owed(other: Trace, alleged: tuple[datetime, Evidence]) -> tuple[datetime, E
     return since, by
 
 
-def _beyond(trace: Trace, merger: End, of: Of) -> Iterator[tuple[Trace, Way]]:
+def beyond(trace: Trace, merger: End, of: Of) -> Iterator[tuple[Trace, Way]]:
     """The cases into which a case was merged, and on from there at any time; each with since when it leads there.
 
     But for those about another child: what is done there is not done for this one.
@@ -320,52 +297,6 @@ def _beyond(trace: Trace, merger: End, of: Of) -> Iterator[tuple[Trace, Way]]:
                 yield found, meant
             further = [one for end in found.mergers for one in found.ways(end)]
             waiting += [one if one.since > way.since else Way(one.into, way.since, way.event) for one in further]
-
-
-@detector(
-    Setting("limit", days(5), "within what time an interview is offered", clock="forensic_interview"),
-)
-def merged_unheard(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """A report of a grave offence that was merged into a case that owes no interview for it, before one was offered.
-
-    Rule: a case in which a sexual offence or an aggravated assault is alleged was merged, and when the limit since then is
-    over, neither is such an offence alleged in a case in which it goes on, nor was a forensic interview offered: in neither
-    of them has a partner accepted, given or declined one that was not withdrawn (other than because the family does not
-    want it), nor did somebody of the unit attend one. What a partner gives in a case that has ended, and to which nobody
-    came, counts for nothing. The clock of the report ended with the merger, and the other case has none. So it is where the
-    report was screened out as known already, with the cases with which it is linked. A case about another child ("merged
-    astray" says which is) counts for nothing.
-
-    Evidence: the merger, or the screening and the link; and what alleges the offence. With what took away the offence or the
-    interview of the other case, if it was for that alone that nothing was owed here.
-
-    Settled by: an interview that is offered or attended, or that such an offence is alleged in the other case, by a
-    correction; or the reopening of the case.
-
-    May be wrong: where the other case was entered under a lesser offence, and is worked as what it is. Then correct that.
-
-    Found in: nowhere yet: what is merged into a lesser matter is closed as one.
-    """
-    for trace in survey.traces.merged():
-        if trace.agency == survey.agency:
-            yield from unheard(trace, survey.traces.of, settings, now)
-
-
-def unheard(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """All that is found of a child of one case that was merged, to whom no interview was offered."""
-    for merger in trace.mergers if trace.graves else ():
-        ways = trace.ways(merger)
-        first = min(ways, key=lambda way: way.since, default=None)
-        alleged = first and next((one for one in trace.graves if one.until is None or one.until > first.since), None)
-        if first is None or alleged is None:
-            continue
-        standard = settings(first.since)
-        since = max(standard.due("limit", first.since), alleged.known_at)
-        owed = [Owed(*one) for one in trace.offers]
-        for other, way in _beyond(trace, merger, of):
-            there = [one for one in (*other.graves, *other.offers) if one.until is None or one.until > way.since]
-            owed += [Owed(*_later(way, one), one.until, one.until_event) for one in there]
-        yield from _unowed(trace, _Merger(merger, first, alleged, since, standard), owed, [], UNHEARD, now)
 
 
 @detector(

@@ -14,6 +14,7 @@ from casetrail.domain.detectors.detector import SettingsAt
 from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.interviewing import Lasting, graves, offers
+from casetrail.domain.detectors.suspecting import UNSUSPECTED, Suspected, closures, suspected
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived, ScreenedOut
 from casetrail.domain.investigation import NoteAdded
@@ -124,6 +125,7 @@ class Trace(NamedTuple):
     ``tokens``: of the report and of corrections; ``identified`` says which of them are a correction's. ``looks``: a
     supervisor's reviews, as far as they are needed (see ``_looks``), and the notes of leaders and auditors after an end.
     ``graves``: when an offence was alleged for which a child is interviewed; ``offers``: when that was offered (see there).
+    ``suspected``: of cases only that were closed, or said to go on in another.
     """
 
     case_id: str
@@ -144,6 +146,8 @@ class Trace(NamedTuple):
     looks: tuple[Look, ...]
     graves: tuple[Lasting, ...]
     offers: tuple[Lasting, ...]
+    closures: tuple[Lasting, ...]
+    suspected: Suspected
 
     @property
     def mergers(self) -> list[End]:
@@ -239,7 +243,7 @@ def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Tra
     identified = _identified(history, reported)
     tokens = (*reported, *[one.token for one in identified])
     ends = tuple(_ends(history, passing))
-    is_merged = any(end.into is not None or end.as_known for end in ends)
+    is_merged, closed = any(end.into is not None or end.as_known for end in ends), tuple(closures(history))
     return Trace(
         history.case.id,
         facts.agency,
@@ -261,6 +265,8 @@ def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Tra
         _looks(history, ends),
         graves(history),
         offers(history, is_merged=is_merged),
+        closed,
+        suspected(history) if closed or is_merged else UNSUSPECTED,
     )
 
 

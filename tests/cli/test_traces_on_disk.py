@@ -11,6 +11,7 @@ from casetrail.cli.traces_on_disk import TracesOnDisk
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.interviewing import Lasting
+from casetrail.domain.detectors.suspecting import Suspected
 from casetrail.domain.detectors.traces import (
     Danger,
     End,
@@ -50,6 +51,8 @@ def random_trace(chance: Random, number: int) -> Trace:
         (Look("sgt", known_at, event),) * (number % 2),
         (Lasting(known_at, event, None, None),) * (number % 2),
         (Lasting(known_at, event, day(400), event),) * (number % 3),
+        (Lasting(known_at, event, None, None),) * (number % 2),
+        Suspected(known_at, day(400) if number % 2 else None),
     )
 
 

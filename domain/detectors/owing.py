@@ -1,0 +1,169 @@
+"""What a report that was merged is owed where it goes on: an interview of the child, and that a suspect whom it names is heard."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import Evidence, Finding
+from casetrail.domain.detectors.following import Of
+from casetrail.domain.detectors.interviewing import Lasting
+from casetrail.domain.detectors.merging import about_merger, beyond
+from casetrail.domain.detectors.settings import Setting, days, hours
+from casetrail.domain.detectors.survey import Survey
+from casetrail.domain.detectors.traces import End, Trace, Way
+
+UNHEARD: Final = "a grave offence for which no interview is owed there, and none was offered"
+UNMET: Final = "a suspect whom nobody has interviewed or arrested"
+
+
+@detector(
+    Setting("limit", days(5), "within what time an interview is offered", clock="forensic_interview"),
+)
+def merged_unheard(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report of a grave offence that was merged into a case that owes no interview for it, before one was offered.
+
+    Rule: a case in which a sexual offence or an aggravated assault is alleged was merged, and when the limit since then is
+    over, neither is such an offence alleged in a case in which it goes on, nor was a forensic interview offered: in neither
+    of them has a partner accepted, given or declined one that was not withdrawn (other than because the family does not
+    want it), nor did somebody of the unit attend one. What a partner gives in a case that has ended, and to which nobody
+    came, counts for nothing. The clock of the report ended with the merger, and the other case has none. So it is where the
+    report was screened out as known already, with the cases with which it is linked. A case about another child ("merged
+    astray" says which is) counts for nothing.
+
+    Evidence: the merger, or the screening and the link; and what alleges the offence. With what took away the offence or the
+    interview of the other case, if it was for that alone that nothing was owed here.
+
+    Settled by: an interview that is offered or attended, or that such an offence is alleged in the other case, by a
+    correction; or the reopening of the case.
+
+    May be wrong: where the other case was entered under a lesser offence, and is worked as what it is. Then correct that.
+
+    Found in: nowhere yet: what is merged into a lesser matter is closed as one.
+    """
+    for trace in survey.traces.merged():
+        if trace.agency == survey.agency:
+            yield from unheard(trace, survey.traces.of, settings, now)
+
+
+def unheard(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """All that is found of a child of one case that was merged, to whom no interview was offered."""
+    for merger in trace.mergers if trace.graves else ():
+        first = _first_way(trace, merger)
+        alleged = first and next((one for one in trace.graves if one.until is None or one.until > first.since), None)
+        if first is None or alleged is None:
+            continue
+        standard = settings(first.since)
+        since = max(standard.due("limit", first.since), alleged.known_at)
+        owed = list(trace.offers)
+        for other, way in beyond(trace, merger, of):
+            owed += [_from(way, one) for one in (*other.graves, *other.offers) if _lasts_beyond(one, way.since)]
+        over = [(at, by) for at, by in ((merger.until, merger.until_event), (alleged.until, alleged.until_event)) if at]
+        # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
+        rests_on = tuple(dict.fromkeys((merger.event, first.event, alleged.event)))
+        for gap in _gaps(since, owed):
+            ends = [*over, (gap.until, gap.until_event)] if gap.until else over
+            settled = min(ends, key=lambda one: one[0], default=(None, None))
+            evidence = (
+                rests_on if gap.event is None else (*rests_on, gap.event) if gap.is_first else (gap.event, *rests_on)
+            )
+            yield about_merger(trace, standard, gap.since, evidence, f"{_said(merger)}, with {UNHEARD}", settled, now)
+
+
+def _first_way(trace: Trace, merger: End) -> Way | None:
+    """The way by which a report was first said to go on; None where it was screened out as known from nowhere."""
+    return min(trace.ways(merger), key=lambda way: way.since, default=None)
+
+
+def _said(merger: End) -> str:
+    return "merged" if merger.into is not None else "screened out as known"
+
+
+def _lasts_beyond(one: Lasting, moment: datetime) -> bool:
+    return one.until is None or one.until > moment
+
+
+def _from(way: Way, one: Lasting) -> Lasting:
+    """Something in another case, since when it counts for a report that leads there by a way."""
+    return one if one.known_at >= way.since else one._replace(known_at=way.since, event=way.event)
+
+
+class Gap(NamedTuple):
+    """An interview is not owed: since when, by what if it was before, and until when. Each is a finding of its own."""
+
+    since: datetime
+    event: Evidence | None
+    until: datetime | None
+    until_event: Evidence | None
+    is_first: bool
+
+
+def _gaps(since: datetime, owed: Sequence[Lasting]) -> Iterator[Gap]:
+    """From a moment on, when none of what is ``owed`` was."""
+    event: Evidence | None = None
+    is_first = True
+    for one in sorted(owed, key=lambda lasting: lasting.known_at):
+        if one.known_at > since:
+            yield Gap(since, event, one.known_at, one.event, is_first)
+            is_first = False
+        if one.until is None:
+            return
+        if one.until > since:
+            since, event = one.until, one.until_event
+    yield Gap(since, event, None, None, is_first)
+
+
+@detector(
+    Setting("limit", hours(72), "within what time a case that had been closed before is reopened", "RSMo 210.145",
+            clock="screening"),
+)  # fmt: skip
+def merged_unmet(survey: Survey, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A report that names a suspect, merged into a case that was closed without hearing anybody.
+
+    Rule: a case whose report, a correction or a step names a suspect was merged, no suspect had been interviewed or
+    arrested in it, and the case in which it goes on names none and was closed, and by then nobody had been interviewed or
+    arrested there either. If it had been closed before, it was not reopened within the limit. (Where that case names one,
+    "closed without work" judges it.) A
+    case that was transferred is worked by others. So it is where the report was screened out as known already, with the
+    cases with which it is linked; of several it suffices that one has not been closed, or that a suspect was met in one. A
+    case about another child ("merged astray" says which is) counts for nothing. What was imported is not judged.
+
+    Evidence: the closure, or the merger, whichever came later, and the other; and the report.
+
+    Settled by: reopening the case that was closed, or the one that was merged.
+
+    May be wrong: where a suspect was interviewed under the number of a third case, or has died.
+
+    Found in: Kansas City, where cases were closed without ever interviewing a named suspect.
+    """
+    for trace in survey.traces.merged():
+        if trace.agency == survey.agency:
+            yield from unmet(trace, survey.traces.of, settings, now)
+
+
+def unmet(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """All that is found of a suspect whom one case that was merged names."""
+    named_at, met_at = trace.suspected
+    for merger in trace.mergers if named_at is not None else ():
+        others = list(beyond(trace, merger, of))
+        for (other, way), closure in [(one, closure) for one in others for closure in one[0].closures]:
+            came_later = way.since > closure.known_at
+            standard = settings(max(way.since, closure.known_at))
+            since = standard.due("limit", way.since) if came_later else closure.known_at
+            since = max(since, named_at or since)
+            is_met = met_at is not None and met_at <= since
+            if is_met or any(_sees_to(one, since) for one, there in others if there.since <= since):
+                continue
+            both = (way.event, closure.event) if came_later else (closure.event, way.event)
+            evidence = tuple(dict.fromkeys((*both, merger.event, trace.report)))
+            ends = [(closure.until, closure.until_event), (merger.until, merger.until_event)]
+            settled = min([one for one in ends if one[0]], key=lambda one: one[0] or now, default=(None, None))
+            says = f"{_said(merger)}, with {UNMET}, and closed as {other.case_id}"
+            yield about_merger(trace, standard, since, evidence, says, settled, now)
+
+
+def _sees_to(other: Trace, moment: datetime) -> bool:
+    """Whether a case is open, or has seen to a suspect by a moment, or names one and is judged by itself."""
+    end, (named_at, met_at) = other.end_at(moment), other.suspected
+    is_there = other.known_at <= moment
+    return is_there and (end is None or any(at is not None and at <= moment for at in (named_at, met_at)))

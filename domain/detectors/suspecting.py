@@ -1,0 +1,72 @@
+"""Whether a suspect of a case is known, and was heard; and when the case was closed."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from casetrail.domain.closure import ClosureRequested
+from casetrail.domain.codes import Disposition
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.detectors.closing import MET, REOPENED, names_suspect, request_before
+from casetrail.domain.detectors.finding import evidence_of
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.interviewing import Lasting
+from casetrail.domain.happenings import Happening
+from casetrail.domain.intake import ReportReceived
+from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.linking import FactCorrected
+
+WORKED_NO_MORE: Final = frozenset({Happening.CLOSED})
+
+
+class Suspected(NamedTuple):
+    """Since when the log names or has identified a suspect of a case, and since when one was interviewed or arrested."""
+
+    named_at: datetime | None
+    met_at: datetime | None
+
+
+UNSUSPECTED: Final = Suspected(None, None)
+
+
+def suspected(history: History) -> Suspected:
+    """What the log says of the suspects of a case."""
+    steps = history.steps if "FactCorrected" in history.case.kinds else [
+        step for _, step in history.which(Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP)
+    ]  # fmt: skip
+    named = next((step.known_at for step in steps if _names(step)), None)
+    met = next((step.known_at for step in steps if _kind(step) in MET), None)
+    return Suspected(named, met)
+
+
+def _names(step: Step) -> bool:
+    body = step.body
+    if isinstance(body, ReportReceived | FactCorrected):
+        return names_suspect(body)
+    return _kind(step) is Kind.SUSPECT_IDENTIFIED
+
+
+def _kind(step: Step) -> Kind | None:
+    return step.body.step if isinstance(step.body, InvestigativeStepTaken) else None
+
+
+def closures(history: History) -> Iterator[Lasting]:
+    """From when until when a case was closed, and nobody else was to go on with it; but for what was imported."""
+    if not history.has(WORKED_NO_MORE):
+        return
+    closed: Step | None = None
+    for place, step in history.which(Happening.CLOSED, *REOPENED):
+        if closed is not None and step.is_any(*REOPENED):
+            event, until = evidence_of(history, [closed, step])
+            yield Lasting(closed.known_at, event, step.known_at, until)
+            closed = None
+        elif Happening.CLOSED in step.what and step.action.imported is None and not _is_handed_over(history, place):
+            closed = step
+    if closed is not None:
+        yield Lasting(closed.known_at, evidence_of(history, [closed])[0], None, None)
+
+
+def _is_handed_over(history: History, place: int) -> bool:
+    asked = request_before(history, place)
+    body = None if asked is None else asked.body
+    return isinstance(body, ClosureRequested) and body.disposition is Disposition.TRANSFERRED
