@@ -28,10 +28,14 @@ IN_TABLE: Final = ("verdict", "line", "report_number", "case_id", "matched_by", 
 @click.command()
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--mapping", type=click.Path(path_type=Path), required=True, help="TOML file; see docs/reconciling.md.")
+@click.option(
+    "--only-in-scope", is_flag=True,
+    help="Look for each line among the reports of the mapping's scope alone: for a result that goes back to whose ledger it is.",
+)  # fmt: skip
 @format_option
 @pass_config
 @guarded
-def reconcile(config: Config, ledger: Path, mapping: Path, form: str) -> None:
+def reconcile(config: Config, ledger: Path, mapping: Path, only_in_scope: bool, form: str) -> None:
     """Compare a list of reports that somebody else kept with the log.
 
     LEDGER is a CSV file: a clinic's referrals, a hotline's calls, an old system's cases. Each of its lines is matched,
@@ -48,13 +52,19 @@ def reconcile(config: Config, ledger: Path, mapping: Path, form: str) -> None:
             what = "is a folder" if file.is_dir() else "is no plain file"
             raise Failure(f"{file} {what}" if file.exists() else f"there is no file {file}", exits.NOT_FOUND)
     opened = Ledger(ledger, read_settings(mapping))
+    if only_in_scope and not opened.mapping.scope.wanted:
+        raise click.UsageError(
+            "--only-in-scope needs a [scope] in the mapping, such as reported_in = the ledger's agency"
+        )
     with ExitStack() as stack:
         keyring = stack.enter_context(_keyring(config)) if opened.mapping.persons else None
         tokens_of, opens = (None, None) if keyring is None else (tokens_with(keyring), opened_with(keyring))
         log = stack.enter_context(opened_log(config))
         total = _lines(ledger) + sum(log.end_offsets(Topic.EVENTS).values())
         with progress_bar("reading ledger and log", total) as progress:
-            found = stack.enter_context(closing(reconciled(log, opened, tokens_of, progress, opens=opens)))
+            found = stack.enter_context(
+                closing(reconciled(log, opened, tokens_of, progress, opens=opens, only_in_scope=only_in_scope))
+            )
         if form == "table":
             emit(map(_in_table, found.rows()), IN_TABLE, form, "ledger and log")
         else:

@@ -217,11 +217,13 @@ def reconcile(
     progress: Callable[[int], None] | None = None,
     most_alike: int = MOST_ALIKE,
     opens: Opens | None = None,
+    only_in_scope: bool = False,
 ) -> Reconciliation:
     """Compare a ledger with a log, as both stand now. Whoever gets the result closes it, before the log.
 
     ``tokens_of`` makes the tokens of the persons that a line names; without it lines are matched by report number
-    alone. ``opens`` says whether what a report sealed opens with the same keyring. ``progress`` is told of lines and events
+    alone. ``opens`` says whether what a report sealed opens with the same keyring. ``only_in_scope``: a line is looked for
+    among the reports of the mapping's scope, and no others. ``progress`` is told of lines and events
     as they are read. Raises ``LedgerUnreadable``, ``LogUnreachable``.
     """
     workspace = Workspace(most_alike)
@@ -234,7 +236,7 @@ def reconcile(
         for batch in reported.batches(progress):
             workspace.add_reports(batch.reports)
             workspace.add_later(batch.later)
-        workspace.match(ledger.mapping.date_tolerance, ledger.mapping.token_span)
+        workspace.match(ledger.mapping.date_tolerance, ledger.mapping.token_span, only_in_scope)
         return Reconciliation(workspace, ledger.mapping, Others(workspace, log, opens), [*_notes(reported)])
     except BaseException:
         workspace.close()

@@ -12,6 +12,8 @@ from casetrail.domain.actions import SubmissionUnreadable
 from casetrail.eventlog.codec import Event, decode_event
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
+from tests.actions import CLINIC as CLINIC_STAFF
+from tests.audit.reconciling import CLINIC, Book, codes
 from tests.cli.shell import INTAKE, MAPPING, REPORT, SERGEANT, Shell
 from tests.conformance.log_kit import read_all
 
@@ -59,6 +61,29 @@ def test_no_name_can_be_tried_on_the_id_of_an_imported_action(tmp_path: Path) ->
         assert sha256(named.encode()).digest()[:16] != event.action_id
     (elsewhere,) = imported(shell_at(tmp_path / "two"))
     assert elsewhere.action_id != event.action_id, "what follows from the row alone, anybody can make from a guess"
+
+
+# --- a ledger with a child in it of whom one wants to know ---
+
+PADDED: Final = f"child,born,seen,suspect,address\n{CHILD},03/04/2017,03/02/2026 10:00,,\n"
+SCOPE: Final = CLINIC + '\n[scope]\nreported_in = "clinic"\n'
+
+
+def test_who_adds_a_child_to_a_ledger_is_not_told_who_reported_it(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    book.received("C-1", tokens=[book.child(CHILD, "2017-03-04")])
+    (row,) = book.reconcile(PADDED, SCOPE)
+    assert codes(row)["reported_in"] == ("clinic", "metro-pd"), "an auditor is told"
+    ledger, mapping = book.files(PADDED, SCOPE)
+    words = ("audit", "reconcile", ledger, "--mapping", mapping, "--only-in-scope")
+    (row,) = book.rows(*words, code=exits.FAULTS)
+    told = {name: value for name, value in row.items() if value not in (None, [])}
+    assert told.keys() == {"verdict", "line", "row_hash", "reported_at"} and told["verdict"] == "missing"
+    book.received("C-2", tokens=[book.child(CHILD, "2017-03-04")], actor=CLINIC_STAFF)
+    (row,) = book.rows(*words)
+    assert (row["verdict"], row["case_id"]) == ("matched", "C-2")
+    _, mapping = book.files(PADDED, CLINIC)
+    assert "[scope]" in book.run(*words[:3], "--mapping", mapping, "--only-in-scope", code=exits.USAGE).stderr
 
 
 # --- what is said ---
