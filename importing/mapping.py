@@ -1,7 +1,7 @@
 """The mapping: which columns of a file become which actions. A TOML file; docs/importing.md describes it."""
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
@@ -15,10 +15,12 @@ from casetrail.domain.kinds import ACTION_KINDS
 from casetrail.domain.shapes import field_types, item_of, optional
 from casetrail.domain.values import is_id
 from casetrail.importing.errors import BadMapping
-from casetrail.importing.templates import Tables, Template
+from casetrail.importing.templates import TO_ID, Tables, Template
 
 KINDS: Final[dict[str, type[Body]]] = {kind.__name__: kind for kind in ACTION_KINDS}
 TOKENS: Final = frozenset({"child", "child_born", "suspect", "suspect_born", "address"})
+OF_NAMES: Final = frozenset({"child", "suspect", *(name for name in SealedName if name.endswith("_name"))})
+"""What is made of a name: tokens, and texts that are sealed."""
 SETTINGS: Final = frozenset(
     {"system", "encoding", "delimiter", "time_zone", "time_formats", "agency", "person", "case", "activity", "ignore",
      "codes", "actions"}
@@ -94,7 +96,7 @@ def mapping_for(settings: Mapping[str, Any], columns: frozenset[str]) -> ImportM
         for table in [_table(codes, name, "'codes'")]
     }
     activity = _text(settings, "activity", "the mapping") if "activity" in settings else ""
-    return ImportMapping(
+    made = ImportMapping(
         system=settings["system"],
         encoding=_text(settings, "encoding", "the mapping") if "encoding" in settings else "utf-8",
         delimiter=delimiter_of(settings),
@@ -105,6 +107,30 @@ def mapping_for(settings: Mapping[str, Any], columns: frozenset[str]) -> ImportM
         ignore=frozenset(_texts(settings, "ignore")),
         actions=tuple(_action(one, settings, tables, columns) for one in _actions(settings["actions"])),
     )
+    _check_names(made)
+    return made
+
+
+def _check_names(mapping: ImportMapping) -> None:
+    """Refuse to put into the log in the open what stands in a column that a name is made of. What a code table gives is a code."""
+    sealed = ((*one.seal.items(), *one.tokens.items()) for one in mapping.actions)
+    names = {column for some in sealed for name, one in some if name in OF_NAMES for column, _ in one.places}
+    for setting, template in _in_the_open(mapping):
+        for column, table in template.places:
+            if column in names and table in (None, TO_ID):
+                raise BadMapping(
+                    f"the column '{column}' holds a name, and '{setting}' would put it into the log unsealed, for good: make it of another one"
+                )
+
+
+def _in_the_open(mapping: ImportMapping) -> Iterator[tuple[str, Template]]:
+    """What everybody reads who reads the log, by the names of the settings."""
+    yield "case", mapping.case
+    for one in mapping.actions:
+        yield "person", one.person
+        yield "agency", one.agency
+        for name, templates in one.fields.items():
+            yield from ((name, template) for template in templates)
 
 
 def _known(found: Mapping[str, Any], known: frozenset[str], where: str) -> None:

@@ -7,7 +7,7 @@ A TOML file; docs/reconciling.md describes it. A template is a text with places:
 import math
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -86,6 +86,10 @@ class Template:
     def column(self) -> str:
         """The first column that it names, for messages."""
         return self._places[0][0]
+
+    def columns(self, *, as_they_are: bool = False) -> set[str]:
+        """The columns that it names. ``as_they_are``: without those that a code table stands for."""
+        return {column for column, table in self._places if not as_they_are or table in (None, TO_ID)}
 
     def codes(self) -> Iterator[tuple[str, str, str]]:
         """What the code tables give here: table, code of the ledger, ours. Nothing where a text stands beside the places."""
@@ -177,6 +181,8 @@ def mapping_for(settings: Mapping[str, Any], columns: Collection[str]) -> Ledger
         raise BadMapping("the mapping has no 'reported_at': which column says when each report was made?")
     category = template(settings, "category")
     _check_codes(category, number)
+    if number is not None:
+        _check_names(number, [made for name in ("child", "suspect") if (made := template(persons, name)) is not None])
     if number is None and not persons.keys() & {"child", "suspect", "address"}:
         raise BadMapping("the mapping needs 'report_number' or [tokens]: by what are reports recognised?")
     return LedgerMapping(
@@ -257,6 +263,12 @@ def _table(name: str, table: Any) -> dict[str, str]:
     if not isinstance(table, dict):
         raise BadMapping(f"'codes.{name}' must be a table")
     return {old: ",".join(_texts(table, old, ())) for old in table}
+
+
+def _check_names(number: Template, names: Iterable[Template]) -> None:
+    """The result shows report numbers: none may be made of a name."""
+    for column in sorted(number.columns(as_they_are=True) & {column for one in names for column in one.columns()}):
+        raise BadMapping(f"the column '{column}' holds a name, and the result would show it as the report number")
 
 
 def _check_codes(category: Template | None, number: Template | None) -> None:

@@ -158,3 +158,42 @@ def test_what_two_editions_print_tells_by_its_difference_of_single_reports(shell
     after, said = published(shell, "2030-01-28")
     assert after - before == 1, "docs/sunlight.md says so"
     assert "differ by 1 to 4 from those of the edition of 2030-01-01" in said
+
+
+# --- mappings that put a name where everybody reads it ---
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "where"),
+    [
+        ('case = "{number}"', 'case = "{child|id}"', "'case'"),
+        ('case = "{number}"', 'case = "{number}-{child|id}"', "'case'"),
+        ('report_number = "{number}"', 'report_number = "{child}"', "'report_number'"),
+        ('agency = "metro-pd"\ncase', 'agency = "metro-pd"\nperson = "{child|id}"\ncase', "'person'"),
+    ],
+)
+@pytest.mark.parametrize("named", ['seal.child_name = "{child}"', 'tokens.child = "{child}, {story}"'])
+def test_no_mapping_makes_an_id_of_a_name(shell: Shell, line: str, changed: str, where: str, named: str) -> None:
+    assert line in MAPPING
+    (shell.folder / "map.toml").write_text(MAPPING.replace(line, changed) + named + "\n", "utf-8")
+    (shell.folder / "old.csv").write_text("number,received,story,child\nR-1,2016-01-05T08:00,,Adelheid\n", "utf-8")
+    result = shell.run("import", str(shell.folder / "old.csv"), "--mapping", str(shell.folder / "map.toml"), code=None)
+    assert result.exit_code == exits.FAILED, result.output
+    assert where in result.stderr and "'child' holds a name" in result.stderr
+    assert b"Adelheid" not in shell.log.read_bytes()
+
+
+def test_a_code_that_a_table_makes_of_a_name_is_no_name(shell: Shell) -> None:
+    kinds = MAPPING.replace('reporter_kind = "family"', 'reporter_kind = "{child|kinds}"')
+    mapping = kinds + 'seal.reporter_name = "{child}"\n\n[codes.kinds]\n"*" = "family"\n'
+    (shell.folder / "map.toml").write_text(mapping, "utf-8")
+    (shell.folder / "old.csv").write_text("number,received,story,child\nR-1,2016-01-05T08:00,,Adelheid\n", "utf-8")
+    shell.run("import", str(shell.folder / "old.csv"), "--mapping", str(shell.folder / "map.toml"))
+
+
+def test_no_ledger_shows_a_name_as_its_report_number(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    ledger, mapping = book.files(PADDED, 'report_number = "{child|id}"\n' + CLINIC)
+    result = book.run("audit", "reconcile", ledger, "--mapping", mapping, code=None)
+    assert not [part for part in CHILD.split() if part in result.output]
+    assert result.exit_code == exits.FAILED and "'child' holds a name" in result.stderr
