@@ -1,6 +1,8 @@
 """Who has no key wants to know who is meant: from the log itself, and from what casetrail shows, says and publishes."""
 
 import json
+import sqlite3
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -197,3 +199,43 @@ def test_no_ledger_shows_a_name_as_its_report_number(tmp_path: Path) -> None:
     result = book.run("audit", "reconcile", ledger, "--mapping", mapping, code=None)
     assert not [part for part in CHILD.split() if part in result.output]
     assert result.exit_code == exits.FAILED and "'child' holds a name" in result.stderr
+
+
+# --- a case that was expunged ---
+
+
+def test_of_an_expunged_case_no_file_gives_the_name_back(shell: Shell) -> None:
+    folder, keys = shell.folder, shell.folder / "log.db.keys"
+    (folder / "old.csv").write_text(
+        f"number,received,story,child\nR-1,2016-01-05T08:00,,{CHILD}\nR-2,soon,,{CHILD}\n", "utf-8"
+    )
+    (folder / "map.toml").write_text(SEALING, "utf-8")
+    shell.run("import", str(folder / "old.csv"), "--mapping", str(folder / "map.toml"), code=exits.FAULTS)
+    (folder / "old.csv").unlink()  # whose it is deletes it
+    spool = ("--spool", str(folder / "spool"))
+    shell.run(*spool, *INTAKE, "report", "C-1", *REPORT, "--child-name", CHILD, "--receipt", str(folder / "c.receipt"))
+    shell.run("cases")
+    shell.run("export", "csv", "--output", str(folder / "histories.csv"))
+    with closing(sqlite3.connect(keys)) as database:
+        wrapped = [bytes(key) for (key,) in database.execute("SELECT wrapped FROM case_key")]
+    assert len(wrapped) == 2
+    for case_id in ("R-1", "C-1"):
+        assert CHILD in shell.run("history", case_id, "--unseal").stdout
+        shell.run("keys", "destroy", case_id, "--reason", "court_order", "--yes")
+        assert CHILD not in shell.run("history", case_id, "--unseal", code=exits.FAILED).output
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {
+        "log.db",
+        keys.name,
+        "spool",
+        "c.receipt",
+        "histories.csv",
+        "old.csv.rejects.csv",
+    }
+    for path in files:
+        held = path.read_bytes()
+        assert not [part for part in CHILD.split() for form in ("utf-8", "utf-16-le") if part.encode(form) in held], (
+            path
+        )
+        assert not [key for key in wrapped if key in held], path
+    assert "R-1" in shell.run("cases").stdout
