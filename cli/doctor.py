@@ -1,10 +1,12 @@
 """``casetrail doctor``: what is configured, what of it works, and what to do about the rest."""
 
+import re
+import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 COLUMNS = ("check", "result", "detail")
 NEEDLESS = (MachineKind.RECORDER, MachineKind.PROJECTOR)
 """Machines that an embedded log does without: whoever submits or asks does their work."""
+PASSWORD: Final = re.compile(r"//[^/@]*:[^/]*@|[?&]password=")
+"""In an address of PostgreSQL."""
 
 
 @click.command()
@@ -31,7 +35,7 @@ NEEDLESS = (MachineKind.RECORDER, MachineKind.PROJECTOR)
 @pass_config
 @guarded
 def doctor(config: Config, form: str) -> None:
-    """Check configuration, log, topics, policy, recorder, clock, views, machines, who is told, keyring, spool and disk.
+    """Check configuration, passwords, log, topics, policy, recorder, clock, views, machines, who is told, keyring, spool and disk.
 
     Exit code 8 where something is wrong.
     """
@@ -63,6 +67,25 @@ def _first_mend(failed: Iterable[str]) -> str:
 def _configuration(config: Config) -> tuple[bool, str]:
     who = "/".join(part or "?" for part in (config.person, config.role, config.agency))
     return False, f"file: {config.source or 'none'}; log: {shown(config.log_url())}; acting as {who}"
+
+
+def _passwords(config: Config) -> tuple[bool, str]:
+    """Whether others may read a configuration that holds a password: of brokers, or of a database with persons' keys."""
+    if not (config.source and _holds_password(Path(config.source))):
+        return False, "none in the configuration"
+    mode = Path(config.source).stat().st_mode & 0o777
+    if mode & 0o077:
+        return True, (
+            f"others than its owner may read the passwords in {config.source} (mode {mode:o}): run chmod 600 on it, and change them"
+        )
+    return False, f"in {config.source}, for its owner alone"
+
+
+def _holds_password(file: Path) -> bool:
+    found = tomllib.loads(file.read_text("utf-8-sig"))
+    of_clients = any("password" in name and value for name, value in found.get("kafka", {}).items())
+    addresses = (str(found[name]) for name in ("views", "keyring") if name in found)
+    return of_clients or any(PASSWORD.search(one) for one in addresses if not one.startswith("sqlite:"))
 
 
 def _log(config: Config) -> tuple[bool, str]:
@@ -312,6 +335,7 @@ WITHOUT_LOG: dict[str, Callable[[Config], str]] = {"views": _views_alone}
 
 CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {
     "configuration": _configuration,
+    "passwords": _passwords,
     "log": _log,
     "topic settings": _settings,
     "policy": _policy,

@@ -296,3 +296,40 @@ def test_who_is_told_goes_by_the_policy_in_force(shell: Shell, tmp_path: Path) -
     assert wrong(shell, *commander)["escalation"]
     shell.run(*commander, "policy", "adopt", str(inside))
     assert {row["check"]: row["result"] for row in shell.rows(*commander, "doctor")}["escalation"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '[kafka]\nsasl_plain_password = "s3cret"',
+        '[kafka]\nssl_password = "s3cret"',
+        'views = "postgresql://projector:s3cret@127.0.0.1:1/cases"',
+        'keyring = "postgresql://keys:s3cret@127.0.0.1:1/cases"',
+        'keyring = "postgresql://127.0.0.1:1/cases?user=keys&password=s3cret"',
+    ],
+)
+def test_a_configuration_whose_password_others_may_read_is_named(shell: Shell, line: str) -> None:
+    file = shell.folder / "casetrail.toml"
+    file.write_text(line + "\n", "utf-8")
+    file.chmod(0o640)
+    result = shell.run("--config", str(file), "doctor", "--format", "json", code=exits.FAULTS)
+    (row,) = [row for row in json.loads(result.stdout) if row["check"] == "passwords"]
+    assert row["result"] == "wrong" and "mode 640" in row["detail"] and "chmod 600" in row["detail"]
+    assert "s3cret" not in result.output
+    file.chmod(0o600)
+    result = shell.run("--config", str(file), "doctor", "--format", "json", code=None)
+    assert [row["result"] for row in json.loads(result.stdout) if row["check"] == "passwords"] == ["ok"]
+
+
+def test_a_configuration_without_a_password_is_anybodys_to_read(shell: Shell) -> None:
+    file = shell.folder / "casetrail.toml"
+    lines = (
+        'time_zone = "UTC"',
+        'keyring = "postgresql://keys@127.0.0.1:1/cases"',
+        "[kafka]",
+        'security_protocol = "SSL"',
+    )
+    file.write_text("\n".join(lines), "utf-8")
+    file.chmod(0o644)
+    rows = {row["check"]: row for row in shell.rows("--config", str(file), "doctor", code=None)}
+    assert rows["passwords"]["result"] == "ok"
