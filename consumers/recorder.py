@@ -13,10 +13,12 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Final
 
+from casetrail.domain.values import is_id
 from casetrail.eventlog.codec import Unreadable, decode_event
 from casetrail.eventlog.errors import LogError, WriterFenced
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.outcome import ChainBroken, answer, case_of, follow
+from casetrail.eventlog.partitioner import partition_for
 from casetrail.eventlog.port import Entry, Log, Reader, Record, Topic, Writer
 from casetrail.projections.case_store import CaseStore, Position
 from casetrail.projections.errors import ViewMoved, ViewUnreachable
@@ -62,6 +64,8 @@ class OwnedPartition:
     def catch_up(self) -> None:
         """Follow the events to their end. Raises ``RecorderFault`` where they do not follow from each other."""
         last = self.log.last(Topic.EVENTS, self.partition)
+        if last is not None:
+            self._check_place(last)
         position = self._trusted_position()
         start = 0 if position is None else position.offset + 1
         if last is not None and last.offset >= start:
@@ -90,6 +94,9 @@ class OwnedPartition:
                     f"partition {self.partition}: events up to offset {last_offset} exist, but none came "
                     f"in {CATCH_UP_WAIT:.0f} s; check the brokers, then start the recorder again"
                 )
+            if records and records[0].offset < BATCH:  # the oldest tell soonest, and the others need not be asked
+                for record in records:
+                    self._check_place(record)
             self.store.cache.prepare(_case_ids(records))
             for record in records:
                 self._follow_one(record)
@@ -97,6 +104,17 @@ class OwnedPartition:
                 self.store.save({self.partition: _position(record)})
             if records and record.offset < last_offset:
                 self._told(f"partition {self.partition}, offset {record.offset:,} of {last_offset:,}")
+
+    def _check_place(self, record: Record) -> None:
+        """Whether an event stands in the partition of its case. Where it does not, cases would begin anew in another one."""
+        key = record.key or b""
+        if is_id(key.decode(errors="replace")) and partition_for(key, self.log.partitions) != self.partition:
+            raise RecorderFault(
+                f"partition {self.partition}, offset {record.offset}: the event is of a case that belongs to another one of the "
+                f"{self.log.partitions} partitions: partitions were added to actions and events, or it was written past the "
+                "recorder; nothing is recorded in this partition until somebody has looked: run 'casetrail log check', and see "
+                "docs/operations.md"
+            )
 
     def _follow_one(self, record: Record) -> None:
         case_id = (record.key or b"").decode(errors="replace")

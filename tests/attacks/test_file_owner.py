@@ -2,17 +2,21 @@
 
 import re
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from casetrail.cli import exits
+from casetrail.consumers.recorder import Recorder, RecorderFault
 from casetrail.eventlog.embedded import wall_clock
+from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Record, Topic
+from casetrail.projections.case_store import CaseStore
 from casetrail.proofs.logtree import TreeContradicted
 from tests.actions import life
-from tests.attacks.scene import VICTIM, Scene, altered, at, lives, owning, scene_at
+from tests.attacks.scene import LOG, STEPS, VICTIM, Scene, altered, at, lives, owning, scene_at
 from tests.consumers.notarial import notary_of, publish
 
 HOUR: Final = 3_600_000
@@ -261,3 +265,21 @@ def test_a_number_of_partitions_that_was_raised_is_named(embedded: Scene, partit
     assert fault["found"].startswith(f"all: partitions is {partitions}; partitions were added to actions and events")
     replayed = embedded.run("audit", "replay", code=exits.FAULTS).stderr
     assert f"has {partitions} partitions, and its oldest events stand where a log of 2 has them" in replayed
+
+
+@pytest.mark.parametrize(("knows", "partitions"), [("nothing", 3), ("nothing", 4), ("all", 4)])
+def test_a_recorder_goes_on_in_no_log_that_has_more_partitions_than_it_was_made_with(
+    embedded: Scene, knows: str, partitions: int
+) -> None:
+    """Who has folded all before looks at the last event of each partition only: one of them has to stand elsewhere."""
+    with closing(CaseStore(embedded.folder / "state", LOG, 100)) as store:
+        if knows == "all":
+            with closing(Recorder(embedded.log, store)) as recorder:
+                recorder.step(0.1)
+        change(embedded, "UPDATE log SET partitions = ?", partitions)
+        embedded.submit(*life("C-01")[STEPS:])
+        with open_log(embedded.url) as log, closing(Recorder(log, store)) as recorder:
+            before = len(embedded.records())
+            with pytest.raises(RecorderFault, match="partitions were added"):
+                recorder.step(0.1)
+            assert len(embedded.records()) == before
