@@ -11,6 +11,7 @@ from casetrail.audit.witnessing import state
 from casetrail.cli import exits
 from casetrail.proofs.addcheckpoint import AddCheckpoint
 from casetrail.proofs.checkpoint import Checkpoint
+from casetrail.proofs.logtree import LogTree
 from casetrail.proofs.note import Note, format_note
 from tests.actions import life
 from tests.attacks.scene import Scene
@@ -57,7 +58,7 @@ def test_refused_checkpoints_without_end_do_not_fill_a_witnesss_disk_and_hide_no
     (row,) = embedded.rows("audit", "compare", court_state, str(note), code=exits.FAULTS)
     assert row["verdict"] == "contradiction"
     assert fork.decode() in (row["first_note"], row["second_note"])
-    for _ in range(2 * FEW):
+    for _ in range(FEW):
         embedded.ask("court", AddCheckpoint(known, (), signed(known)))
     with closing(sqlite3.connect(embedded.folder / "court.witness")) as court:
         assert court.execute("SELECT count(*) FROM checkpoint WHERE refused IS NOT NULL").fetchone() == (2 * FEW,)
@@ -74,6 +75,14 @@ def test_checkpoints_that_extend_each_other_without_end_do_not_fill_a_witnesss_d
             *court.execute("SELECT size, cosignature IS NOT NULL FROM checkpoint ORDER BY size"), strict=True
         )
         assert sum(kept) == 4
+    embedded.run("audit", "publish", str(embedded.folder / "www"))
+    forgotten = embedded.file("forgotten", signed(kept_no_more(embedded)))
+    words = str(embedded.folder / "court.witness"), str(forgotten), "--from", str(embedded.folder / "www")
+    assert forgotten.read_text() in {
+        note
+        for row in embedded.rows("audit", "compare", *words, code=exits.FAULTS)
+        for note in (row["first_note"], row["second_note"])
+    }
     fork = signed(known)
     assert embedded.ask("court", AddCheckpoint(known, (), fork)).status == 422
     for number in range(FEW):
@@ -82,3 +91,12 @@ def test_checkpoints_that_extend_each_other_without_end_do_not_fill_a_witnesss_d
     (row,) = embedded.rows("audit", "compare", str(embedded.folder / "court.witness"), str(note), code=exits.FAULTS)
     assert row["verdict"] == "contradiction"
     assert fork.decode() in (row["first_note"], row["second_note"])
+
+
+def kept_no_more(scene: Scene) -> int:
+    """The size of a checkpoint that the log has and the court's witness has let go."""
+    with closing(sqlite3.connect(scene.folder / "court.witness")) as court:
+        kept = {size for (size,) in court.execute("SELECT size FROM checkpoint")}
+    with LogTree(scene.log, scene.folder / "notary") as tree:
+        sizes = [one.size for number in range(FEW) if (one := tree.file.numbered(number)) is not None]
+    return next(size for size in reversed(sizes) if size not in kept)
