@@ -67,7 +67,7 @@ GRAVE: Final = {
 """Reports that are screened out with more care: by which setting, and in words."""
 GRAVE_TOO: Final = frozenset({Offence.KIDNAPPING, Offence.INVOLUNTARY_SERVITUDE})
 """Offences that are as grave, though the clocks of such cases do not run for them."""
-ASKING_NOBODY: Final = (*CLERICAL, Kind.RECORDS_REQUESTED, Kind.OTHER)
+ASKING_NOBODY: Final = (*CLERICAL, Kind.RECORDS_REQUESTED, Kind.SUSPECT_IDENTIFIED, Kind.OTHER)
 """Steps by which nobody has been asked yet, or that do not say what was done."""
 UNREACHABLE: Final = (ContactFailure.WRONG_DETAILS, ContactFailure.MOVED_AWAY)
 """Failures that show that a report leads to nobody. Who does not answer may answer tomorrow."""
@@ -333,15 +333,15 @@ def request_before(history: History, place: int) -> Step | None:
 def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """A report that was screened out for what nobody had asked about.
 
-    Rule: a report was screened out for want of information, or, where it is grave, as no crime; and before that nobody in
-    the unit had contacted the victim, tried to, or taken any investigative step, but for what was done more than 24 hours
-    before the report was received. It is grave where it says that a child is in danger, or alleges a sexual offence, an
-    aggravated assault, kidnapping or forced labour. Then somebody must have spoken with the child or the family, or have
-    taken a step that asks: a request for records asks nobody, and an attempt that failed shows no more than that nobody was
-    reached. Where a child is said to be in danger, the word of its caregiver is not enough, who may be the danger. Only for
-    want of information an attempt is enough, if it failed because what the report says leads to nobody;
-    and where a child is in danger, only if the report was anonymous: else whoever reported it can be asked. A report that is
-    said to be for somebody else is judged by led_nowhere.
+    Rule: a report was screened out for want of information, or, where it is grave, as no crime; and before that nobody
+    in the unit had contacted the victim, tried to, or taken any investigative step, but for what was done more than 24
+    hours before the report was received. It is grave where it says that a child is in danger, or alleges a sexual
+    offence, an aggravated assault, kidnapping or forced labour. Then somebody must have spoken with the child or the
+    family, or have taken a step that asks: a request for records asks nobody, nor does a name that is found, and an
+    attempt that failed shows no more than that nobody was reached. Where a child is said to be in danger, the word of
+    its caregiver is not enough, who may be the danger. Only for want of information an attempt is enough, if it failed
+    because what the report says leads to nobody; and where a child is in danger, only if the report was anonymous: else
+    whoever reported it can be asked. A report that is said to be for somebody else is judged by led_nowhere.
 
     Evidence: the screening, and what was done before it that asked nobody.
 

@@ -67,6 +67,7 @@ WRONG_NUMBER = VictimContactAttempted(ContactMethod.PHONE, ContactFailure.WRONG_
 CAREGIVER = VictimContactMade(ContactMethod.THROUGH_CAREGIVER)
 PHONED = VictimContactMade(ContactMethod.PHONE)
 RECORDS = InvestigativeStepTaken(Kind.RECORDS_REQUESTED)
+IDENTIFIED = InvestigativeStepTaken(Kind.SUSPECT_IDENTIFIED)
 ELSE = InvestigativeStepTaken(Kind.OTHER)
 WITNESS = InvestigativeStepTaken(Kind.WITNESS_INTERVIEWED)
 TRIED = (VictimContactAttempted, VictimContactMade)
@@ -110,7 +111,7 @@ def tokens_of_work(body: Body, out: Body, **changes: object) -> list[Finding]:
     return found(story.tell(day(0.6), out, INTAKE), "screened_out_unasked", day(200))
 
 
-@pytest.mark.parametrize("body", [LETTER, LETTER_SENT, ATTEMPT, WRONG_NUMBER, RECORDS, ELSE])
+@pytest.mark.parametrize("body", [LETTER, LETTER_SENT, ATTEMPT, WRONG_NUMBER, RECORDS, IDENTIFIED, ELSE])
 def test_one_letter_call_or_request_is_no_reason_to_say_that_a_rape_was_no_crime(body: Body) -> None:
     (one,) = tokens_of_work(body, OUT)
     assert (one.since, numbers(one)) == (day(0.6), [3, 2])
@@ -119,7 +120,7 @@ def test_one_letter_call_or_request_is_no_reason_to_say_that_a_rape_was_no_crime
     assert tokens_of_work(body, OUT, immediate_danger=True, offences=SIMPLE) != []
 
 
-@pytest.mark.parametrize("body", [LETTER, LETTER_SENT, ATTEMPT, RECORDS, ELSE])
+@pytest.mark.parametrize("body", [LETTER, LETTER_SENT, ATTEMPT, RECORDS, IDENTIFIED, ELSE])
 def test_nor_to_say_that_too_little_is_known_of_it(body: Body) -> None:
     (one,) = tokens_of_work(body, UNKNOWN)
     assert one.says.startswith("screened out as insufficient information, and what was done had asked nobody")
