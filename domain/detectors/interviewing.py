@@ -10,9 +10,9 @@ from casetrail.domain.detectors.finding import Evidence, evidence_of
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.offering import ANSWERED, OF_REFERRALS, Referrals
 from casetrail.domain.happenings import Happening
-from casetrail.domain.intake import ReportReceived
+from casetrail.domain.intake import ReportReceived, ScreenedOut
 from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
-from casetrail.domain.linking import FactCorrected
+from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.policy import Condition
 from casetrail.domain.referral import ReferralCompleted
 
@@ -46,12 +46,19 @@ def _alleged(history: History) -> Iterator[tuple[Step, bool]]:
 def offers(history: History, *, is_merged: bool) -> tuple[Lasting, ...]:
     """When an interview was offered, or held; nothing where nobody asks: what was always grave owes it by itself.
 
-    ``is_merged``: whether the case was ever said to go on in another.
+    ``is_merged``: whether the case was ever said to go on in another. Where an old system said so, of which that was
+    imported, it is not known what it had offered: that is taken to have been.
     """
+    if is_merged and history.case.facts.imported and any(map(_was_merged_before, history.steps)):
+        return tuple(_lasting(history, ((step, True) for step in history.steps)))
     always = GRAVE in history.conditions and "FactCorrected" not in history.case.kinds
     if (always and not is_merged) or not history.has(SPOKEN):
         return ()
     return tuple(_lasting(history, _offered(history)))
+
+
+def _was_merged_before(step: Step) -> bool:
+    return isinstance(step.body, Merged | ScreenedOut) and step.action.imported is not None
 
 
 def _offered(history: History) -> Iterator[tuple[Step, bool]]:

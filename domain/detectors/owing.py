@@ -29,7 +29,7 @@ def merged_unheard(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
     want it), nor did somebody of the unit attend one. What a partner gives in a case that has ended, and to which nobody
     came, counts for nothing. The clock of the report ended with the merger, and the other case has none. So it is where the
     report was screened out as known already, with the cases with which it is linked. A case about another child ("merged
-    astray" says which is) counts for nothing.
+    astray" says which is) counts for nothing. A merger that was imported is not judged.
 
     Evidence: the merger, or the screening and the link; and what alleges the offence. With what took away the offence or the
     interview of the other case, if it was for that alone that nothing was owed here.
@@ -126,7 +126,7 @@ def merged_unmet(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
     "closed without work" judges it.) A
     case that was transferred is worked by others. So it is where the report was screened out as known already, with the
     cases with which it is linked; of several it suffices that one has not been closed, or that a suspect was met in one. A
-    case about another child ("merged astray" says which is) counts for nothing. What was imported is not judged.
+    case about another child ("merged astray" says which is) counts for nothing. A closure that was imported is not judged.
 
     Evidence: the closure, or the merger, whichever came later, and the other; and the report.
 

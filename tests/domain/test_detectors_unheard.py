@@ -31,8 +31,8 @@ from casetrail.domain.referral import (
     ReferralWithdrawn,
 )
 from casetrail.domain.sealed import Token
-from tests.actions import CLINIC, DETECTIVE, INTAKE, SERGEANT, report
-from tests.domain.clock_histories import day
+from tests.actions import CLINIC, DETECTIVE, INTAKE, REGISTRAR, SERGEANT, report
+from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import CONTACT, FONDLING, IN, SIMPLE, STEP
 from tests.domain.detecting import SECOND
 from tests.domain.policies import within
@@ -156,6 +156,20 @@ def test_an_interview_that_is_withdrawn_or_that_nobody_comes_to_after_the_merger
     for completed in (ReferralCompleted("r1", holder_attended=True), ReferralCompleted("r1")):
         mine = told("A", grave(0), *accepted(0.1), into("B", 0.5), doing(9, completed, CENTER))
         assert all_in(mine, told("B", *worked(-9))) == []
+
+
+def test_of_what_an_old_system_had_merged_it_is_not_asked() -> None:
+    other = told("B", *worked(-9))
+
+    def story(*, merged_before: bool) -> list[Recorded]:
+        told_of = Story().tell(day(0), report(), REGISTRAR, imported=True, late=400 * DAY)
+        into_other = Merged("B", MergeReason.SAME_INCIDENT)
+        if merged_before:
+            return told_of.tell(day(1), into_other, REGISTRAR, imported=True, late=400 * DAY).events
+        return told_of.tell(day(402), into_other).events
+
+    assert found([story(merged_before=True), other], DETECTOR, day(900)) == []
+    assert len(found([story(merged_before=False), other], DETECTOR, day(900))) == 1
 
 
 def test_an_examination_is_no_interview() -> None:
