@@ -68,11 +68,9 @@ def _offered(history: History) -> Iterator[tuple[Step, bool]]:
         body = step.body
         referrals.follow(step)
         is_heard |= isinstance(body, InvestigativeStepTaken) and body.step in HEARING
-        if isinstance(body, ReferralCompleted):
-            asked = referrals.by_id[body.referral]
-            is_missed |= (
-                not step.is_open and body.holder_attended is False and asked.body.service is Service.FORENSIC_INTERVIEW
-            )
+        if isinstance(body, ReferralCompleted) and body.holder_attended is False and not step.is_open:
+            asked = referrals.by_id.get(body.referral)  # none where the unit itself was asked
+            is_missed |= asked is not None and asked.body.service is Service.FORENSIC_INTERVIEW
         yield step, is_heard or (referrals.was_offered(Service.FORENSIC_INTERVIEW) and not is_missed)
 
 

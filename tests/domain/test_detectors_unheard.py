@@ -158,6 +158,17 @@ def test_an_interview_that_is_withdrawn_or_that_nobody_comes_to_after_the_merger
         assert all_in(mine, told("B", *worked(-9))) == []
 
 
+def test_what_the_unit_itself_was_asked_for_and_gave_is_no_interview_either() -> None:
+    police = Actor("sgt.archer", "metro-pd", Role.PARTNER)
+    asked = ReferralMade("p1", Service.FORENSIC_INTERVIEW, police.agency)
+    for attended in (None, True, False):
+        done = doing(2, ReferralCompleted("p1", attended), police)
+        other = told("B", *worked(-9), doing(1, asked, CLINIC), done)
+        assert len(all_in(told("A", grave(0), into("B", 0.5)), other)) == 1
+        mine = told("A", grave(0), doing(0.1, asked, CLINIC), into("B", 0.5), done)
+        assert len(all_in(mine, told("B", *worked(-9)))) == 1
+
+
 def test_of_what_an_old_system_had_merged_it_is_not_asked() -> None:
     other = told("B", *worked(-9))
 
