@@ -76,6 +76,19 @@ class Answers:
 
     def refusal(self, action: Action) -> Refusal | None:
         """How an action was refused, under the last id that it was submitted by; None where it was not, or then taken."""
+        found, last_id = self._last(action)
+        if self._table.one("SELECT 1 FROM taken WHERE case_id = ? AND action_id = ?", action.case_id, last_id):
+            return None
+        return found
+
+    def taken_later(self, action: Action) -> int | None:
+        """The offset of the event that was accepted under the last id of an action that had been refused; None where none was."""
+        _, last_id = self._last(action)
+        row = self._table.one("SELECT offset FROM taken WHERE case_id = ? AND action_id = ?", action.case_id, last_id)
+        return None if row is None else int(row[0])
+
+    def _last(self, action: Action) -> tuple[Refusal | None, bytes]:
+        """The last refusal of an action, and the id under which it was submitted after that, or can be."""
         found, action_id = None, action.action_id
         while row := self._table.one(
             "SELECT partition, offset, action_offset, kind, code, field FROM refused WHERE case_id = ? AND action_id = ?",
@@ -84,9 +97,7 @@ class Answers:
         ):
             action_id = sha256(b"casetrail/import/again/1" + action_id).digest()[:16]
             found = Refusal._make((*row, action_id))
-        if self._table.one("SELECT 1 FROM taken WHERE case_id = ? AND action_id = ?", action.case_id, action_id):
-            return None
-        return found
+        return found, action_id
 
     def is_mended(self, action: Action, refusal: Refusal) -> bool:
         """Whether an action says something else than when it was refused. Raises ``LogUnreachable``."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from casetrail.domain.actions import Action
+from casetrail.domain.actions import Action, ActionRejected
+from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.port import Topic
 from casetrail.importing.answers import DUPLICATE, Answers, Refusal
 from casetrail.importing.errors import ImportFailed, RowRefused
 from casetrail.publishing import Connection, Outcome, Receipt, SubmissionRefused
@@ -137,7 +139,8 @@ class Submitter:
     def __init__(
         self, connection: Connection, summary: Summary, rejects: Rejects, timeout: float, always: bool = False
     ) -> None:
-        """``always``: what was refused before is wanted still, so it is submitted again whatever has changed since."""
+        """``always``: what was refused before is wanted still, so it is submitted again whatever has changed since; and what stands
+        under the id of an action is compared with it."""
         self.connection, self.summary, self.rejects, self.timeout = connection, summary, rejects, timeout
         self._always = always
         self.remake: Callable[[Action, bytes], Action] = renamed
@@ -224,10 +227,21 @@ class Submitter:
         for one, outcome in zip(again, self.connection.wait_many(receipts, timeout=self.timeout), strict=True):
             one.outcome, one.repeated = outcome, True
 
+    def _is_taken(self, one: _Answered) -> bool:
+        """Whether it is this action that the log accepted under its id. An id that anybody can guess may stand for another."""
+        if not self._always:
+            return True  # made with a key, and read back for each row of a long file it would take hours
+        event = self.connection.first_answer(one.outcome, timeout=self.timeout).event
+        if isinstance(event.body, ActionRejected) and self._answers is not None:  # taken under another id since
+            offset = self._answers.taken_later(one.action)
+            record = None if offset is None else self.connection.log.read_one(Topic.EVENTS, event.partition, offset)
+            return record is not None and decode_event(record.value).body == one.action.body
+        return event.body == one.action.body
+
     def _count(self, one: _Answered) -> None:
         if one.outcome.result == "accepted":
             self.summary.accepted += 1
-        elif one.outcome.code == DUPLICATE and one.refusal is None:
+        elif one.outcome.code == DUPLICATE and one.refusal is None and self._is_taken(one):
             self.summary.repeated += 1
         else:
             self.summary.rejected += 1

@@ -1,6 +1,7 @@
 """A staff list is imported from CSV: once, twice, after an interruption; and the registry is listed."""
 
 import csv
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,11 +9,16 @@ import pytest
 
 from casetrail.cli import exits
 from casetrail.domain.actions import Action
+from casetrail.domain.registry import PersonLeft
 from casetrail.domain.values import iso
+from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.port import Topic
 from casetrail.importing import staff
 from casetrail.importing.submitting import Submitter
 from tests.actions import HAPPENED
 from tests.cli.shell import INTAKE, SERGEANT, Shell
+from tests.conformance.log_kit import read_all
 
 REGISTRAR: Final = (
     "--person",
@@ -204,3 +210,37 @@ def test_a_list_with_other_columns_is_refused_whole(shell: Shell, file: Path, he
 def test_dates_need_a_zone(shell: Shell, file: Path) -> None:
     result = shell.run(*REGISTRAR[:6], "registry", "import", str(file), "--dry-run", code=exits.FAULTS)
     assert "no time_zone is named: set it where the import is configured" in result.stderr
+
+
+@pytest.mark.parametrize("refused_before", [False, True])
+def test_an_action_that_stands_under_the_id_of_a_row_of_the_list_is_not_taken_for_it(
+    shell: Shell, file: Path, tmp_path: Path, refused_before: bool
+) -> None:
+    """The ids of staff lists follow from what they say, which everybody can guess."""
+    elsewhere = Shell(tmp_path / "elsewhere")
+    elsewhere.folder.mkdir()
+    elsewhere.run("log", "init")
+    imported(elsewhere, file)
+    with EmbeddedLog.open(elsewhere.log) as log:
+        events = [decode_event(record.value) for record in read_all(log, Topic.EVENTS)]
+    (leaving,) = [event for event in events if event.body == PersonLeft("det.02")]
+    other = (
+        *REGISTRAR,
+        "act",
+        "agency-registered",
+        "registry",
+        "--agency",
+        "nobody",
+        "--agency-kind",
+        "school",
+        "--action-id",
+    )
+    ids = [leaving.action_id]
+    if refused_before:  # so that another id is tried, which can be guessed, too
+        ids.append(sha256(b"casetrail/import/again/1" + ids[0]).digest()[:16])
+        shell.run(*INTAKE, *other[len(REGISTRAR) :], ids[0].hex(), code=exits.REJECTED)
+    shell.run(*other, ids[-1].hex())
+    first = imported(shell, file, code=exits.FAULTS)
+    assert (first["accepted"], first["rejected"], first["repeated"]) == (8, 1, 0)
+    assert "PersonLeft was refused: duplicate-action" in (shell.folder / "staff.csv.rejects.csv").read_text("utf-8")
+    assert imported(shell, file, code=exits.FAULTS)["rejected"] == 1, "as long as it is so"
