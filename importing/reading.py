@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
 from casetrail.audit.reconciliation.text_files import Rows, encoding_of, named_columns, repeated
-from casetrail.domain.tables import shown
 from casetrail.importing.errors import BadMapping, ImportFailed
 
 CHUNK: Final = 1024 * 1024
@@ -56,7 +55,10 @@ class CsvFile:
             raise self._unreadable(error) from None  # what it was raised from would quote the file
         self.columns = named_columns(header, self._refuse)
         if twice := repeated(self.columns):
-            raise self._refuse(f"has the column {shown(twice[0])} twice")
+            first, second, *_ = (place for place, name in enumerate(self.columns, 1) if name == twice[0])
+            raise self._refuse(
+                f"cannot be read by its header: columns {first} and {second} have the same name"
+            )  # it may be a line of data
 
     def rows(self) -> Iterator[NumberedRow]:
         """The rows. Raises ``ImportFailed``."""

@@ -239,3 +239,12 @@ def test_of_an_expunged_case_no_file_gives_the_name_back(shell: Shell) -> None:
         )
         assert not [key for key in wrapped if key in held], path
     assert "R-1" in shell.run("cases").stdout
+
+
+def test_a_file_without_a_header_has_no_name_of_its_first_line_repeated(shell: Shell) -> None:
+    (shell.folder / "map.toml").write_text(SEALING, "utf-8")
+    (shell.folder / "old.csv").write_text(f"R-1,{CHILD},x,{CHILD}\n", "utf-8")
+    words = ("import", str(shell.folder / "old.csv"), "--mapping", str(shell.folder / "map.toml"))
+    result = shell.run(*words, code=exits.FAILED)
+    assert not [part for part in CHILD.split() if part in result.output]
+    assert "columns 2 and 4 have the same name" in result.stderr
