@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_bytes
+from typing import Final
 
 import pytest
 from click.testing import CliRunner
@@ -298,14 +299,17 @@ def test_who_is_told_goes_by_the_policy_in_force(shell: Shell, tmp_path: Path) -
     assert {row["check"]: row["result"] for row in shell.rows(*commander, "doctor")}["escalation"] == "ok"
 
 
+SECRET: Final = "s3cret"
+
+
 @pytest.mark.parametrize(
     "line",
     [
-        '[kafka]\nsasl_plain_password = "s3cret"',
-        '[kafka]\nssl_password = "s3cret"',
-        'views = "postgresql://projector:s3cret@127.0.0.1:1/cases"',
-        'keyring = "postgresql://keys:s3cret@127.0.0.1:1/cases"',
-        'keyring = "postgresql://127.0.0.1:1/cases?user=keys&password=s3cret"',
+        f'[kafka]\nsasl_plain_password = "{SECRET}"',
+        f'[kafka]\nssl_password = "{SECRET}"',
+        f'views = "postgresql://projector:{SECRET}@127.0.0.1:1/cases"',
+        f'keyring = "postgresql://keys:{SECRET}@127.0.0.1:1/cases"',
+        f'keyring = "postgresql://127.0.0.1:1/cases?user=keys&password={SECRET}"',
     ],
 )
 def test_a_configuration_whose_password_others_may_read_is_named(shell: Shell, line: str) -> None:
@@ -315,7 +319,7 @@ def test_a_configuration_whose_password_others_may_read_is_named(shell: Shell, l
     result = shell.run("--config", str(file), "doctor", "--format", "json", code=exits.FAULTS)
     (row,) = [row for row in json.loads(result.stdout) if row["check"] == "passwords"]
     assert row["result"] == "wrong" and "mode 640" in row["detail"] and "chmod 600" in row["detail"]
-    assert "s3cret" not in result.output
+    assert SECRET not in result.output
     file.chmod(0o600)
     result = shell.run("--config", str(file), "doctor", "--format", "json", code=None)
     assert [row["result"] for row in json.loads(result.stdout) if row["check"] == "passwords"] == ["ok"]
