@@ -5,7 +5,7 @@ without keys and indexes, which are added afterwards.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -13,6 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from casetrail.domain.case import Case
 from casetrail.domain.detectors.machines import Beating
 from casetrail.eventlog.crew import Told
 from casetrail.eventlog.hashing import leaf_hash
@@ -166,8 +167,9 @@ def _judge(
         if is_judged(case_id):
             try:
                 made.append(judge.rows(case_id, some))
-            except FORGED as error:
-                raise forged(case_id, "an event") from error
+            except FORGED:
+                check_folded(case_id, some)  # else it is judging that is at fault, and no history
+                raise
             history.case = made[-1].case
         else:
             for event, _ in some:
@@ -177,3 +179,13 @@ def _judge(
             built.latest[partition] = max(built.latest.get(partition, at), at)
     for number, table in enumerate(JUDGEMENT_BULK):
         database.load(table, (row for one in made for row in one.by_table[number]))
+
+
+def check_folded(case_id: str, events: Iterable[Hashed]) -> None:
+    """Raises ``ChainBroken`` where the events of a case rest on what it never had."""
+    case = Case.unreported(case_id)
+    try:
+        for event, _ in events:
+            event.mutate(case)
+    except FORGED as error:
+        raise forged(case_id, f"event {event.originator_version}") from error
