@@ -1,5 +1,7 @@
 """Submitting one action from the command line, and showing what became of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -8,14 +10,14 @@ import click
 
 from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import Failure
+from casetrail.cli.context import Failure, failure_of
 from casetrail.cli.render import fields as emit_fields
 from casetrail.domain.actions import Action, ActionRejected
 from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.deciding import DUPLICATE_ACTION, ROLE_MAY_NOT
 from casetrail.domain.kinds import KIND_BY_NAME
 from casetrail.domain.rules import RULES
-from casetrail.eventlog.errors import LogError
+from casetrail.eventlog.errors import LogError, LogRefused, LogUnreachable
 from casetrail.publishing import Connection, Outcome, OutcomePending, Receipt, connect
 from casetrail.publishing.receipt import PROMISED_WITHIN
 
@@ -48,17 +50,33 @@ def submit(config: Config, action: Action, wanted: Wanted) -> None:
             f"no new file can be made at {wanted.receipt}; nothing was submitted: choose another one for the receipt"
         )
     if config.spool is None:
-        with connect(config.log_url(), config.kafka) as connection:
+        with connect(config.log_url(), config.kafka) as connection, _repeatable(action):
             answered(connection, connection.submit(action), wanted)
         return
     from casetrail.cli.spool import opened_submitter
 
-    with opened_submitter(config) as submitter:
+    with opened_submitter(config) as submitter, _repeatable(action):
         given = submitter.submit(action, promised_within=wanted.promised_within)
         if not isinstance(given, Receipt):
             waits(config.spool, given, wanted)
         else:
             answered(submitter.connection(), given, wanted)
+
+
+@contextmanager
+def _repeatable(action: Action) -> Iterator[None]:
+    """Say how to repeat a submission that may stand in the log: told again under a new id, it would be there twice."""
+    again = f"the submission may stand in the log: repeat it for case {action.case_id} and --action-id {action.action_id.hex()}, "
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Failure(f"interrupted; {again}which doubles nothing", exits.INTERRUPTED) from None
+    except LogRefused:  # nothing was appended
+        raise
+    except LogUnreachable as error:
+        failure = failure_of(error)
+        assert failure is not None  # it has a code
+        raise Failure(f"{failure.message}; {again}which doubles nothing", failure.exit_code) from error
 
 
 def waits(spool: str, spooled: "Spooled", wanted: Wanted) -> None:

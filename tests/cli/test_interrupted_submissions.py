@@ -1,0 +1,52 @@
+"""A submission that is broken off, or not answered, says how it is repeated: told again under a new id it would be there twice."""
+
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from casetrail.cli import exits
+from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.errors import LogUnreachable
+from casetrail.publishing import Connection
+from tests.cli.shell import INTAKE, REPORT, Shell
+
+AGAIN = re.compile(r"case (\S+) and --action-id ([0-9a-f]{32})")
+WHERE = [(EmbeddedLog, "append"), (Connection, "wait")]
+
+
+@pytest.mark.parametrize(("what", "name"), WHERE, ids=["while it is appended", "while it is waited for"])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), LogUnreachable("the log does not answer")], ids=["Ctrl-C", "no answer"]
+)
+@pytest.mark.parametrize("spooled", [False, True])
+def test_repeated_as_it_is_told_it_doubles_nothing(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, what: type, name: str, error: BaseException, spooled: bool
+) -> None:
+    more = ("--spool", str(shell.folder / "spool")) if spooled else ()
+    real = getattr(what, name)
+
+    def breaks_off(*given: object, **words: object) -> None:
+        real(*given, **words)
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(what, name, breaks_off)
+        result = shell.run(*more, *INTAKE, "report", *REPORT, code=None)
+    if spooled and name == "append" and isinstance(error, LogUnreachable):
+        assert result.exit_code == exits.PENDING, "it waits in the spool, and is delivered under its id"
+        return
+    assert result.exit_code == (exits.INTERRUPTED if isinstance(error, KeyboardInterrupt) else exits.UNREACHABLE)
+    found = AGAIN.search(result.stderr)
+    assert found is not None, result.stderr
+    repeated = shell.run(*INTAKE, "report", found[1], *REPORT, "--action-id", found[2], code=exits.REJECTED)
+    assert "the first time it was accepted" in repeated.stderr
+    assert len(shell.rows("cases")) == 1
+
+
+def test_where_nothing_was_sent_nothing_is_said_of_repeating_it(shell: Shell) -> None:
+    with closing(sqlite3.connect(shell.log)) as database:
+        database.execute("DROP TABLE writer")
+    result = shell.run(*INTAKE, "report", *REPORT, code=exits.FAULTS)
+    assert not AGAIN.search(result.stderr)
