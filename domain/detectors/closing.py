@@ -335,13 +335,14 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
 
     Rule: a report was screened out for want of information, or, where it is grave, as no crime; and before that nobody
     in the unit had contacted the victim, tried to, or taken any investigative step, but for what was done more than 24
-    hours before the report was received. It is grave where it says that a child is in danger, or alleges a sexual
-    offence, an aggravated assault, kidnapping or forced labour. Then somebody must have spoken with the child or the
-    family, or have taken a step that asks: a request for records asks nobody, nor does a name that is found, and an
-    attempt that failed shows no more than that nobody was reached. Where a child is said to be in danger, the word of
-    its caregiver is not enough, who may be the danger. Only for want of information an attempt is enough, if it failed
-    because what the report says leads to nobody; and where a child is in danger, only if the report was anonymous: else
-    whoever reported it can be asked. A report that is said to be for somebody else is judged by led_nowhere.
+    hours before the report was received. It is grave where it says, as it was first recorded or as it is corrected by
+    then, that a child is in danger, or alleges a sexual offence, an aggravated assault, kidnapping or forced labour.
+    Then somebody must have spoken with the child or the family, or have taken a step that asks: a request for records
+    asks nobody, nor does a name that is found, and an attempt that failed shows no more than that nobody was reached.
+    Where a child is said to be in danger, the word of its caregiver is not enough, who may be the danger. Only for want
+    of information an attempt is enough, if it failed because what the report says leads to nobody; and where a child is
+    in danger, only if the report was anonymous: else whoever reported it can be asked. A report that is said to be for
+    somebody else is judged by led_nowhere.
 
     Evidence: the screening, and what was done before it that asked nobody.
 
@@ -352,26 +353,31 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
 
     Found in: Arizona, where 6,554 reports were marked as not to be investigated.
     """
-    kinds = _grave_kinds(history)
-    settings_of_kinds = [GRAVE[kind][0] for kind in kinds] or ["reasons"]
     acts, until = list[Step](), 0
     for place, step in history.which(Happening.SCREENED_OUT):
         body, standard = step.body, settings(step.known_at)
         if not isinstance(body, ScreenedOut):
             continue
         acts += [act for earlier in history.steps[until:place] for act in history.work_known_by(earlier)]
-        until = place
-        asked = any(_asks(history, act, body.reason, standard) for act in acts) if kinds else bool(acts)
-        if not asked and any(body.reason in standard.codes(name) for name in settings_of_kinds):
+        until, kinds = place, _grave_kinds(history, place)
+        asked = any(_asks(history, act, body.reason, kinds, standard) for act in acts) if kinds else bool(acts)
+        names = [GRAVE[kind][0] for kind in kinds] or ["reasons"]
+        if not asked and any(body.reason in standard.codes(name) for name in names):
             says = _unasked(body.reason, kinds, acts)
             settled = history.until(place, lambda later: later.is_any(*REOPENED))
             yield of_case(history, standard, step.known_at, [step, *acts], says, settled, now)
 
 
-def _grave_kinds(history: History) -> list[Condition]:
-    """Why a report is grave, as it was first recorded; nothing where it is not."""
-    kinds = set(history.conditions)
-    if any(one.code in GRAVE_TOO for body in _reports(history) for one in body.offences):
+def _grave_kinds(history: History, place: int) -> list[Condition]:
+    """Why a report is grave, as it was first recorded, or is by the corrections before a place; nothing where it is not."""
+    kinds, codes = set(history.conditions), {one.code for body in _reports(history) for one in body.offences}
+    if "FactCorrected" in history.case.kinds:
+        alleged = Allegations()
+        for step in history.steps[:place]:
+            alleged.follow(step)
+        kinds |= alleged.conditions
+        codes |= {one.code for one in alleged.offences}
+    if not codes.isdisjoint(GRAVE_TOO):
         kinds.add(Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE)
     return [kind for kind in GRAVE if kind in kinds]
 
@@ -380,12 +386,14 @@ def _reports(history: History) -> Iterator[ReportReceived]:
     return (step.body for step in history.steps if isinstance(step.body, ReportReceived))
 
 
-def _asks(history: History, act: Step, reason: ScreeningReason, standard: Settings) -> bool:
+def _asks(
+    history: History, act: Step, reason: ScreeningReason, kinds: Sequence[Condition], standard: Settings
+) -> bool:  # fmt: skip
     """Whether somebody was asked by an act in a grave report, as far as it was possible."""
     body = act.body
     if isinstance(body, InvestigativeStepTaken):
         return body.step not in standard.codes("asking_nobody")
-    in_danger = Condition.IMMEDIATE_DANGER in history.conditions
+    in_danger = Condition.IMMEDIATE_DANGER in kinds
     if isinstance(body, VictimContactMade) and in_danger:
         return body.method not in standard.codes("unspoken_in_danger")
     if not isinstance(body, VictimContactAttempted):

@@ -149,13 +149,13 @@ class Allegations:
 
     def __init__(self) -> None:
         self.conditions = frozenset[Condition]()
-        self._offences: tuple[OffenceAlleged, ...] = ()
+        self.offences: tuple[OffenceAlleged, ...] = ()
         self._danger = False
 
     def follow(self, step: Step) -> None:
         """Take in a step, if it says what is alleged."""
         body = step.body
         if isinstance(body, ReportReceived | FactCorrected):
-            self._offences = body.offences or self._offences
+            self.offences = body.offences or self.offences
             self._danger = self._danger if body.immediate_danger is None else body.immediate_danger
-            self.conditions = conditions_of(self._danger, self._offences)
+            self.conditions = conditions_of(self._danger, self.offences)

@@ -1,6 +1,7 @@
 """Reports that are sent away: screened out unasked, screened out again and again, or passed on to nobody."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from casetrail.domain.codes import (
     AgencyKind,
     ContactFailure,
     ContactMethod,
+    CorrectionReason,
     Disposition,
     MergeReason,
     Offence,
@@ -27,7 +29,7 @@ from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.intake import OffenceAlleged, ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded
-from casetrail.domain.linking import Linked, Merged
+from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.referral import ReferralAccepted, ReferralDeclined, ReferralMade, ReferralWithdrawn
 from casetrail.domain.sealed import SealedField
 from tests.actions import DETECTIVE, INTAKE, report
@@ -35,6 +37,7 @@ from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import (
     ATTEMPT,
     CONTACT,
+    FONDLING,
     OUT,
     PROTECTIVE,
     RATIONALE,
@@ -159,6 +162,28 @@ def test_a_grave_report_that_leads_to_nobody_may_be_screened_out_for_want_of_inf
 def test_kidnapping_and_forced_labour_are_as_grave(offence: Offence) -> None:
     one = only(out(OUT, offences=(OffenceAlleged(offence),)), "screened_out_unasked", day(2))
     assert one.says == "screened out as not a crime, and nobody had asked, though a grave offence was reported"
+
+
+def test_what_is_learned_to_be_grave_before_it_is_screened_out_is_as_grave() -> None:
+    def learned(*changes: FactCorrected) -> list[Finding]:
+        story = received(offences=SIMPLE)
+        for body in changes:
+            story.tell(day(0.2), body, INTAKE)
+        return found(story.tell(day(0.6), OUT, INTAKE), "screened_out_unasked", day(200))
+
+    def now(**changes: Any) -> FactCorrected:
+        return FactCorrected(1, CorrectionReason.NEW_INFORMATION, **changes)
+
+    kidnapped = (OffenceAlleged(Offence.KIDNAPPING),)
+    for changes in ({"immediate_danger": True}, {"offences": FONDLING}, {"offences": kidnapped}):
+        (one,) = learned(now(**changes))
+        assert (one.since, numbers(one)) == (day(0.6), [3])
+    assert learned(now(offences=FONDLING), now(offences=SIMPLE)) == [], "what was mistyped was corrected"
+    assert learned(now(happened_at=day(-1))) == [] == learned()
+    asked = received(offences=SIMPLE).tell(day(0.1), PHONED, INTAKE).tell(day(0.2), now(offences=FONDLING), INTAKE)
+    assert found(asked.tell(day(0.6), OUT, INTAKE), "screened_out_unasked", day(200)) == []
+    later = out(OUT, offences=SIMPLE).tell(day(2), now(offences=FONDLING), INTAKE)
+    assert found(later, "screened_out_unasked", day(200)) == []
 
 
 def test_what_asks_nobody_and_what_leads_nowhere_are_settings() -> None:
