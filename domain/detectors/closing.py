@@ -335,16 +335,17 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
 
     Rule: a report was screened out for want of information, or, where it is grave, as no crime; and before that nobody
     in the unit had contacted the victim, tried to, or taken any investigative step, but for what was done more than 24
-    hours before the report was received. It is grave where it says, as it was first recorded or as it is corrected by
-    then, that a child is in danger, or alleges a sexual offence, an aggravated assault, kidnapping or forced labour.
-    Then somebody must have spoken with the child or the family, or have taken a step that asks: a request for records
-    asks nobody, nor does a name that is found, and an attempt that failed shows no more than that nobody was reached.
-    Where a child is said to be in danger, the word of its caregiver is not enough, who may be the danger. Only for want
-    of information an attempt is enough, if it failed because what the report says leads to nobody; and where a child is
-    in danger, only if the report was anonymous: else whoever reported it can be asked. A report that is said to be for
-    somebody else is judged by led_nowhere.
+    hours before the report was received. It is grave where it says, as it was first recorded or as it is corrected,
+    then or afterwards, that a child is in danger, or alleges a sexual offence, an aggravated assault, kidnapping or
+    forced labour. Then somebody must have spoken with the child or the family, or have taken a step that asks: a
+    request for records asks nobody, nor does a name that is found, and an attempt that failed shows no more than that
+    nobody was reached. Where a child is said to be in danger, the word of its caregiver is not enough, who may be the
+    danger. Only for want of information an attempt is enough, if it failed because what the report says leads to
+    nobody; and where a child is in danger, only if the report was anonymous: else whoever reported it can be asked. A
+    report that is said to be for somebody else is judged by led_nowhere.
 
-    Evidence: the screening, and what was done before it that asked nobody.
+    Evidence: the screening, and what was done before it that asked nobody; before these the correction, where that came
+    later.
 
     Settled by: reopening the case.
 
@@ -359,21 +360,36 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
         if not isinstance(body, ScreenedOut):
             continue
         acts += [act for earlier in history.steps[until:place] for act in history.work_known_by(earlier)]
-        until, kinds = place, _grave_kinds(history, place)
-        asked = any(_asks(history, act, body.reason, kinds, standard) for act in acts) if kinds else bool(acts)
-        names = [GRAVE[kind][0] for kind in kinds] or ["reasons"]
-        if not asked and any(body.reason in standard.codes(name) for name in names):
-            says = _unasked(body.reason, kinds, acts)
-            settled = history.until(place, lambda later: later.is_any(*REOPENED))
-            yield of_case(history, standard, step.known_at, [step, *acts], says, settled, now)
+        until = place
+        for at in (place, *_corrected_after(history, place)):
+            kinds = _grave_kinds(history, at)
+            asked = any(_asks(history, act, body.reason, kinds, standard) for act in acts) if kinds else bool(acts)
+            names = [GRAVE[kind][0] for kind in kinds] or ["reasons"]
+            if not asked and any(body.reason in standard.codes(name) for name in names):
+                says, seen = _unasked(body.reason, kinds, acts), history.steps[at]
+                settled = history.until(at, lambda later: later.is_any(*REOPENED))
+                evidence = [seen, *([] if at == place else [step]), *acts]
+                yield of_case(history, standard, seen.known_at, evidence, says, settled, now)
+                break
+
+
+def _corrected_after(history: History, place: int) -> Iterator[int]:
+    """The places of the corrections in a report that was screened out, until it is reopened."""
+    if "FactCorrected" not in history.case.kinds:
+        return
+    for at in range(place + 1, len(history.steps)):
+        if history.steps[at].is_any(*REOPENED):
+            return
+        if isinstance(history.steps[at].body, FactCorrected):
+            yield at
 
 
 def _grave_kinds(history: History, place: int) -> list[Condition]:
-    """Why a report is grave, as it was first recorded, or is by the corrections before a place; nothing where it is not."""
+    """Why a report is grave, as it was first recorded, or is by the corrections up to a place; nothing where it is not."""
     kinds, codes = set(history.conditions), {one.code for body in _reports(history) for one in body.offences}
     if "FactCorrected" in history.case.kinds:
         alleged = Allegations()
-        for step in history.steps[:place]:
+        for step in history.steps[: place + 1]:
             alleged.follow(step)
         kinds |= alleged.conditions
         codes |= {one.code for one in alleged.offences}

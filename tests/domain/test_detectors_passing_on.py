@@ -164,7 +164,7 @@ def test_kidnapping_and_forced_labour_are_as_grave(offence: Offence) -> None:
     assert one.says == "screened out as not a crime, and nobody had asked, though a grave offence was reported"
 
 
-def test_what_is_learned_to_be_grave_before_it_is_screened_out_is_as_grave() -> None:
+def test_what_is_learned_to_be_grave_before_it_is_screened_out_or_afterwards_is_as_grave() -> None:
     def learned(*changes: FactCorrected) -> list[Finding]:
         story = received(offences=SIMPLE)
         for body in changes:
@@ -182,8 +182,13 @@ def test_what_is_learned_to_be_grave_before_it_is_screened_out_is_as_grave() -> 
     assert learned(now(happened_at=day(-1))) == [] == learned()
     asked = received(offences=SIMPLE).tell(day(0.1), PHONED, INTAKE).tell(day(0.2), now(offences=FONDLING), INTAKE)
     assert found(asked.tell(day(0.6), OUT, INTAKE), "screened_out_unasked", day(200)) == []
-    later = out(OUT, offences=SIMPLE).tell(day(2), now(offences=FONDLING), INTAKE)
+    later = out(OUT, offences=SIMPLE).tell(day(2), now(sealed=RATIONALE), INTAKE)
     assert found(later, "screened_out_unasked", day(200)) == []
+    one = seen(later.tell(day(3), now(offences=FONDLING), INTAKE), "screened_out_unasked", day(3))
+    assert numbers(one) == [4, 2]
+    assert only(later.tell(day(9), REOPENED), "screened_out_unasked", day(200)).settled_at == day(9)
+    reopened = out(OUT, offences=SIMPLE).tell(day(2), REOPENED).tell(day(3), now(offences=FONDLING), INTAKE)
+    assert found(reopened, "screened_out_unasked", day(200)) == []
 
 
 def test_what_asks_nobody_and_what_leads_nowhere_are_settings() -> None:
