@@ -20,10 +20,13 @@ class FileTransport:
         return f"file:{self.path}"
 
     def send(self, notification: Notification) -> None:
-        """Append the notification. Raises ``NotSent``."""
+        """Append the notification. Raises ``NotSent``: a part of its line may stand there then, and the next one begins behind that."""
         try:
-            with self.path.open("ab") as out:
-                out.write(notification.body.encode() + b"\n")
+            with self.path.open("a+b") as out:
+                if out.tell():
+                    out.seek(-1, os.SEEK_END)
+                is_cut_off = out.read(1) not in (b"", b"\n")
+                out.write(b"\n" * is_cut_off + notification.body.encode() + b"\n")
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:

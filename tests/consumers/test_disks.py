@@ -1,5 +1,6 @@
 """Full disks and files that are none: each consumer says which file, what is wrong and what to do, and loses nothing."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,9 +20,12 @@ from casetrail.consumers import recorder as recorder_module
 from casetrail.consumers.health import Health
 from casetrail.consumers.loop import run
 from casetrail.consumers.notary import Notary
+from casetrail.consumers.notification import Notification
 from casetrail.consumers.outbox import Outbox
+from casetrail.consumers.outbox_file import FileTransport
 from casetrail.consumers.recipients import Recipients
 from casetrail.consumers.recorder import Recorder
+from casetrail.consumers.transport import NotSent
 from casetrail.consumers.watchdog import Watchdog
 from casetrail.eventlog.codec import encode_action
 from casetrail.eventlog.embedded import EmbeddedLog
@@ -347,3 +351,23 @@ def test_a_command_whose_disk_is_full_ends_with_the_code_for_what_cannot_be_reac
 def test_errors_of_the_disk_have_the_code_for_what_cannot_be_reached_and_damage_has_not() -> None:
     found = [failure_of(error("…")) for error in (ViewUnreachable, TreeUnreachable, ViewError, TreeDamaged)]
     assert [one and one.exit_code for one in found] == [7, 7, 1, 1]
+
+
+def test_a_line_that_a_full_disk_cut_off_spoils_no_other(disk: SmallDisk) -> None:
+    path, one = (
+        disk.folder / "told.ndjson",
+        Notification("1", "unit/desk", False, "", '{"told": "%s"}' % ("x" * 40_000)),
+    )
+    transport = FileTransport(path)
+    transport.send(one)
+    filler = disk.folder / "most"
+    room = shutil.disk_usage(disk.folder).free
+    filler.write_bytes(bytes(max(0, room - 20_000)))
+    if disk.is_mounted:
+        with pytest.raises(NotSent):
+            transport.send(one)
+    filler.unlink()
+    with path.open("ab") as file:
+        file.write(b'{"told": "x')  # also where the process was killed at it
+    transport.send(one)
+    assert path.read_text().splitlines()[-1] == one.body and path.read_text().splitlines()[0] == one.body
