@@ -222,6 +222,10 @@ def opened_views(config: Config, *, judged: bool = False) -> "Iterator[Database]
         from casetrail.cli.embedded_views import bring_up_to_date
 
         bring_up_to_date(config, judged=judged)
+    else:
+        from casetrail.eventlog.opening import parse_address
+
+        parse_address(config.log_url())  # beside what is no address there are no views, and making them would not help
     database = open_database(config.views_url())
     try:
         if not database.exists():

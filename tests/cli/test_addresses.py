@@ -77,6 +77,13 @@ def test_an_address_that_is_none_of_a_log_is_a_message(address: str, words: str)
     assert f"'{address}' is no address of a log" in " ".join(told(result).split())
 
 
+@pytest.mark.parametrize("words", ["cases", "findings", "due", "board --once"])
+def test_a_log_without_its_kind_is_told_to_be_that_and_not_views_that_are_missing(shell: Shell, words: str) -> None:
+    shell.report()
+    said = told(CliRunner().invoke(cli, ["--log", str(shell.log), *words.split()]))
+    assert "is no address of a log: write sqlite:PATH" in said
+
+
 def test_a_file_with_an_at_sign_is_told_whole(shell: Shell) -> None:
     log = f"sqlite:{shell.folder / 'a@b.db'}"
     result = CliRunner().invoke(cli, ["--log", log, "doctor", "--format", "json"])
