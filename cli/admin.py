@@ -45,9 +45,25 @@ def log_init(
         if not if_missing:
             raise
         click.echo("the log is there already")
+        _complete(config)
         return
     click.echo(f"made log '{made.name}' with {made.partitions} partition(s)")
     made.close()
+
+
+def _complete(config: Config) -> None:
+    """Write the schemas that a log does not carry yet: who made it may have been killed before that."""
+    from casetrail.eventlog.errors import LogRefused
+    from casetrail.eventlog.schemas import register_in_log
+
+    try:
+        with opened_log(config) as there:
+            register_in_log(there)
+    except LogRefused as error:  # it was enough so far to be allowed to make topics
+        click.echo(
+            f"whether it carries all schemas could not be seen to ({error}); 'casetrail serve notary' writes them, too",
+            err=True,
+        )
 
 
 @log.command("check")
