@@ -37,7 +37,7 @@ from casetrail.proofs.treefile import FORMAT, Sealed, TreeFile, tree_errors
 
 LOG: Final = logging.getLogger("casetrail.tree")
 NOWHERE: Final = -1
-DAMAGED: Final = "the tree in {} is damaged; delete the folder, and it is made again from the log"
+DAMAGED: Final = "the tree in {} is damaged; move the folder away and keep it, and the tree is made again from the log"
 OTHER_MAP: Final = (
     "the events since the checkpoint of {} leaves do not lead back to the map of cases that it states: one was altered, removed, or "
     "put in past the recorder, which 'casetrail audit verify' names, or the tree in {} is damaged"

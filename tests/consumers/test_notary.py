@@ -265,6 +265,23 @@ def test_a_log_that_was_replaced_is_recognised(tmp_path: Path) -> None:
             Notary(log, tmp_path / "n", KEY)
 
 
+def test_a_folder_that_is_put_together_from_two_copies_is_to_be_kept(tmp_path: Path) -> None:
+    """What was signed stands in it, so nobody is told to delete it; beside it the tree is made again."""
+    with init_log(f"sqlite:{tmp_path / 'log.db'}") as log:
+        for case_id in ("C-1", "C-2"):
+            fill(log, [case_id])
+            with notary_of(log, tmp_path / "n") as notary:
+                publish(notary)
+            shutil.copytree(tmp_path / "n", tmp_path / f"after {case_id}")
+        shutil.rmtree(tmp_path / "n" / "hashes")
+        shutil.copytree(tmp_path / "after C-1" / "hashes", tmp_path / "n" / "hashes")
+        with pytest.raises(TreeContradicted, match="damaged; move the folder away and keep it"):
+            Notary(log, tmp_path / "n", KEY)
+        (tmp_path / "n").rename(tmp_path / "kept")
+        with notary_of(log, tmp_path / "n") as notary:
+            publish(notary)
+
+
 def test_an_event_that_was_altered_before_a_checkpoint_was_followed_shows(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     with init_log(f"sqlite:{path}") as log:
