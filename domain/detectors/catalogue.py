@@ -9,7 +9,7 @@ from casetrail.domain.detectors.answering import answered_again, answered_withou
 from casetrail.domain.detectors.arriving import imported_when_live, report_refused
 from casetrail.domain.detectors.attending import attendance_denied
 from casetrail.domain.detectors.breaking_off import closed_over_partner, interview_withdrawn
-from casetrail.domain.detectors.closing import closed_without_work, screened_out_unasked
+from casetrail.domain.detectors.closing import closed_without_work
 from casetrail.domain.detectors.codes_used import forbidden_code
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
 from casetrail.domain.detectors.contradicting import disposition_not_shown
@@ -27,6 +27,7 @@ from casetrail.domain.detectors.partnering import ignored_alarm, interview_misse
 from casetrail.domain.detectors.passing_on import led_nowhere, screened_out_again
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
 from casetrail.domain.detectors.repeating import reported_again
+from casetrail.domain.detectors.screening_out import screened_out_unasked
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.suspending import extended_again, renewed_again, rested_long, suspended_for_ever
 from casetrail.domain.detectors.working import contact_lost, never_reached, no_contact, only_asked, untouched

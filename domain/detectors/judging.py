@@ -19,7 +19,8 @@ from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.settings import Setting, Settings, Standards, settings_of
 from casetrail.domain.detectors.statistics import available
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.traces import Trace, Traces, TracesInMemory, trace_of
+from casetrail.domain.detectors.traces import Trace, Traces, TracesInMemory
+from casetrail.domain.detectors.tracing import trace_of
 from casetrail.domain.policy import InForce, Policy
 from casetrail.domain.reserved import MACHINES
 

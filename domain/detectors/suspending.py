@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from casetrail.domain.detectors.closing import ASKING_NOBODY, REOPENED, begins_anew
+from casetrail.domain.detectors.closing import REOPENED, begins_anew
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import WORK, History, Step
+from casetrail.domain.detectors.screening_out import ASKING_NOBODY
 from casetrail.domain.detectors.settings import Setting, days
 from casetrail.domain.happenings import Happening
 from casetrail.domain.investigation import InvestigativeStepTaken
