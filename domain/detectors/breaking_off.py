@@ -32,6 +32,7 @@ INTERVIEW: Final = Service.FORENSIC_INTERVIEW
 SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
 GRACE: Final = hours(1)
 REFERRED: Final = frozenset({Happening.REFERRAL_MADE})
+WITHDRAWN: Final = frozenset({Happening.REFERRAL_WITHDRAWN})
 BROUGHT_BY: Final = {
     Service.FORENSIC_INTERVIEW: HEARING,
     Service.MEDICAL_EVALUATION: frozenset({Kind.RECORDS_RECEIVED}),
@@ -75,7 +76,7 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
 
     Found in: Kansas City, where detectives almost never came to forensic interviews.
     """
-    if not history.has(REFERRED):
+    if not _may_wait(history):
         return
     referrals, brought = Referrals(), _brought(history)
     withdrawn: dict[str, Asked] = {}  # acute examinations, as they stood before
@@ -100,6 +101,20 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
             settled = _given_after_all(history, place, missing)
             names = " and ".join(dict.fromkeys(map(_named, missing)))
             yield of_case(history, standard, step.known_at, evidence, f"ended before the {names}", settled, now)
+
+
+def _may_wait(history: History) -> bool:
+    """Whether some referral may wait when a case ends: not where a partner has answered all before, and none was withdrawn.
+
+    So it is in most cases, and looking closer costs several times as much.
+    """
+    if not history.has(REFERRED) or history.has(WITHDRAWN):
+        return history.has(REFERRED)
+    answers = history.which(Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED)
+    answered = {referral_of(step): place for place, step in answers}
+    ends = history.which(Happening.CLOSED, Happening.SCREENED_OUT)
+    first = ends[0][0] if ends else 0
+    return any(not place < answered.get(referral_of(step), place) < first for place, step in history.which(*REFERRED))
 
 
 def _is_acute(one: Asked) -> bool:

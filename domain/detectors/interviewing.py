@@ -37,7 +37,8 @@ def graves(history: History) -> tuple[Lasting, ...]:
 
 
 def _alleged(history: History) -> Iterator[tuple[Step, bool]]:
-    for step in history.steps:
+    is_corrected = "FactCorrected" in history.case.kinds
+    for step in history.steps if is_corrected else [step for _, step in history.which(Happening.REPORT_RECEIVED)]:
         body = step.body
         if isinstance(body, ReportReceived | FactCorrected) and body.offences:
             yield step, GRAVE in conditions_of(False, body.offences)

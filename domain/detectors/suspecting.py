@@ -31,23 +31,20 @@ UNSUSPECTED: Final = Suspected(None, None)
 
 def suspected(history: History) -> Suspected:
     """What the log says of the suspects of a case."""
-    steps = history.steps if "FactCorrected" in history.case.kinds else [
-        step for _, step in history.which(Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP)
-    ]  # fmt: skip
-    named = next((step.known_at for step in steps if _names(step)), None)
-    met = next((step.known_at for step in steps if _kind(step) in MET), None)
-    return Suspected(named, met)
-
-
-def _names(step: Step) -> bool:
-    body = step.body
-    if isinstance(body, ReportReceived | FactCorrected):
-        return names_suspect(body)
-    return _kind(step) is Kind.SUSPECT_IDENTIFIED
-
-
-def _kind(step: Step) -> Kind | None:
-    return step.body.step if isinstance(step.body, InvestigativeStepTaken) else None
+    is_corrected = "FactCorrected" in history.case.kinds
+    known_by = Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP  # corrections have no happening of their own
+    named_at: datetime | None = None
+    met_at: datetime | None = None
+    for step in history.steps if is_corrected else [step for _, step in history.which(*known_by)]:
+        body = step.action.body
+        if isinstance(body, InvestigativeStepTaken):
+            if named_at is None and body.step is Kind.SUSPECT_IDENTIFIED:
+                named_at = step.known_at
+            if met_at is None and body.step in MET:
+                met_at = step.known_at
+        elif named_at is None and isinstance(body, ReportReceived | FactCorrected) and names_suspect(body):
+            named_at = step.known_at
+    return Suspected(named_at, met_at)
 
 
 def closures(history: History) -> Iterator[Lasting]:
