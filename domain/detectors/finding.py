@@ -156,7 +156,6 @@ def of_case(
     if now <= since or (settled is not None and settled.known_at <= since):
         return None
     facts = history.case.facts
-    holder = None if history.runs is not None and history.runs.holder_left else facts.holder
     is_settled = settled is not None and settled.known_at <= now
     return Finding(
         settings.detector,
@@ -165,7 +164,7 @@ def of_case(
         since,
         evidence_of(history, steps),
         says,
-        holder,
+        history.holder,
         facts.unit,
         settings,
         partners(facts),

@@ -215,7 +215,13 @@ class History:
             runs.leave(at)
             runs.take(event, history.follow(event, leaf), at)
         runs.leave(now)
+        history.runs = runs
         return history, runs
+
+    @property
+    def holder(self) -> str | None:
+        """Who holds the case; nobody where the holder has left, if whoever judges has folded its clocks."""
+        return None if self.runs is not None and self.runs.holder_left else self.case.facts.holder
 
     @property
     def agencies(self) -> Mapping[str, AgencyKind]:

@@ -45,7 +45,7 @@ def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Tra
         history.case.id,
         facts.agency,
         facts.unit,
-        facts.holder,
+        history.holder,
         partners(facts),
         tokens,
         identified,

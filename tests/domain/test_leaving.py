@@ -12,11 +12,13 @@ from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.history import History
 from casetrail.domain.leaving import Departure, Departures, departures
+from casetrail.domain.policy import InForce
 from casetrail.domain.registry import AgencyRegistered, PersonJoined, PersonLeft, PersonMoved
-from tests.actions import CLINIC, DETECTIVE, OTHER_DETECTIVE, REGISTRAR, action
+from tests.actions import CLINIC, DETECTIVE, HAPPENED, OTHER_DETECTIVE, REGISTRAR, action
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import WORKLOAD, approved, held
 from tests.domain.detecting import SECOND, found, judge, leaf, numbers, seen
+from tests.domain.policies import preset
 
 
 def left(
@@ -50,6 +52,15 @@ def test_who_has_left_holds_the_case_no_longer_and_is_told_of_nothing() -> None:
     assert one.told()[0].who == ("child-crimes/intake",)
     (back,) = found_of(held(), left(1, back=10), day(11))
     assert back.holder == DETECTIVE.id
+
+
+def test_nor_does_a_finding_over_several_cases_name_who_has_left() -> None:
+    events = [(event, leaf(event)) for event in held().events]
+    one = judge(detectors=["reported_again"])
+    for gone, holder in ((left(1), None), (left(10), DETECTIVE.id)):
+        history, _ = History.with_clocks("C-1", events, InForce([(HAPPENED, preset())]), day(9), gone)
+        trace = one.trace(history)
+        assert trace is not None and trace.holder == holder
 
 
 def test_what_was_handed_over_or_has_ended_in_time_is_no_finding() -> None:
