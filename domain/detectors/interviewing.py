@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from casetrail.domain.clocks import conditions_of
 from casetrail.domain.codes import Service
-from casetrail.domain.detectors.finding import Evidence, evidence_of
+from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.offering import ANSWERED, OF_REFERRALS, Referrals
 from casetrail.domain.happenings import Happening
@@ -29,16 +29,24 @@ class Lasting(NamedTuple):
     until_event: Evidence | None
 
 
+def lasting(history: History, since: Step, until: Step | None = None) -> Lasting:
+    """What a step said, until another one."""
+    event = Evidence(history.case.id, since.number, since.hash)
+    if until is None:
+        return Lasting(since.known_at, event, None, None)
+    return Lasting(since.known_at, event, until.known_at, Evidence(history.case.id, until.number, until.hash))
+
+
 def graves(history: History) -> tuple[Lasting, ...]:
     """When an offence was alleged for which a child is interviewed, by the report as it was corrected."""
-    if "FactCorrected" not in history.case.kinds and GRAVE not in history.conditions:
-        return ()  # as of most cases that are merged into
-    return tuple(_lasting(history, _alleged(history)))
+    if "FactCorrected" in history.case.kinds:
+        return tuple(_lasting(history, _alleged(history)))
+    reports = history.which(Happening.REPORT_RECEIVED) if GRAVE in history.conditions else []
+    return tuple([lasting(history, step) for _, step in reports[:1]])
 
 
 def _alleged(history: History) -> Iterator[tuple[Step, bool]]:
-    is_corrected = "FactCorrected" in history.case.kinds
-    for step in history.steps if is_corrected else [step for _, step in history.which(Happening.REPORT_RECEIVED)]:
+    for step in history.steps:
         body = step.body
         if isinstance(body, ReportReceived | FactCorrected) and body.offences:
             yield step, GRAVE in conditions_of(False, body.offences)
@@ -82,8 +90,7 @@ def _lasting(history: History, said: Iterator[tuple[Step, bool]]) -> Iterator[La
         if is_so:
             since = since or step
         elif since is not None:
-            event, until = evidence_of(history, [since, step])
-            yield Lasting(since.known_at, event, step.known_at, until)
+            yield lasting(history, since, step)
             since = None
     if since is not None:
-        yield Lasting(since.known_at, evidence_of(history, [since])[0], None, None)
+        yield lasting(history, since)

@@ -8,9 +8,8 @@ from casetrail.domain.closure import ClosureRequested
 from casetrail.domain.codes import Disposition
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.detectors.closing import MET, REOPENED, names_suspect, request_before
-from casetrail.domain.detectors.finding import evidence_of
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.interviewing import Lasting
+from casetrail.domain.detectors.interviewing import Lasting, lasting
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.investigation import InvestigativeStepTaken
@@ -31,11 +30,12 @@ UNSUSPECTED: Final = Suspected(None, None)
 
 def suspected(history: History) -> Suspected:
     """What the log says of the suspects of a case."""
-    is_corrected = "FactCorrected" in history.case.kinds
     known_by = Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP  # corrections have no happening of their own
+    is_corrected = "FactCorrected" in history.case.kinds
+    steps = history.steps if is_corrected else [step for one in known_by for _, step in history.which(one)]
     named_at: datetime | None = None
     met_at: datetime | None = None
-    for step in history.steps if is_corrected else [step for _, step in history.which(*known_by)]:
+    for step in steps:
         body = step.action.body
         if isinstance(body, InvestigativeStepTaken):
             if named_at is None and body.step is Kind.SUSPECT_IDENTIFIED:
@@ -54,13 +54,12 @@ def closures(history: History) -> Iterator[Lasting]:
     closed: Step | None = None
     for place, step in history.which(Happening.CLOSED, *REOPENED):
         if closed is not None and step.is_any(*REOPENED):
-            event, until = evidence_of(history, [closed, step])
-            yield Lasting(closed.known_at, event, step.known_at, until)
+            yield lasting(history, closed, step)
             closed = None
         elif Happening.CLOSED in step.what and step.action.imported is None and not _is_handed_over(history, place):
             closed = step
     if closed is not None:
-        yield Lasting(closed.known_at, evidence_of(history, [closed])[0], None, None)
+        yield lasting(history, closed)
 
 
 def _is_handed_over(history: History, place: int) -> bool:
