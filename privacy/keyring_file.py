@@ -168,7 +168,9 @@ class FileKeyring:
         except (OSError, sqlite3.Error) as error:
             if is_locked(error):
                 raise KeyringLocked(f"another process kept the keyring {self._path} busy: try again") from error
-            raise KeyringUnreachable(f"the keyring {self._path} cannot be used ({error})") from error
+            raise KeyringUnreachable(
+                f"the keyring {self._path} cannot be used ({error}); look at its disk (is it full?), owner and mode"
+            ) from error
 
 
 def is_locked(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from casetrail.privacy.errors import KeyringAddressBad, KeyringExposed, KeyringL
 from casetrail.privacy.keyring import Keyring
 from casetrail.privacy.opening import open_keyring
 from tests.conformance.keyring_kit import AT, KeyringKit
+from tests.small_disk import SmallDisk
 
 
 class TestFileKeyring(KeyringKit):
@@ -54,6 +55,20 @@ class TestFileKeyring(KeyringKit):
         path.chmod(0o640)
         with pytest.raises(KeyringExposed, match="chmod 600"):
             open_keyring(url, master)
+
+    def test_a_keyring_on_a_full_disk_says_what_to_look_at_and_goes_on_when_there_is_room(
+        self, master: Path, tmp_path: Path
+    ) -> None:
+        disk = SmallDisk(tmp_path / "small disk")
+        try:
+            keyring = open_keyring(f"sqlite:{disk.folder / 'keys'}", master)
+            with disk.full(), pytest.raises(KeyringUnreachable, match=r"small disk/keys .*is it full\?"):
+                keyring.create_case_keys(f"C-{number}" for number in range(200))
+            keyring.create_case_key("C-0")
+            assert keyring.count() == 1
+            keyring.close()
+        finally:
+            disk.close()
 
     def test_no_key_is_made_in_a_file_that_was_replaced(
         self, keyring: Keyring, url: str, path: Path, master: Path
