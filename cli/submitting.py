@@ -73,9 +73,10 @@ def _repeatable(action: Action) -> Iterator[None]:
         raise Failure(f"interrupted; {again}which doubles nothing", exits.INTERRUPTED) from None
     except LogRefused:  # nothing was appended
         raise
-    except LogUnreachable as error:
+    except (LogUnreachable, OSError) as error:
         failure = failure_of(error)
-        assert failure is not None  # it has a code
+        if failure is None:
+            raise
         raise Failure(f"{failure.message}; {again}which doubles nothing", failure.exit_code) from error
 
 

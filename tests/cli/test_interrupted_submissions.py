@@ -1,5 +1,7 @@
 """A submission that is broken off, or not answered, says how it is repeated: told again under a new id it would be there twice."""
 
+import errno
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -42,6 +44,21 @@ def test_repeated_as_it_is_told_it_doubles_nothing(
     assert found is not None, result.stderr
     repeated = shell.run(*INTAKE, "report", found[1], *REPORT, "--action-id", found[2], code=exits.REJECTED)
     assert "the first time it was accepted" in repeated.stderr
+    assert len(shell.rows("cases")) == 1
+
+
+def test_an_answer_that_cannot_be_written_says_so_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where standard output goes into a file on a full disk: the report is recorded."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("casetrail.cli.submitting.emit_fields", full)
+        result = shell.run(*INTAKE, "report", *REPORT, code=exits.FAILED)
+    found = AGAIN.search(result.stderr)
+    assert found is not None and "No space left" in result.stderr
+    shell.run(*INTAKE, "report", found[1], *REPORT, "--action-id", found[2], code=exits.REJECTED)
     assert len(shell.rows("cases")) == 1
 
 
