@@ -132,6 +132,24 @@ def test_what_waits_is_delivered_in_order_before_anything_new(site: Site, clock:
     assert recorded(site.url) == [one.action_id for one in actions[:5]]
 
 
+def test_what_is_submitted_to_a_log_whose_file_was_replaced_waits_and_goes_into_the_one_that_is_there(
+    site: Site, clock: Clock, tmp_path: Path
+) -> None:
+    first, second, third, *_ = life("C-1")
+    copy = Site(tmp_path / "copy")
+    with site.submitter(clock) as submitter:
+        assert isinstance(send(submitter, first)[0], Receipt)
+        for suffix in ("-wal", "-shm"):
+            Path(site.url.removeprefix("sqlite:") + suffix).unlink()
+        Path(copy.url.removeprefix("sqlite:")).replace(site.url.removeprefix("sqlite:"))
+        (waits,) = send(submitter, second)
+        assert isinstance(waits, Spooled) and waits.code == "log-replaced"
+        clock.now += RETRY_AFTER
+        assert isinstance(submitter.submit(third), Receipt)
+    with open_log(site.url) as log:
+        assert [one.action_id for one in submitted(log)] == [second.action_id, third.action_id]
+
+
 def test_a_log_that_was_away_is_not_tried_again_by_everybody_at_once(site: Site, clock: Clock) -> None:
     with site.submitter(clock) as submitter:
         site.take_away()
