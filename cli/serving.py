@@ -173,7 +173,11 @@ class Consumers:
         """A projector, and who judges beside it, unless the judgements were left out. Raises ``ViewMissing``, ``ViewContradicted``."""
         url, name = self._config.views_url(), self._log.name
         views = Views(open_database(url), name)
-        check_fit(views.database, self._log, {one: views.next_offset(one) for one in range(self._log.partitions)})
+        try:
+            check_fit(views.database, self._log, {one: views.next_offset(one) for one in range(self._log.partitions)})
+        except BaseException:
+            views.close()  # where the log is away this is tried again and again
+            raise
         if not has_judgements(views.database):
             return Projector(self._log, views)
         with closing(Judgements(open_database(url), name)) as judgements:
