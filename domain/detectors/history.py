@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from casetrail.domain.actions import Action, ActionRejected, Body, kind_of
 from casetrail.domain.alarms import Alarm
-from casetrail.domain.business_time import FIRST, Span
+from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.clock_runs import Runs
 from casetrail.domain.clocks import conditions_of
@@ -215,13 +215,30 @@ class History:
             runs.leave(at)
             runs.take(event, history.follow(event, leaf), at)
         runs.leave(now)
-        history.runs = runs
         return history, runs
 
     @property
     def holder(self) -> str | None:
-        """Who holds the case; nobody where the holder has left, if whoever judges has folded its clocks."""
-        return None if self.runs is not None and self.runs.holder_left else self.case.facts.holder
+        """Who holds the case, or held it when it ended; nobody where they had left, by all that the registry says."""
+        facts = self.case.facts
+        left = self.departures.get(facts.holder or "")
+        if not left or facts.assigned_at is None:
+            return facts.holder
+        until, since = self._ended_at() or LAST, facts.assigned_at
+        is_gone = any(
+            one.is_from(facts.unit, since) and one.at <= until and (one.back_at is None or one.back_at > until)
+            for one in left
+        )
+        return None if is_gone else facts.holder
+
+    def _ended_at(self) -> datetime | None:
+        """When the case ended; None while it has not."""
+        at = None
+        for step in reversed(self.steps):
+            if step.is_open:
+                break
+            at = step.at
+        return at
 
     @property
     def agencies(self) -> Mapping[str, AgencyKind]:

@@ -57,10 +57,24 @@ def test_who_has_left_holds_the_case_no_longer_and_is_told_of_nothing() -> None:
 def test_nor_does_a_finding_over_several_cases_name_who_has_left() -> None:
     events = [(event, leaf(event)) for event in held().events]
     one = judge(detectors=["reported_again"])
-    for gone, holder in ((left(1), None), (left(10), DETECTIVE.id)):
+    for gone, holder in ((left(1), None), (left(1, back=5), DETECTIVE.id)):
         history, _ = History.with_clocks("C-1", events, InForce([(HAPPENED, preset())]), day(9), gone)
         trace = one.trace(history)
         assert trace is not None and trace.holder == holder
+
+
+def test_who_left_after_the_case_had_ended_is_named() -> None:
+    ended = approved(held(), day(3))
+    for gone, holder in (
+        (left(1), None),
+        (left(4), DETECTIVE.id),
+        (left(1, back=2), DETECTIVE.id),
+        (left(1, back=4), None),
+    ):
+        history = History("C-1", gone)
+        for event in ended.events:
+            history.follow(event, leaf(event))
+        assert history.holder == holder
 
 
 def test_what_was_handed_over_or_has_ended_in_time_is_no_finding() -> None:
