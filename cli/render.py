@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from casetrail.cli.tables import aligned, fitted
+from casetrail.domain.values import harmless as harmless
 from casetrail.domain.values import iso
 
 FORMATS: Final = ("table", "json", "csv", "ndjson")
@@ -34,13 +35,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return value
-
-
-def harmless(text: str) -> str:
-    """A text without characters that control a terminal or turn its writing round: each is shown as JSON escapes it."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def cell(value: Any) -> str:

@@ -4,6 +4,7 @@ An unsealed string is either a code of a closed vocabulary (``codes``) or an id 
 so no free text, and with it no name of a child, can stand unsealed in the history.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,3 +67,10 @@ def at_millis(millis: int) -> datetime:
 def iso(moment: datetime) -> str:
     """ISO 8601 with ``Z``, as short as the moment allows (no empty microseconds)."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def harmless(text: str) -> str:
+    """A text without characters that control a terminal or turn its writing round: each is shown as JSON escapes it."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)

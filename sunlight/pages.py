@@ -1,6 +1,7 @@
 """The page of the report: sections with a sentence, a chart, a table and its data file, written by Jinja2.
 
-Every text from the log is escaped (autoescape; the charts escape by themselves). The page asks for nothing from anywhere:
+Every text from the log is escaped (autoescape; the charts escape by themselves), and no character in it turns writing round or
+cannot be seen. The page asks for nothing from anywhere:
 its style sheet stands in it, and its policy (Content-Security-Policy) allows that one by its hash, and nothing else.
 """
 
@@ -20,7 +21,7 @@ from casetrail.domain.codes import Disposition
 from casetrail.domain.detectors.catalogue import EVERY
 from casetrail.domain.sunlight import FIGURE, RECEIVED
 from casetrail.domain.suppression import THRESHOLD
-from casetrail.domain.values import iso
+from casetrail.domain.values import harmless, iso
 from casetrail.sunlight.charts import bars, columns
 from casetrail.sunlight.edition import DETECTOR, Edition
 from casetrail.sunlight.limits import CLOCK
@@ -58,6 +59,7 @@ def page(edition: Edition, command: str, version: str) -> str:
     style = _text("style.css")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        finalize=lambda value: harmless(value) if type(value) is str else value,  # what is marked up is the page's own
         loader=DictLoader({"report.html": _text("report.html")}),
     )  # fmt: skip
     environment.filters |= {"told": told, "day": _day, "iso": iso, "count": lambda number: f"{number:,}"}

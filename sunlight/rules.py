@@ -9,6 +9,7 @@ from casetrail.domain.detectors.judging import check_settings
 from casetrail.domain.policy import ClockRule, Policy
 from casetrail.domain.policy_diff import Change, Difference, difference
 from casetrail.domain.registry import REGISTRY
+from casetrail.domain.values import harmless
 from casetrail.eventlog.codec import decode_event
 from casetrail.projections.database import Database
 from casetrail.projections.queries import timeline
@@ -61,7 +62,9 @@ def rules(database: Database, now: datetime) -> list[Rules]:
             before[agency] = policy
             off = [name for name, settings in check_settings(policy).items() if settings.off]
             weakened, removed, changed = (_keys(differences, change) for change in TOLD)
-            said = {one.key: f"{one.before or 'nothing'}, then {one.after or 'nothing'}" for one in differences}
+            said = {
+                one.key: harmless(f"{one.before or 'nothing'}, then {one.after or 'nothing'}") for one in differences
+            }
             found.append(Rules(one.number, agency, one.since, weakened, removed, changed, off, is_first=is_first,
                                said={key: said[key] for key in (*weakened, *removed, *changed)},
                                limits=time_limits(policy)))  # fmt: skip
@@ -99,7 +102,7 @@ def _says(clock: ClockRule) -> str:
     only += [f"only for {'an acute ' if clock.acute else ''}{_words(clock.service)}"] if clock.service else []
     others = [f"{limit} where {_words(condition)}" for condition, limit in clock.instead]
     runs = f"{clock.limit}{on}, from {_any_of(clock.start)} to {_any_of(clock.stop)}"
-    return f"{'; '.join([runs, *only, *others])}. Source: {clock.source}."
+    return harmless(f"{'; '.join([runs, *only, *others])}. Source: {clock.source}.")
 
 
 def _any_of(happenings: Sequence[str]) -> str:

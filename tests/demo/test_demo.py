@@ -102,7 +102,7 @@ def test_all_149_are_seen_half_of_them_in_three_days_the_slowest_in_45(four_year
     assert len(days) == 149 and None not in days
     assert median(days) < 3
     assert max(days) < 45
-    assert all(row["seen_by"] and row["told"] for row in rows)
+    assert all(row["seen_by"] and row["levels_told"] for row in rows)
     outside = [row["outside_days"] for row in rows if row["outside_days"] is not None]
     assert len(outside) > 140, "somebody outside the unit was told of nearly all"
 
