@@ -6,8 +6,9 @@ which transactions were aborted. A test holds both ways of reading equal. The fo
 (Apache Kafka protocol guide, "Record Batch").
 """
 
+import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
@@ -97,7 +98,7 @@ def batch_records(batch: Any, partition: int) -> list[Record]:
     data = bytes(batch._buffer)
     try:
         found, end = _records(batch, data, partition)
-    except IndexError:
+    except (IndexError, struct.error):
         end = len(data) + 1
     if end > len(data):
         raise CorruptRecordError(f"a record batch at offset {batch.base_offset} ends too early")
@@ -105,48 +106,74 @@ def batch_records(batch: Any, partition: int) -> list[Record]:
 
 
 def _records(batch: Any, data: bytes, partition: int) -> tuple[list[Record], int]:
-    """The records in a batch's data, and where they end. Most numbers are short: those are read without a call."""
+    """The records in a batch's data, and where they end.
+
+    Nearly all are alike: the record and its value have lengths of two bytes, its time and its key's length are one byte, and
+    there are no headers. These are read here without a call for each number; the others by ``_record``.
+    """
     at, base, first, fixed = batch._pos, batch.base_offset, batch.first_timestamp, batch.timestamp_type
-    newest, made = batch.max_timestamp, record_of
+    newest, made, lengths = batch.max_timestamp, record_of, LENGTHS
     found: list[Record] = []
     for _ in range(batch.records_count):
-        byte, second = data[at], data[at + 1]
-        if byte >= 0x80 > second:
-            length, at = (byte & 0x7F | second << 7) >> 1 ^ -(byte & 1), at + 2
-        else:
-            length, at = varint(data, at)
-        end = at + length
-        at += 1  # one byte of attributes, which are not used
-        byte = data[at]
+        length, delta, byte, second, third = HEAD(data, at)
         if byte < 0x80:
-            delta, at = (byte >> 1) ^ -(byte & 1), at + 1
+            offset, size, begin = byte, second, at + 6
         else:
-            delta, at = varint(data, at)
-        byte = data[at]
-        if byte < 0x80:
-            offset, at = (byte >> 1) ^ -(byte & 1), at + 1
-        else:
-            offset, at = varint(data, at)
-        byte = data[at]
-        if byte < 0x80:
-            size, at = (byte >> 1) ^ -(byte & 1), at + 1
-        else:
-            size, at = varint(data, at)
-        key = value = None
-        if size >= 0:
-            key, at = data[at : at + size], at + size
-        byte, second = data[at], data[at + 1]
-        if byte >= 0x80 > second:
-            size, at = (byte & 0x7F | second << 7) >> 1 ^ -(byte & 1), at + 2
-        else:
-            size, at = varint(data, at)
-        if size >= 0:
-            value, at = data[at : at + size], at + size
-        headers, at = _headers(data, at) if data[at] else ((), at + 1)
-        if at != end:
-            raise CorruptRecordError(f"a record at offset {base + offset} has not the length that it says")
-        found.append(made((partition, base + offset, newest if fixed else _time(first, delta), key, value, headers)))
+            offset, size, begin = byte & 0x7F | second << 7, third | second & 0x80, at + 7
+        length = lengths[length]
+        if length > 0 and not (size | delta & 0x80 | byte & 1) & 0x81:
+            behind = begin + (size >> 1)
+            end = behind + 2 + lengths[SIZE(data, behind)[0]]
+            if end == at + 1 + length and not data[end]:
+                when = newest if fixed else _time(first, delta >> 1 ^ -(delta & 1))
+                found.append(
+                    made((partition, base + (offset >> 1), when, data[begin:behind], data[behind + 2 : end], ()))
+                )
+                at = end + 1
+                continue
+        (delta, offset, key, value, headers), at = _record(data, at, base)
+        when = newest if fixed else _time(first, delta)
+        found.append(made((partition, base + offset, when, key, value, headers)))
     return found, at
+
+
+HEAD: Final = struct.Struct("<HxBBBB").unpack_from
+"""What a record begins with: its length, one byte of attributes, which are not used, and the next four."""
+SIZE: Final = struct.Struct("<H").unpack_from
+
+
+def _lengths() -> list[int]:
+    """What two bytes, read as one number with the first as the lower one, are as a varint; far below 0 where they are none of that
+    length, or a negative one."""
+    found = [-(2**32)] * 2**16
+    for length in range(2**6, 2**13):
+        zigzag = 2 * length
+        found[zigzag & 0x7F | 0x80 | zigzag >> 7 << 8] = length
+    return found
+
+
+LENGTHS: Final = _lengths()
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+def _record(data: bytes, at: int, base: int) -> tuple[tuple[int, int, bytes | None, bytes | None, Headers], int]:
+    """The record at a position: its time and offset beyond the batch's, key, value and headers; and the position behind it."""
+    length, at = varint(data, at)
+    end = at + length
+    delta, at = varint(data, at + 1)
+    offset, at = varint(data, at)
+    key, at = _bytes(data, at)
+    value, at = _bytes(data, at)
+    headers, at = _headers(data, at)
+    if at != end:
+        raise CorruptRecordError(f"a record at offset {base + offset} has not the length that it says")
+    return (delta, offset, key, value, headers), at
+
+
+def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
+    size, at = varint(data, at)
+    return (None, at) if size < 0 else (data[at : at + size], at + size)
 
 
 def _time(first: int, delta: int) -> int:
@@ -174,7 +201,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _headers(data: bytes, at: int) -> tuple[tuple[tuple[str, bytes], ...], int]:
+def _headers(data: bytes, at: int) -> tuple[Headers, int]:
     count, at = varint(data, at)
     found = []
     for _ in range(count):

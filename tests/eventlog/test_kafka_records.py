@@ -1,0 +1,97 @@
+"""Records that are read in one loop are those that the client reads one by one, whatever a batch holds."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kafka.errors import CorruptRecordError
+from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+
+from casetrail.eventlog.kafka_records import batch_records
+from casetrail.eventlog.port import Record
+
+NOW = 1_790_000_000_000
+HEADER = DefaultRecordBatch.HEADER_STRUCT.size
+LOG_APPEND_TIME = 0x08
+bytes_or_none = st.none() | st.binary(max_size=300)
+written = st.tuples(
+    st.integers(-3, 200) | st.integers(-(2**40), 2**40),
+    bytes_or_none,
+    bytes_or_none | st.binary(min_size=60, max_size=200),
+    st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=200)), max_size=2),
+)
+Written = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes]]]
+
+
+def batch_of(records: list[Written], *, is_stamped: bool) -> bytes:
+    """A batch as a broker keeps it; ``is_stamped``: with the broker's own time for all of its records."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 10**8)
+    for number, (delta, key, value, headers) in enumerate(records):
+        assert builder.append(number, NOW + delta, key, value, headers) is not None
+    made = bytearray(builder.build())
+    if is_stamped:
+        made[22] |= LOG_APPEND_TIME
+    return bytes(made)
+
+
+def by_client(made: bytes, partition: int) -> list[Record]:
+    """The same as the client reads it."""
+    return [
+        Record(partition, one.offset, one.timestamp, one.key, one.value, tuple(one.headers))
+        for one in DefaultRecordBatch(made)
+    ]
+
+
+def ours(made: bytes, partition: int) -> list[Record]:
+    found = batch_records(DefaultRecordBatch(made), partition)
+    assert all(type(one) is Record for one in found)
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(written, min_size=1, max_size=150), st.booleans(), st.integers(0, 5))
+def test_records_are_those_of_the_client(records: list[Written], is_stamped: bool, partition: int) -> None:
+    made = batch_of(records, is_stamped=is_stamped)
+    assert ours(made, partition) == by_client(made, partition)
+
+
+@pytest.mark.parametrize("size", [0, 1, 30, 63, 64, 65, 2047, 2048, 8150, 8191, 8192, 999_000])
+@pytest.mark.parametrize("is_stamped", [True, False])
+def test_sizes_around_the_lengths_of_varints_are_read_the_same(size: int, is_stamped: bool) -> None:
+    records: list[Written] = [
+        (0, b"k", bytes(size), []),
+        (1, bytes(size), b"v", []),
+        (-1, None, bytes(size), []),
+        (0, bytes(size), None, []),
+        (0, b"", bytes(size), [("h", b"")]),
+    ]
+    made = batch_of(records * (40 if size < 10_000 else 4), is_stamped=is_stamped)  # offsets of one byte and of two
+    assert ours(made, 3) == by_client(made, 3)
+
+
+def test_more_records_than_two_bytes_can_count_are_read_the_same() -> None:
+    made = batch_of([(0, b"case-1", bytes(100), [])] * 9000, is_stamped=True)
+    assert ours(made, 0) == by_client(made, 0)
+
+
+def read(reading: Any, made: bytes) -> list[Record] | None:
+    """What is read of a batch; None where it is found to be none."""
+    with suppress(CorruptRecordError):
+        return list(reading(made, 0))
+    return None
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_what_was_garbled_is_refused_by_one_of_both_or_read_the_same(data: st.DataObject) -> None:
+    """Whoever repairs the checksum may have written anything. The client refuses a header whose name is no text, we do not."""
+    records = data.draw(st.lists(written, min_size=1, max_size=5))
+    made = bytearray(batch_of(records, is_stamped=data.draw(st.booleans())))
+    for _ in range(data.draw(st.integers(1, 4))):
+        made[data.draw(st.integers(HEADER, len(made) - 1))] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del made[data.draw(st.integers(HEADER, len(made) - 1)) :]
+    found, by_it = read(ours, bytes(made)), read(by_client, bytes(made))
+    assert found is None or by_it is None or found == by_it
