@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := domain eventlog privacy proofs publishing consumers projections audit importing exporting demo sunlight cli
 CODE := $(ROOMS) tests tools bench
-AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
+AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 LOCKER := .cache/locker
 LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --no-header
