@@ -28,6 +28,8 @@ SHORT_BRANCHES: Final = 64
 """Branches of a union whose number takes one byte."""
 SHORT: Final = tuple(long_bytes(number) for number in range(1000))
 """Numbers in cases are small, most of the time."""
+FIRST_BYTES: Final = tuple(long_bytes(64 + number)[:1] for number in range(64))
+"""Of the numbers from 64 on."""
 REJECTED: Final = "casetrail.ActionRejected"
 ACTION_FIELDS: Final = ("action_id", "case_id", "occurred_at", "actor", "imported", "body")
 EVENT_FIELDS: Final = (
@@ -82,6 +84,7 @@ class Writer:
         self.pairs: set[bytes] = set()
         self._meet(b"")
         self._at, self._at_bytes = -1, b""
+        self._block, self._block_bytes = -1, b""
         self.judge_by(RULE_SET)
 
     def judge_by(self, rule_set: int) -> None:
@@ -117,6 +120,8 @@ class Writer:
             return None
         if at != self._at:  # one time for all that were appended together
             self._at, self._at_bytes = at, long_bytes(at)
+        if offset >> 6 != self._block:  # 64 offsets that follow each other have the same bytes but for the first
+            self._block, self._block_bytes = offset >> 6, long_bytes(offset)[1:] if offset > 63 else b""
         head = b"".join(
             (
                 pair[:PREFIX],
@@ -125,7 +130,8 @@ class Writer:
                 asked[PREFIX:CASE_AT],
                 SHORT[number] if number < len(SHORT) else long_bytes(number),
                 self._partition,
-                long_bytes(offset),
+                FIRST_BYTES[offset & 63] if offset > 63 else long_bytes(offset),
+                self._block_bytes,
                 self._at_bytes,
                 asked[CASE_AT:case_end],
                 self._stamp,
