@@ -1,6 +1,7 @@
 """Fixtures that several rooms' tests share: a broker and a PostgreSQL, started when the first test asks for them."""
 
 import os
+import signal
 import sys
 import tempfile
 import uuid
@@ -19,6 +20,10 @@ from tests.servers.postgres import Postgres
 # Without compiled files each of the hundreds of processes that are started here would compile all of our modules anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A shell may have begun this run with Ctrl-C ignored, as it does behind an '&'; the commands that are started here would ignore it, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MEMORY: Final = Path("/dev/shm")
 ROOM: Final = 12 * 1024**3  # PostgreSQL alone may come to 6
