@@ -20,8 +20,8 @@ from casetrail.domain.codes import MachineKind, TokenKind
 from casetrail.domain.detectors.counting import Counted, counted
 from casetrail.domain.detectors.finding import Evidence, Finding
 from casetrail.domain.detectors.history import History
-from casetrail.domain.detectors.interviewing import Lasting
 from casetrail.domain.detectors.judging import Judge
+from casetrail.domain.detectors.lasting import Lasting
 from casetrail.domain.detectors.machines import Beating, beatings
 from casetrail.domain.detectors.suspecting import Suspected
 from casetrail.domain.detectors.traces import Danger, End, Identified, Idle, Link, Look, Seen, Trace

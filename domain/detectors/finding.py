@@ -137,9 +137,14 @@ def finding_id(detector: str, about: About, subject: str, which: str | None, fir
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def evidence_at(history: History, step: Step) -> Evidence:
+    """A fact of a case as evidence."""
+    return Evidence(history.case.id, step.number, step.hash)
+
+
 def evidence_of(history: History, steps: Sequence[Step]) -> tuple[Evidence, ...]:
     """Facts of a case as evidence."""
-    return tuple([Evidence(history.case.id, step.number, step.hash) for step in steps])
+    return tuple([evidence_at(history, step) for step in steps])
 
 
 def of_case(
@@ -169,7 +174,7 @@ def of_case(
         settings,
         partners(facts),
         settled_at=settled.known_at if settled is not None and is_settled else None,
-        settled_by=evidence_of(history, [settled])[0] if settled is not None and is_settled else None,
+        settled_by=evidence_at(history, settled) if settled is not None and is_settled else None,
     )
 
 

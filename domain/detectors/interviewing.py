@@ -1,13 +1,12 @@
 """When a grave offence was alleged in a case, and when an interview of the child was offered there."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from casetrail.domain.clocks import conditions_of
 from casetrail.domain.codes import Service
-from casetrail.domain.detectors.finding import Evidence
 from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.lasting import Lasting, lasting
 from casetrail.domain.detectors.offering import ANSWERED, OF_REFERRALS, Referrals
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived, ScreenedOut
@@ -18,23 +17,6 @@ from casetrail.domain.referral import ReferralCompleted
 
 GRAVE: Final = Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE
 SPOKEN: Final = frozenset({*ANSWERED, Happening.VICTIM_CONTACT})
-
-
-class Lasting(NamedTuple):
-    """Something that the log said from an event on, until another one; None where it says so still."""
-
-    known_at: datetime
-    event: Evidence
-    until: datetime | None
-    until_event: Evidence | None
-
-
-def lasting(history: History, since: Step, until: Step | None = None) -> Lasting:
-    """What a step said, until another one."""
-    event = Evidence(history.case.id, since.number, since.hash)
-    if until is None:
-        return Lasting(since.known_at, event, None, None)
-    return Lasting(since.known_at, event, until.known_at, Evidence(history.case.id, until.number, until.hash))
 
 
 def graves(history: History) -> tuple[Lasting, ...]:

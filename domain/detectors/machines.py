@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from casetrail.domain.codes import MachineKind
 from casetrail.domain.detectors.detector import SettingsAt, detector
-from casetrail.domain.detectors.finding import About, Evidence, Finding, evidence_of
+from casetrail.domain.detectors.finding import About, Evidence, Finding, evidence_at
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.settings import Setting
 from casetrail.domain.heartbeat import Heartbeat
@@ -37,7 +37,7 @@ def beatings(history: History) -> list[Beating]:
 
 
 def _beating(history: History, step: Step, body: Heartbeat) -> Beating:
-    (evidence,) = evidence_of(history, [step])
+    evidence = evidence_at(history, step)
     until = step.known_at + timedelta(seconds=body.within)
     return Beating(body.machine_kind, step.action.actor.agency, step.known_at, until, evidence, evidence)
 

@@ -1,8 +1,8 @@
 """Mergers: reports that go on nowhere, because the case into which they were merged does not go on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.detector import SettingsAt, detector
@@ -17,6 +17,7 @@ from casetrail.domain.detectors.following import (
     known_later,
 )
 from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.lasting import Lasting, gaps
 from casetrail.domain.detectors.settings import Setting, Settings, hours
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.traces import Danger, End, Seen, Trace, Way
@@ -171,10 +172,9 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
     if not trace.dangers:
         return
     for merger in trace.mergers:
-        ways = trace.ways(merger)
-        if not ways:  # screened out as known from nowhere: that is found as such
+        first = first_way(trace, merger)
+        if first is None:  # that is found as such
             continue
-        first = min(ways, key=lambda way: way.since)
         standard = settings(first.since)
         danger = next((one for one in trace.dangers if not _was_mistyped(one, standard)), None)
         if danger is None:
@@ -186,16 +186,23 @@ def unseen(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterato
         if merger.until is not None and merger.until_event is not None:
             ends.append((merger.until, merger.until_event))
         visits = [one for other, way in others for one in _visits(other, way, danger)]
-        visits.sort(key=lambda one: one.since)
         # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
         rests_on = tuple(dict.fromkeys((merger.event, first.event, danger.event)))
-        says = f"{'merged' if merger.into is not None else 'screened out as known'}, with {UNSEEN}"
-        for gap in _gaps(since, visits):
+        says = f"{said_of(merger)}, with {UNSEEN}"
+        for gap in gaps(since, visits):
             owed_again = [] if gap.until is None or gap.until_event is None else [(gap.until, gap.until_event)]
             at, by = min([*ends, *owed_again], key=lambda one: one[0], default=(None, None))
-            taken_away = () if gap.event is None else (gap.event,)
-            evidence = (*rests_on, *taken_away) if gap.is_first else (*taken_away, *rests_on)
-            yield about_merger(trace, standard, gap.since, evidence, says, (at, by), now)
+            yield about_merger(trace, standard, gap.since, gap.evidence(rests_on), says, (at, by), now)
+
+
+def first_way(trace: Trace, merger: End) -> Way | None:
+    """The way by which a report was first said to go on; None where it was screened out as known from nowhere."""
+    return min(trace.ways(merger), key=lambda way: way.since, default=None)
+
+
+def said_of(merger: End) -> str:
+    """How a report was said to go on in another case."""
+    return "merged" if merger.into is not None else "screened out as known"
 
 
 def _was_mistyped(danger: Danger, standard: Settings) -> bool:
@@ -206,26 +213,7 @@ def _was_mistyped(danger: Danger, standard: Settings) -> bool:
     return danger.until <= min(soon, standard.due("limit", danger.received_at))
 
 
-class Visit(NamedTuple):
-    """A visit is owed for a danger that another case has of its own: since when, until when, and by which events."""
-
-    since: datetime
-    event: Evidence
-    until: datetime | None
-    until_event: Evidence | None
-
-
-class Gap(NamedTuple):
-    """No visit is owed: since when, by what if one was before, and until when one is. Each is a finding of its own."""
-
-    since: datetime
-    event: Evidence | None
-    until: datetime | None
-    until_event: Evidence | None
-    is_first: bool
-
-
-def _visits(other: Trace, way: Way, danger: Danger) -> Iterator[Visit]:
+def _visits(other: Trace, way: Way, danger: Danger) -> Iterator[Lasting]:
     """When a case owed a visit for its own danger since a way led there, also after another ``danger`` was reported."""
     for own in other.dangers:
         owed = _owed(other, _later(way, own))
@@ -234,22 +222,7 @@ def _visits(other: Trace, way: Way, danger: Danger) -> Iterator[Visit]:
             before.append((own.until, own.until_event))
         until, event = min(before, key=lambda one: one[0], default=(None, None))  # after that it owes nothing for it
         if owed is not None and (until is None or owed[0] < until):
-            yield Visit(*owed, until, event)
-
-
-def _gaps(since: datetime, visits: Sequence[Visit]) -> Iterator[Gap]:
-    """From a moment on, when none of the ``visits`` was owed, which are in order."""
-    event: Evidence | None = None
-    is_first = True
-    for visit in visits:
-        if visit.since > since:
-            yield Gap(since, event, visit.since, visit.event, is_first)
-            is_first = False
-        if visit.until is None:
-            return
-        if visit.until > since:
-            since, event = visit.until, visit.until_event
-    yield Gap(since, event, None, None, is_first)
+            yield Lasting(*owed, until, event)
 
 
 def _later(way: Way, there: Danger | Seen) -> tuple[datetime, Evidence]:

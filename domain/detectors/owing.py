@@ -1,17 +1,17 @@
 """What a report that was merged is owed where it goes on: an interview of the child, and that a suspect whom it names is heard."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from casetrail.domain.detectors.detector import SettingsAt, detector
-from casetrail.domain.detectors.finding import Evidence, Finding
+from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.following import Of
-from casetrail.domain.detectors.interviewing import Lasting
-from casetrail.domain.detectors.merging import about_merger, beyond
+from casetrail.domain.detectors.lasting import Lasting, gaps
+from casetrail.domain.detectors.merging import about_merger, beyond, first_way, said_of
 from casetrail.domain.detectors.settings import Setting, days, hours
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.traces import End, Trace, Way
+from casetrail.domain.detectors.traces import Trace, Way
 
 UNHEARD: Final = "a grave offence for which no interview is owed there, and none was offered"
 UNMET: Final = "a suspect whom nobody has interviewed or arrested"
@@ -49,7 +49,7 @@ def merged_unheard(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
 def unheard(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
     """All that is found of a child of one case that was merged, to whom no interview was offered."""
     for merger in trace.mergers if trace.graves else ():
-        first = _first_way(trace, merger)
+        first = first_way(trace, merger)
         alleged = first and next((one for one in trace.graves if one.until is None or one.until > first.since), None)
         if first is None or alleged is None:
             continue
@@ -61,22 +61,12 @@ def unheard(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterat
         over = [(at, by) for at, by in ((merger.until, merger.until_event), (alleged.until, alleged.until_event)) if at]
         # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
         rests_on = tuple(dict.fromkeys((merger.event, first.event, alleged.event)))
-        for gap in _gaps(since, owed):
+        for gap in gaps(since, owed):
             ends = [*over, (gap.until, gap.until_event)] if gap.until else over
             settled = min(ends, key=lambda one: one[0], default=(None, None))
-            evidence = (
-                rests_on if gap.event is None else (*rests_on, gap.event) if gap.is_first else (gap.event, *rests_on)
+            yield about_merger(
+                trace, standard, gap.since, gap.evidence(rests_on), f"{said_of(merger)}, with {UNHEARD}", settled, now
             )
-            yield about_merger(trace, standard, gap.since, evidence, f"{_said(merger)}, with {UNHEARD}", settled, now)
-
-
-def _first_way(trace: Trace, merger: End) -> Way | None:
-    """The way by which a report was first said to go on; None where it was screened out as known from nowhere."""
-    return min(trace.ways(merger), key=lambda way: way.since, default=None)
-
-
-def _said(merger: End) -> str:
-    return "merged" if merger.into is not None else "screened out as known"
 
 
 def _lasts_beyond(one: Lasting, moment: datetime) -> bool:
@@ -86,31 +76,6 @@ def _lasts_beyond(one: Lasting, moment: datetime) -> bool:
 def _from(way: Way, one: Lasting) -> Lasting:
     """Something in another case, since when it counts for a report that leads there by a way."""
     return one if one.known_at >= way.since else one._replace(known_at=way.since, event=way.event)
-
-
-class Gap(NamedTuple):
-    """An interview is not owed: since when, by what if it was before, and until when. Each is a finding of its own."""
-
-    since: datetime
-    event: Evidence | None
-    until: datetime | None
-    until_event: Evidence | None
-    is_first: bool
-
-
-def _gaps(since: datetime, owed: Sequence[Lasting]) -> Iterator[Gap]:
-    """From a moment on, when none of what is ``owed`` was."""
-    event: Evidence | None = None
-    is_first = True
-    for one in sorted(owed, key=lambda lasting: lasting.known_at):
-        if one.known_at > since:
-            yield Gap(since, event, one.known_at, one.event, is_first)
-            is_first = False
-        if one.until is None:
-            return
-        if one.until > since:
-            since, event = one.until, one.until_event
-    yield Gap(since, event, None, None, is_first)
 
 
 @detector(
@@ -158,7 +123,7 @@ def unmet(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator
             evidence = tuple(dict.fromkeys((*both, merger.event, trace.report)))
             ends = [(closure.until, closure.until_event), (merger.until, merger.until_event)]
             settled = min([one for one in ends if one[0]], key=lambda one: one[0] or now, default=(None, None))
-            says = f"{_said(merger)}, with {UNMET}, and closed as {other.case_id}"
+            says = f"{said_of(merger)}, with {UNMET}, and closed as {other.case_id}"
             yield about_merger(trace, standard, since, evidence, says, settled, now)
 
 

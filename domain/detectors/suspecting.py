@@ -9,7 +9,7 @@ from casetrail.domain.codes import Disposition
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.detectors.closing import MET, REOPENED, names_suspect, request_before
 from casetrail.domain.detectors.history import History, Step
-from casetrail.domain.detectors.interviewing import Lasting, lasting
+from casetrail.domain.detectors.lasting import Lasting, lasting
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.investigation import InvestigativeStepTaken

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.finding import Evidence
-from casetrail.domain.detectors.interviewing import Lasting
+from casetrail.domain.detectors.lasting import Lasting
 from casetrail.domain.detectors.suspecting import Suspected
 
 

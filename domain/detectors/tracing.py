@@ -7,7 +7,7 @@ from typing import Final
 from casetrail.domain.clocks import partners
 from casetrail.domain.codes import Role
 from casetrail.domain.detectors.detector import SettingsAt
-from casetrail.domain.detectors.finding import Evidence
+from casetrail.domain.detectors.finding import evidence_at
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.interviewing import graves, offers
 from casetrail.domain.detectors.suspecting import UNSUSPECTED, closures, suspected
@@ -49,7 +49,7 @@ def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Tra
         partners(facts),
         tokens,
         identified,
-        _event(history, report),
+        evidence_at(history, report),
         report.at,
         report.known_at,
         tuple(_idle(history, settings)) if tokens else (),
@@ -57,7 +57,10 @@ def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Tra
         ends,
         tuple(_dangers(history, report)),
         tuple(
-            [Seen(step.at, step.known_at, _event(history, step)) for _, step in history.which(Happening.VICTIM_SEEN)]
+            [
+                Seen(step.at, step.known_at, evidence_at(history, step))
+                for _, step in history.which(Happening.VICTIM_SEEN)
+            ]
         ),
         _looks(history, ends),
         graves(history),
@@ -83,12 +86,8 @@ def _identified(history: History, reported: Collection[Recognised]) -> tuple[Ide
         if isinstance(step.body, FactCorrected):
             for token in _recognised(step):
                 if token not in reported:
-                    found.setdefault(token, Identified(token, step.known_at, _event(history, step)))
+                    found.setdefault(token, Identified(token, step.known_at, evidence_at(history, step)))
     return tuple(found.values())
-
-
-def _event(history: History, step: Step) -> Evidence:
-    return Evidence(history.case.id, step.number, step.hash)
 
 
 def _idle(history: History, settings: SettingsAt) -> Iterator[Idle]:
@@ -120,8 +119,8 @@ def _between(
         since = max(since, settings(last.at).due("quiet", last.at))
     until = None if following is None else following.known_at
     if until is None or since < until:
-        event = None if following is None else _event(history, following)
-        yield Idle(since, until, not last.is_open, _event(history, last), event, before)
+        event = None if following is None else evidence_at(history, following)
+        yield Idle(since, until, not last.is_open, evidence_at(history, last), event, before)
 
 
 def _ends(history: History, passing: SettingsAt) -> Iterator[End]:
@@ -151,8 +150,8 @@ def _end(
         isinstance(body, ScreenedOut) and body.reason in passing(ended.known_at).codes("known"),
         worked_at,
         ended.action.actor.id,
-        _event(history, ended),
-        following and _event(history, following),
+        evidence_at(history, ended),
+        following and evidence_at(history, following),
     )
 
 
@@ -175,7 +174,7 @@ def _looks(history: History, ends: Sequence[End]) -> tuple[Look, ...]:
             if isinstance(step.body, NoteAdded) and step.status in ENDED and step.action.actor.role in OVERLOOK:
                 found[step.number] = step
     steps = [found[number] for number in sorted(found)]
-    return tuple([Look(step.action.actor.id, step.known_at, _event(history, step)) for step in steps])
+    return tuple([Look(step.action.actor.id, step.known_at, evidence_at(history, step)) for step in steps])
 
 
 def _dangers(history: History, report: Step) -> Iterator[Danger]:
@@ -189,12 +188,12 @@ def _dangers(history: History, report: Step) -> Iterator[Danger]:
         if body.immediate_danger:
             alleged = alleged or step
         elif alleged is not None:
-            event, until_event = _event(history, alleged), _event(history, step)
+            event, until_event = evidence_at(history, alleged), evidence_at(history, step)
             by_reporter = alleged is report and step.action.actor.agency == report.action.actor.agency
             yield Danger(report.at, alleged.known_at, event, step.known_at, until_event, by_reporter)
             alleged = None
     if alleged is not None:
-        yield Danger(report.at, alleged.known_at, _event(history, alleged), None, None)
+        yield Danger(report.at, alleged.known_at, evidence_at(history, alleged), None, None)
 
 
 def _links(history: History) -> Iterator[Link]:
@@ -204,4 +203,4 @@ def _links(history: History) -> Iterator[Link]:
     for step in history.steps:
         body = step.body
         if isinstance(body, Linked | Merged):
-            yield Link(body.other if isinstance(body, Linked) else body.into, step.known_at, _event(history, step))
+            yield Link(body.other if isinstance(body, Linked) else body.into, step.known_at, evidence_at(history, step))

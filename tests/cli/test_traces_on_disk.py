@@ -10,7 +10,7 @@ from casetrail.cli import traces_on_disk
 from casetrail.cli.traces_on_disk import TracesOnDisk
 from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.finding import Evidence
-from casetrail.domain.detectors.interviewing import Lasting
+from casetrail.domain.detectors.lasting import Lasting
 from casetrail.domain.detectors.suspecting import Suspected
 from casetrail.domain.detectors.traces import (
     Danger,

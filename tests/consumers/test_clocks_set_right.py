@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from casetrail.consumers.outbox import COLLECTING, LONGEST_PAUSE, TROUBLE, UNREACHED
+from casetrail.consumers.outbox import COLLECTING, LONGEST_PAUSE, TROUBLE, UNREACHED, Outbox
 from tests.actions import DETECTIVE
 from tests.consumers.test_outbox import SECOND, TO_FILE, Hook, escalate, hook, lines_in, outbox, run, to_hook
 from tests.consumers.test_telling import close, watch
@@ -36,17 +36,22 @@ class Fast:
         self._clock.now -= YEAR
 
 
-@pytest.mark.parametrize("restarted", [False, True])
-def test_what_did_not_arrive_meanwhile_is_tried_again_soon(world: World, hook: Hook, restarted: bool) -> None:
-    escalate(world, day(1.5))
+def refused_while_fast(world: World, hook: Hook, restarted: bool) -> Outbox:
+    """An outbox that has tried an address while its clock was ahead; ``restarted``: a new one has taken its place since."""
     one = outbox(world, *to_hook(world, hook))
-    hook.answers = [503]
     with Fast(world):
         one.step(0.0)
     if restarted:
         one.close()
         one = outbox(world, *to_hook(world, hook))
-    with closing(one):
+    return one
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_did_not_arrive_meanwhile_is_tried_again_soon(world: World, hook: Hook, restarted: bool) -> None:
+    escalate(world, day(1.5))
+    hook.answers = [503]
+    with closing(refused_while_fast(world, hook, restarted)) as one:
         world.clock.now += LONGEST_PAUSE
         run(one)
         assert (one.waiting, one._store.counts()) == (0, (1, 0))
@@ -55,14 +60,8 @@ def test_what_did_not_arrive_meanwhile_is_tried_again_soon(world: World, hook: H
 @pytest.mark.parametrize("restarted", [False, True])
 def test_an_address_that_is_not_reached_since_then_is_trouble(world: World, hook: Hook, restarted: bool) -> None:
     escalate(world, day(1.5))
-    one = outbox(world, *to_hook(world, hook))
     hook.answers = [503] * 9999
-    with Fast(world):
-        one.step(0.0)
-    if restarted:
-        one.close()
-        one = outbox(world, *to_hook(world, hook))
-    with closing(one):
+    with closing(refused_while_fast(world, hook, restarted)) as one:
         begun = world.clock.now
         while world.clock.now - begun <= UNREACHED + LONGEST_PAUSE:
             world.clock.now += 30 * SECOND
