@@ -7,7 +7,7 @@ about as long as the number of cases has bits (see docs/decisions/0004-compact-c
 the cases alone, not from the order in which they came.
 
 Cases that share the first ``BUCKET_BITS`` bits make a bucket. Stored are the cases, and the roots of the buckets; the tree
-above the buckets is in memory (17 MB, for any number of cases), the tree within one is computed from its cases.
+above the buckets is in memory (at most 40 MB, for any number of cases), the tree within one is computed from its cases.
 """
 
 import json
@@ -21,6 +21,7 @@ from sqlite3 import Connection
 from typing import Final
 
 from casetrail.proofs.errors import ProofInvalid
+from casetrail.proofs.tree import hashes_in
 
 HASH_BYTES: Final = 32
 KEY_BITS: Final = 256
@@ -165,7 +166,7 @@ class CaseMap:
         for statement in SCHEMA:
             connection.execute(statement)
         # A heap: node i has the children 2i and 2i + 1, the root is node 1, bucket b is node FIRST + b.
-        self._hashes = bytearray(2 * FIRST * HASH_BYTES)
+        self._hashes = [EMPTY] * (2 * FIRST)  # cut out of one run of bytes, raising a node would take twice the time
         self._kinds = bytearray(2 * FIRST)
         self._unstored: set[int] = set()  # pages of buckets
         self.reload()
@@ -178,17 +179,17 @@ class CaseMap:
         changed: set[int] = set()
         for page in range(FIRST // PAGE):
             roots, kinds = stored.get(page, nothing)
-            nodes, place = _page(page)
-            if self._hashes[place] != roots or self._kinds[nodes] != kinds:
+            nodes = _page(page)
+            if self._kinds[nodes] != kinds or b"".join(self._hashes[nodes]) != roots:
                 both = zip(self._kinds[nodes], kinds, strict=True)
                 changed.update(nodes.start + at for at, (was, now) in enumerate(both) if was or now)
-                self._hashes[place], self._kinds[nodes] = roots, kinds
+                self._hashes[nodes], self._kinds[nodes] = hashes_in(roots), kinds
         self._raise(changed)
 
     @property
     def root(self) -> bytes:
         """The root of the map, 32 bytes; ``EMPTY`` without cases."""
-        return self._hash(1)
+        return self._hashes[1]
 
     def get(self, key: bytes) -> Entry | None:
         """The entry of a case, or None where the map has no such case."""
@@ -236,8 +237,8 @@ class CaseMap:
     def store(self) -> None:
         """Write the roots of the buckets that have changed."""
         for page in self._unstored:
-            nodes, place = _page(page)
-            stored = (page, self._hashes[place], self._kinds[nodes])
+            nodes = _page(page)
+            stored = (page, b"".join(self._hashes[nodes]), self._kinds[nodes])
             self._connection.execute("INSERT OR REPLACE INTO map_page VALUES (?, ?, ?)", stored)
         self._unstored.clear()
 
@@ -262,7 +263,7 @@ class CaseMap:
         bits, siblings, node, depth = int.from_bytes(key), [], 1, 0
         while depth < BUCKET_BITS and self._kinds[node] == CASES:
             node = 2 * node + _bit(bits, depth)
-            siblings.append(self._hash(node ^ 1))
+            siblings.append(self._hashes[node ^ 1])
             depth += 1
         cases = self._below(node, depth)
         start, end = 0, len(cases.keys)
@@ -293,12 +294,8 @@ class CaseMap:
         assert entry is not None  # it was read a moment ago
         return key, case_value(*entry)
 
-    def _hash(self, node: int) -> bytes:
-        return bytes(self._hashes[node * HASH_BYTES : (node + 1) * HASH_BYTES])
-
     def _set(self, node: int, value: bytes, kind: int) -> None:
-        self._hashes[node * HASH_BYTES : (node + 1) * HASH_BYTES] = value
-        self._kinds[node] = kind
+        self._hashes[node], self._kinds[node] = value, kind
 
     def _raise(self, nodes: set[int]) -> None:
         """Compute anew what stands above these nodes, which are all of one depth."""
@@ -306,16 +303,15 @@ class CaseMap:
         while nodes and 1 not in nodes:
             nodes = {node >> 1 for node in nodes}
             for node in nodes:
-                at, children = 2 * node * HASH_BYTES, kinds[2 * node] + kinds[2 * node + 1]
-                place = slice(node * HASH_BYTES, (node + 1) * HASH_BYTES)
+                left = 2 * node
+                children = kinds[left] + kinds[left + 1]
                 if children >= CASES:
-                    hashes[place], kinds[node] = sha256(b"\x01" + hashes[at : at + 2 * HASH_BYTES]).digest(), CASES
+                    hashes[node], kinds[node] = sha256(b"\x01" + hashes[left] + hashes[left + 1]).digest(), CASES
                 else:  # a single case stands for the whole subtree
-                    at += kinds[2 * node + 1] * HASH_BYTES
-                    hashes[place], kinds[node] = hashes[at : at + HASH_BYTES], children
+                    hashes[node], kinds[node] = hashes[left + kinds[left + 1]], children
 
 
-def _page(page: int) -> tuple[slice, slice]:
-    """Where the buckets of a page are: their nodes, and the bytes of their hashes."""
+def _page(page: int) -> slice:
+    """Where the buckets of a page are among the nodes."""
     first = FIRST + page * PAGE
-    return slice(first, first + PAGE), slice(first * HASH_BYTES, (first + PAGE) * HASH_BYTES)
+    return slice(first, first + PAGE)

@@ -7,11 +7,13 @@ function that gives these hashes.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
+from struct import Struct
 from typing import Final, Self
 
 from casetrail.proofs.errors import ProofInvalid
 
 HASH_BYTES: Final = 32
+RUN: Final = Struct(f"{HASH_BYTES}s")
 EMPTY_ROOT: Final = sha256(b"").digest()
 """The root of the tree without leaves."""
 
@@ -26,7 +28,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def hashes_in(data: bytes | bytearray) -> list[bytes]:
     """The hashes that stand one after the other in these bytes."""
-    return [bytes(data[at : at + HASH_BYTES]) for at in range(0, len(data), HASH_BYTES)]
+    return [one for (one,) in RUN.iter_unpack(data)]  # cut out one by one they would take three times as long
 
 
 def parents(hashes: Iterable[bytes]) -> list[bytes]:

@@ -68,7 +68,7 @@ class Computed(NamedTuple):
 
 
 class Copy:
-    """See the module. Everything since the last ``commit`` can be taken back."""
+    """See the module. Of a copy that is kept, everything since the last ``commit`` can be taken back."""
 
     def __init__(self, directory: Path, log: str, kept: bool, policy: bytes = b"") -> None:
         """Open the copy in a folder, or begin one. ``kept``: the folder stays when this run has ended.
@@ -83,7 +83,8 @@ class Copy:
         try:
             self._database.execute(f"PRAGMA cache_size=-{CACHE_KB}")
             if not kept:
-                self._database.execute("PRAGMA synchronous=OFF")  # nobody opens it again
+                for setting in ("synchronous=OFF", "journal_mode=OFF"):  # nobody opens it again, nothing is taken back
+                    self._database.execute(f"PRAGMA {setting}")
             self.map = CaseMap(self._database)
             for statement in TABLES:
                 self._database.execute(statement)
@@ -110,7 +111,8 @@ class Copy:
         self._segments: list[Segment] = []
         self._asked: int | None = None
         self._remembers = False
-        self._database.execute("BEGIN")
+        if not self._database.in_transaction:
+            self._database.execute("BEGIN")
 
     # --- what an earlier run has left ---
 
@@ -252,10 +254,10 @@ class Copy:
         self._keep_standing(witnessed)
         rows = [(partition, *at) for partition, at in places.items()]
         database.executemany("INSERT OR REPLACE INTO verified_place VALUES (?, ?, ?, ?)", rows)
-        if self.kept:
+        if self.kept:  # another copy is one transaction to its end: pages would be written again and again, for nobody
             self.map.store()
             self.hashes.sync()
-        database.execute("COMMIT")
+            database.execute("COMMIT")
         self._begin()
 
     def _keep_standing(self, witnessed: int) -> None:

@@ -122,27 +122,29 @@ class Writer:
             self._at, self._at_bytes = at, long_bytes(at)
         if offset >> 6 != self._block:  # 64 offsets that follow each other have the same bytes but for the first
             self._block, self._block_bytes = offset >> 6, long_bytes(offset)[1:] if offset > 63 else b""
-        head = b"".join(
-            (
-                pair[:PREFIX],
-                sha256(b"\x00" + asked).digest(),
-                previous,
-                asked[PREFIX:CASE_AT],
-                SHORT[number] if number < len(SHORT) else long_bytes(number),
-                self._partition,
-                FIRST_BYTES[offset & 63] if offset > 63 else long_bytes(offset),
-                self._block_bytes,
-                self._at_bytes,
-                asked[CASE_AT:case_end],
-                self._stamp,
-                asked[case_end:time_end],
-                PRESENT,
-                asked[time_end:body_at],
-            )
+        parts = (
+            value[:PREFIX],
+            sha256(b"\x00" + asked).digest(),
+            previous,
+            asked[PREFIX:CASE_AT],
+            SHORT[number] if number < len(SHORT) else long_bytes(number),
+            self._partition,
+            FIRST_BYTES[offset & 63] if offset > 63 else long_bytes(offset),
+            self._block_bytes,
+            self._at_bytes,
+            asked[CASE_AT:case_end],
+            self._stamp,
+            asked[case_end:time_end],
+            PRESENT,
+            asked[time_end:body_at],
+            kind.accepted,
+            asked[body_at + 1 :],
         )
-        accepted = value == head + kind.accepted + asked[body_at + 1 :]
-        if not accepted and not (value.startswith(head) and _is_rejection(value, len(head), kind.rejected)):
-            return None
+        accepted = value == b"".join(parts)
+        if not accepted:
+            head = b"".join(parts[:-2])
+            if not (value.startswith(head) and _is_rejection(value, len(head), kind.rejected)):
+                return None
         if self._is_new:
             self.pairs.add(pair)
             self._is_new = False
