@@ -10,6 +10,9 @@ from casetrail.projections.judgements import Judgements
 
 BATCH: Final = 200
 """So that the status views never wait long for the database while a batch is written."""
+BEHIND: Final = 5
+"""So many batches are taken in at once where a whole one was waiting: a case is judged once for all of its events in them, and
+who is far behind is there in less than half of the time."""
 PATIENCE: Final = 0.1
 """Seconds for which what is stale may keep the next events waiting: what is compared over many cases takes as long for one
 event as for hundreds."""
@@ -26,6 +29,7 @@ class Judging:
         self._judgements, self._batch = judgements, batch
         self._positions = {partition: judgements.next_offset(partition) for partition in range(log.partitions)}
         self._reader = log.reader(Topic.EVENTS, self._positions)
+        self._most = batch
         self._waiting: list[Record] = []
         self._is_stale = True  # for all that is known here
         judgements.database.keep_following()
@@ -44,7 +48,8 @@ class Judging:
         return done + self._judge_stale()
 
     def _take_in(self, timeout: float) -> int:
-        records = self._waiting = self._waiting or self._reader.poll(timeout, self._batch)
+        records = self._waiting = self._waiting or self._reader.poll(timeout, self._most)
+        self._most = self._batch * BEHIND if len(records) >= self._batch else self._batch
         if not records:
             return 0
         after = {record.partition: self._reader.position(record.partition) for record in records}

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from casetrail.consumers import judging
-from casetrail.consumers.judging import PATIENCE, Judging
+from casetrail.consumers.judging import BATCH, BEHIND, PATIENCE, Judging
 from casetrail.eventlog.port import Log, Record
 from casetrail.projections.judgements import Judgements
 
@@ -48,24 +48,24 @@ class Judged:
 
 
 class Coming:
-    """Stands for a log from which one event comes at each look, so many times."""
+    """Stands for a log from which one event comes at each look (or ``at_once``), so many in all."""
 
     partitions = 1
 
-    def __init__(self, left: int) -> None:
-        self.left, self.at, self.waits = left, 0, list[float]()
+    def __init__(self, left: int, at_once: int = 1) -> None:
+        self.left, self.at, self.at_once, self.waits, self.asked = left, 0, at_once, list[float](), list[int]()
 
     def reader(self, topic: object, start: object) -> "Coming":
         """It is its own reader."""
         return self
 
     def poll(self, timeout: float, most: int) -> list[Record]:
-        """The next event, if one is left."""
+        """The next events, if any are left."""
         self.waits.append(timeout)
-        if not self.left:
-            return []
-        self.left, self.at = self.left - 1, self.at + 1
-        return [Record(0, self.at - 1, 0, b"case", b"")]
+        self.asked.append(most)
+        some = min(self.left, self.at_once, most)
+        self.left, self.at = self.left - some, self.at + some
+        return [Record(0, self.at - some + number, 0, b"case", b"") for number in range(some)]
 
     def position(self, partition: int) -> int:
         """The offset after what has been read."""
@@ -120,3 +120,14 @@ def test_events_that_the_views_have_not_seen_are_kept_for_the_next_step(judged: 
     judged.has_timeline = True
     assert (follows.step(0.25), judged.applied, follows.positions) == (2, 1, {0: 1})
     assert len(log.waits) == 1
+
+
+def test_who_is_far_behind_takes_more_in_at_once_and_less_again_when_there(judged: Judged) -> None:
+    log = Coming(BATCH * (BEHIND + 2) - 1, at_once=BATCH * BEHIND)
+    follows = over(judged, log)
+    judged.stale, judged.seconds = 0, 0.0
+    while log.left:
+        follows.step(0.25)
+    follows.step(0.25)
+    many = BATCH * BEHIND
+    assert (log.asked, judged.applied) == ([BATCH, many, many, BATCH], BATCH * (BEHIND + 2) - 1)
