@@ -193,6 +193,8 @@ def events_page() -> str:
         "6962 leaf hashes: SHA-256 of `0x00` and the whole value.",
         table(("value", "schema id", "schema"), current),
         table(("earlier versions of", "schema id", "schema"), earlier),
+        "What the records of checkpoints and cosignatures hold, and how an event begins, byte by byte: "
+        "[proofs.md](proofs.md#leaves).",
         "An *id* is a string of 1 to 64 letters, digits and `. _ : @ + -`, the first a letter or digit; a *code* is a "
         "member of a [vocabulary](codes.md). There is no other kind of unsealed string, but for the case id "
         "`~stray.N` under which partition N keeps submissions that belong to no case.",

@@ -1,10 +1,12 @@
 """A statement reads back as what was signed, and nothing else is one."""
 
 import csv
+import re
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,6 +32,13 @@ def test_a_signed_statement_reads_back_as_the_same(checkpoint: Checkpoint | None
     assert verify_note(note, [KEY.verifier_key])
     assert parse_statement(note.text) == statement
     statement.check(CONTENT)
+
+
+def test_the_page_for_partners_shows_what_is_signed() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "partners.md").read_text("utf-8")
+    [text] = re.findall(r"```text\n(casetrail/statement/.*?)```", page, re.DOTALL)
+    assert parse_statement(text).text() == text
+    assert parse_statement(text).checkpoint is not None
 
 
 @given(place=st.integers(0, len(STATEMENT.text()) - 1), sign=st.characters(codec="utf-8"))
