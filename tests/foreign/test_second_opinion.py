@@ -37,7 +37,7 @@ from tests.foreign.folders import entries_of, publish_again
 from tools.second_opinion.__main__ import main
 
 TOOLS: Final = Path(__file__).parents[2] / "tools"
-CASE, GONE, REFUSED = "C-0-1", "C-9", "C-8"
+CASE, GONE, REFUSED, LATER = "C-0-1", "C-9", "C-8", "C-0-4"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with LogTree(log, folder / "tree") as tree:
             tree.follow()
             publish(log, tree, newest_believed(tree, POLICY), folder / "www")
-            for case_id in (CASE, GONE, REFUSED):
+            fill(log, [LATER], 1)  # under no checkpoint yet
+            for case_id in (CASE, GONE, REFUSED, LATER):
                 (folder / f"{case_id}.json").write_bytes(export_case(log, tree, POLICY, case_id).format())
             (folder / "report.receipt").write_text(receipt.to_text(), "utf-8")
             event = find_answer(log, receipt)
@@ -99,13 +100,14 @@ def shown(made: Path, tmp_path: Path) -> Shown:
 
 def test_it_accepts_what_casetrail_publishes_and_proves(shown: Shown, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify_published(shown.www, POLICY).holds
-    for name in ("www", f"{CASE}.json", f"{GONE}.json", f"{REFUSED}.json", "report.receipt"):
+    for name in ("www", f"{CASE}.json", f"{GONE}.json", f"{REFUSED}.json", f"{LATER}.json", "report.receipt"):
         assert shown.opinion(name) == 0, capsys.readouterr().err
     said = capsys.readouterr().out.splitlines()
     assert "2 checkpoints with the maps" in said[0]
     assert f"{CASE} has 4 events" in said[1]
     assert f"{GONE} has 0 events" in said[2]
-    assert f"{REFUSED} has 2 events" in said[3]
+    assert f"{REFUSED} has 2 events as of 28 leaves, 0 later" in said[3]
+    assert f"{LATER} has 4 events as of 28 leaves, 9 later" in said[4]
 
 
 def test_it_runs_by_itself_and_takes_nothing_of_ours(shown: Shown) -> None:
@@ -258,6 +260,17 @@ def denied_by_itself(case: dict[str, Any]) -> None:
     denied(case)
 
 
+def an_event_altered(case: dict[str, Any]) -> None:
+    entry = bytearray(b64decode(case["events"][-1]["entry"]))
+    entry[-1] ^= 1
+    case["events"][-1]["entry"] = b64encode(entry).decode()
+
+
+def other_witnesses(case: dict[str, Any]) -> None:
+    """The record's own checkpoint is not the newest but one: who cosigned it is said in the file, and needed."""
+    case["record_cosignatures"] = ""
+
+
 def a_sibling_less(case: dict[str, Any]) -> None:
     case["map_proof"]["siblings"].pop()
 
@@ -267,7 +280,18 @@ def older_record(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "alter", [fewer_events, one_event_less_stated, denied, another_case, denied_by_itself, a_sibling_less, older_record]
+    "alter",
+    [
+        fewer_events,
+        one_event_less_stated,
+        denied,
+        another_case,
+        denied_by_itself,
+        a_sibling_less,
+        older_record,
+        an_event_altered,
+        other_witnesses,
+    ],
 )
 def test_an_altered_export_is_seen(shown: Shown, alter: Callable[[dict[str, Any]], None]) -> None:
     path = shown.folder / f"{CASE}.json"
