@@ -118,9 +118,9 @@ def _as_of(export: CaseExport) -> Note:
     checkpoint, whose witnesses say nothing of its age. Only where that takes in nothing but the record it is the newest one.
     """
     _, note, checkpoint = _stated(export)
+    lines = parse_signatures(export.cosignatures.decode()) if export.cosignatures else ()
     if is_next(checkpoint.size, _head(export).size):
         return parse_note(export.note)
-    lines = parse_signatures(export.cosignatures.decode()) if export.cosignatures else ()
     return note._replace(signatures=(*note.signatures, *lines))
 
 

@@ -427,6 +427,15 @@ def test_no_byte_within_a_field_can_be_changed(case: CaseExport, data: st.DataOb
     assert failing(parse_export(changed))
 
 
+@pytest.mark.parametrize("lines", [b"a", b"\n", b"nothing of that kind\n", b"\xe2\x80\x94 clinic.example/witness\n"])
+def test_what_stands_for_signatures_is_made_of_them_also_where_none_are_needed(
+    case: CaseExport, absent: CaseExport, between: CaseExport, lines: bytes
+) -> None:
+    assert case.cosignatures == absent.cosignatures == b""
+    for export in (case, absent, between):
+        assert failing(replace(export, cosignatures=lines)) == {"record"}
+
+
 def test_signatures_of_nobody_known_say_nothing(case: CaseExport) -> None:
     text = parse_note(case.note).text
     line = STRANGER_KEY.cosign(text, datetime(2026, 1, 1, tzinfo=UTC)).line().encode()
