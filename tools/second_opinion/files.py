@@ -26,10 +26,13 @@ def check_case(policy: Policy, file: Path) -> str:
     as_of = record.checkpoint
     policy.signed(as_of)
     need((as_of.origin, as_of.size) == (checkpoint.origin, stored["index"]), "the record does not belong there")
+    lines = signatures_of(case["record_cosignatures"])
     if checkpoint.size > as_of.size + 1:
-        seen = policy.seen(as_of._replace(signatures=as_of.signatures + signatures_of(case["record_cosignatures"])))
-    stated = case["statement"] or {"events": 0, "last_hash": ""}
-    number, last = stated["events"], base64(stated["last_hash"])
+        seen = policy.seen(as_of._replace(signatures=as_of.signatures + lines))
+    number, last = 0, ZERO
+    if case["statement"] is not None:
+        number, last = case["statement"]["events"], base64(case["statement"]["last_hash"])
+        need(number > 0, "a case is stated to have no events")
     check_map_proof(case["case_id"], case["map_proof"], map_value(number, last) if number else None, record.map_root)
     later = check_history(case, number, last, checkpoint, as_of.size)
     return f"{case['case_id']} has {number} events as of {as_of.size} leaves, {later} later. Witnessed: {seen}"
@@ -55,13 +58,16 @@ def check_history(case: dict[str, Any], count: int, last_hash: bytes, checkpoint
 
 
 def check_receipt(policy: Policy, file: Path) -> str:
-    receipt = dict(line.split(" ") for line in file.read_text("utf-8").splitlines()[1:])
+    version, *lines = file.read_text("utf-8").splitlines()
+    need(version == "casetrail-receipt@v1", "this is no receipt")
+    receipt = dict(line.split(" ") for line in lines)
     proof, _, note = file.with_name(f"{file.name}.tlog-proof").read_bytes().partition(b"\n\n")
     first, extra, index, *hashes = proof.decode().split("\n")
     need(first == "c2sp.org/tlog-proof@v1" and index.startswith("index "), "the proof is none of c2sp.org/tlog-proof")
     checkpoint = checkpoint_of(note)
     seen, entry = policy.seen(checkpoint), base64(json.loads(base64(extra.removeprefix("extra ")))["event"])
     event = event_of(included(entry, int(index[6:]), hashes, checkpoint))
+    need(receipt["appended"].endswith("Z"), "the receipt does not say in UTC when it was given")
     appended = round(datetime.fromisoformat(receipt["appended"]).timestamp() * 1000)
     said = receipt["log"], receipt["case"], receipt["action"], receipt["hash"], appended
     need(

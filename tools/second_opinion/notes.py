@@ -46,8 +46,10 @@ def checkpoint_of(note: bytes) -> Checkpoint:
 
 
 def signatures_of(lines: str) -> list[tuple[str, bytes]]:
+    *whole, rest = lines.split("\n")
+    need(not rest, "a signature line does not end as it must")
     found = []
-    for line in lines.split("\n")[:-1]:
+    for line in whole:
         dash, name, value = line.split(" ")
         need(dash == "\u2014", "a signature line does not begin with a dash")
         found.append((name, base64(value)))
