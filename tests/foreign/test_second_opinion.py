@@ -11,6 +11,7 @@ import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from casetrail.audit.publication.publish import publish
 from casetrail.audit.publication.published import verify_published
 from casetrail.audit.receipts import find_answer, prove
 from casetrail.domain.notarized import CheckpointPublished, OffsetRange
-from casetrail.eventlog.codec import encode_action
+from casetrail.eventlog.codec import decode_event, encode_action, encode_event
 from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Entry, Topic
@@ -169,6 +170,11 @@ def with_an_event_moved(entries: list[bytes]) -> list[bytes]:
     return [*entries[:-2], entries[-1], entries[-2]]
 
 
+def with_a_time_that_goes_back(entries: list[bytes]) -> list[bytes]:
+    event = decode_event(entries[-1])
+    return [*entries[:-1], encode_event(event._replace(recorded_at=event.recorded_at - timedelta(hours=1)))]
+
+
 def with_another_map(entries: list[bytes]) -> list[bytes]:
     at = last_record(entries)
     return [*entries[:at], restated(entries[at], map_root=bytes(32)), *entries[at + 1 :]]
@@ -196,7 +202,7 @@ def with_something_behind_an_event(entries: list[bytes]) -> list[bytes]:
 
 
 FORGED: Final[tuple[Callable[[list[bytes]], list[bytes]], ...]] = (
-    without_an_event, with_an_altered_event, with_an_event_moved, with_another_map, with_a_range_left_out,
+    without_an_event, with_an_altered_event, with_an_event_moved, with_a_time_that_goes_back, with_another_map, with_a_range_left_out,
     with_a_range_that_begins_later, with_an_event_before_the_record, with_something_behind_an_event,
 )  # fmt: skip
 

@@ -15,6 +15,8 @@ from .hashes import ZERO, Tree, leaf_hash, need
 from .leaves import CHECKPOINT, event_of, record_of
 from .notes import Policy, checkpoint_of
 
+BETWEEN_CLOCKS = 2_000  # milliseconds by which the clocks of a partition's brokers may differ
+
 
 def tile(folder: Path, level: int | str, index: int, width: int) -> bytes:
     parts = [f"{index % 1000:03}"]
@@ -72,6 +74,7 @@ class Log:
         self.tree, self.map, self.checkpoints = Tree(), CaseMap(), 0
         self.cases: dict[str, tuple[int, bytes]] = {}  # how many events, and the leaf hash of the last
         self.answered: dict[int, int] = {}  # of each partition: the offset of the action that was answered last
+        self.latest: dict[int, int] = {}  # of each partition: the latest time at which an action was taken in
         self.ends: dict[int, int] = {}  # of each partition: how far checkpoints have taken it in
         self.begin()
 
@@ -89,7 +92,10 @@ class Log:
         need(event.previous_hash == last, f"{at} was written after another event of its case")
         need(event.action_offset > self.answered.get(event.partition, -1), f"{at} answers out of turn")
         need(event.partition >= max(self.taken, default=0), f"{at} is not in the order of partitions")
+        latest = self.latest.get(event.partition, event.recorded_at)
+        need(event.recorded_at >= latest - BETWEEN_CLOCKS, f"{at} was recorded before an earlier one")
         self.answered[event.partition] = event.action_offset
+        self.latest[event.partition] = max(event.recorded_at, latest)
         self.cases[event.case_id] = event.number, leaf_hash(entry)
         self.changed.add(event.case_id)
         self.taken[event.partition] += 1
