@@ -7,8 +7,8 @@ import click
 from casetrail.cli.clocks import asked
 from casetrail.cli.config import Config
 from casetrail.cli.context import choice, guarded, moment, now, pass_config
-from casetrail.cli.sealing import NamesNobody, read_sealed, seal_all
-from casetrail.cli.submit import SEALING, action_id_of, actor_of, common_options, wanted_of
+from casetrail.cli.sealing import SEALING, NamesNobody, read_sealed, seal_all
+from casetrail.cli.submit import action_id_of, actor_of, common_options, wanted_of
 from casetrail.cli.submitting import submit
 from casetrail.domain.actions import Action
 from casetrail.domain.answering import FindingAnswered

@@ -7,14 +7,15 @@ import click
 
 from casetrail.cli.config import Config
 from casetrail.cli.context import an_id, choice, guarded, pass_config
-from casetrail.cli.submit import SEALING, act, actor_of, common_options
+from casetrail.cli.sealing import SEALING, NamesNobody
+from casetrail.cli.submit import act, actor_of, common_options
 from casetrail.domain.codes import ConcernKind
 
 MOST_OF_AGENCY: Final = 50
 """Letters of the agency's id that the concern's begins with: an id has 64."""
 
 
-@click.command("raise")
+@click.command("raise", cls=NamesNobody)
 @click.argument("case_id", metavar="CASE", type=an_id)
 @click.option("--about", required=True, type=choice(ConcernKind), help="What you are concerned about.")
 @click.option("--seal", SEALING, multiple=True, metavar="NAME=TEXT|@FILE|-", help="A text to seal.")

@@ -15,22 +15,56 @@ from casetrail.cli.context import Failure, opened_keyring
 from casetrail.domain.codes import SealedName
 from casetrail.domain.sealed import SealedField, Token
 
+PERSON_OPTIONS: Final = {
+    "child_name": SealedName.CHILD_NAME,
+    "child_born": SealedName.CHILD_BIRTH_DATE,
+    "suspect_name": SealedName.SUSPECT_NAME,
+    "address": SealedName.ADDRESS,
+}
+SEALING: Final = "sealed"
+OF_PERSONS: Final = frozenset({SEALING, *PERSON_OPTIONS}) - {"child_born"}
+"""The parameters that take texts about persons, in which there may be spaces."""
+
 
 class NamesNobody(click.Command):
-    """A command that is given texts about persons. What is too much on its line may be the rest of a name that was not quoted:
-    click would repeat it in its message, and so in the log of whoever runs the command.
+    """A command that is given texts about persons. A word that is no option may be the rest of a name that was not quoted.
+
+    One that is too much click would repeat in its message, and so in the log of whoever runs the command. One behind such a text
+    would become the id of the case, which stands in the log in the open, for good.
     """
 
     allow_extra_args = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        behind = None if ctx.resilient_parsing else self._followed(args)
         super().parse_args(ctx, args)
         if ctx.args and not ctx.resilient_parsing:
             words = "word" if len(ctx.args) == 1 else "words"
             raise click.UsageError(
                 f"{len(ctx.args)} {words} too many, not repeated here: quote a text that has spaces", ctx
             )
+        if behind is not None:
+            raise click.UsageError(
+                f"a word stands behind the text of {behind}, not repeated here: quote a text that has spaces; an id stands "
+                "before all texts",
+                ctx,
+            )
         return ctx.args
+
+    def _followed(self, args: list[str]) -> str | None:
+        """The option behind whose text, typed here, a word stands that is no option; None where there is none."""
+        texts = {flag for one in self.params if one.name in OF_PERSONS for flag in one.opts}
+        words = args[: args.index("--")] if "--" in args else args
+        for at, word in enumerate(words):
+            flag, equals, text = word.partition("=")
+            if flag not in texts:
+                continue
+            rest = words[at + 1 :] if equals else words[at + 2 :]
+            text = text if equals else "".join(words[at + 1 : at + 2])
+            is_typed = not (text.partition("=")[2] or text).startswith(("@", "-"))
+            if is_typed and rest and not rest[0].startswith("-"):
+                return flag
+        return None
 
 
 def read_sealed(values: tuple[str, ...]) -> dict[SealedName, str]:
@@ -70,14 +104,6 @@ def seal_all(config: Config, case_id: str, action_id: bytes, texts: dict[SealedN
     with closing(opened_keyring(config)) as keyring:
         key = keyring.create_case_key(case_id)
     return tuple(seal(key, case_id, action_id, name, text) for name, text in texts.items())
-
-
-PERSON_OPTIONS: Final = {
-    "child_name": SealedName.CHILD_NAME,
-    "child_born": SealedName.CHILD_BIRTH_DATE,
-    "suspect_name": SealedName.SUSPECT_NAME,
-    "address": SealedName.ADDRESS,
-}
 
 
 def persons(config: Config, given: dict[str, Any]) -> tuple[dict[SealedName, str], tuple[Token, ...]]:

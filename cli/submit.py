@@ -14,7 +14,7 @@ import click
 from casetrail.cli.config import Config
 from casetrail.cli.context import Seconds, an_id, choice, format_option, guarded, moment, now, pass_config
 from casetrail.cli.escalation_due import exact_due
-from casetrail.cli.sealing import NamesNobody, persons, read_sealed, seal_all, tokens_of
+from casetrail.cli.sealing import SEALING, NamesNobody, persons, read_sealed, seal_all, tokens_of
 from casetrail.cli.submitting import Wanted, submit
 from casetrail.domain.actions import Action, Actor, Body
 from casetrail.domain.answering import FindingTold
@@ -30,7 +30,6 @@ from casetrail.domain.shapes import field_types, item_of, optional
 from casetrail.domain.values import is_id
 from casetrail.publishing.receipt import PROMISED_WITHIN
 
-SEALING: Final = "sealed"
 TOKENS: Final = "tokens"
 """These follow from what is sealed."""
 WITH_COMMANDS_OF_THEIR_OWN: Final = (ReportReceived, PolicyAdopted)

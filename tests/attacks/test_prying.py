@@ -16,6 +16,7 @@ from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
 from tests.actions import CLINIC as CLINIC_STAFF
 from tests.audit.reconciling import CLINIC, Book, codes
+from tests.cli.shell import CLINIC as PARTNER
 from tests.cli.shell import INTAKE, MAPPING, REPORT, SERGEANT, Shell
 from tests.conformance.log_kit import read_all
 
@@ -100,14 +101,43 @@ UNQUOTED: Final = ("--child-name", "Adelheid", LAST_NAME)
         (*INTAKE, "report", "C-1", *REPORT, *UNQUOTED),
         (*SERGEANT, "act", "note-added", "C-1", "--seal", "narrative=Adelheid", LAST_NAME),
         (*SERGEANT, "findings", "answer", "f0", "--answer", "explained", "--seal", "rationale=Adelheid", LAST_NAME),
+        (*PARTNER, "partner", "raise", "C-1", "--about", "no_response", "--seal", "narrative=Adelheid", LAST_NAME),
     ],
-    ids=["report", "act", "findings answer"],
+    ids=["report", "act", "findings answer", "partner raise"],
 )
 def test_a_name_that_was_not_quoted_is_in_no_message(shell: Shell, words: tuple[str, ...]) -> None:
     result = shell.run(*words, code=exits.USAGE)
     assert LAST_NAME not in result.output
     assert "1 word too many" in result.stderr and "quote" in result.stderr
     assert events_of(shell) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*INTAKE, "report", *REPORT, *UNQUOTED),
+        (*INTAKE, "report", *UNQUOTED, *REPORT),
+        (*INTAKE, "report", *REPORT, "--child-name=Adelheid", LAST_NAME),
+        (*INTAKE, "report", *REPORT, "--seal", "narrative=Adelheid", LAST_NAME),
+        (*SERGEANT, "act", "note-added", "--seal=narrative=Adelheid", LAST_NAME),
+        (*SERGEANT, "findings", "answer", "--answer", "explained", "--seal", "rationale=Adelheid", LAST_NAME),
+        (*PARTNER, "partner", "raise", "--about", "no_response", "--seal", "narrative=Adelheid", LAST_NAME),
+    ],
+)
+def test_nor_does_it_become_the_id_of_a_case(shell: Shell, words: tuple[str, ...]) -> None:
+    result = shell.run(*words, code=exits.USAGE)
+    assert LAST_NAME not in result.output
+    assert "a word stands behind the text of --" in result.stderr and "quote" in result.stderr
+    assert events_of(shell) == []
+
+
+def test_a_case_may_stand_behind_what_is_no_text_typed_there(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "story").write_text("x", "utf-8")
+    shell.run(*INTAKE, "report", *REPORT, "--child-name", CHILD, "--child-born", "2012-05-09", "C-1")
+    shell.run(*INTAKE, "report", *REPORT, "--seal", f"narrative=@{tmp_path / 'story'}", "C-2")
+    shell.run(*INTAKE, "report", *REPORT, "--child-name", CHILD, "--", "C-3")
+    shell.run(*INTAKE, "report", *REPORT, "--seal", "narrative=-", "C-4", text="told")
+    assert [event.case_id for event in events_of(shell)] == ["C-1", "C-2", "C-3", "C-4"]
 
 
 PLAIN: Final = f'{{"child": "{CHILD}"}}'.encode()
