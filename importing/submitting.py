@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from casetrail.domain.actions import Action, ActionRejected
-from casetrail.eventlog.codec import decode_event
+from casetrail.eventlog.codec import Event, decode_event
 from casetrail.eventlog.port import Topic
 from casetrail.importing.answers import DUPLICATE, Answers, Refusal
 from casetrail.importing.errors import ImportFailed, RowRefused
@@ -115,6 +115,11 @@ def _unwritten(path: Path, error: OSError) -> ImportFailed:
     return ImportFailed(
         f"the rejects file {path} cannot be written ({error.strerror}); running again goes on, and doubles nothing"
     )
+
+
+def _says(event: Event, action: Action) -> bool:
+    """Whether an event records what an action says, and of the same moment."""
+    return (event.body, event.occurred_at) == (action.body, action.occurred_at)
 
 
 def renamed(action: Action, action_id: bytes) -> Action:
@@ -235,8 +240,8 @@ class Submitter:
         if isinstance(event.body, ActionRejected) and self._answers is not None:  # taken under another id since
             offset = self._answers.taken_later(one.action)
             record = None if offset is None else self.connection.log.read_one(Topic.EVENTS, event.partition, offset)
-            return record is not None and decode_event(record.value).body == one.action.body
-        return event.body == one.action.body
+            return record is not None and _says(decode_event(record.value), one.action)
+        return _says(event, one.action)
 
     def _count(self, one: _Answered) -> None:
         if one.outcome.result == "accepted":

@@ -244,3 +244,25 @@ def test_an_action_that_stands_under_the_id_of_a_row_of_the_list_is_not_taken_fo
     assert (first["accepted"], first["rejected"], first["repeated"]) == (8, 1, 0)
     assert "PersonLeft was refused: duplicate-action" in (shell.folder / "staff.csv.rejects.csv").read_text("utf-8")
     assert imported(shell, file, code=exits.FAULTS)["rejected"] == 1, "as long as it is so"
+
+
+def test_nor_is_one_that_says_the_same_of_another_day(shell: Shell, file: Path, tmp_path: Path) -> None:
+    """Somebody left and came back under the id of the leaving that the list tells: that one is in no registry."""
+    elsewhere = Shell(tmp_path / "elsewhere")
+    elsewhere.folder.mkdir()
+    elsewhere.run("log", "init")
+    imported(elsewhere, file)
+    with EmbeddedLog.open(elsewhere.log) as log:
+        events = [decode_event(record.value) for record in read_all(log, Topic.EVENTS)]
+    (leaving,) = [event for event in events if event.body == PersonLeft("det.02")]
+    file.write_text("".join(line for line in LIST.splitlines(True) if not line.startswith("det.02")), "utf-8")
+    imported(shell, file)
+    for number, (what, at) in enumerate((("joined", "2024-01-08"), ("left", "2025-01-01"), ("joined", "2025-01-02"))):
+        more = ("--agency", "metro-pd", "--role", "investigator") if what == "joined" else ()
+        chosen = leaving.action_id.hex() if what == "left" else f"{number:032x}"
+        shell.run(*REGISTRAR, "act", f"person-{what}", "registry", "--person", "det.02", *more,
+                  "--at", at, "--action-id", chosen)  # fmt: skip
+    file.write_text(LIST, "utf-8")
+    found = imported(shell, file, code=exits.FAULTS)
+    assert (found["rejected"], found["repeated"]) == (1, 0)
+    assert ("det.02", None) in [(row[0], row[-1]) for row in people(shell)]
