@@ -7,7 +7,7 @@ line with several possible reports, or a report with several lines, shows as suc
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -225,16 +225,20 @@ class Workspace:
     def match(self, near: timedelta, span: timedelta, only_in_scope: bool = False) -> None:
         """Pair lines with reports, once both are there; those left over with what the log was asked for and never had.
 
-        ``only_in_scope``: with no others than those that belong to the ledger.
+        ``only_in_scope``: as if the log had no others than those that belong to the ledger.
         """
         self.database.executescript(INDEXES)
         self._correct()
+        if only_in_scope:  # before anything is counted: how many others are alike tells of them, too
+            self.database.execute(
+                "DELETE FROM report_mark WHERE report IN (SELECT report FROM report WHERE NOT in_scope)"
+            )
         self._set_common_apart()
         self._find_our_agencies()
-        wanted = [(one, f"r.state = '{ACCEPTED}'") for one in passes(near, span)]
-        wanted += [(one, f"r.state <> '{ACCEPTED}'") for one in (Pass(NUMBER, None, None), Pass("child", near, None))]
-        for one, state in wanted:
-            self._pass(replace(one, in_scope=True) if only_in_scope else one, state)
+        for one in passes(near, span):
+            self._pass(one, f"r.state = '{ACCEPTED}'")
+        for one in (Pass(NUMBER, None, None), Pass("child", near, None)):
+            self._pass(one, f"r.state <> '{ACCEPTED}'")
 
     def _correct(self) -> None:
         """Let the last correction of a report count. What corrects something else only adds those whom it identifies."""

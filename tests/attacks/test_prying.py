@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from casetrail.audit.reconciliation.matching import MOST_ALIKE
 from casetrail.cli import exits
 from casetrail.domain.actions import SubmissionUnreadable
 from casetrail.eventlog.codec import Event, decode_event
@@ -87,6 +88,21 @@ def test_who_adds_a_child_to_a_ledger_is_not_told_who_reported_it(tmp_path: Path
     assert (row["verdict"], row["case_id"]) == ("matched", "C-2")
     _, mapping = book.files(PADDED, CLINIC)
     assert "[scope]" in book.run(*words[:3], "--mapping", mapping, "--only-in-scope", code=exits.USAGE).stderr
+
+
+def test_nor_by_whether_too_many_reports_are_of_the_child(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    for number in range(MOST_ALIKE + 1):
+        book.received(f"C-{number}", tokens=[book.child(CHILD)])
+    ledger, mapping = book.files(PADDED.replace("03/04/2017", ""), SCOPE)
+    words = ("audit", "reconcile", ledger, "--mapping", mapping)
+    (row,) = book.rows(*words, code=exits.FAULTS)
+    assert row["verdict"] == "ambiguous", "an auditor is told"
+    (row,) = book.rows(*words, "--only-in-scope", code=exits.FAULTS)
+    assert (row["verdict"], row["reason"]) == ("missing", None)
+    book.received("C-OWN", tokens=[book.child(CHILD)], actor=CLINIC_STAFF)
+    (row,) = book.rows(*words, "--only-in-scope")
+    assert (row["verdict"], row["case_id"]) == ("matched", "C-OWN")
 
 
 # --- what is said ---
