@@ -51,7 +51,7 @@ def submit(config: Config, action: Action, wanted: Wanted) -> None:
         )
     if config.spool is None:
         with connect(config.log_url(), config.kafka) as connection, _repeatable(action):
-            answered(connection, connection.submit(action), wanted)
+            answered(connection, _sent(connection, action), wanted)
         return
     from casetrail.cli.spool import opened_submitter
 
@@ -63,6 +63,14 @@ def submit(config: Config, action: Action, wanted: Wanted) -> None:
             answered(submitter.connection(), given, wanted)
 
 
+def _sent(connection: Connection, action: Action) -> Receipt:
+    """Submit an action. Where that is refused nothing was appended; where the answer may not be read it stands in the log."""
+    try:
+        return connection.submit(action)
+    except LogRefused as error:
+        raise Failure(str(error), exits.UNREACHABLE) from error
+
+
 @contextmanager
 def _repeatable(action: Action) -> Iterator[None]:
     """Say how to repeat a submission that may stand in the log: told again under a new id, it would be there twice."""
@@ -71,8 +79,6 @@ def _repeatable(action: Action) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise Failure(f"interrupted; {again}which doubles nothing", exits.INTERRUPTED) from None
-    except LogRefused:  # nothing was appended
-        raise
     except (LogUnreachable, OSError) as error:
         failure = failure_of(error)
         if failure is None:

@@ -10,7 +10,7 @@ import pytest
 
 from casetrail.cli import exits
 from casetrail.eventlog.embedded import EmbeddedLog
-from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.errors import LogRefused, LogUnreachable
 from casetrail.publishing import Connection
 from tests.cli.shell import INTAKE, REPORT, Shell
 
@@ -20,12 +20,16 @@ WHERE = [(EmbeddedLog, "append"), (Connection, "wait")]
 
 @pytest.mark.parametrize(("what", "name"), WHERE, ids=["while it is appended", "while it is waited for"])
 @pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), LogUnreachable("the log does not answer")], ids=["Ctrl-C", "no answer"]
+    "error",
+    [KeyboardInterrupt(), LogUnreachable("the log does not answer"), LogRefused("the brokers refuse this user")],
+    ids=["Ctrl-C", "no answer", "no right to read the answer"],
 )
 @pytest.mark.parametrize("spooled", [False, True])
 def test_repeated_as_it_is_told_it_doubles_nothing(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, what: type, name: str, error: BaseException, spooled: bool
 ) -> None:
+    if name == "append" and isinstance(error, LogRefused):
+        return  # then nothing is appended
     more = ("--spool", str(shell.folder / "spool")) if spooled else ()
     real = getattr(what, name)
 
@@ -60,6 +64,18 @@ def test_an_answer_that_cannot_be_written_says_so_too(shell: Shell, monkeypatch:
     assert found is not None and "No space left" in result.stderr
     shell.run(*INTAKE, "report", found[1], *REPORT, "--action-id", found[2], code=exits.REJECTED)
     assert len(shell.rows("cases")) == 1
+
+
+def test_where_the_brokers_refuse_to_take_it_nothing_is_said_of_repeating_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise LogRefused("the brokers refuse this user")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EmbeddedLog, "append", refuses)
+        result = shell.run(*INTAKE, "report", *REPORT, code=exits.UNREACHABLE)
+    assert "refuse this user" in result.stderr and not AGAIN.search(result.stderr)
 
 
 def test_where_nothing_was_sent_nothing_is_said_of_repeating_it(shell: Shell) -> None:
