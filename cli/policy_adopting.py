@@ -1,5 +1,6 @@
 """``casetrail policy adopt`` and ``history``: an agency holds itself to a policy, and what it weakened stays visible."""
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -73,8 +74,8 @@ def history(config: Config, number: int | None, form: str) -> None:
         write_document(text.encode(), None)
         return
     before: dict[str, Policy] = {}
-    rows = []
-    for one, policy in readable(registry):
+    rows: list[dict[str, Any]] = []
+    for one, policy in sorted(readable(registry), key=lambda read: (read[0].since, read[0].number)):
         agency = one.actor.agency
         old = before.get(agency) or read_policy(DEFAULT)
         rows.append(
@@ -91,7 +92,7 @@ def history(config: Config, number: int | None, form: str) -> None:
             }
         )
         before[agency] = policy
-    emit(rows, HISTORY, form, "adopted policies")
+    emit(sorted(rows, key=itemgetter("number")), HISTORY, form, "adopted policies")
 
 
 def _registry(config: Config) -> "list[Recorded]":

@@ -50,11 +50,14 @@ class Rules:
 
 
 def rules(database: Database, now: datetime) -> list[Rules]:
-    """Every policy that was adopted by ``now``, in order; the first of each agency is compared with the usual one."""
+    """Every policy that is or was in force by ``now``, in that order; the first of each agency is compared with the usual one.
+
+    One that was adopted for a later day is none that an agency has been held to: what is compared with it looks better than it is.
+    """
     registry = [decode_event(value).recorded() for _, _, value in timeline(database, REGISTRY)]
     before: dict[str, Policy] = {}
     found = []
-    for one, policy in readable(registry):
+    for one, policy in sorted(readable(registry), key=lambda read: (read[0].since, read[0].number)):
         agency = one.actor.agency
         if isinstance(policy, Policy):
             is_first = agency not in before
@@ -78,7 +81,10 @@ def _keys(differences: Sequence[Difference], change: Change) -> list[str]:
 
 
 def time_limits_in_force(adopted: Iterable[Rules]) -> list[tuple[Sequence[str], TimeLimits]]:
-    """The time limits of each agency's newest policy, those that are alike together; where none was adopted the usual ones."""
+    """The time limits of each agency's newest policy, those that are alike together; last the usual ones, with no agency named.
+
+    By those all others are judged, and everybody's reports from before the first policy of their own.
+    """
     newest = {one.agency: one for one in sorted(adopted, key=lambda one: (one.since, one.number)) if not one.unread}
     found: list[tuple[list[str], TimeLimits]] = []
     for agency, one in sorted(newest.items()):
@@ -87,7 +93,7 @@ def time_limits_in_force(adopted: Iterable[Rules]) -> list[tuple[Sequence[str], 
             found.append(([agency], one.limits))
         else:
             like.append(agency)
-    return list(found) or [([], time_limits(default_policy()))]
+    return [*found, ([], time_limits(default_policy()))]
 
 
 def time_limits(policy: Policy) -> TimeLimits:

@@ -111,6 +111,24 @@ def test_the_report_says_which_policy_is_in_force_and_what_it_lets_pass(shell: S
     assert "Detectors turned off: untouched." in page and "cmd.diaz" not in page
     assert "<code>clocks.screening.limit</code>: 72 hours, then 90 days" in page
     assert "The time limits of metro-pd" in page and "90 days, from report received or reopened unscreened" in page
+    assert "The time limits of agencies that have adopted no policy" in page
+    assert "72 hours, from report received or reopened unscreened" in page
+    assert [one["agencies"] for one in numbers(tmp_path / "after")["limits"]] == [["metro-pd"], []]
+
+
+def test_a_policy_is_compared_with_the_one_that_an_agency_was_held_to_and_not_with_one_that_is_yet_to_come(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Else a weaker one that is in force in a far year makes one that is nearly as weak look like an improvement."""
+    shell.report("C-1")
+    commander = ("--person", "cmd.diaz", "--agency", "metro-pd", "--role", "commander")
+    for days, *since in ((90, "--from", "2099-01-01T00:00:00Z"), (60,)):
+        (tmp_path / "weak.toml").write_text(within("clocks.screening", "72 hours", f"{days} days"), "utf-8")
+        shell.run(*commander, "policy", "adopt", str(tmp_path / "weak.toml"), *map(str, since))
+    shell.run("sunlight", "report", *NOW)
+    (told,) = numbers(tmp_path / "report")["policies"]
+    assert (told["weakened"], told["is_first"]) == (["clocks.screening.limit"], True)
+    assert [row["weakened"] for row in shell.rows("policy", "history")] == [["clocks.screening.limit"]] * 2
 
 
 def test_a_log_in_which_nothing_has_happened_has_a_report_of_nothing(shell: Shell, tmp_path: Path) -> None:
