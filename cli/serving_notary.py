@@ -21,6 +21,8 @@ PATIENCE: Final = timedelta(minutes=5)
 """A witness that is away for so long is no news: it is shown the next checkpoint."""
 LOOKED_AT: Final = 10_000
 """So many checkpoints are looked at when it starts: a week of them."""
+LOOKED_AT_AGAIN: Final = 100
+"""So many while the quorum is missing: a cosignature from a clock that is ahead counts once its time has come."""
 
 
 class ServedNotary(Notary):
@@ -40,17 +42,14 @@ class ServedNotary(Notary):
     ) -> None:
         super().__init__(log, directory, key, cadence, witnesses, inbox, policy, **more)
         self._health, self._policy = health, None if policy is None or policy.quorum == NONE else policy
-        newest = self.tree.newest()
-        last = -1 if newest is None else newest.number
-        looked_at = range(last, max(-1, last - LOOKED_AT), -1) if self._policy is not None else ()
-        self._seen = next(
-            (one for one in looked_at if self._has_quorum(self.tree.file.numbered(one))), last - LOOKED_AT
-        )
+        self._seen = self._newest_with_quorum(LOOKED_AT)
         """The number of the newest checkpoint that has the quorum, or of one before all that were looked at."""
         self._since = self._first_unseen()
 
     def publish(self) -> Sealed | None:
         made = super().publish()
+        if self.unwitnessed() > PATIENCE:
+            self._seen = max(self._seen, self._newest_with_quorum(LOOKED_AT_AGAIN))
         self._since = self._first_unseen()
         since = self._since if self.unwitnessed() > PATIENCE else None
         self._health.noted("witnesses", None if since is None else _text(since))
@@ -60,6 +59,13 @@ class ServedNotary(Notary):
         """For how long the first checkpoint behind the last one with the quorum has waited for it. For any thread."""
         since = self._since
         return timedelta(0) if since is None else max(timedelta(0), now() - since)
+
+    def _newest_with_quorum(self, most: int) -> int:
+        """The number of the newest checkpoint with the quorum among so many; where none of them has it, of the one before them."""
+        newest = self.tree.newest()
+        last = -1 if newest is None else newest.number
+        looked_at = range(last, max(-1, last - most), -1) if self._policy is not None else ()
+        return next((one for one in looked_at if self._has_quorum(self.tree.file.numbered(one))), last - most)
 
     def _first_unseen(self) -> datetime | None:
         waiting = None if self._policy is None else self.tree.file.numbered(max(0, self._seen + 1))

@@ -77,6 +77,26 @@ def test_a_quorum_that_is_missing_is_said_from_the_first_checkpoint_without_it_u
     notary.close()
 
 
+def test_witnesses_whose_clocks_are_ahead_are_counted_once_their_time_has_come(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = datetime.now(UTC)
+    health = Health()
+    for minutes in range(0, 60, 10):
+        moment = start + timedelta(minutes=minutes)
+        monkeypatch.setattr(serving_notary, "now", lambda moment=moment: moment)
+        ahead = witnesses(at=moment + timedelta(minutes=20))
+        if minutes == 0:
+            notary = served(log, tmp_path, health, ahead)
+        notary._witnesses = ahead
+        fill(log, [f"C-{minutes}"])
+        publish(notary)
+    newest = notary.tree.newest()
+    assert newest is not None
+    assert notary._seen == newest.number - 2  # of 20 minutes ago: the time of the later ones has not come
+    notary.close()
+
+
 @pytest.mark.parametrize("policy", [NO_QUORUM, None])
 def test_without_a_quorum_to_wait_for_nothing_is_said(
     log: Log, tmp_path: Path, policy: Policy | None, monkeypatch: pytest.MonkeyPatch
