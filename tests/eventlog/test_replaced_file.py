@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from casetrail.consumers.loop import run
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogReplaced
 from casetrail.eventlog.opening import open_log
-from casetrail.eventlog.port import Entry, Topic
+from casetrail.eventlog.port import Appended, Entry, Topic
 
 ENTRY = [Entry(b"k", b"v")]
 USES: dict[str, Callable[[EmbeddedLog], object]] = {
@@ -81,6 +82,27 @@ def test_what_was_appended_while_the_file_was_replaced_is_not_acknowledged(path:
     log = EmbeddedLog.open(path, clock=replaced_meanwhile)
     with closing(log), pytest.raises(LogReplaced):
         log.append(Topic.ACTIONS, ENTRY)
+
+
+@pytest.mark.parametrize("by_writer", [False, True])
+def test_nor_is_what_was_already_written_when_the_file_was_replaced(
+    path: Path, monkeypatch: pytest.MonkeyPatch, by_writer: bool
+) -> None:
+    """Just before the transaction ends: it ends well, in a file that nobody opens any more."""
+    with EmbeddedLog.open(path) as log:
+        writer, insert = log.writer(0), EmbeddedLog.insert
+
+        def inserted(*given: Any) -> list[Appended]:
+            found = insert(*given)
+            path.rename(path.with_name("away.db"))
+            return found
+
+        monkeypatch.setattr(EmbeddedLog, "insert", inserted)
+        with pytest.raises(LogReplaced):
+            if by_writer:
+                writer.append(ENTRY)
+            else:
+                log.append(Topic.ACTIONS, ENTRY)
 
 
 def test_another_working_folder_makes_it_no_other_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
