@@ -37,7 +37,7 @@ def newest_believed(tree: LogTree, policy: Policy | None, below: Sealed | None =
             if below is None
             else f"the log has no checkpoint yet before the one of {_leaves(below)}"
         )
-    for sealed in _downwards(tree, newest):
+    for sealed in _downwards(tree, newest, policy):
         if (found := believed(tree, sealed, policy)) is not None:
             return found
     raise NotWitnessed(
@@ -49,10 +49,11 @@ def newest_believed(tree: LogTree, policy: Policy | None, below: Sealed | None =
 def first_believed(tree: LogTree, policy: Policy | None, index: int) -> Believed | None:
     """The first checkpoint with the policy's quorum that covers a leaf; None while there is none."""
     sealed = tree.file.covering(index)
+    following = tree.file.cosigned_from if _needs_witnesses(policy) else tree.file.numbered
     while sealed is not None:
         if (found := believed(tree, sealed, policy)) is not None:
             return found
-        sealed = tree.file.numbered(sealed.number + 1)
+        sealed = following(sealed.number + 1)
     return None
 
 
@@ -104,8 +105,18 @@ def _leaves(sealed: Sealed) -> str:
     return "1 leaf" if sealed.size == 1 else f"{sealed.size} leaves"
 
 
-def _downwards(tree: LogTree, newest: Sealed) -> Iterator[Sealed]:
-    for number in range(newest.number, -1, -1):
-        sealed = tree.file.numbered(number)
-        assert sealed is not None  # they are numbered without gaps
+def _needs_witnesses(policy: Policy | None) -> bool:
+    return policy is not None and policy.quorum != NONE
+
+
+def _downwards(tree: LogTree, newest: Sealed, policy: Policy | None) -> Iterator[Sealed]:
+    """The checkpoints that a policy may believe, the newest first.
+
+    A witness that sees one a month is cosigned by hand: to verify what stands between, which nobody has cosigned, takes half a
+    minute.
+    """
+    previous = tree.file.cosigned_up_to if _needs_witnesses(policy) else tree.file.numbered
+    sealed = previous(newest.number)
+    while sealed is not None:
         yield sealed
+        sealed = previous(sealed.number - 1)

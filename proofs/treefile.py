@@ -10,6 +10,13 @@ from casetrail.eventlog.errors import LogError, LogUnreachable
 
 FORMAT: Final = "casetrail-tree-1"
 
+COSIGNED: Final = (
+    "(EXISTS (SELECT 1 FROM cosignature known WHERE known.record_hash = checkpoint.record_hash) "
+    "OR instr(substr(note, instr(note, x'0ae28094') + 1), x'0ae28094'))"
+)
+"""Whether anybody besides the log may have signed a checkpoint, after its record or in it: there with a second line that begins with a
+dash."""
+
 TABLES: Final = (
     "CREATE TABLE tree (format TEXT NOT NULL, log TEXT NOT NULL)",
     "CREATE TABLE included (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
@@ -155,6 +162,14 @@ class TreeFile:
     def covering(self, index: int) -> Sealed | None:
         """The first checkpoint whose tree has the leaf ``index``."""
         return self._one("WHERE size > ? ORDER BY size LIMIT 1", index)
+
+    def cosigned_from(self, number: int) -> Sealed | None:
+        """The first checkpoint from this number on that somebody besides the log may have signed, whoever it was."""
+        return self._one(f"WHERE number >= ? AND {COSIGNED} ORDER BY number LIMIT 1", number)
+
+    def cosigned_up_to(self, number: int) -> Sealed | None:
+        """The last such checkpoint up to this number."""
+        return self._one(f"WHERE number <= ? AND {COSIGNED} ORDER BY number DESC LIMIT 1", number)
 
     def _one(self, which: str, *values: int) -> Sealed | None:
         columns = "number, offset, appended_at, record_hash, size, root, map_root, note"

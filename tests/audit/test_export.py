@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casetrail.audit.believed import NotWitnessed
+from casetrail.audit.believed import NotWitnessed, first_believed, newest_believed
 from casetrail.audit.export import CaseExport, ExportInvalid, ProvenLeaf, export_case, parse_export
 from casetrail.audit.exported import check_export, proven_by
 from casetrail.eventlog.codec import decode_event, encode_event
@@ -58,6 +59,28 @@ def exported(log: Log, directory: Path, case_id: str, policy: Policy = POLICY) -
     with LogTree(log, directory / "tree") as tree:
         tree.follow()
         return export_case(log, tree, policy, case_id)
+
+
+def test_what_nobody_has_cosigned_is_not_looked_at_one_by_one(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a witness to whom checkpoints are carried by hand each month there are forty thousand between two."""
+    with notary_of(log, tmp_path / "n") as notary:
+        for number in range(20):
+            fill(log, [f"C-{number}"])
+            publish(notary)
+    looked_at, cosigned_note = [], LogTree.cosigned_note
+
+    def counted(*given: Any) -> bytes:
+        looked_at.append(given[1].number)
+        return cosigned_note(*given)
+
+    monkeypatch.setattr(LogTree, "cosigned_note", counted)
+    assert exported(log, tmp_path, "C-2").size < exported(log, tmp_path, "C-2", NO_QUORUM).size
+    assert set(looked_at) <= {0, 1, 20, 21}
+    with LogTree(log, tmp_path / "tree") as tree:
+        assert first_believed(tree, POLICY, newest_believed(tree, POLICY).sealed.size) is None
+    assert len(looked_at) < 12
 
 
 @pytest.fixture(scope="module")
