@@ -42,14 +42,15 @@ class ServedNotary(Notary):
     ) -> None:
         super().__init__(log, directory, key, cadence, witnesses, inbox, policy, **more)
         self._health, self._policy = health, None if policy is None or policy.quorum == NONE else policy
-        self._seen = self._newest_with_quorum(LOOKED_AT)
+        found = self._newest_with_quorum(LOOKED_AT)
+        self._seen = self._last() - LOOKED_AT if found is None else found
         """The number of the newest checkpoint that has the quorum, or of one before all that were looked at."""
         self._since = self._first_unseen()
 
     def publish(self) -> Sealed | None:
         made = super().publish()
-        if self.unwitnessed() > PATIENCE:
-            self._seen = max(self._seen, self._newest_with_quorum(LOOKED_AT_AGAIN))
+        if self.unwitnessed() > PATIENCE and (found := self._newest_with_quorum(LOOKED_AT_AGAIN)) is not None:
+            self._seen = max(self._seen, found)
         self._since = self._first_unseen()
         since = self._since if self.unwitnessed() > PATIENCE else None
         self._health.noted("witnesses", None if since is None else _text(since))
@@ -60,12 +61,19 @@ class ServedNotary(Notary):
         since = self._since
         return timedelta(0) if since is None else max(timedelta(0), now() - since)
 
-    def _newest_with_quorum(self, most: int) -> int:
-        """The number of the newest checkpoint with the quorum among so many; where none of them has it, of the one before them."""
+    def _last(self) -> int:
         newest = self.tree.newest()
-        last = -1 if newest is None else newest.number
-        looked_at = range(last, max(-1, last - most), -1) if self._policy is not None else ()
-        return next((one for one in looked_at if self._has_quorum(self.tree.file.numbered(one))), last - most)
+        return -1 if newest is None else newest.number
+
+    def _newest_with_quorum(self, most: int) -> int | None:
+        """The number of the newest checkpoint with the quorum, among so many."""
+        last = self._last()
+        sealed = None if self._policy is None else self.tree.file.cosigned_up_to(last)
+        while sealed is not None and sealed.number > last - most:
+            if self._has_quorum(sealed):
+                return sealed.number
+            sealed = self.tree.file.cosigned_up_to(sealed.number - 1)
+        return None
 
     def _first_unseen(self) -> datetime | None:
         waiting = None if self._policy is None else self.tree.file.numbered(max(0, self._seen + 1))
@@ -76,8 +84,8 @@ class ServedNotary(Notary):
         if sealed.number > self._seen and self._has_quorum(sealed):
             self._seen = sealed.number
 
-    def _has_quorum(self, sealed: Sealed | None) -> bool:
-        if sealed is None or self._policy is None:
+    def _has_quorum(self, sealed: Sealed) -> bool:
+        if self._policy is None:
             return False
         return believed(self.tree, sealed, self._policy.at(now())) is not None
 

@@ -77,6 +77,21 @@ def test_a_quorum_that_is_missing_is_said_from_the_first_checkpoint_without_it_u
     notary.close()
 
 
+def test_however_many_checkpoints_lack_it_the_first_of_them_is_told(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_notary, "LOOKED_AT_AGAIN", 2)
+    notary = served(log, tmp_path, Health(), witnesses("court"))
+    publish(notary)
+    since = notary._since
+    monkeypatch.setattr(serving_notary, "now", lambda: datetime.now(UTC) + timedelta(hours=2))
+    for number in range(5):
+        fill(log, [f"C-{number}"])
+        publish(notary)
+    assert notary._since == since and since is not None
+    notary.close()
+
+
 def test_witnesses_whose_clocks_are_ahead_are_counted_once_their_time_has_come(
     log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
