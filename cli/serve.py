@@ -20,10 +20,11 @@ from casetrail.cli.disks import places_of, room_at
 from casetrail.cli.serving import Consumers, Notarial, Running, Watching
 from casetrail.consumers.health import Health, HealthServer
 from casetrail.consumers.heart import EVERY, Heart, Host, host_name
-from casetrail.consumers.loop import Consumer, run
+from casetrail.consumers.loop import Consumer, run, run_beside
 from casetrail.consumers.notary import Cadence
 from casetrail.consumers.pending import Pending
 from casetrail.consumers.recipients import load_recipients
+from casetrail.domain.codes import MachineKind
 from casetrail.domain.values import iso
 from casetrail.proofs.keys import load_key
 from casetrail.proofs.logtree import NOWHERE
@@ -116,7 +117,8 @@ def serve(
 ) -> None:
     """Run recorder, projector, notary, watchdog, outbox, or all of them (notary and outbox where --key and --recipients are given).
 
-    SIGTERM and Ctrl-C stop them in good order. The notary signs the Merkle tree over all events, and asks the witnesses
+    SIGTERM and Ctrl-C stop them in good order. Among all, a fault of another one never ends the recorder: /health names it, and the
+    exit code is 1 once they are stopped. The notary signs the Merkle tree over all events, and asks the witnesses
     of the configured policy to cosign it. The watchdog has missed deadlines recorded, and who is told of them; the outbox
     tells them.
 
@@ -167,7 +169,7 @@ def serve(
         heart.close()
         server.close()
     if failures:
-        raise Failure(str(failures[0]), exits.FAILED)
+        raise Failure("; ".join(str(one) or type(one).__name__ for one in failures), exits.FAILED)
 
 
 def _check_read(what: str, key: Path | None) -> None:
@@ -241,12 +243,15 @@ def _ended_in_time(stop: threading.Event) -> Iterator[None]:
 
 
 def _run_all(makers: Mapping[str, Callable[[], Consumer]], stop: threading.Event, health: Health) -> list[Exception]:
-    """Run each consumer in a thread; what ends one ends all."""
+    """Run each consumer in a thread. What ends the recorder ends all; what ends another one, beside it, leaves it recording."""
     failures: list[Exception] = []
 
     def one(name: str, make: Callable[[], Consumer]) -> None:
         try:
-            run(name, make, stop, health)
+            if name == MachineKind.RECORDER or len(makers) == 1:
+                run(name, make, stop, health)
+            elif (fault := run_beside(name, make, stop, health)) is not None:
+                failures.append(fault)
         except Exception as error:  # it is reported when all have stopped
             if not hasattr(error, "code"):
                 LOG.exception("%s has failed", name)

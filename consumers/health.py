@@ -89,12 +89,16 @@ class Health:
         self._trouble: dict[str, str] = {}
         self._troubles: dict[tuple[str, str], int] = {}
         self._notes: dict[str, str] = {}
+        self._mended_at: dict[str, float] = {}
 
     def stepped(self, name: str, done: int, trouble: str | None = None) -> None:
         """A consumer made a step. ``trouble``: a code where that does not help what it is there for."""
         with self._lock:
             self._done[name] = self._done.get(name, 0) + done
             self._stepped[name] = time.monotonic()
+            if self._stepped[name] < self._mended_at.get(name, 0.0):
+                return
+            self._mended_at.pop(name, None)
             before = self._trouble.pop(name, None)
             if trouble is not None:
                 self._trouble[name] = trouble
@@ -105,6 +109,21 @@ class Health:
         with self._lock:
             self._trouble[name] = code
             self._troubles[name, code] = self._troubles.get((name, code), 0) + 1
+
+    def rests(self, name: str, code: str, until_mended: float) -> None:
+        """A consumer met something that does not pass by itself, and rests.
+
+        It is in trouble until it makes a step ``until_mended`` seconds later or more. It is tried again before that, and may make
+        some steps until it meets the same: by these it would seem well, and give a heartbeat.
+        """
+        self.troubled(name, code)
+        with self._lock:
+            self._mended_at[name] = time.monotonic() + until_mended
+
+    def stands(self, name: str) -> bool:
+        """Whether what a consumer rested for is not mended yet, as far as can be told."""
+        with self._lock:
+            return name in self._mended_at
 
     def noted(self, about: str, text: str | None) -> None:
         """Something lacks that keeps no consumer from its work; None: it lacks no more."""

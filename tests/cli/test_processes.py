@@ -117,6 +117,40 @@ def test_serve_records_and_projects_and_stops_in_good_order(shell: Shell, number
     assert shell.rows("count")[0]["accepted"] == 1
 
 
+def test_a_fault_of_another_does_not_end_the_recorder(shell: Shell) -> None:
+    shell.report("C-1")
+    for kind in ("views", "watchdog"):
+        (shell.folder / f"log.db.{kind}").write_bytes(b"no database, whatever somebody has done to it" * 100)
+    serving = shell.start("serve", "all", "--health-port", "0", "--heartbeat", "0")
+    try:
+        address = line(serving.stderr).split("health at ")[1].strip()
+        expected = {"recorder": None, "projector": "views-damaged", "watchdog": "view-error"}
+        until = time.monotonic() + 60
+        while (found := troubles(address)) != expected:
+            assert time.monotonic() < until and serving.poll() is None, found
+            time.sleep(0.1)
+        receipt = shell.process(*INTAKE, "report", "C-2", *REPORT, "--timeout", "20", "--format", "json")
+        assert json.loads(receipt.stdout)[0]["result"] == "accepted"
+        serving.send_signal(signal.SIGTERM)
+        said = serving.communicate(timeout=30)[1]
+        assert serving.returncode == exits.FAILED
+        assert said.count("projector: ") == said.count("watchdog: ") == 1 and "the others go on" in said
+        assert "Error: " in said and "Traceback" not in said
+    finally:
+        serving.kill()
+
+
+def troubles(address: str) -> dict[str, str | None]:
+    """What /health says of each consumer."""
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            said = json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            said = json.load(error)
+    return {name: one["trouble"] for name, one in said["consumers"].items()}
+
+
 HANGING = """
 import sys, threading
 from casetrail.cli import serve, serving

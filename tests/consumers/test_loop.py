@@ -10,8 +10,8 @@ import urllib.request
 import pytest
 
 from casetrail.consumers.health import Health, HealthServer
-from casetrail.consumers.loop import run
-from casetrail.eventlog.errors import LogUnreachable
+from casetrail.consumers.loop import run, run_beside
+from casetrail.eventlog.errors import LogReplaced, LogUnreachable
 from casetrail.eventlog.outcome import ChainBroken
 from tests.servers.kafka import ROOT
 
@@ -52,6 +52,51 @@ def test_a_broken_chain_stops_the_process() -> None:
     with pytest.raises(ChainBroken):
         run("projector", lambda: consumer, stop, Health())
     assert consumer.closed == 1
+
+
+def trouble(health: Health, name: str) -> str | None:
+    consumers = health.report()[1]["consumers"]
+    assert isinstance(consumers, dict)
+    found: str | None = consumers[name]["trouble"]
+    return found
+
+
+def test_beside_others_a_consumer_rests_after_what_does_not_pass_and_it_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stop, health = threading.Event(), Health()
+    consumer = Scripted([ChainBroken("altered"), ChainBroken("altered"), 3, ChainBroken("altered"), 1], stop)
+    fault = run_beside("projector", lambda: consumer, stop, health, rest=0.1)
+    assert str(fault) == "altered", "some steps before it meets the same mend nothing"
+    assert consumer.closed == 4
+    assert health.report()[0] is False and trouble(health, "projector") == "chain-broken"
+    assert health.working() == [], "it gives no heartbeat either"
+    assert [one.getMessage().partition(";")[0] for one in caplog.records] == ["projector: altered (chain-broken)"]
+
+
+def test_what_was_mended_leaves_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, health = threading.Event(), Health()
+    left = [KeyError("a fault of the program")]
+
+    class Mended(Scripted):
+        def step(self, timeout: float) -> int:
+            if left:
+                raise left.pop()
+            assert trouble(health, "watchdog") in ("program-fault", None)
+            if trouble(health, "watchdog") is None:
+                stop.set()
+            time.sleep(0.01)
+            return 0
+
+    assert run_beside("watchdog", lambda: Mended([], stop), stop, health, rest=0.05) is None
+    assert health.working() == ["watchdog"]
+    assert 'casetrail_trouble_total{consumer="watchdog",code="program-fault"} 1' in health.metrics()
+
+
+def test_a_replaced_log_ends_also_those_that_run_beside_others() -> None:
+    stop = threading.Event()
+    with pytest.raises(LogReplaced):
+        run_beside("projector", lambda: Scripted([LogReplaced("another file")], stop), stop, Health())
 
 
 def test_health_is_served_with_its_lag() -> None:
