@@ -1,7 +1,8 @@
 """Telling of findings: has it recorded who is told of each, step by step, while it is open and nobody has answered for it.
 
 What is to be told stands in the judgements; that it was told is an action like any other, under an id that follows from the
-finding and the level: two that tell double nothing. The watchdog tells of all findings. Of the watchdog's own silence the
+finding and the level: two that tell double nothing. An agency that becomes part of a case, or gets oversight, when the others of its
+level have been told, is told by itself. The watchdog tells of all findings. Of the watchdog's own silence the
 outbox does: nobody tells of himself that he is silent.
 """
 
@@ -17,7 +18,7 @@ from casetrail.consumers.submitting import submit, wait_for_clock
 from casetrail.consumers.trying import Try, next_try
 from casetrail.domain.actions import Action, Actor
 from casetrail.domain.answering import FindingTold
-from casetrail.domain.codes import MachineKind
+from casetrail.domain.codes import Level, MachineKind
 from casetrail.domain.escalation import Recipient
 from casetrail.domain.values import EPOCH
 from casetrail.eventlog.codec import Event, decode_event
@@ -127,9 +128,13 @@ class Teller:
     def _tries(self, database: Database, key: str, some: Sequence[Untold], now: datetime) -> Iterator[Action]:
         events = [decode_event(value) for _, _, value in timeline(database, key)]
         answers = {event.action_id: event for event in reversed(events)}  # the first one counts
-        told = {(event.body.finding, event.body.level) for event in events if isinstance(event.body, FindingTold)}
+        told: dict[tuple[str, Level], set[str]] = {}
+        for body in (event.body for event in events):
+            if isinstance(body, FindingTold):
+                told.setdefault((body.finding, body.level), set()).update(who.id for who in body.told)
         for one in some:
-            if (one.finding, one.step.level) not in told:  # else it was recorded just now
+            known = told.get((one.finding, one.step.level))
+            if known is None or (one.joined is not None and one.joined not in known):  # else it was recorded just now
                 found = self._next_try(answers, one)
                 if found is not None and self._is_time(found, now):
                     yield found.action
@@ -154,4 +159,5 @@ class Teller:
 
 def _id(log: str, one: Untold, number_of_try: int) -> bytes:
     again = f"/{number_of_try}" if number_of_try else ""
-    return uuid5(IDS, f"{log}/{one.key}/{one.finding}/{one.step.level}{again}").bytes
+    level = one.step.level if one.joined is None else f"{one.step.level}+{one.joined}"
+    return uuid5(IDS, f"{log}/{one.key}/{one.finding}/{level}{again}").bytes

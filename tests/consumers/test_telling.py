@@ -15,6 +15,7 @@ from casetrail.domain.assignment import Assigned
 from casetrail.domain.closure import ClosureApproved, Reopened
 from casetrail.domain.codes import (
     AgencyKind,
+    ConcernKind,
     Desk,
     FindingAnswer,
     Level,
@@ -23,6 +24,7 @@ from casetrail.domain.codes import (
     Role,
     ScreeningReason,
 )
+from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.escalation import Recipient
 from casetrail.domain.heartbeat import Heartbeat, machine_key
 from casetrail.domain.intake import ScreenedIn
@@ -245,6 +247,59 @@ def test_what_was_ahead_of_the_logs_clock_is_told_later(world: World) -> None:
     settle(watchdog)
     watchdog.close()
     assert sorted(levels(world), key=WHOLE.index) == WHOLE[:4]
+
+
+# --- who joins late ---
+
+CENTER = Actor("cac.ng", "cac", Role.PARTNER)
+
+
+def ask(world: World, at: float, actor: Actor, concern: str) -> None:
+    """A partner asks what is being done."""
+    world.tell(day(at), ConcernRaised(concern, ConcernKind.CLOSED_WITHOUT_WORK), actor)
+
+
+def test_an_agency_that_joins_a_case_is_told_of_what_the_other_partners_were_told(world: World) -> None:
+    close(world)
+    watch(world, 20)
+    ask(world, 20, CLINIC, "of-the-clinic")
+    ask(world, 20.1, CENTER, "of-the-center")
+    watch(world, 22)
+    told = world.told(UNWORKED)
+    assert [one.level for one in told] == [*WHOLE, Level.PARTNERS]
+    assert [one.told for one in told if one.level is Level.PARTNERS] == [(Recipient("clinic"),), (Recipient("cac"),)]
+    watch(world, 22, "another file")
+    ask(world, 23, Actor("hotline.b", "hotline", Role.PARTNER), "of-the-hotline")
+    both = [world.watchdog(name, telling=True) for name in ("one", "two")]
+    world.clock.now = day(24)
+    for watchdog in (*both, *both):
+        settle(watchdog)
+    for watchdog in both:
+        watchdog.close()
+    assert [one.told for one in world.told(UNWORKED)][len(WHOLE) + 1 :] == [(Recipient("hotline"),)]
+    assert set(world.refused()) <= {"duplicate-action"}
+
+
+def test_an_agency_that_gets_oversight_beside_another_is_told_of_what_is_open(world: World) -> None:
+    close(world)
+    close(world, "C-2", 10)
+    world.tell(day(12), Reopened(ReopeningReason.AUDIT), OTHER_SERGEANT, "C-2")
+    watch(world, 20)
+    world.tell(day(20), AgencyRegistered("ombudsman", AgencyKind.OVERSIGHT), REGISTRAR, "registry")
+    watch(world, 22)
+    watch(world, 22, "another file")
+    told = [one for one in world.told(UNWORKED) if one.level is Level.OVERSIGHT]
+    assert [one.told for one in told] == [(Recipient("inspectorate"),), (Recipient("ombudsman"),)]
+    assert world.refused() == []
+
+
+def test_an_agency_that_joins_a_case_is_not_told_of_what_is_settled(world: World) -> None:
+    close(world)
+    watch(world, 20)
+    world.tell(day(20), Reopened(ReopeningReason.AUDIT), OTHER_SERGEANT)
+    ask(world, 20.1, CENTER, "of-the-center")
+    watch(world, 22)
+    assert levels(world) == WHOLE
 
 
 # --- a flood ---
