@@ -48,8 +48,8 @@ NOT_FOUND: Final = frozenset(
 )
 PENDING: Final = frozenset({"pending", "not-witnessed", "witness-ahead"})
 """Nothing is wrong, and it is not so far yet."""
-GONE: Final = frozenset({"log-damaged", "offset-gone", "spool-stuck", "views-contradicted"})
-"""What should be in the log cannot be had, or not be brought there: that is a finding, whatever was asked."""
+GONE: Final = frozenset({"log-damaged", "offset-gone", "spool-stuck", "views-contradicted", "key-lost", "keyring-lost"})
+"""What should be in the log or the keyring cannot be had, or not be brought there: that is a finding, whatever was asked."""
 
 
 def pass_config(command: Callable[..., R]) -> Callable[..., R]:

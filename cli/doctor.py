@@ -21,6 +21,7 @@ from casetrail.eventlog.opening import shown
 from casetrail.eventlog.port import Topic
 
 if TYPE_CHECKING:
+    from casetrail.privacy.keyring import Keyring
     from casetrail.projections.database import Database
 
 COLUMNS = ("check", "result", "detail")
@@ -306,13 +307,57 @@ def _escalation(config: Config) -> tuple[bool, str]:
 
 
 def _keyring(config: Config) -> tuple[bool, str]:
+    """Whether the keyring opens, and opens what the agency of who acts has sealed lately."""
+    keyring = None if _is_file_missing(config) else opened_keyring(config)
+    if keyring is None and config.keyring is None and not config.log_url().startswith("sqlite:"):
+        return False, "none on this machine; it is made when the first field is sealed"
+    try:
+        lost = _lost_keys(config, keyring)
+    finally:
+        if keyring is not None:
+            keyring.close()
+    if lost:
+        return True, lost
+    return (
+        False,
+        "none yet; it is made when the first field is sealed" if keyring is None else "opens with the master key",
+    )
+
+
+def _keyring_alone(config: Config) -> str:
+    """Whether the keyring opens, where the log cannot be reached: it takes both to say whether it has the keys."""
+    if not _is_file_missing(config):
+        opened_keyring(config).close()
+        return f"opens with the master key; {_first_mend(['log'])}"
+    return f"none on this machine; {_first_mend(['log'])}"
+
+
+def _is_file_missing(config: Config) -> bool:
+    """Whether neither a keyring in a file is there, nor the master key that was made with it."""
     url = config.keyring_url()
-    if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:")).exists():
-        return False, "none yet; it is made when the first field is sealed"
-    keyring = opened_keyring(config)
-    keyring.token_key()
-    keyring.close()
-    return False, "opens with the master key"
+    path = Path(url.removeprefix("sqlite:"))
+    return url.startswith("sqlite:") and not (path.exists() or path.with_name(f"{path.name}.master").exists())
+
+
+def _lost_keys(config: Config, keyring: "Keyring | None") -> str:
+    """Which of the newest sealed texts cannot be opened, in words; empty where all can."""
+    from casetrail.cli.lost_keys import unreadable
+
+    found = unreadable(config, keyring)
+    told = [
+        f"{len(cases)} {what} (such as {cases[0]})"
+        for cases, what in (
+            (found.missing, "have no key here"),
+            (found.other, "have texts that their key does not open"),
+        )
+        if cases
+    ]
+    if not told:
+        return ""
+    return (
+        f"of the {found.looked_at} cases in which {config.agency} sealed texts lately, {' and '.join(told)}: it is another keyring "
+        "than then, an older copy, or keys are lost; restore it from its backup (docs/sealing.md)"
+    )
 
 
 NEEDS = {
@@ -324,13 +369,13 @@ NEEDS = {
     "views": ("configuration", "log"),
     "machines": ("configuration", "log", "views"),
     "escalation": ("configuration", "log", "views"),
-    "keyring": ("configuration",),
+    "keyring": ("configuration", "log"),
     "spool": ("configuration",),
     "disk": ("configuration",),
 }
 """What must be in order before a check says anything of its own."""
 
-WITHOUT_LOG: dict[str, Callable[[Config], str]] = {"views": _views_alone}
+WITHOUT_LOG: dict[str, Callable[[Config], str]] = {"views": _views_alone, "keyring": _keyring_alone}
 """What can be said of some checks all the same where nothing but the log is wrong: often more than one part is away."""
 
 CHECKS: dict[str, Callable[[Config], tuple[bool, str]]] = {

@@ -15,10 +15,12 @@ from casetrail.cli.context import (
     pass_config,
     rejects_option,
 )
+from casetrail.cli.lost_keys import checked_for_import
 from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import csv_cell, fields
 from casetrail.importing.importer import Importer, written_for
+from casetrail.importing.mapping import read_settings
 from casetrail.publishing import connect
 
 
@@ -57,7 +59,7 @@ def import_file(
             check_output(config, one, {**read, "the rejects file": rejects})
         summary = Importer(
             connection,
-            lambda: opened_keyring(config),
+            lambda: checked_for_import(config, opened_keyring(config), str(read_settings(mapping).get("system"))),
             file,
             mapping,
             rejects,

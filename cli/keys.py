@@ -23,6 +23,7 @@ from casetrail.cli.documents import read_document
 from casetrail.domain.codes import SealedName
 from casetrail.domain.sealed import SealedField
 from casetrail.eventlog.codec import decode_event
+from casetrail.privacy.errors import KeyMissing
 from casetrail.privacy.sealing import Disclosure, check_disclosure
 from casetrail.privacy.sealing import disclose as disclosed
 from casetrail.projections.queries import timeline
@@ -102,6 +103,28 @@ def destroy(config: Config, case_id: str, reason: str, yes: bool) -> None:
     keyring.destroy_case_key(case_id, reason, now())
     keyring.close()
     click.echo(f"the key of case {case_id} is destroyed")
+
+
+@keys.command("renew")
+@click.argument("case_id", metavar="CASE", type=an_id)
+@pass_config
+@guarded
+def renew(config: Config, case_id: str) -> None:
+    """Make a new key for a case whose key is lost for good.
+
+    What was sealed under the old one stays unreadable; what is sealed from now on can be read. A case that has a key keeps
+    it, and one that was expunged gets none.
+    """
+    keyring = opened_keyring(config)
+    try:
+        keyring.case_key(case_id)
+        made = False
+    except KeyMissing:
+        keyring.create_case_key(case_id)
+        made = True
+    finally:
+        keyring.close()
+    click.echo(f"a new key of case {case_id} is made" if made else f"case {case_id} has its key, and keeps it")
 
 
 def _is_confirmed() -> bool:

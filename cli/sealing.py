@@ -95,14 +95,17 @@ def _text(name: str, given: str) -> str:
         raise Failure(f"the text of --seal {name} is not in UTF-8") from None
 
 
-def seal_all(config: Config, case_id: str, action_id: bytes, texts: dict[SealedName, str]) -> tuple[SealedField, ...]:
-    """Seal texts under the key of the case."""
+def seal_all(
+    config: Config, case_id: str, action_id: bytes, texts: dict[SealedName, str], *, begins: bool = False
+) -> tuple[SealedField, ...]:
+    """Seal texts under the key of the case. ``begins``: see ``key_to_seal``. Raises ``KeyLost``."""
     if not texts:
         return ()
+    from casetrail.cli.lost_keys import key_to_seal
     from casetrail.privacy.sealing import seal
 
     with closing(opened_keyring(config)) as keyring:
-        key = keyring.create_case_key(case_id)
+        key = key_to_seal(config, keyring, case_id, begins=begins)
     return tuple(seal(key, case_id, action_id, name, text) for name, text in texts.items())
 
 

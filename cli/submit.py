@@ -280,7 +280,7 @@ def report(config: Config, case_id: str | None, at: str | None, action_id: str |
         offences=tuple(offence(text) for text in given["offences"]),
         immediate_danger=given["danger"],
         tokens=tokens,
-        sealed=seal_all(config, case_id, chosen, texts),
+        sealed=seal_all(config, case_id, chosen, texts, begins=True),
     )
     submit(config, Action(chosen, case_id, when, actor, body), wanted_of(given))
 

@@ -19,6 +19,27 @@ class KeyMissing(PrivacyError):
         self.case_id = case_id
 
 
+class KeyLost(PrivacyError):
+    """The keyring has no key for a case in which texts are sealed: a new one would hide that these can be read no more."""
+
+    code = "key-lost"
+
+    def __init__(self, case_id: str) -> None:
+        super().__init__(
+            f"texts are sealed in case {case_id}, and this keyring has no key for it: it is another keyring than then, an older copy, or "
+            "the key is lost. Nothing was sealed or submitted. Look at the address of the keyring, or restore it from its backup. "
+            f"Where the key is lost for good, 'casetrail keys renew {case_id}' makes a new one: what was sealed before stays "
+            "unreadable"
+        )
+        self.case_id = case_id
+
+
+class KeyringLost(PrivacyError):
+    """The keyring's file is gone, and its master key is there: a new keyring would hide that nothing sealed before can be read."""
+
+    code = "keyring-lost"
+
+
 class KeyDestroyed(PrivacyError):
     """The case has been expunged: its key was destroyed, and is never made again. ``at`` is aware, in UTC."""
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from casetrail.privacy.errors import KeyringAddressBad
+from casetrail.privacy.errors import KeyringAddressBad, KeyringLost
 from casetrail.privacy.keyring import Keyring, KeyWrapper
 
 
@@ -13,7 +13,8 @@ def open_keyring(url: str, master_key_file: Path | None = None, *, wrapper: KeyW
     Keys are wrapped by ``wrapper`` (a key management service), else by the master key in ``CASETRAIL_MASTER_KEY``, else
     by the one in ``master_key_file``. Beside a SQLite keyring ``PATH.master`` is that file unless another is named. A keyring in
     PostgreSQL serves several machines, which need the same master key: so there it must be named.
-    Raises ``KeyringAddressBad``, ``KeyringUnreachable``, ``KeyringLocked``, ``KeyringExposed``, ``MasterKeyBad``.
+    Raises ``KeyringAddressBad``, ``KeyringUnreachable``, ``KeyringLocked``, ``KeyringExposed``, ``MasterKeyBad``; ``KeyringLost``
+    where ``PATH.master``, which was made with it, is all that is left of a SQLite keyring.
     """
     if url.startswith("sqlite:") and url != "sqlite:":
         return _open_file(Path(url.removeprefix("sqlite:")), master_key_file, wrapper)
@@ -29,7 +30,14 @@ def _open_file(path: Path, master_key_file: Path | None, wrapper: KeyWrapper | N
     from casetrail.privacy.wrapping import local_wrapper
 
     make_folder(path)
-    master = master_key_file or path.with_name(f"{path.name}.master")
+    beside = path.with_name(f"{path.name}.master")
+    master = master_key_file or beside
+    if wrapper is None and master == beside and beside.exists() and not path.exists():
+        raise KeyringLost(
+            f"the keyring {path} is gone, and its master key {beside} is there: put the keyring back from its backup, since what was "
+            "sealed under its keys opens with no other. Where there is none, move the master key away, and keep it: then a new "
+            "keyring is made"
+        )
     return FileKeyring(path, wrapper or local_wrapper(master, may_create=not path.exists()))
 
 
