@@ -27,7 +27,7 @@ def access(config: Config, role: str | None, principal: str | None, form: str) -
     if address.path is not None:
         raise Failure("an embedded log is one file: whoever may write the file may do everything (see docs/threats.md)")
     if role not in (None, *ROLES):
-        raise click.UsageError(f"there is no role '{harmless(str(role))}': write {', '.join(ROLES)}")
+        raise click.UsageError(f"there is no such role: write {', '.join(ROLES)}")
     if principal is not None and role is None:
         raise click.UsageError("say which role the principal has: give --role")
     wanted = [one for one in rights(address.name) if role in (None, one.role)]

@@ -17,6 +17,7 @@ from casetrail.cli.known import Wanted as Ids
 from casetrail.cli.policies import adopted, read_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, emit_first
+from casetrail.cli.unrepeated import typed
 
 if TYPE_CHECKING:
     from casetrail.cli.case_histories import Hashed
@@ -228,7 +229,7 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
         events = history_of(database, case_id, question.until)
     if not events:
         when = "" if question.until is None else " then"
-        raise Failure(f"the views know no case {case_id}{when}", exits.NOT_FOUND)
+        raise Failure(f"the views know no case {typed(case_id)}{when}", exits.NOT_FOUND)
     rows = [
         {
             **_plain(one),
@@ -278,7 +279,7 @@ def _emit(
         known = asked(config, given["until_text"], None, given["judge_by"]).policies.clock_names
         if given["clock"] not in known:
             there = nearest(given["clock"], sorted(known))
-            raise click.UsageError(f"no policy has a clock '{given['clock']}': write {there}")
+            raise click.UsageError(f"no policy has such a clock: write {there}")
     emit_first(rows, given["limit"], columns, form, title)
 
 

@@ -240,7 +240,7 @@ def moment(config: Config, text: str, what: str = "time") -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise click.UsageError(f"{what} '{text}' is not in ISO 8601, such as 2026-11-24T09:30:00Z") from error
+        raise click.UsageError(f"{what} is not in ISO 8601, such as 2026-11-24T09:30:00Z") from error
     if found.tzinfo is None:
         if (zone := zone_of(config)) is None:
             written = f"{text}T00:00Z" if len(text) <= len("2026-11-24") else f"{text}Z"
@@ -261,7 +261,9 @@ def zone_of(config: Config) -> ZoneInfo | None:
     try:
         return None if config.time_zone is None else ZoneInfo(config.time_zone)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise click.UsageError(f"there is no time zone '{config.time_zone}'") from error
+        raise click.UsageError(
+            "there is no time zone of the configured name: write it as in America/Chicago"
+        ) from error
 
 
 def now() -> datetime:

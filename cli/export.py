@@ -16,6 +16,7 @@ from casetrail.cli.outputs import while_read
 from casetrail.cli.overwriting import check_output
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import fields
+from casetrail.cli.unrepeated import typed
 from casetrail.domain.codes import Offence
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def export(config: Config, kind: str, out: Path, key_file: Path | None, form: st
         if missing := sorted(wanted.cases - done.found):
             raise Failure(f"the log has nothing of case {missing[0]} that is asked for", exits.NOT_FOUND)
         if not wanted.cases and (unknown := sorted(wanted.units - source.named)):
-            raise Failure(NO_UNIT.format(unknown[0]), exits.NOT_FOUND)
+            raise Failure(NO_UNIT.format(typed(unknown[0])), exits.NOT_FOUND)
     if str(out) != PIPE:
         fields({"file": str(out), "cases": done.cases, "events": done.events, "unaccepted": done.unaccepted}, form)
 

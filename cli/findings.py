@@ -20,6 +20,7 @@ from casetrail.cli.known import Heard, InViews, check_known
 from casetrail.cli.known import Wanted as Ids
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
+from casetrail.cli.unrepeated import typed
 from casetrail.domain.codes import Level
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def finding_named(
             every = Wanted((), where, None, None, True)
             found = found or next((one for one in _found(config, question, every, noted) if one.id == finding), None)
     if found is None:
-        raise Failure(f"there is no finding {finding} as of then, by this policy", exits.NOT_FOUND)
+        raise Failure(f"there is no finding {typed(finding)} as of then, by this policy", exits.NOT_FOUND)
     return found
 
 
@@ -187,7 +188,7 @@ def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     found = tuple(name.replace("-", "_") for name in names)
     for name in found:
         if name not in SETTINGS:
-            raise click.UsageError(f"there is no detector '{name}': write {nearest(name, list(SETTINGS))}")
+            raise click.UsageError(f"there is no such detector: write {nearest(name, list(SETTINGS))}")
     return found
 
 
@@ -200,7 +201,7 @@ def _from_views(config: Config, wanted: Wanted, moment_text: str | None, limit: 
     )
     with opened_judgements(config) as database:
         if wanted.case is not None and queries.case(database, wanted.case) is None:
-            raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
+            raise Failure(f"the views know no case {typed(wanted.case)}", exits.NOT_FOUND)
         at, _ = moment_asked(config, database, moment_text)
         rows = judgement_queries.findings(database, at, asked_for)
         if not rows:
@@ -253,7 +254,7 @@ def _found(
     with opened_views(config) as database:
         events = hashed_history_of(database, wanted.case, question.until)
     if not events:
-        raise Failure(f"the views know no case {wanted.case}", exits.NOT_FOUND)
+        raise Failure(f"the views know no case {typed(wanted.case)}", exits.NOT_FOUND)
     history = _history(wanted.case, events, question, known)
     if heard is not None:
         heard.hear(history.case, history.events)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from casetrail.cli import exits
 from casetrail.cli.context import Failure
+from casetrail.cli.unrepeated import typed
 
 if TYPE_CHECKING:
     from casetrail.domain.case import Case, Recorded
@@ -188,7 +189,7 @@ def check_known(names: Names, wanted: Wanted) -> None:
         ),
     ):
         if id_ is not None and not has(id_):
-            raise Failure(message.format(id_), exits.NOT_FOUND)
+            raise Failure(message.format(typed(id_)), exits.NOT_FOUND)
 
 
 def registered(events: "Iterable[Recorded]") -> Registered:

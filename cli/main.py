@@ -11,6 +11,7 @@ from casetrail.cli import exits
 from casetrail.cli.config import SETTINGS, load_config
 from casetrail.cli.outputs import outlive_readers
 from casetrail.cli.render import harmless
+from casetrail.cli.unrepeated import unrepeated
 
 COMMANDS: Final = {
     "Operators": {
@@ -95,6 +96,14 @@ SHORT: Final = {
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when one of them is used, listed by who uses them."""
+
+    def make_context(self, *args: Any, **given: Any) -> click.Context:
+        with unrepeated():
+            return super().make_context(*args, **given)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with unrepeated():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for names in COMMANDS.values() for name in names]

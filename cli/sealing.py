@@ -27,29 +27,20 @@ OF_PERSONS: Final = frozenset({SEALING, *PERSON_OPTIONS}) - {"child_born"}
 
 
 class NamesNobody(click.Command):
-    """A command that is given texts about persons. A word that is no option may be the rest of a name that was not quoted.
-
-    One that is too much click would repeat in its message, and so in the log of whoever runs the command. One behind such a text
-    would become the id of the case, which stands in the log in the open, for good.
+    """A command that is given texts about persons. A word that is no option may be the rest of a name that was not quoted: behind
+    such a text it would become the id of the case, which stands in the log in the open, for good.
     """
-
-    allow_extra_args = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         behind = None if ctx.resilient_parsing else self._followed(args)
-        super().parse_args(ctx, args)
-        if ctx.args and not ctx.resilient_parsing:
-            words = "word" if len(ctx.args) == 1 else "words"
-            raise click.UsageError(
-                f"{len(ctx.args)} {words} too many, not repeated here: quote a text that has spaces", ctx
-            )
+        rest = super().parse_args(ctx, args)
         if behind is not None:
             raise click.UsageError(
                 f"a word stands behind the text of {behind}, not repeated here: quote a text that has spaces; an id stands "
                 "before all texts",
                 ctx,
             )
-        return ctx.args
+        return rest
 
     def _followed(self, args: list[str]) -> str | None:
         """The option behind whose text, typed here, a word stands that is no option; None where there is none."""

@@ -71,7 +71,7 @@ def actor_of(config: Config) -> Actor:
             "who acts? give --person, --agency and --role (before the command), or configure them in casetrail.toml"
         )
     if config.role not in Role._value2member_map_:
-        raise click.UsageError(f"there is no role '{config.role}'; roles are: {', '.join(Role)}")
+        raise click.UsageError(f"the configured role is none; roles are: {', '.join(Role)}")
     for name in ("person", "agency"):
         if not is_id(getattr(config, name)):
             raise click.UsageError(f"the configured {name} is no id: 1 to 64 letters, digits and . _ : @ + -")
@@ -198,7 +198,7 @@ def offence(text: str) -> OffenceAlleged:
     """``11A`` or ``11A:566.030``."""
     code, _, statute = text.partition(":")
     if code not in Offence._value2member_map_:
-        raise click.UsageError(f"there is no offence '{code}'; NIBRS codes are: {', '.join(Offence)}")
+        raise click.UsageError(f"--offence is no NIBRS code; these are: {', '.join(Offence)}")
     if statute and not is_id(statute):
         raise click.UsageError("a statute is an id, such as 566.030: letters, digits and . _ : @ + -")
     return OffenceAlleged(Offence(code), statute or None)

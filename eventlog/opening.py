@@ -124,7 +124,8 @@ def init_log(
     if address.path is not None:
         named = name or address.path.stem
         if not is_id(named):
-            raise BadAddress(f"'{named}' is no name for a log: 1 to 64 letters, digits and . _ : @ + -")
+            what = f"'{named}'" if name is None else "what was given"
+            raise BadAddress(f"{what} is no name for a log: 1 to 64 letters, digits and . _ : @ + -")
         log = EmbeddedLog.create(address.path, named, partitions or 1)
     else:
         from casetrail.eventlog.kafka_topics import create_topics

@@ -162,7 +162,7 @@ def test_an_empty_log_owes_nothing(shell: Shell) -> None:
 @pytest.mark.parametrize("command", ["due", "overdue"])
 def test_a_mistyped_clock_is_no_good_news(unit: Shell, command: str, more: tuple[str, ...]) -> None:
     said = unit.run(command, "--clock", "screning", *more, code=2).stderr
-    assert "no policy has a clock 'screning': write screening" in said
+    assert "no policy has such a clock: write screening" in said
     unit.run(command, "--clock", "concern_answer", "--unit", "night", *more)
 
 
