@@ -48,12 +48,20 @@ def opened_tree(config: Config, log: "Log", policy: "Policy | None") -> "Iterato
     from casetrail.eventlog.port import Topic
     from casetrail.proofs.logtree import LogTree
     from casetrail.proofs.note import parse_note
+    from casetrail.proofs.treefile import TreeUnreachable
 
     def check(note: bytes) -> None:
         if policy is not None:
             policy.check(parse_note(note))
 
-    with LogTree(log, config.tree_folder(), check) as tree:
+    try:
+        opened = LogTree(log, config.tree_folder(), check)
+    except TreeUnreachable as error:
+        raise Failure(
+            f"{error}; --tree DIR, before the command, names another folder for your own copy of the tree",
+            exits.UNREACHABLE,
+        ) from error
+    with opened as tree:
         with progress_bar("leaves", sum(log.end_offsets(Topic.EVENTS).values())) as progress:
             if progress is not None:
                 progress(tree.size)

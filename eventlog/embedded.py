@@ -17,19 +17,17 @@ from casetrail.eventlog.embedded_file import (
     COLUMNS,
     MOST_OFFSET,
     MOST_PARTITIONS,
-    Connection,
-    connect,
     describe_file,
     make_file,
     misplaced,
     pack_headers,
-    reading,
     rows_from,
     to_records,
     transaction,
     weaknesses_of,
 )
 from casetrail.eventlog.embedded_group import EmbeddedGroup, lock_path
+from casetrail.eventlog.embedded_opening import Connection, connect, reading
 from casetrail.eventlog.enlarged import enlarged
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.errors import LogDamaged, LogReplaced, LogUnreachable, OffsetGone, WriterFenced
@@ -79,10 +77,10 @@ class EmbeddedLog:
         return cls(Path(path), *describe_file(Path(path)), clock)
 
     @property
-    def database(self) -> sqlite3.Connection:
+    def database(self) -> Connection:
         """This thread's connection. Raises ``LogReplaced``."""
         self.check_file()
-        found: sqlite3.Connection | None = getattr(self._local, "database", None)
+        found: Connection | None = getattr(self._local, "database", None)
         if found is None:
             made = found = self._local.database = connect(self.path)
             with self._lock:
@@ -161,14 +159,14 @@ class EmbeddedLog:
             "SELECT offset FROM record WHERE topic = ? AND partition = ? AND offset <= ? AND typeof(offset) = 'integer' "
             "ORDER BY offset LIMIT 1"
         )
-        with reading():
+        with reading(self.database):
             return {
                 partition: (self.database.execute(query, (topic, partition, MOST_OFFSET)).fetchone() or (0,))[0]
                 for partition in range(self.topic_partitions(topic))
             }
 
     def end_offsets(self, topic: Topic) -> dict[int, int]:
-        with reading():
+        with reading(self.database):
             return {partition: self._end(topic, partition)[0] for partition in range(self.topic_partitions(topic))}
 
     def count(self, topic: Topic, partition: int, start: int, end: int) -> int:
@@ -177,7 +175,7 @@ class EmbeddedLog:
             "SELECT count(*) FROM record WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ? "
             "AND typeof(offset) = 'integer'"
         )
-        with reading():
+        with reading(self.database):
             return int(self.database.execute(query, (topic, partition, start, end)).fetchone()[0])
 
     def last(self, topic: Topic, partition: int) -> Record | None:
@@ -189,7 +187,7 @@ class EmbeddedLog:
 
     def _one(self, topic: Topic, partition: int, which: str, *values: int) -> Record | None:
         query = f"SELECT {COLUMNS} FROM record WHERE topic = ? AND partition = ? {which}"  # noqa: S608
-        with reading():
+        with reading(self.database):
             rows = self.database.execute(query, (topic, partition, *values)).fetchall()
         return next(iter(to_records(rows)[0]), None)
 
@@ -244,7 +242,7 @@ class EmbeddedReader:
     def poll(self, timeout: float, max_records: int = 5000) -> list[Record]:
         until = time.monotonic() + timeout
         self.flaws = []
-        with reading():
+        with reading(self._log.database):
             while True:
                 if not self._checked:
                     self._check_start()

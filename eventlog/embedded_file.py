@@ -7,13 +7,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from casetrail.eventlog.errors import LogDamaged, LogError, LogExists, LogMissing, LogUnreachable
+from casetrail.eventlog.embedded_opening import BUSY_TIMEOUT, GARBLED, OF_WHOM, Connection, connect, no_log, reading
+from casetrail.eventlog.errors import LogDamaged, LogExists, LogMissing, LogUnreachable
 from casetrail.eventlog.limits import MOST_BYTES
 from casetrail.eventlog.port import NO_TIME, Flaw, Record, Topic, Weakness, record_of
 from casetrail.eventlog.transaction import committing, primary_code, write_ahead
+from casetrail.eventlog.unlocked import is_shared
 
 FORMAT: Final = "casetrail-log-2"
-BUSY_TIMEOUT: Final = 30.0
 MOST_OFFSET: Final = 2**62
 """No log comes so far. What stands beyond was put there past this program, and is not read."""
 MOST_NAMED: Final = 100
@@ -52,9 +53,6 @@ GUARDS: Final = {
     "kept_log": "CREATE TRIGGER kept_log BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'a log is never deleted'); END",
 }
 
-GARBLED: Final = "is damaged, or was altered past this program: keep a copy of it, and look at its disk"
-
-OF_WHOM: Final = "look at owner and mode of it, of its folder, and of the files beside it that end in -wal and -shm: SQLite writes there even to read"
 REMEDIES: Final = {
     sqlite3.SQLITE_BUSY: "is another process holding it?",
     sqlite3.SQLITE_LOCKED: "is another process holding it?",
@@ -77,10 +75,6 @@ AT_ONCE: Final = 2**24
 
 RECORDS_GUARDED: Final = "records can be changed, deleted or put in between unseen"
 LOG_GUARDED: Final = "the log's name or number of partitions can be changed: its cases would go to other partitions"
-
-
-class Connection(sqlite3.Connection):
-    """A connection that is closed when the thread that made it has ended."""
 
 
 def make_file(path: Path, name: str, partitions: int) -> None:
@@ -109,8 +103,7 @@ def make_file(path: Path, name: str, partitions: int) -> None:
 
 def describe_file(path: Path) -> tuple[str, int]:
     """Name and number of partitions of the log in a file, which is not changed. Raises ``LogMissing``, ``LogDamaged``."""
-    if not path.is_file():
-        raise LogMissing(f"there is no log at {path}; 'casetrail log init' makes one")
+    _check_file(path)
     database = connect(path)
     try:
         made = database.execute(
@@ -122,14 +115,16 @@ def describe_file(path: Path) -> tuple[str, int]:
             raise LogUnreachable(f"the log's file {path} cannot be read ({error})") from error
         raise LogMissing(f"{path} is not a log of casetrail ({error})") from error
     except sqlite3.DatabaseError as error:
-        raise _no_log(path, error) from error
+        raise no_log(path, error) from error
     finally:
         database.close()
     if row is None:
         raise LogMissing(f"{path} is not a log of casetrail (it has no name)")
     name, partitions, form = row
     if form != FORMAT:
-        raise LogMissing(f"{path} has the form {form}, this version of casetrail reads {FORMAT}")
+        raise LogMissing(
+            f"{path} has the form {form}, this version of casetrail reads {FORMAT}: read it with the version that wrote it"
+        )
     if sorted(made) != sorted(("table", sql) for sql in TABLES):  # a view could give any records, and without end
         raise LogDamaged(f"the tables of {path} are not those of a log: it {GARBLED}")
     if not isinstance(name, str) or not isinstance(partitions, int) or not 1 <= partitions <= MOST_PARTITIONS:
@@ -137,42 +132,14 @@ def describe_file(path: Path) -> tuple[str, int]:
     return name, partitions
 
 
-def connect(path: Path) -> Connection:
-    """Open the file. Raises ``LogUnreachable`` where that is not allowed, ``LogMissing``, ``LogDamaged``."""
-    try:
-        database = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT, factory=Connection
-        )
-        database.execute("PRAGMA trusted_schema=OFF")  # what somebody has written into the schema runs nothing
-        database.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power failure
-    except sqlite3.OperationalError as error:
-        raise LogUnreachable(f"the log's file {path} cannot be opened ({error}); {OF_WHOM}") from error
-    except sqlite3.DatabaseError as error:
-        raise _no_log(path, error) from error
-    return database
-
-
-def _no_log(path: Path, error: sqlite3.DatabaseError) -> LogError:
-    """What it means that a file cannot be opened as a log."""
-    if _is_corrupt(error):
-        return LogDamaged(f"the log's file {path} {GARBLED} ({error})")
-    return LogMissing(f"{path} is not a log of casetrail ({error})")
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Let SQLite's errors out as the log's."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if _is_corrupt(error):
-            raise LogDamaged(f"the log's file {GARBLED} ({error})") from error
-        raise LogUnreachable(f"the log's file cannot be read ({error}); check the disk and the file") from error
-
-
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    """Whether SQLite has found its file garbled or cut off, rather than out of reach, or no database at all."""
-    return primary_code(error) == sqlite3.SQLITE_CORRUPT
+def _check_file(path: Path) -> None:
+    """Whether there is a file. Raises ``LogMissing``."""
+    if path.is_dir():
+        raise LogMissing(f"{path} is a folder, and an embedded log is a file in one: name that")
+    if not path.is_file():
+        raise LogMissing(f"there is no log at {path}; 'casetrail log init' makes one")
+    if path.stat().st_size == 0 and not is_shared(path):  # while one is made, it stands in its journal first
+        raise LogMissing(f"{path} is empty: it is no log, or a copy that came to nothing")
 
 
 @contextmanager
@@ -198,11 +165,11 @@ def _unwritten(error: sqlite3.DatabaseError) -> LogUnreachable:
     return LogUnreachable(f"the log's file cannot be written ({error}); {remedy}")
 
 
-def weaknesses_of(database: sqlite3.Connection) -> list[Weakness]:
+def weaknesses_of(database: Connection) -> list[Weakness]:
     """The guards that are gone or altered, and a journal that does not keep what was acknowledged."""
-    with reading():
+    with reading(database):
         guards = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
-        journal = str(database.execute("PRAGMA journal_mode").fetchone()[0])
+        journal = database.journal_mode()
     found = [
         Weakness(
             "all", name, guards.get(name) or "missing", sql, LOG_GUARDED if name.endswith("_log") else RECORDS_GUARDED
@@ -244,12 +211,12 @@ WHERE partition IS NOT NULL LIMIT :most
 """Each topic with each of its partitions: looked up, not read. What is no text or number comes as bytes."""
 
 
-def misplaced(database: sqlite3.Connection, partitions: Mapping[Topic, int]) -> list[Weakness]:
+def misplaced(database: Connection, partitions: Mapping[Topic, int]) -> list[Weakness]:
     """The places in the file where there are records that no reader is ever shown. ``partitions``: how many each topic has."""
     known = {
         (topic.value.encode(), str(number).encode()) for topic, count in partitions.items() for number in range(count)
     }
-    with reading():
+    with reading(database):
         found = database.execute(PLACES, {"most": len(known) + MOST_NAMED}).fetchall()
         strange = [row[:2] for row in found if not row[2] or row[:2] not in known]
         beyond = [

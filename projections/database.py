@@ -11,7 +11,15 @@ from typing import Any, Final, Protocol, TypeVar
 
 from casetrail.eventlog.transaction import begin_soon, file_at, write_ahead
 from casetrail.projections.backfill import MOST_PAGES, Backfill
-from casetrail.projections.errors import ViewAddressBad, ViewDamaged, ViewError, ViewMissing, ViewMoved, ViewUnreachable
+from casetrail.projections.errors import (
+    OWN,
+    ViewAddressBad,
+    ViewDamaged,
+    ViewError,
+    ViewMissing,
+    ViewMoved,
+    ViewUnreachable,
+)
 from casetrail.projections.judgement_tables import CLOCK, JUDGEMENT_BULK
 from casetrail.projections.tables import BULK_TABLES, TABLES, Table
 
@@ -172,7 +180,9 @@ def _sqlite_errors() -> Iterator[None]:
 def _unusable(what: str, error: Exception) -> ViewError:
     """What an error of SQLite or of the disk means. Damage does not pass, and is mended: all that is in views stands in the log."""
     if type(error) is not sqlite3.DatabaseError:  # its subclasses are of a disk, a lock or a statement
-        return ViewUnreachable(f"{what}; look for another process, and at disk, owner and mode, of the folder too")
+        return ViewUnreachable(
+            f"{what}; look for another process, and at disk, owner and mode, of the folder too; {OWN}"
+        )
     return ViewDamaged(f"{what}; they are damaged, and 'casetrail views rebuild' makes them anew from the log")
 
 

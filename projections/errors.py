@@ -1,5 +1,10 @@
 """What can go wrong with views."""
 
+from typing import Final
+
+OWN: Final = "who may not write there makes views elsewhere: --views sqlite:FILE, before the command"
+"""What an auditor does who is handed a folder to read."""
+
 
 class ViewError(Exception):
     """Base of this room's errors. ``code`` is stable; the message says what happened and what to do."""

@@ -18,7 +18,7 @@ from casetrail.eventlog.stream import batches
 from casetrail.projections import building
 from casetrail.projections.building import Built, Job, SetAside, Share
 from casetrail.projections.database import Database, open_database
-from casetrail.projections.errors import ViewMissing, ViewUnreachable
+from casetrail.projections.errors import OWN, ViewMissing, ViewUnreachable
 from casetrail.projections.judgement_tables import JUDGED, UNREAD
 from casetrail.projections.judgements import Judgements, check_judgements, write_judgement_form
 from casetrail.projections.judging import CaseJudge, hashed
@@ -95,7 +95,7 @@ def _begun(target: Target) -> Iterator[None]:
     except OSError as error:
         raise ViewUnreachable(
             f"the views cannot be made anew ({error.strerror}); that needs room for all events once more, beside the views "
-            "in SQLite, in the temporary folder for PostgreSQL"
+            f"in SQLite, in the temporary folder for PostgreSQL; {OWN}"
         ) from error
 
 

@@ -1,11 +1,12 @@
 """Records where no reader is ever shown them, in a log of one file: found by looking places up, not by reading the log."""
 
-import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from casetrail.eventlog.embedded_file import MOST_NAMED, MOST_OFFSET, misplaced
+from casetrail.eventlog.embedded_opening import Connection, connect
 from casetrail.eventlog.port import Topic
 
 PARTITIONS = {Topic.EVENTS: 3, Topic.ACTIONS: 3}
@@ -16,9 +17,9 @@ WITHOUT ROWID
 
 
 @pytest.fixture
-def database() -> Iterator[sqlite3.Connection]:
+def database() -> Iterator[Connection]:
     """Two topics of three partitions with a thousand records each."""
-    made = sqlite3.connect(":memory:")
+    made = connect(Path(":memory:"))
     made.execute(TABLE)
     rows = [(topic.value, number, offset) for topic in PARTITIONS for number in range(3) for offset in range(1000)]
     made.executemany("INSERT INTO record VALUES (?, ?, ?)", rows)
@@ -26,15 +27,15 @@ def database() -> Iterator[sqlite3.Connection]:
     made.close()
 
 
-def found(database: sqlite3.Connection) -> list[str]:
+def found(database: Connection) -> list[str]:
     return [weakness.found for weakness in misplaced(database, PARTITIONS)]
 
 
-def test_where_all_records_are_in_place_nothing_is_found(database: sqlite3.Connection) -> None:
+def test_where_all_records_are_in_place_nothing_is_found(database: Connection) -> None:
     assert found(database) == []
 
 
-def test_a_log_without_records_has_none_out_of_place(database: sqlite3.Connection) -> None:
+def test_a_log_without_records_has_none_out_of_place(database: Connection) -> None:
     database.execute("DELETE FROM record")
     assert found(database) == []
 
@@ -54,24 +55,24 @@ def test_a_log_without_records_has_none_out_of_place(database: sqlite3.Connectio
         ("'', 0", "topic '', partition '0'"),
     ],
 )
-def test_a_topic_or_partition_that_is_none_is_named(database: sqlite3.Connection, place: str, named: str) -> None:
+def test_a_topic_or_partition_that_is_none_is_named(database: Connection, place: str, named: str) -> None:
     database.execute(f"INSERT INTO record VALUES ({place}, 0)")
     assert found(database) == [named]
 
 
-def test_what_stands_at_no_offset_is_named(database: sqlite3.Connection) -> None:
+def test_what_stands_at_no_offset_is_named(database: Connection) -> None:
     database.execute("INSERT INTO record VALUES ('events', 1, ?)", (MOST_OFFSET + 1,))
     assert found(database) == ["partition 1, at what is no offset"]
 
 
 @pytest.mark.parametrize("place", ["'t' || value, 0", "'events', value + 10"])
-def test_of_very_many_places_the_first_are_named(database: sqlite3.Connection, place: str) -> None:
+def test_of_very_many_places_the_first_are_named(database: Connection, place: str) -> None:
     many = "WITH RECURSIVE n (value) AS (SELECT 0 UNION ALL SELECT value + 1 FROM n LIMIT 20000)"
     database.execute(f"INSERT INTO record SELECT {place}, 0 FROM ({many} SELECT value FROM n)")
     assert len(found(database)) == MOST_NAMED
 
 
-def test_the_records_themselves_are_not_read(database: sqlite3.Connection) -> None:
+def test_the_records_themselves_are_not_read(database: Connection) -> None:
     steps = 0
 
     def count() -> None:
