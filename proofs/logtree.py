@@ -9,7 +9,7 @@ one of the log's own says whether it covers it.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
@@ -102,6 +102,17 @@ class LogTree:
             )
         if not is_of(newest, record):
             raise TreeContradicted(DAMAGED.format(directory))
+        self._check_ends(self.covered())  # who waits for what is covered, and gone, waits in vain
+
+    def _check_ends(self, covered: Mapping[int, int]) -> None:
+        """Whether the log has events up to where checkpoints cover them, by partition."""
+        ends = self._log.end_offsets(Topic.EVENTS)
+        for partition, end in covered.items():
+            if end > ends[partition]:
+                raise TreeContradicted(
+                    f"a checkpoint covers events of partition {partition} up to offset {end}, but the log has "
+                    f"them only up to {ends[partition]}: its end was cut off"
+                )
 
     def _begin_with_own(self) -> None:
         """Which checkpoints are the log's own, from the newest that is; and why the newest one is none, if it is not."""
@@ -337,14 +348,9 @@ class LogTree:
             last = one.partition
 
     def _wait_for(self, ranges: Iterable[OffsetRange]) -> None:
-        ends = self._log.end_offsets(Topic.EVENTS)
-        for one in ranges:
-            if one.end > ends[one.partition]:
-                raise TreeContradicted(
-                    f"a checkpoint covers events of partition {one.partition} up to offset {one.end}, but the log has "
-                    f"them only up to {ends[one.partition]}: its end was cut off"
-                )
-        self.pending.read_to({one.partition: one.end for one in ranges})
+        covered = {one.partition: one.end for one in ranges}
+        self._check_ends(covered)
+        self.pending.read_to(covered)
 
     # --- making checkpoints ---
 

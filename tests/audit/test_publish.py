@@ -8,9 +8,11 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -315,6 +317,23 @@ def test_an_event_that_was_altered_after_its_checkpoint_is_not_published(tmp_pat
     with open_log(f"sqlite:{path}") as log, pytest.raises(TreeContradicted, match="altered afterwards"):
         published(log, tmp_path / "www", None)
     assert not (tmp_path / "www" / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("folder", ["www", "another"])
+def test_where_the_end_was_cut_off_since_the_tree_was_made_that_is_said_at_once(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / "log.db"
+    with init_log(f"sqlite:{path}") as log:
+        fill(log, ["C-1"])
+        with notary_of(log, tmp_path / "n") as notary:
+            checkpoint(notary)
+        published(log, tmp_path / "www", None)
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("DROP TRIGGER no_delete")
+        database.execute("DELETE FROM record WHERE topic = 'events' AND offset > 0")
+    began = monotonic()
+    with open_log(f"sqlite:{path}") as log, pytest.raises(TreeContradicted, match="only up to 1: its end was cut off"):
+        published(log, tmp_path / folder, None)
+    assert monotonic() - began < 10
 
 
 def test_a_leaf_too_large_for_the_format_is_named_and_the_hashes_can_still_be_published(tmp_path: Path) -> None:
