@@ -1,5 +1,6 @@
 """What a ``LogTree`` remembers in its SQLite file: checkpoints, which events each took in, cosignatures, witnesses."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -57,8 +58,10 @@ def tree_errors(folder: Path) -> Iterator[None]:
     except (sqlite3.OperationalError, OSError) as error:
         if "locked" in str(error):
             raise TreeBusy(f"{folder} cannot be used ({error}): another process works in this folder") from error
+        # of a disk that is mounted read-only SQLite says no more than 'disk I/O error'
+        why = "nothing can be written there" if folder.is_dir() and not os.access(folder, os.W_OK) else error
         raise TreeUnreachable(
-            f"{folder} cannot be read or written ({error}); look at its disk, owner and mode"
+            f"{folder} cannot be read or written ({why}); look at its disk, owner and mode"
         ) from error
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError):  # faults of this program
         raise

@@ -5,6 +5,7 @@ How each case stands is in the case map, so the copy is also what the next part 
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,8 +18,10 @@ from casetrail.eventlog.port import Topic
 from casetrail.proofs.casemap import CaseMap
 from casetrail.proofs.hashes import HashStore
 from casetrail.proofs.tree import root_of
-from casetrail.proofs.treefile import Sealed, Segment, TreeFile
+from casetrail.proofs.treefile import Sealed, Segment, TreeBusy, TreeFile
 
+FILE: Final = "tree.db"
+HASHES: Final = "hashes"
 BEGUN: Final = 1
 """The file's ``user_version`` once something has been kept in it: from then on it is never without a checkpoint."""
 CACHE_KB: Final = 65_536
@@ -77,10 +80,14 @@ class Copy:
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.directory, self._log, self.kept, self._policy = directory, log, kept, policy
-        self.file = TreeFile(directory / "tree.db", log)
-        self.hashes = HashStore(directory / "hashes")
-        self._database = self.file.database
-        try:
+        with ExitStack() as undoing:
+            if not (directory / FILE).exists():
+                undoing.push(lambda kind, *_: None if kind is TreeBusy else _unmake(directory))
+            self.file = TreeFile(directory / FILE, log)
+            undoing.callback(self.file.close)
+            self.hashes = HashStore(directory / HASHES)
+            undoing.callback(self.hashes.close)
+            self._database = self.file.database
             self._database.execute(f"PRAGMA cache_size=-{CACHE_KB}")
             if not kept:
                 for setting in ("synchronous=OFF", "journal_mode=OFF"):  # nobody opens it again, nothing is taken back
@@ -89,9 +96,7 @@ class Copy:
             for statement in TABLES:
                 self._database.execute(statement)
             self._check()
-        except BaseException:
-            self.close()
-            raise
+            undoing.pop_all()
         self._begin()
 
     def _check(self) -> None:
@@ -288,6 +293,13 @@ class Copy:
         """Close the copy; what was not committed is forgotten."""
         self.hashes.close()
         self.file.close()
+
+
+def _unmake(directory: Path) -> None:
+    """Leave nothing of a copy that could not be begun: half of one would be taken for what is left of evidence."""
+    for ending in ("", "-wal", "-shm"):
+        (directory / f"{FILE}{ending}").unlink(missing_ok=True)
+    shutil.rmtree(directory / HASHES, ignore_errors=True)
 
 
 def _seam(partition: int, case: bytes, piece: Piece, known: State | None, cut: bool) -> Fault | None:

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from casetrail.audit.verification.copy import BEGUN, CopyUnusable
-from casetrail.proofs.treefile import FORMAT, TreeDamaged, tree_errors
+from casetrail.audit.verification.copy import BEGUN, FILE, HASHES, CopyUnusable
+from casetrail.eventlog.transaction import primary_code
+from casetrail.proofs.treefile import FORMAT, TreeDamaged, TreeUnreachable, tree_errors
 
-TREE: Final = "tree.db"
-OWN: Final = frozenset({TREE, f"{TREE}-wal", f"{TREE}-shm", f"{TREE}-journal", "hashes"})
+OWN: Final = frozenset({FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal", HASHES})
 NOBODYS: Final = "lost+found"
 """A disk of the folder's own has it."""
+UNWRITTEN: Final = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+)
+"""SQLite's codes for a disk that is full or out of reach, or that is not allowed."""
 NO_DAMAGE: Final = (sqlite3.OperationalError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
 """A disk that is full or out of reach, and faults of this program."""
 
@@ -30,11 +34,11 @@ def check_folder(directory: Path, log: str) -> None:
     with tree_errors(directory):
         names = {one.name for one in directory.iterdir()} if directory.exists() else set()
         names = {one for one in names if not one.startswith(".") and one != NOBODYS}
-        written = TREE in names and (directory / TREE).stat().st_size > 0
+        written = FILE in names and (directory / FILE).stat().st_size > 0
     if written:
         _check_tree(directory, log)
     elif names & OWN:
-        raise _gone(directory, f"its {TREE} is {'empty' if TREE in names else 'not there'}")
+        raise _gone(directory, f"its {FILE} is {'empty' if FILE in names else 'not there'}")
     elif names:
         raise _is_none(directory, f"it holds other files, such as {min(names)}")
 
@@ -44,14 +48,17 @@ def _check_tree(directory: Path, log: str) -> None:
         with tree_errors(directory), closing(_opened(directory)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables:
-                raise _gone(directory, f"its {TREE} has no tables")
+                raise _gone(directory, f"its {FILE} has no tables")
             if not {"tree", "checkpoint", "verified"} <= tables:
-                raise _is_none(directory, f"its {TREE} was made by something else, such as a notary, or for proofs")
+                raise _is_none(
+                    directory,
+                    f"its {FILE} was made by something else, such as a notary, or for proofs; or a first run ended before it was made",
+                )
             (begun,) = database.execute("PRAGMA user_version").fetchone()
             (newest,) = database.execute("SELECT max(number) FROM checkpoint").fetchone()
             (verified,) = database.execute("SELECT max(number) FROM verified").fetchone()
             if begun == BEGUN and newest is None:
-                raise _gone(directory, f"its {TREE} holds no checkpoint any more")
+                raise _gone(directory, f"its {FILE} holds no checkpoint any more")
             if (FORMAT, log) != database.execute("SELECT format, log FROM tree").fetchone():
                 raise CopyUnusable(f"{directory} is the state of another log, or of another version of casetrail")
             if newest != verified:
@@ -60,25 +67,42 @@ def _check_tree(directory: Path, log: str) -> None:
                     "only: give it a folder of its own"
                 )
     except TreeDamaged as error:
-        raise _gone(directory, f"its {TREE} is damaged ({error.__cause__})") from error
+        raise _gone(directory, f"its {FILE} is damaged ({error.__cause__})") from error
 
 
 @contextmanager
-def whole(directory: Path | None) -> Iterator[None]:
-    """Say of a folder that its file is damaged where that shows only while it is read on. Raises ``CopyUnusable``."""
+def whole(directory: Path | None, temporary: Path) -> Iterator[None]:
+    """Say of a folder that its file is damaged where that shows only while it is read on, and which cannot be written.
+
+    ``temporary``: the folder that a run fills besides. Raises ``CopyUnusable``, ``TreeUnreachable``.
+    """
     try:
         yield
+    except OSError as error:
+        raise _unwritten(directory, temporary, error.strerror or str(error)) from error
     except (TreeDamaged, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlite3.Error) and primary_code(error) in UNWRITTEN:
+            raise _unwritten(directory, temporary, str(error)) from error
         if directory is None or isinstance(error, NO_DAMAGE):
             raise
-        raise _gone(directory, f"its {TREE} is damaged ({error.__cause__ or error})") from error
+        raise _gone(directory, f"its {FILE} is damaged ({error.__cause__ or error})") from error
+
+
+def _unwritten(directory: Path | None, temporary: Path, found: str) -> TreeUnreachable:
+    """A run that cannot keep what it needs ends, whatever it has found so far: that goes for nothing."""
+    where = f"the temporary folder {temporary} (TMPDIR)"
+    if directory is not None:
+        where = f"the state {directory}, or {where},"
+    return TreeUnreachable(
+        f"{where} cannot be written ({found}); look at disk (is it full?), owner and mode. So not all could be verified"
+    )
 
 
 def _opened(directory: Path) -> sqlite3.Connection:
     """The file, to be read only. Where no journal is beside it, none is made."""
-    journal = directory / f"{TREE}-wal"
+    journal = directory / f"{FILE}-wal"
     how = "mode=ro" if journal.exists() and journal.stat().st_size else "immutable=1"
-    return sqlite3.connect(f"file:{quote(str((directory / TREE).absolute()))}?{how}", uri=True, timeout=2.0)
+    return sqlite3.connect(f"file:{quote(str((directory / FILE).absolute()))}?{how}", uri=True, timeout=2.0)
 
 
 def _gone(directory: Path, found: str) -> CopyUnusable:

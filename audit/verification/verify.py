@@ -154,7 +154,7 @@ def verify(
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="casetrail-verify-")))
         if asked.state is not None:
             check_folder(asked.state, log.name)
-        stack.enter_context(whole(asked.state))
+        stack.enter_context(whole(asked.state, directory.parent))
         digest = digest_of(asked.policy)
         kept = Copy(asked.state or directory / "copy", log.name, asked.state is not None, digest)
         stack.callback(kept.close)
