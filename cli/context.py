@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -111,9 +111,7 @@ def failure_of(error: Exception) -> Failure | None:
     if isinstance(error, BrokenPipeError):  # no standard stream: those outlive their readers
         return Failure("nobody reads at the other end of a pipe any more", exits.CUT)
     if isinstance(error, OSError) and error.strerror:
-        return Failure(
-            f"{error.filename or 'what was to be written'}: {error.strerror}; look at the disk, owner and mode"
-        )
+        return Failure(f"{error.filename or _somewhere()}: {error.strerror}; look at the disk, owner and mode")
     if not isinstance(code, str):
         return None
     if code in UNREACHABLE:
@@ -125,6 +123,15 @@ def failure_of(error: Exception) -> Failure | None:
     if code in PENDING:
         return Failure(str(error), exits.PENDING)
     return Failure(str(error), exits.NOT_FOUND if isinstance(error.__cause__, FileNotFoundError) else exits.FAILED)
+
+
+def _somewhere() -> str:
+    """Where a command writes without saying so in its errors."""
+    import tempfile  # late: it is needed for few errors
+
+    with suppress(OSError):  # there may be no folder for that at all
+        return f"what was to be written, here or into the temporary folder {tempfile.gettempdir()} (TMPDIR)"
+    return "what was to be written"
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:

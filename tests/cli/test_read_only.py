@@ -1,6 +1,8 @@
 """An auditor who is handed a folder to read, and nothing to write in, asks everything of the log all the same."""
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,7 @@ from casetrail.cli import exits
 from tests.cli.notarial_shell import Office
 from tests.cli.shell import Shell
 from tests.read_only import read_only
+from tests.small_disk import SmallDisk
 
 OWN: Final = "OWN"
 """Stands for a folder of the auditor's."""
@@ -102,3 +105,16 @@ def test_what_is_no_log_is_said_to_be_none(tmp_path: Path) -> None:
     shell.log.unlink()
     shell.log.mkdir()
     assert "is a folder" in shell.run("audit", "verify", code=exits.NOT_FOUND).stderr
+
+
+def test_a_temporary_folder_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell(tmp_path)
+    shell.run("log", "init")
+    shell.report("C-1")
+    with closing(SmallDisk(tmp_path / "small disk")) as disk:
+        if not disk.is_mounted:
+            pytest.skip("this user may mount nothing")
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
+        with disk.full():
+            said = shell.run("findings", "--from-log", code=exits.FAILED).stderr
+    assert f"the temporary folder {disk.folder} (TMPDIR)" in said
