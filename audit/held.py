@@ -16,13 +16,14 @@ from typing import Final, NamedTuple
 from casetrail.audit.export import MOST_BYTES as MOST_EXPORT
 from casetrail.audit.export import ExportInvalid, is_export, parse_export
 from casetrail.audit.publication.published import PublishedLog, TileInvalid
-from casetrail.audit.witnessing.state import WitnessState, check_beside, check_tables
+from casetrail.audit.witnessing.state import PATIENCE, WitnessState, check_beside, check_tables
 from casetrail.domain.notarized import CheckpointPublished
 from casetrail.eventlog.codec import Unreadable
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.notarized import decode_notarized
 from casetrail.eventlog.port import Log, Topic
 from casetrail.eventlog.stream import batches
+from casetrail.eventlog.unlocked import Standing, is_shut, open_unlocked, standing
 from casetrail.proofs.addcheckpoint import is_add_checkpoint, parse_add_checkpoint
 from casetrail.proofs.checkpoint import HASH_BYTES, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid, ProofInvalid
@@ -140,21 +141,28 @@ def _is_state(directory: Path) -> bool:
 def _of_state(directory: Path) -> Iterator[Held]:
     """What an auditor's run has verified, or another copy of a log's tree."""
     path = directory / STATE
-    # without a journal nobody writes, and the folder may be one that cannot be written: evidence is kept like that
-    written = path.with_name(f"{STATE}-wal").exists()
-    address = f"{path.absolute().as_uri()}?mode=ro{'' if written else '&immutable=1'}"
     try:
         check_plain(path)
         check_beside(path)
-        with closing(sqlite3.connect(address, uri=True)) as database:
+        found = standing(path)
+        with closing(_opened(path, found)) as database:
             check_tables(database)
             ((form,),) = database.execute("SELECT format FROM tree")
             if form != FORMAT:
                 raise SourceUnreadable(f"{directory} is of another version of casetrail")
             for (note,) in database.execute("SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY number"):
                 yield held(str(directory), note)
+        if standing(path) != found:
+            raise SourceUnreadable(f"{directory} is being written to by another process: do it again")
     except (sqlite3.Error, ValueError, OSError) as error:
         raise SourceUnreadable(f"{directory} cannot be read as the state of an auditor ({error})") from error
+
+
+def _opened(path: Path, found: Standing) -> sqlite3.Connection:
+    """A tree's file. Without a journal nobody writes to it; with one somebody may, who locks all others out, where that can be seen."""
+    if found.journals[0] is None or is_shut(path):
+        return open_unlocked(path, found, sqlite3.Connection, PATIENCE)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)
 
 
 def _of_file(where: str, source: Path) -> Iterator[Held | PassedOver]:

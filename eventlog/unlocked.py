@@ -58,6 +58,19 @@ def open_unlocked(path: Path, found: Standing, factory: type[C], timeout: float)
     return database
 
 
+def open_to_read(path: Path, timeout: float) -> sqlite3.Connection:
+    """Open a file that may be evidence: nothing is made beside it, wherever it lies. For files whose users share them, none locks all others out."""
+    if is_shared(path):
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=timeout,
+        )
+    return open_unlocked(path, standing(path), sqlite3.Connection, timeout)
+
+
 def is_write_ahead(path: Path) -> bool:
     """Whether a file says of itself that it has a journal of that kind: of one that it reads without a journal, SQLite does not say."""
     with path.open("rb") as opened:

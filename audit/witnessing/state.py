@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Self
 
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.transaction import write_ahead
+from casetrail.eventlog.unlocked import open_to_read
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.keys import TIME_BYTES
 from casetrail.proofs.note import MOST_BYTES, parse_signatures
@@ -129,17 +130,14 @@ class WitnessState:
         self.is_new = not path.exists()
         if read_only and self.is_new:
             raise StateUnusable(f"there is no state of a witness at {path}")
-        mode = "ro" if read_only else "rwc"
         try:
             if read_only:
                 check_beside(path.resolve())
-            self._database = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                timeout=PATIENCE,
-                check_same_thread=False,
-            )
+                self._database = open_to_read(path, PATIENCE)
+            else:
+                self._database = sqlite3.connect(
+                    path.absolute(), isolation_level=None, timeout=PATIENCE, check_same_thread=False
+                )
         except (sqlite3.Error, OSError) as error:
             raise StateUnusable(f"the witness's state {path} cannot be opened ({error})") from error
         try:
