@@ -111,7 +111,7 @@ def describe_file(path: Path) -> tuple[str, int]:
         ).fetchall()
         row = database.execute("SELECT name, partitions, format FROM log").fetchone()
     except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "open" in str(error):
+        if primary_code(error) != sqlite3.SQLITE_ERROR:  # that one is of what was asked: there is no such table
             raise LogUnreachable(f"the log's file {path} cannot be read ({error})") from error
         raise LogMissing(f"{path} is not a log of casetrail ({error})") from error
     except sqlite3.DatabaseError as error:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import Final
 
 from casetrail.eventlog.errors import LogDamaged, LogError, LogMissing, LogUnreachable
@@ -11,6 +12,8 @@ from casetrail.eventlog.transaction import primary_code
 from casetrail.eventlog.unlocked import Standing, is_shared, is_shut, is_write_ahead, open_unlocked, standing
 
 BUSY_TIMEOUT: Final = 30.0
+TRIES: Final = 5
+AGAIN_AFTER: Final = 0.02
 GARBLED: Final = "is damaged, or was altered past this program: keep a copy of it, and look at its disk"
 COPIED: Final = "; if it is a copy, it may have been taken while the log was written to: ask for one that was made with sqlite3's .backup"
 OF_WHOM: Final = "look at owner and mode of it, of its folder, and of the files beside it that end in -wal and -shm"
@@ -44,26 +47,31 @@ class Connection(sqlite3.Connection):
 
 def connect(path: Path) -> Connection:
     """Open the file. Raises ``LogUnreachable`` where that is not allowed, ``LogMissing``, ``LogDamaged``."""
-    try:
-        database = _opened(path)
-        database.path = path
-        database.execute("PRAGMA trusted_schema=OFF")  # what somebody has written into the schema runs nothing
-        database.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power failure
-    except sqlite3.OperationalError as error:
-        raise LogUnreachable(f"the log's file {path} cannot be opened ({error}); {OF_WHOM}") from error
-    except sqlite3.DatabaseError as error:
-        raise no_log(path, error) from error
-    return database
+    left = TRIES
+    while True:
+        try:
+            return _opened(path)
+        except sqlite3.OperationalError as error:
+            left -= 1
+            if left == 0 or not is_shut(path):
+                raise LogUnreachable(f"the log's file {path} cannot be opened ({error}); {OF_WHOM}") from error
+            sleep(AGAIN_AFTER)  # whoever wrote may have ended just now, and taken away what was to be read along with
+        except sqlite3.DatabaseError as error:
+            raise no_log(path, error) from error
 
 
 def _opened(path: Path) -> Connection:
     if not is_shut(path) or is_shared(path):
-        return sqlite3.connect(
+        database = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT, factory=Connection
         )
-    found = standing(path)
-    database = open_unlocked(path, found, Connection, BUSY_TIMEOUT)
-    database.unlocked = found
+    else:
+        found = standing(path)
+        database = open_unlocked(path, found, Connection, BUSY_TIMEOUT)
+        database.unlocked = found
+    database.path = path
+    database.execute("PRAGMA trusted_schema=OFF")  # what somebody has written into the schema runs nothing
+    database.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power failure
     return database
 
 

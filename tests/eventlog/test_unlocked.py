@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from casetrail.eventlog import embedded_opening
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogDamaged, LogUnreachable
 from casetrail.eventlog.port import Entry, Topic
@@ -89,6 +90,15 @@ def test_a_log_in_use_is_read_along_with_whoever_writes(tmp_path: Path, folder: 
         writer.append(Topic.ACTIONS, ENTRY)
         with read_only(folder), EmbeddedLog.open(folder / "log.db") as log:
             assert log.end_offsets(Topic.ACTIONS) == {0: 1}
+
+
+def test_whoever_wrote_may_end_while_the_log_is_opened(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, answers = copied(tmp_path / "source.db", folder, ()), [True]
+    monkeypatch.setattr(embedded_opening, "is_shared", lambda _: bool(answers and answers.pop()))
+    with read_only(folder), EmbeddedLog.open(path) as log:
+        assert log.end_offsets(Topic.ACTIONS) == {0: KEPT}
 
 
 def test_a_log_whose_journal_was_changed_to_another_kind_shows_there_too(tmp_path: Path, folder: Path) -> None:
