@@ -227,7 +227,8 @@ def _denied(heard: _Heard, now: datetime) -> Iterator[Finding | None]:
         if is_due and before and not is_heard and one.place >= watched_until:
             settled = heard.after(one.place)
             watched_until = history.place_of(settled)
-            yield _unheard(heard, [one.by, one.claim, begun[0][0][1]], settled, now)
+            later, earlier = (one.by, one.claim) if history.steps[one.place] is one.by else (one.claim, one.by)
+            yield _unheard(heard, [later, earlier, begun[0][0][1]], settled, now)
 
 
 def _has_spoken(step: Step, settings: SettingsAt) -> bool:

@@ -143,6 +143,16 @@ def test_a_claim_that_comes_after_the_denial_settles_nothing() -> None:
     assert only(story.tell(day(30), REVIEW, SERGEANT), "no_contact", day(99)).settled_at == day(30)
 
 
+def test_a_claim_that_is_made_again_after_the_case_was_reopened_is_a_finding_of_its_own() -> None:
+    """Both had one id, and views in which two findings have one cannot be rebuilt."""
+    story = approved(denied(), day(20)).tell(day(21), Reopened(ReopeningReason.CLOSED_IN_ERROR), SERGEANT)
+    story.tell(day(21), Assigned(DETECTIVE.id)).tell(day(2), ATTENDED, DETECTIVE, late=timedelta(days=21))
+    first, second = found(story, "no_contact", day(99))
+    assert [numbers(one) for one in (first, second)] == [[7, 6, 1], [12, 7, 1]]
+    assert (first.settled_at, second.since, second.is_open) == (day(20), day(23), True)
+    assert first.id != second.id
+
+
 def test_a_child_whom_somebody_else_has_heard_or_a_colleague_at_the_interview_is_contacted() -> None:
     by_colleague = referred(Service.FORENSIC_INTERVIEW).tell(day(3), ATTENDED, OTHER_DETECTIVE)
     assert found(by_colleague.tell(day(4), NOBODY_CAME, CLINIC), "no_contact", day(99)) == []
