@@ -104,11 +104,11 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
 
 
 def _corrected_after(history: History, place: int) -> Iterator[int]:
-    """The places of the corrections in a report that was screened out, until it is reopened."""
+    """The places of the corrections in a report that was screened out, until it is reopened, or screened out once more."""
     if "FactCorrected" not in history.case.kinds:
         return
     for at in range(place + 1, len(history.steps)):
-        if history.steps[at].is_any(*REOPENED):
+        if history.steps[at].is_any(Happening.SCREENED_OUT, *REOPENED):
             return
         if isinstance(history.steps[at].body, FactCorrected):
             yield at

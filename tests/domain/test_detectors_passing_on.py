@@ -32,8 +32,8 @@ from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded
 from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.referral import ReferralAccepted, ReferralDeclined, ReferralMade, ReferralWithdrawn
 from casetrail.domain.sealed import SealedField
-from tests.actions import DETECTIVE, INTAKE, report
-from tests.domain.clock_histories import Story, day
+from tests.actions import DETECTIVE, INTAKE, REGISTRAR, report
+from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import (
     ATTEMPT,
     CONTACT,
@@ -189,6 +189,15 @@ def test_what_is_learned_to_be_grave_before_it_is_screened_out_or_afterwards_is_
     assert only(later.tell(day(9), REOPENED), "screened_out_unasked", day(200)).settled_at == day(9)
     reopened = out(OUT, offences=SIMPLE).tell(day(2), REOPENED).tell(day(3), now(offences=FONDLING), INTAKE)
     assert found(reopened, "screened_out_unasked", day(200)) == []
+
+
+def test_of_two_screenings_that_an_old_system_kept_the_last_is_found_by_a_later_correction() -> None:
+    """Both had one id, and views in which two findings have one cannot be rebuilt."""
+    story = Story().tell(day(0), report(offences=SIMPLE), REGISTRAR, imported=True, late=400 * DAY)
+    for at in (1, 2):
+        story.tell(day(at), OUT, REGISTRAR, imported=True, late=400 * DAY)
+    story.tell(day(403), FactCorrected(1, CorrectionReason.NEW_INFORMATION, offences=FONDLING), INTAKE)
+    assert numbers(only(story, "screened_out_unasked", day(500))) == [4, 3]
 
 
 def test_what_asks_nobody_and_what_leads_nowhere_are_settings() -> None:
