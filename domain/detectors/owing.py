@@ -1,11 +1,11 @@
 """What a report that was merged is owed where it goes on: an interview of the child, and that a suspect whom it names is heard."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
 from casetrail.domain.detectors.detector import SettingsAt, detector
-from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.detectors.finding import Evidence, Finding
 from casetrail.domain.detectors.following import Of
 from casetrail.domain.detectors.lasting import Lasting, gaps
 from casetrail.domain.detectors.merging import about_merger, beyond, first_way, said_of
@@ -95,7 +95,7 @@ def merged_unmet(survey: Survey, settings: SettingsAt, now: datetime) -> Iterato
 
     Evidence: the closure, or the merger, whichever came later, and the other; and the report.
 
-    Settled by: reopening the case that was closed, or the one that was merged.
+    Settled by: reopening the case that was closed, of several any, or the one that was merged.
 
     May be wrong: where a suspect was interviewed under the number of a third case, or has died.
 
@@ -111,20 +111,33 @@ def unmet(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator
     named_at, met_at = trace.suspected
     for merger in trace.mergers if named_at is not None else ():
         others = list(beyond(trace, merger, of))
+        found: set[Evidence] = set()
         for (other, way), closure in [(one, closure) for one in others for closure in one[0].closures]:
             came_later = way.since > closure.known_at
             standard = settings(max(way.since, closure.known_at))
             since = standard.due("limit", way.since) if came_later else closure.known_at
             since = max(since, named_at or since)
             is_met = met_at is not None and met_at <= since
-            if is_met or any(_sees_to(one, since) for one, there in others if there.since <= since):
-                continue
             both = (way.event, closure.event) if came_later else (closure.event, way.event)
+            there = [one for one, to in others if to.since <= since]
+            is_over = closure.until is not None and closure.until <= since
+            # of several that had been closed before, the first stands for all
+            if is_over or is_met or both[0] in found or any(_sees_to(one, since) for one in there):
+                continue
+            found.add(both[0])
             evidence = tuple(dict.fromkeys((*both, merger.event, trace.report)))
-            ends = [(closure.until, closure.until_event), (merger.until, merger.until_event)]
+            ends = [(merger.until, merger.until_event), *_reopenings(there, since)]
             settled = min([one for one in ends if one[0]], key=lambda one: one[0] or now, default=(None, None))
             says = f"{said_of(merger)}, with {UNMET}, and closed as {other.case_id}"
             yield about_merger(trace, standard, since, evidence, says, settled, now)
+
+
+def _reopenings(others: Iterable[Trace], moment: datetime) -> Iterator[tuple[datetime | None, Evidence | None]]:
+    """By which events cases that were closed at a moment were reopened."""
+    for one in others:
+        for closure in one.closures:
+            if closure.known_at <= moment and (closure.until is None or closure.until > moment):
+                yield closure.until, closure.until_event
 
 
 def _sees_to(other: Trace, moment: datetime) -> bool:

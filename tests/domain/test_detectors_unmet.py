@@ -132,6 +132,18 @@ def test_of_several_cases_in_which_it_is_known_one_that_is_open_or_met_a_suspect
     assert [(one.since, evidence(one)[0]) for one in listed] == [(day(12), "C#7")]
 
 
+def test_of_several_cases_that_had_been_closed_one_finding_is_made_and_reopening_any_of_them_suffices() -> None:
+    links = [(day(0.5), INTAKE, Linked(other, Relation.SAME_CHILD)) for other in ("B", "C")]
+    mine, old = told("A", naming(0), *links, known(1)), [*worked(-20), *closed(-9)]
+    (one,) = all_in(mine, told("B", *old), told("C", *old))
+    assert (one.since, one.is_open, evidence(one)) == (day(4), True, ["A#4", "B#7", "A#1"])
+    for more in ([reopened(8)], []), ([], [reopened(8)]):
+        first, second = (told(name, *old, *some) for name, some in zip("BC", more, strict=True))
+        assert [one.settled_at for one in all_in(mine, first, second)] == [day(8)]
+    (one,) = all_in(mine, told("B", *worked(-5), *closed(9), reopened(20)), told("C", *worked(-5), *closed(12)))
+    assert (one.since, one.settled_at) == (day(12), day(20))
+
+
 def test_the_case_at_the_end_of_the_mergers_counts() -> None:
     through = told("B", *worked(-5), into("C", 2))
     assert [one.since for one in all_in(A, through, told("C", *worked(-5), *closed(9)))] == [day(9)]
