@@ -87,9 +87,11 @@ class CaseJudge:
         agency = history.case.facts.agency
         trace = self.judge.trace(history)
         clocks = judged(runs, END)
+        # were there ever two findings with one id, the last one counts: one odd case must not keep all views from being rebuilt
+        findings = {one.id: one for one in self.judge.case(history, END, runs=runs)}
         return CaseRows(
             [clock_row(runs, clock, number) for number, clock in enumerate(clocks, 1)],
-            [finding_row(one, agency) for one in self.judge.case(history, END, runs=runs)],
+            [finding_row(one, agency) for one in findings.values()],
             [counted_row(case_id, agency, one) for one in counted(history, self.judge.late(agency))],
             [] if trace is None else [(token_of(*token), micros(trace.known_at), case_id) for token in trace.tokens],
             [] if trace is None else [trace_row(trace)],

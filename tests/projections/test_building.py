@@ -1,11 +1,15 @@
 """What each process of a rebuild reads."""
 
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import pytest
 
+from casetrail.domain.detectors.finding import Finding
+from casetrail.domain.detectors.judging import Judge
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.projections.building import Share, set_aside
@@ -13,6 +17,8 @@ from casetrail.projections.judging import CaseJudge
 from casetrail.projections.rebuild import rebuild
 from casetrail.projections.registry import REGISTRY_KEY
 from casetrail.projections.spill import spilled
+from tests.conformance.judgements_kit import all_rows, follow_to_end, make, rebuilt_rows
+from tests.conformance.views_kit import assert_same
 from tests.judged_histories import JudgedLog
 
 
@@ -48,3 +54,24 @@ def test_a_fault_of_judging_accuses_no_history(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(CaseJudge, "rows", at_fault)
     with closing(told.log), pytest.raises(KeyError, match="made up"):
         rebuild(told.log, told.url, f"sqlite:{tmp_path / 'views'}", processes=1)
+
+
+def test_two_findings_with_one_id_keep_nobody_from_rebuilding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector is at fault then. Whoever follows the events has the last one, and so has who begins from zero."""
+    find = Judge.case
+
+    def twice(*arguments: Any, **more: Any) -> Iterator[Finding]:
+        for one in find(*arguments, **more):
+            yield replace(one, says="the first")
+            yield one
+
+    told = JudgedLog(tmp_path / "log", 31)
+    told.go_on(60)
+    before = rebuilt_rows(lambda: f"sqlite:{tmp_path / 'right'}", told.log)
+    monkeypatch.setattr(Judge, "case", twice)
+    followed = f"sqlite:{tmp_path / 'followed'}"
+    make(followed, told.log)
+    follow_to_end(followed, told.log)
+    assert before["finding"] == all_rows(followed)["finding"]
+    assert_same(rebuilt_rows(lambda: f"sqlite:{tmp_path / 'views'}", told.log), before)
+    told.log.close()
