@@ -54,15 +54,14 @@ def _was_merged_before(step: Step) -> bool:
 
 def _offered(history: History) -> Iterator[tuple[Step, bool]]:
     """That a partner gives it after all when the case has ended, and nobody comes, is no interview that anybody heard."""
-    referrals, is_heard, is_missed = Referrals(), False, False
+    referrals, is_heard = Referrals(history.is_partner), False
     for _, step in history.which(*OF_REFERRALS, Happening.VICTIM_CONTACT):
         body = step.body
         referrals.follow(step)
         is_heard |= isinstance(body, InvestigativeStepTaken) and body.step in HEARING
         if isinstance(body, ReferralCompleted) and body.holder_attended is False and not step.is_open:
-            asked = referrals.by_id.get(body.referral)  # none where the unit itself was asked
-            is_missed |= asked is not None and asked.body.service is Service.FORENSIC_INTERVIEW
-        yield step, is_heard or (referrals.was_offered(Service.FORENSIC_INTERVIEW) and not is_missed)
+            referrals.forget(body.referral)
+        yield step, is_heard or referrals.was_offered(Service.FORENSIC_INTERVIEW)
 
 
 def _lasting(history: History, said: Iterator[tuple[Step, bool]]) -> Iterator[Lasting]:

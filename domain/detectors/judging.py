@@ -139,6 +139,7 @@ class Judge:
     def trace(self, history: History) -> Trace | None:
         """What is needed of a case to see that it is reported again, or goes on nowhere."""
         agency = history.case.facts.agency
+        history.policies = self._policies
         return trace_of(history, self.settings(agency, reported_again.name), self.settings(agency, led_nowhere.name))
 
     def many(self, now: datetime) -> Iterator[Finding]:

@@ -106,6 +106,12 @@ class Referrals:
             self.by_id[referral] = now
             self._count(now, 1)
 
+    def forget(self, referral: str) -> None:
+        """Take in nothing of a referral, neither what was said of it nor what is said from now on."""
+        before = self.by_id.pop(referral, None)
+        if before is not None:
+            self._count(before, -1)
+
     def _count(self, one: Asked, times: int) -> None:
         if one.word[1] not in ANSWERED or self._hears(one):
             self._words[one.word] += times

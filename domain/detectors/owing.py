@@ -27,7 +27,7 @@ def merged_unheard(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
     over, neither is such an offence alleged in a case in which it goes on, nor was a forensic interview offered: in neither
     of them has a partner accepted, given or declined one that was not withdrawn (other than because the family does not
     want it), nor did somebody of the unit attend one. What a partner gives in a case that has ended, and to which nobody
-    came, counts for nothing. The clock of the report ended with the merger, and the other case has none. So it is where the
+    came, counts for nothing, nor, where the registry knows any agency, the word of one that it does not know. The clock of the report ended with the merger, and the other case has none. So it is where the
     report was screened out as known already, with the cases with which it is linked. A case about another child ("merged
     astray" says which is) counts for nothing. A merger that was imported is not judged.
 

@@ -8,6 +8,7 @@ import pytest
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.case import Recorded
 from casetrail.domain.codes import (
+    AgencyKind,
     CorrectionReason,
     MergeReason,
     Offence,
@@ -34,7 +35,7 @@ from casetrail.domain.sealed import Token
 from tests.actions import CLINIC, DETECTIVE, INTAKE, REGISTRAR, SERGEANT, report
 from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import CONTACT, FONDLING, IN, SIMPLE, STEP
-from tests.domain.detecting import SECOND
+from tests.domain.detecting import SECOND, history_of, judge
 from tests.domain.policies import within
 from tests.domain.populations import Doing
 from tests.domain.surveying import evidence, found, known, reopened, told
@@ -156,6 +157,38 @@ def test_an_interview_that_is_withdrawn_or_that_nobody_comes_to_after_the_merger
     for completed in (ReferralCompleted("r1", holder_attended=True), ReferralCompleted("r1")):
         mine = told("A", grave(0), *accepted(0.1), into("B", 0.5), doing(9, completed, CENTER))
         assert all_in(mine, told("B", *worked(-9))) == []
+
+
+def test_an_interview_that_is_arranged_after_one_was_missed_counts() -> None:
+    missed = doing(9, ReferralCompleted("r1", holder_attended=False), CENTER)
+    again = doing(21, ReferralMade("r2", Service.FORENSIC_INTERVIEW, CENTER.agency))
+    held = doing(22, ReferralCompleted("r2", holder_attended=True), CENTER)
+    mine = [grave(0), *accepted(0.1), into("B", 0.5), missed, reopened(20)]
+    (one,) = all_in(told("A", *mine, again, held, into("B", 30)), told("B", *worked(-9)))
+    assert (one.since, one.settled_at) == (day(9), day(20))
+    assert len(all_in(told("A", *mine, into("B", 30)), told("B", *worked(-9)))) == 2
+
+
+def test_the_word_of_an_agency_that_the_registry_does_not_know_offers_nothing() -> None:
+    cases = [told("A", grave(0), *accepted(0.1), into("B", 0.5)), told("B", *worked(-9))]
+    for agencies, count in (
+        ({CLINIC.agency: AgencyKind.MEDICAL}, 1),
+        ({CENTER.agency: AgencyKind.CHILD_ADVOCACY_CENTER}, 0),
+    ):
+        one = judge(detectors=[DETECTOR], agencies=agencies)
+        for events in cases:
+            one.count(history_of(events, events[0].originator_id))
+        assert len(list(one.many(day(99)))) == count
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_report_that_is_learned_to_be_grave_after_it_was_said_to_be_known(settled: bool) -> None:
+    mine = [lesser(0), doing(0.4, Linked("B", Relation.SAME_CHILD), INTAKE), known(0.5), corrected(20, FONDLING)]
+    if settled:
+        mine.append(corrected(25, SIMPLE))
+    (one,) = all_in(told("A", *mine), told("B", *worked(-9)))
+    assert (one.since, one.settled_at) == (day(20), day(25) if settled else None)
+    assert evidence(one) == ["A#3", "A#4"]
 
 
 def test_what_the_unit_itself_was_asked_for_and_gave_is_no_interview_either() -> None:
