@@ -152,6 +152,19 @@ def test_screening_out_while_a_child_is_examined_is_found_unless_somebody_else_h
     assert found(out(ScreeningReason.OTHER_AGENCY_RESPONSIBLE), OVER, day(9)) == []
 
 
+def test_what_is_given_after_the_case_was_reopened_does_not_undo_that_it_had_been_closed_before() -> None:
+    story = approved(running(), day(2)).tell(day(3), REOPENED).tell(day(4), ReferralCompleted("r1", True), CENTER)
+    assert only(approved(story.tell(day(5), Assigned(DETECTIVE.id)), day(9)), OVER, day(99)).settled_at == day(3)
+
+
+def test_a_referral_that_has_the_id_of_one_that_an_old_system_had_done_with_runs_all_the_same() -> None:
+    old, late = Story(), 40 * DAY
+    words = (report(), IN, asked_for("r1"), ReferralCompleted("r1"), asked_for("r1"))
+    for at, body in enumerate(words):
+        old.tell(day(at), body, REGISTRAR, imported=True, late=late)
+    assert len(found(approved(old.tell(day(50), Assigned(DETECTIVE.id)), day(51)), OVER, day(99))) == 1
+
+
 def test_what_an_old_system_closed_is_not_judged() -> None:
     story = Story()
     for body in (report(), IN, Assigned(DETECTIVE.id), asked_for("r1"), ASKED, ClosureApproved()):
@@ -235,6 +248,14 @@ def test_another_one_that_an_agency_accepts_which_the_registry_does_not_know_arr
     story.tell(day(2), ReferralAccepted("r2"), Actor("dr.x", "annex", Role.PARTNER))
     assert only(story, WITHDRAWN, day(99), agencies={CENTER.agency: AgencyKind.CHILD_ADVOCACY_CENTER}).is_open
     assert found(story, WITHDRAWN, day(99)) == [], "where no agency is registered, each is taken at its word"
+
+
+def test_nor_is_it_an_appointment_beside_which_another_may_be_withdrawn() -> None:
+    annex = Actor("dr.x", "annex", Role.PARTNER)
+    story = running().tell(day(0.3), asked_for("r2", agency="annex"), DETECTIVE)
+    story = withdrawn(story.tell(day(0.4), ReferralAccepted("r2"), annex))
+    assert only(story, WITHDRAWN, day(99), agencies={CENTER.agency: AgencyKind.CHILD_ADVOCACY_CENTER}).is_open
+    assert found(story, WITHDRAWN, day(99)) == []
 
 
 def test_who_has_another_appointment_or_was_interviewed_may_withdraw_one() -> None:

@@ -194,3 +194,25 @@ def test_what_settles_it(body: Any, actor: Any) -> None:
 def test_who_corrected_it_does_not_settle_it_by_looking_at_it() -> None:
     story = in_danger().tell(day(4), CALM, SERGEANT).tell(day(7), REVIEW, SERGEANT)
     assert only(story, DETECTOR, day(9)).is_open
+
+
+def test_what_is_owed_again_or_by_nobody_when_it_is_withdrawn_is_not_found() -> None:
+    back = accepted().tell(day(1), LESSER, DETECTIVE).tell(day(2), wrong(offences=FONDLING), INTAKE)
+    assert found(back.tell(day(3), NOT_NEEDED, DETECTIVE), DETECTOR, day(99)) == []
+    ended = approved(accepted().tell(day(1), LESSER, DETECTIVE), day(2))
+    assert found(ended.tell(day(3), NOT_NEEDED, DETECTIVE), DETECTOR, day(99)) == []
+
+
+def test_what_was_owed_still_when_it_was_corrected_is_found_once() -> None:
+    story = held(offences=FONDLING).tell(day(1), LESSER, DETECTIVE)
+    story.tell(day(2), ReferralMade("r1", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+    story.tell(day(3), ReferralAccepted("r1"), CLINIC).tell(day(4), NOT_NEEDED, DETECTIVE)
+    assert only(story, DETECTOR, day(99)).says == "corrected so that less is owed: forensic_interview"
+
+
+def test_what_another_agency_reported_and_is_withdrawn_after_a_correction_is_found_however_soon_that_was() -> None:
+    for reporter, count in ((CLINIC, 1), (INTAKE, 0)):
+        story = Story().tell(day(0), report(offences=FONDLING), reporter).tell(day(0), IN, INTAKE)
+        story.tell(day(0), ReferralMade("r1", Service.FORENSIC_INTERVIEW, CLINIC.agency), DETECTIVE)
+        story.tell(day(0), ReferralAccepted("r1"), CLINIC).tell(day(0) + HOUR / 2, LESSER, INTAKE)
+        assert len(found(story.tell(day(2), NOT_NEEDED, DETECTIVE), DETECTOR, day(99))) == count

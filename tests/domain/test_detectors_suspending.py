@@ -16,7 +16,7 @@ from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.investigation import InvestigativeStepTaken
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain import test_detectors_properties
-from tests.domain.clock_histories import Story, day
+from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import (
     ASKED,
     ATTEMPT,
@@ -132,6 +132,17 @@ def test_what_was_closed_in_error_goes_on_as_it_was() -> None:
         longer.tell(day(number), extended(day(9)))
     flicked(longer, 5, IN_ERROR).tell(day(6), extended(day(20)))
     assert len(numbers(only(longer, "extended_again", day(99)))) == 4
+
+
+def test_a_suspension_after_the_case_was_reopened_for_something_new_renews_none_before() -> None:
+    for body, count in ((IN_ERROR, 1), (NEW, 0)):
+        story = approved(told(worked(), 9, 9, 9), day(40)).tell(day(41), body)
+        assert len(found(told(story, 9, first=42), "renewed_again", day(99))) == count
+
+
+def test_what_was_done_long_before_the_report_and_is_entered_meanwhile_lets_no_suspension_pass() -> None:
+    story = told(worked(), 9, 9).tell(day(-9), STEP, DETECTIVE, late=29 * DAY)
+    assert len(found(told(story, 9, 9, first=21), "renewed_again", day(99))) == 1
 
 
 def test_requests_for_records_go_on_where_a_case_was_closed_in_error() -> None:

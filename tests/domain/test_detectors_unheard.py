@@ -191,6 +191,25 @@ def test_a_report_that_is_learned_to_be_grave_after_it_was_said_to_be_known(sett
     assert evidence(one) == ["A#3", "A#4"]
 
 
+def test_a_case_counts_since_the_link_that_leads_there_and_for_what_is_so_still() -> None:
+    mine = told(
+        "A", grave(0), doing(0.4, Linked("B", Relation.SAME_CHILD), INTAKE), known(0.5),
+        doing(30, Linked("C", Relation.SAME_CHILD), INTAKE),
+    )  # fmt: skip
+    other = told("B", *worked(-9))
+    (one,) = all_in(mine, other, told("C", grave(-20)))
+    assert (one.since, one.settled_at) == (day(7.5), day(30))
+    assert one.settled_by is not None and (one.settled_by.case_id, one.settled_by.number) == ("A", 4)
+    (one,) = all_in(mine, other, told("C", grave(-20), corrected(-10, SIMPLE)))
+    assert (one.since, one.is_open) == (day(7.5), True)
+
+
+def test_an_interview_that_was_withdrawn_before_the_merger_gains_and_costs_no_time() -> None:
+    withdrawn = doing(0.3, ReferralWithdrawn("r1", ReferralReason.NOT_NEEDED))
+    (one,) = all_in(told("A", grave(0), *accepted(0.1), withdrawn, into("B", 0.5)), told("B", *worked(-9)))
+    assert (one.since, evidence(one)) == (day(7.5), ["A#5", "A#1"])
+
+
 def test_what_the_unit_itself_was_asked_for_and_gave_is_no_interview_either() -> None:
     police = Actor("sgt.archer", "metro-pd", Role.PARTNER)
     asked = ReferralMade("p1", Service.FORENSIC_INTERVIEW, police.agency)
@@ -214,6 +233,16 @@ def test_of_what_an_old_system_had_merged_it_is_not_asked() -> None:
 
     assert found([story(merged_before=True), other], DETECTOR, day(900)) == []
     assert len(found([story(merged_before=False), other], DETECTOR, day(900))) == 1
+
+
+def test_an_interview_that_nobody_came_to_before_the_merger_was_offered_and_is_found_as_such() -> None:
+    missed = doing(0.3, ReferralCompleted("r1", holder_attended=False), CENTER)
+    assert all_in(told("A", grave(0), *accepted(0.1), missed, into("B", 0.5)), told("B", *worked(-9))) == []
+
+
+def test_a_correction_of_something_else_changes_nothing_of_the_offence() -> None:
+    danger = doing(0.2, FactCorrected(1, CorrectionReason.NEW_INFORMATION, immediate_danger=True), INTAKE)
+    assert len(all_in(told("A", grave(0), danger, into("B", 0.5)), told("B", *worked(-9)))) == 1
 
 
 def test_an_examination_is_no_interview() -> None:

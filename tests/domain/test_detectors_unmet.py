@@ -7,15 +7,23 @@ import pytest
 from casetrail.domain.actions import Body
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.case import Recorded
-from casetrail.domain.closure import ClosureApproved, ClosureRequested
-from casetrail.domain.codes import CorrectionReason, Disposition, MergeReason, Relation, SealedName, TokenKind
+from casetrail.domain.closure import ClosureApproved, ClosureRequested, Reopened
+from casetrail.domain.codes import (
+    CorrectionReason,
+    Disposition,
+    MergeReason,
+    Relation,
+    ReopeningReason,
+    SealedName,
+    TokenKind,
+)
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.sealed import SealedField, Token
-from tests.actions import DETECTIVE, INTAKE, OTHER_SERGEANT, SERGEANT, report
-from tests.domain.clock_histories import day
+from tests.actions import DETECTIVE, INTAKE, OTHER_SERGEANT, REGISTRAR, SERGEANT, report
+from tests.domain.clock_histories import CASE_ID, DAY, Story, day
 from tests.domain.clock_stories import ASKED, CONTACT, IN, RATIONALE, STEP
 from tests.domain.detecting import SECOND
 from tests.domain.populations import Doing
@@ -23,6 +31,7 @@ from tests.domain.surveying import evidence, found, known, reopened, told
 
 DETECTOR = "merged_unmet"
 SUSPECT = Token(TokenKind.SUSPECT, bytes(32))
+SEALED = (SealedField(SealedName.SUSPECT_NAME, bytes(32), bytes(12), b"sealed"),)
 HEARD = InvestigativeStepTaken(Kind.SUSPECT_INTERVIEWED)
 ARRESTED = InvestigativeStepTaken(Kind.ARREST_MADE)
 IDENTIFIED = InvestigativeStepTaken(Kind.SUSPECT_IDENTIFIED)
@@ -71,12 +80,11 @@ def test_a_suspect_whom_a_merged_report_names_is_heard_before_the_other_case_is_
 
 @pytest.mark.parametrize("by", ["token", "sealed name", "correction", "step"])
 def test_however_the_suspect_is_named(by: str) -> None:
-    sealed = (SealedField(SealedName.SUSPECT_NAME, bytes(32), bytes(12), b"sealed"),)
     begun: dict[str, list[Doing]] = {
         "token": [naming(0)],
-        "sealed name": [(day(0), INTAKE, report(sealed=sealed))],
+        "sealed name": [(day(0), INTAKE, report(sealed=SEALED))],
         "correction": [
-            (day(0), INTAKE, report()), (day(0.1), INTAKE, FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=sealed)),
+            (day(0), INTAKE, report()), (day(0.1), INTAKE, FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=SEALED)),
         ],
         "step": [(day(0), INTAKE, report()), (day(0), INTAKE, IN), doing(0.1, IDENTIFIED)],
     }  # fmt: skip
@@ -100,6 +108,40 @@ def test_where_none_is_named_or_one_was_met_or_others_go_on_it_is_no_finding(
     mine: list[Doing], other: list[Doing]
 ) -> None:
     assert all_in(told("A", *mine, into("B", 1)), told("B", *other)) == []
+
+
+def test_a_suspect_who_is_named_after_the_closure_is_found_since_then() -> None:
+    link = day(0.5), INTAKE, Linked("B", Relation.SAME_CHILD)
+    named = day(20), INTAKE, FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=SEALED)
+    (one,) = all_in(told("A", (day(0), INTAKE, report()), link, known(1), named), told("B", *worked(-5), *closed(9)))
+    assert (one.since, one.is_open) == (day(20), True)
+
+
+def test_a_suspect_who_is_met_only_afterwards_was_not_met() -> None:
+    mine = told("A", naming(0), into("B", 1), reopened(15), doing(16, HEARD))
+    (one,) = all_in(mine, told("B", *worked(-5), *closed(9)))
+    assert (one.since, one.settled_at) == (day(9), day(15))
+
+
+def test_a_case_that_is_reported_or_linked_only_afterwards_was_not_open_then() -> None:
+    link, other = (day(0.5), INTAKE, Linked("B", Relation.SAME_CHILD)), told("B", *worked(-5), *closed(9))
+    later = day(0.6), INTAKE, Linked("C", Relation.SAME_CHILD)
+    (one,) = all_in(told("A", naming(0), link, later, known(1)), other, told("C", *worked(30)))
+    assert (one.since, one.is_open) == (day(9), True)
+    later = day(30), INTAKE, Linked("C", Relation.SAME_CHILD)
+    (one,) = all_in(told("A", naming(0), link, known(1), later), other, told("C", *worked(-5)))
+    assert (one.since, one.is_open) == (day(9), True)
+
+
+def test_of_a_closure_that_an_old_system_kept_nothing_is_asked() -> None:
+    old, late = Story(), 400 * DAY
+    for at, body in enumerate((report(), IN, Assigned(DETECTIVE.id), CONTACT, STEP, ASKED, ClosureApproved())):
+        old.tell(day(at), body, REGISTRAR, imported=True, late=late)
+    mine = told("A", naming(410), into(CASE_ID, 411))
+    assert found([mine, old.events], DETECTOR, day(999)) == []
+    old.tell(day(420), Reopened(ReopeningReason.AUDIT)).tell(day(420), Assigned(DETECTIVE.id))
+    old.tell(day(421), ASKED, DETECTIVE).tell(day(421), ClosureApproved(), OTHER_SERGEANT)
+    assert [one.since for one in found([mine, old.events], DETECTOR, day(999))] == [day(421)]
 
 
 def test_a_case_that_was_closed_before_is_reopened_in_time() -> None:
@@ -137,9 +179,9 @@ def test_of_several_cases_that_had_been_closed_one_finding_is_made_and_reopening
     mine, old = told("A", naming(0), *links, known(1)), [*worked(-20), *closed(-9)]
     (one,) = all_in(mine, told("B", *old), told("C", *old))
     assert (one.since, one.is_open, evidence(one)) == (day(4), True, ["A#4", "B#7", "A#1"])
-    for more in ([reopened(8)], []), ([], [reopened(8)]):
-        first, second = (told(name, *old, *some) for name, some in zip("BC", more, strict=True))
-        assert [one.settled_at for one in all_in(mine, first, second)] == [day(8)]
+    for name in "BC":
+        others = [told(one, *old, *([reopened(8)] if one == name else [])) for one in "BC"]
+        assert [one.settled_at for one in all_in(mine, *others)] == [day(8)]
     (one,) = all_in(mine, told("B", *worked(-5), *closed(9), reopened(20)), told("C", *worked(-5), *closed(12)))
     assert (one.since, one.settled_at) == (day(12), day(20))
 
