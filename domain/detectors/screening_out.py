@@ -1,6 +1,6 @@
 """Reports that were screened out as if somebody had asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from typing import Final
 
@@ -91,8 +91,7 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
             continue
         acts += [act for earlier in history.steps[until:place] for act in history.work_known_by(earlier)]
         until = place
-        for at in (place, *_corrected_after(history, place)):
-            kinds = _grave_kinds(history, at)
+        for at, kinds in _grave_since(history, place):
             asked = any(_asks(history, act, body.reason, kinds, standard) for act in acts) if kinds else bool(acts)
             names = [GRAVE[kind][0] for kind in kinds] or ["reasons"]
             if not asked and any(body.reason in standard.codes(name) for name in names):
@@ -103,33 +102,36 @@ def screened_out_unasked(history: History, settings: SettingsAt, now: datetime) 
                 break
 
 
-def _corrected_after(history: History, place: int) -> Iterator[int]:
-    """The places of the corrections in a report that was screened out, until it is reopened, or screened out once more."""
-    if "FactCorrected" not in history.case.kinds:
-        return
-    for at in range(place + 1, len(history.steps)):
-        if history.steps[at].is_any(Happening.SCREENED_OUT, *REOPENED):
+def _grave_since(history: History, place: int) -> Iterator[tuple[int, list[Condition]]]:
+    """Why a report is grave that is screened out at a place (not at all where nothing is given), as it was first recorded, or
+    is by then; and from each place on at which a correction makes it so for another reason, until it is reopened, or screened
+    out once more.
+    """
+    codes = {one.code for body in _reports(history) for one in body.offences}
+    is_corrected = "FactCorrected" in history.case.kinds
+    alleged, seen = Allegations(), list[list[Condition]]()
+    for at, step in enumerate(history.steps) if is_corrected else ((place, history.steps[place]),):
+        if at > place and step.is_any(Happening.SCREENED_OUT, *REOPENED):
             return
-        if isinstance(history.steps[at].body, FactCorrected):
-            yield at
+        alleged.follow(step)
+        if at == place or (at > place and isinstance(step.body, FactCorrected)):
+            kinds = _grave_kinds(
+                history.conditions | alleged.conditions, codes.union(one.code for one in alleged.offences)
+            )
+            if kinds not in seen:
+                seen.append(kinds)
+                yield at, kinds
 
 
-def _grave_kinds(history: History, place: int) -> list[Condition]:
-    """Why a report is grave, as it was first recorded, or is by the corrections up to a place; nothing where it is not."""
-    kinds, codes = set(history.conditions), {one.code for body in _reports(history) for one in body.offences}
-    if "FactCorrected" in history.case.kinds:
-        alleged = Allegations()
-        for step in history.steps[: place + 1]:
-            alleged.follow(step)
-        kinds |= alleged.conditions
-        codes |= {one.code for one in alleged.offences}
-    if not codes.isdisjoint(GRAVE_TOO):
-        kinds.add(Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE)
-    return [kind for kind in GRAVE if kind in kinds]
+def _grave_kinds(conditions: Set[Condition], codes: Set[Offence]) -> list[Condition]:
+    """Why a report of such a kind and such offences is grave; nothing where it is not."""
+    is_as_grave = not codes.isdisjoint(GRAVE_TOO)
+    serious = Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE
+    return [kind for kind in GRAVE if kind in conditions or (is_as_grave and kind is serious)]
 
 
 def _reports(history: History) -> Iterator[ReportReceived]:
-    return (step.body for step in history.steps if isinstance(step.body, ReportReceived))
+    return (step.body for _, step in history.which(Happening.REPORT_RECEIVED) if isinstance(step.body, ReportReceived))
 
 
 def _asks(

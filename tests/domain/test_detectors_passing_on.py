@@ -1,6 +1,7 @@
 """Reports that are sent away: screened out unasked, screened out again and again, or passed on to nobody."""
 
 from dataclasses import replace
+from time import process_time
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ from tests.domain.clock_stories import (
     held,
     received,
 )
-from tests.domain.detecting import found, numbers, only, seen, with_settings
+from tests.domain.detecting import SECOND, found, numbers, only, seen, with_settings
 
 DUPLICATE = ScreenedOut(ScreeningReason.DUPLICATE_REPORT)
 ELSEWHERE = ScreenedOut(ScreeningReason.OTHER_AGENCY_RESPONSIBLE, PROTECTIVE.agency)
@@ -198,6 +199,16 @@ def test_of_two_screenings_that_an_old_system_kept_the_last_is_found_by_a_later_
         story.tell(day(at), OUT, REGISTRAR, imported=True, late=400 * DAY)
     story.tell(day(403), FactCorrected(1, CorrectionReason.NEW_INFORMATION, offences=FONDLING), INTAKE)
     assert numbers(only(story, "screened_out_unasked", day(500))) == [4, 3]
+
+
+def test_thousands_of_corrections_of_what_was_screened_out_are_gone_through_once() -> None:
+    story = out(OUT, offences=SIMPLE)
+    for number in range(2000):
+        body = FactCorrected(1, CorrectionReason.NEW_INFORMATION, happened_at=day(0))
+        story.tell(day(2) + number * SECOND, body, INTAKE)
+    begun = process_time()
+    assert found(story, "screened_out_unasked", day(200)) == []
+    assert process_time() - begun < 1  # all of the case was folded anew for each of them: that took 3 seconds
 
 
 def test_what_asks_nobody_and_what_leads_nowhere_are_settings() -> None:
