@@ -201,6 +201,9 @@ def test_a_partner_who_joins_at_the_moment_of_something_else_is_told() -> None:
     story = received().tell(day(30), ReferralMade("ref-1", Service.VICTIM_ADVOCACY, "advocates"), DETECTIVE)
     story.tell(day(30), ReferralMade("ref-2", Service.MENTAL_HEALTH, "clinic"), DETECTIVE)
     assert alarm_of(story, "first_response", day(31)).told[-1] == (Level.PARTNERS, ("advocates", "clinic"), day(30))
+    story = received().tell(day(30), ReferralMade("ref-1", Service.VICTIM_ADVOCACY, "advocates"), DETECTIVE)
+    story.tell(day(30), FactCorrected(1, CorrectionReason.ENTERED_WRONG, immediate_danger=True), INTAKE)
+    assert alarm_of(story, "first_response", day(31)).told[-1] == (Level.PARTNERS, ("advocates",), day(30))
 
 
 def test_a_partner_who_joined_while_nothing_was_owed_is_told_when_it_is_owed_again() -> None:

@@ -444,3 +444,8 @@ def test_sexual_misconduct_is_known_by_its_statute(statute: str | None, is_sexua
     story = held(offences=(OffenceAlleged(Offence.OTHER, statute),))
     assert ("forensic_interview" in {one.name for one in story.clocks(day(0))}) is is_sexual
     assert story.only("decision", day(1)).due_at == day(120 if is_sexual else 45)
+
+
+def test_a_statute_beside_another_offence_makes_no_sexual_misconduct_of_it() -> None:
+    story = held(offences=(OffenceAlleged(Offence.OTHER), OffenceAlleged(Offence.SIMPLE_ASSAULT, "566.083")))
+    assert "forensic_interview" not in {one.name for one in story.clocks(day(0))}
