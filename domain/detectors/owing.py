@@ -11,7 +11,7 @@ from casetrail.domain.detectors.lasting import Lasting, gaps
 from casetrail.domain.detectors.merging import about_merger, beyond, first_way, said_of
 from casetrail.domain.detectors.settings import Setting, days, hours
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.traces import Trace, Way
+from casetrail.domain.detectors.traces import End, Trace, Way
 
 UNHEARD: Final = "a grave offence for which no interview is owed there, and none was offered"
 UNMET: Final = "a suspect whom nobody has interviewed or arrested"
@@ -112,7 +112,7 @@ def unmet(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator
     for merger in trace.mergers if named_at is not None else ():
         others = list(beyond(trace, merger, of))
         found: set[Evidence] = set()
-        for (other, way), closure in [(one, closure) for one in others for closure in one[0].closures]:
+        for other, way, closure in _closed_there(others, merger):
             came_later = way.since > closure.known_at
             standard = settings(max(way.since, closure.known_at))
             since = standard.due("limit", way.since) if came_later else closure.known_at
@@ -130,6 +130,14 @@ def unmet(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterator
             settled = min([one for one in ends if one[0]], key=lambda one: one[0] or now, default=(None, None))
             says = f"{said_of(merger)}, with {UNMET}, and closed as {other.case_id}"
             yield about_merger(trace, standard, since, evidence, says, settled, now)
+
+
+def _closed_there(others: Iterable[tuple[Trace, Way]], merger: End) -> Iterator[tuple[Trace, Way, Lasting]]:
+    """The closures of other cases that last while a case is said to go on there."""
+    for other, way in others:
+        for closure in other.closures:
+            if _lasts_beyond(closure, way.since) and (merger.until is None or closure.known_at < merger.until):
+                yield other, way, closure
 
 
 def _reopenings(others: Iterable[Trace], moment: datetime) -> Iterator[tuple[datetime | None, Evidence | None]]:

@@ -1,6 +1,7 @@
 """Reports that name a suspect, and are merged into a case that is closed without hearing anybody."""
 
 from random import Random
+from time import process_time
 
 import pytest
 
@@ -191,6 +192,17 @@ def test_the_case_at_the_end_of_the_mergers_counts() -> None:
     assert [one.since for one in all_in(A, through, told("C", *worked(-5), *closed(9)))] == [day(9)]
     assert all_in(A, through, told("C", *worked(-5, doing(3, HEARD)), *closed(9))) == []
     assert all_in(A, told("B", *worked(-5, doing(0, HEARD)), into("C", 2)), told("C", *worked(-5), *closed(9))) == []
+
+
+def test_who_merges_and_reopens_hundreds_of_times_keeps_nobody_from_judging() -> None:
+    mine, other = [naming(0)], worked(0)
+    for at in range(1, 601):
+        mine += [into("B", at), reopened(at + 0.3)]
+        other += [*closed(at + 0.5), reopened(at + 0.6), (day(at + 0.7), SERGEANT, Assigned(DETECTIVE.id))]
+    cases = [told("A", *mine), told("B", *other)]
+    begun = process_time()
+    assert found(cases, DETECTOR, day(999)) == []
+    assert process_time() - begun < 1  # each merger was judged against each closure, which took several seconds
 
 
 @pytest.mark.parametrize("seed", range(24))
