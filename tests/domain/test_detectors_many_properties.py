@@ -21,22 +21,25 @@ from casetrail.domain.codes import (
     SealedName,
     TokenKind,
 )
+from casetrail.domain.codes import Step as Kind
 from casetrail.domain.deciding import decide
 from casetrail.domain.detectors.catalogue import OF_MANY
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.intake import ScreenedOut
-from casetrail.domain.investigation import NoteAdded
+from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded
 from casetrail.domain.linking import FactCorrected, Linked, Merged
 from casetrail.domain.sealed import SealedField, Token
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import DAY
-from tests.domain.clock_stories import CONTACT, IN, OUT, RATIONALE, REOPENED, REVIEW, STEP, suspended
+from tests.domain.clock_stories import CONTACT, FONDLING, IN, OUT, RATIONALE, REOPENED, REVIEW, SIMPLE, STEP, suspended
 from tests.domain.detecting import history_of, judge
 from tests.domain.test_detectors_many import LIMITS
 
 DAYS: Final = 400
 Doing = tuple[Body, Actor]
 CHILD: Final = (SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed"),)
+SUSPECT: Final = (SealedField(SealedName.SUSPECT_NAME, bytes(32), bytes(12), b"sealed"),)
+HEARD: Final = (Kind.SUSPECT_INTERVIEWED, Kind.FORENSIC_INTERVIEW_ATTENDED)
 KNOWN: Final = ScreenedOut(ScreeningReason.DUPLICATE_REPORT)
 NOTE: Final = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
 NAMES: Final = [bytes([number]) * 32 for number in range(25)]
@@ -53,8 +56,12 @@ def random_cases(seed: int, count: int = 60) -> dict[str, list[Recorded]]:
         tokens = _tokens(chance) if chance.random() < 0.7 else ()
         received = report(tokens=tokens, immediate_danger=chance.random() < 0.3)
         screened = chance.choices((OUT, KNOWN, IN), (2, 2, 6))[0]
-        begin: list[Doing] = [(received, INTAKE), (screened, INTAKE)]
-        for body, actor in begin + [_any(chance, number, now) for _ in range(chance.randrange(2, 14))]:
+        doings: list[Doing] = [(received, INTAKE), (screened, INTAKE)]
+        for _ in range(chance.randrange(2, 14)):
+            doings.append(_any(chance, number, now))
+            if isinstance(doings[-1][0], ClosureRequested) and chance.random() < 0.8:
+                doings.append((ClosureApproved(), OTHER_SERGEANT))
+        for body, actor in doings:
             at = now - chance.choice((0, 0, 0, 10)) * DAY * chance.random()
             action = Action(chance.randbytes(16), case_id, at, actor, body)
             case.record(action, decide(case, action, now), now)
@@ -87,6 +94,10 @@ def _any(chance: Random, number: int, now: datetime) -> Doing:
         (FactCorrected(1, CorrectionReason.NEW_INFORMATION, immediate_danger=chance.random() < 0.5), INTAKE),
         (REVIEW, chance.choice((SERGEANT, OTHER_SERGEANT))),
         (NOTE, chance.choice((INTAKE, SERGEANT, OTHER_SERGEANT))),
+        (FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=SUSPECT), INTAKE),
+        (FactCorrected(1, CorrectionReason.ENTERED_WRONG, offences=chance.choice((SIMPLE, FONDLING))), INTAKE),
+        (InvestigativeStepTaken(chance.choice(HEARD)), DETECTIVE),
+        (asked, SERGEANT),
     )
     return chance.choice(ways)
 
@@ -126,4 +137,5 @@ def test_the_random_cases_reach_most_of_these_detectors() -> None:
     for seed in range(4):
         end = HAPPENED + 700 * DAY
         reached.update(one.detector for one in findings(random_cases(seed), end, end).values())
-    assert {"reported_again", "merged_away", "merged_astray", "merged_unseen", "overloaded"} <= set(reached), reached
+    of_mergers = {"merged_away", "merged_astray", "merged_unseen", "merged_unheard", "merged_unmet"}
+    assert {"reported_again", "overloaded", *of_mergers} <= set(reached), reached
