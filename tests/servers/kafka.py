@@ -2,9 +2,11 @@
 
 import base64
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,7 @@ from random import SystemRandom
 from typing import Final
 
 from tests.servers.guard import Guard
-from tests.servers.maven import CannotStart, java, libraries
+from tests.servers.maven import CannotStart, java, libraries, made_once
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 POM: Final = Path(__file__).with_name("pom.xml")
@@ -21,6 +23,8 @@ PORTS: Final = (15_000, 29_999)
 """Below those that systems give to outgoing connections (RFC 6335 and Linux have them higher up)."""
 _given: Final[set[int]] = set()
 START_TIMEOUT: Final = 60.0
+CLASSES: Final = "classes.jsa"
+BOOTSTRAP: Final = "bootstrap.checkpoint"
 
 SETTINGS: Final = {
     "group.initial.rebalance.delay.ms": "0",
@@ -38,6 +42,24 @@ SETTINGS: Final = {
 def jars() -> Path:
     """The folder with Kafka's jars. Raises ``CannotStart``."""
     return libraries(POM, "kafka-4.1.0", "the broker tests need Apache Kafka's jars")
+
+
+def ready() -> Path:
+    """A folder with what a first broker leaves to all others: Kafka's classes as Java had them in memory, where it can keep
+    them, and what the storage was formatted with. So no other reads, checks and links them again: that is half of a start.
+    """
+    return made_once(jars().with_name(f"{jars().name}.ready"), _make_ready)
+
+
+def _make_ready(folder: Path) -> None:
+    folder.mkdir()
+    with tempfile.TemporaryDirectory(prefix="casetrail-kafka-") as temporary:
+        first = _FirstBroker(Path(temporary))
+        first.prepare(new_cluster_id(), f"{first.number}@127.0.0.1:{first.controller_port}", 1)
+        shutil.copy(first.data / BOOTSTRAP, folder)
+        first.options = [f"-XX:ArchiveClassesAtExit={folder / CLASSES}"]
+        first.start()
+        first.stop(START_TIMEOUT)
 
 
 def free_port() -> int:
@@ -60,6 +82,7 @@ class Broker:
 
     def __init__(self, directory: Path, number: int = 1, settings: Mapping[str, str] | None = None) -> None:
         self.directory, self.number = directory, number
+        self.data = directory / "data"
         self.port, self.controller_port = free_port(), free_port()
         self.settings = dict(settings or {})
         self.process: subprocess.Popen[bytes] | None = None
@@ -79,7 +102,7 @@ class Broker:
             "controller.quorum.voters": voters,
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
             "controller.listener.names": "CONTROLLER",
-            "log.dirs": str(self.directory / "data"),
+            "log.dirs": str(self.data),
             "offsets.topic.replication.factor": str(replicas),
             "transaction.state.log.replication.factor": str(replicas),
             "transaction.state.log.min.isr": str(max(1, replicas - 1)),
@@ -90,20 +113,30 @@ class Broker:
         }
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
         (self.directory / "server.properties").write_text(text)
-        self._java(
-            "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", "server.properties", *self.format_arguments()
-        ).wait()
+        self.format(cluster_id)
 
-    def format_arguments(self) -> list[str]:
-        """What the storage is formatted with, besides."""
-        return []
+    def format(self, cluster_id: str) -> None:
+        """Format the storage as Kafka's own tool has formatted the first broker's: that takes no second Java."""
+        self.data.mkdir()
+        shutil.copy(ready() / BOOTSTRAP, self.data)
+        names = {"version": 1, "cluster.id": cluster_id, "node.id": self.number, "directory.id": new_cluster_id()}
+        (self.data / "meta.properties").write_text("".join(f"{name}={value}\n" for name, value in names.items()))
+
+    def format_by_tool(self, cluster_id: str, *arguments: str) -> None:
+        """Format the storage by Kafka's own tool."""
+        self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", "server.properties", *arguments).wait()
+
+    def java_options(self) -> Sequence[str]:
+        """What Java is started with, besides."""
+        classes = ready() / CLASSES
+        return [f"-XX:SharedArchiveFile={classes}"] if classes.exists() else []
 
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [str(java()[0]), "-Xmx512m", "-Xms256m", "-cp", f"{jars()}/*", *arguments]
+        java_itself = [str(java()[0]), *self.java_options(), "-Xmx512m", "-Xms256m", "-cp", f"{jars()}/*"]
         with (self.directory / "output").open("ab") as out:
             return subprocess.Popen(
-                command, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                [*java_itself, *arguments], cwd=self.directory, stdout=out, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
     def launch(self) -> None:
@@ -133,10 +166,10 @@ class Broker:
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, number)
 
-    def stop(self) -> None:
+    def stop(self, timeout: float = 15) -> None:
         """Stop it in good order."""
         self.signal(signal.SIGTERM)
-        self._gone(15)
+        self._gone(timeout)
 
     def kill(self) -> None:
         """Stop it at once."""
@@ -155,6 +188,18 @@ class Broker:
         if self._guard is not None:
             self._guard.release()
             self._guard = None
+
+
+class _FirstBroker(Broker):
+    """A broker for which nothing is ready yet."""
+
+    options: Sequence[str] = ()
+
+    def format(self, cluster_id: str) -> None:
+        self.format_by_tool(cluster_id)
+
+    def java_options(self) -> Sequence[str]:
+        return self.options
 
 
 def new_cluster_id() -> str:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -48,19 +49,27 @@ def libraries(pom: Path, name: str, purpose: str) -> Path:
             f"{purpose}, which Maven brings from Maven Central: install Maven (package 'maven'), or leave these tests "
             "out by name with 'make test-embedded'"
         )
-    CACHE.mkdir(exist_ok=True)
-    with (CACHE / "maven.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # Maven's own store cannot bear two at a time, and tests run two at a time
-        if not folder.exists():
-            _bring(maven, pom, folder)
+    return made_once(folder, lambda fresh: _bring(maven, pom, fresh))
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """A folder of the cache, which ``make`` makes where it is not there yet."""
+    if not folder.exists():
+        CACHE.mkdir(exist_ok=True)
+        with (CACHE / "maven.lock").open("w") as lock:
+            fcntl.flock(
+                lock, fcntl.LOCK_EX
+            )  # Maven's own store cannot bear two at a time, and tests run some at a time
+            if not folder.exists():
+                fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
+                make(fresh)
+                fresh.rename(folder)
     return folder
 
 
 def _bring(maven: str, pom: Path, folder: Path) -> None:
-    fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
-    command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
+    command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
     environment = {**os.environ, "JAVA_HOME": str(java()[1])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode != 0:
         raise CannotStart(f"Maven could not bring what {pom} wants: {(done.stdout + done.stderr)[-2000:]}")
-    fresh.rename(folder)

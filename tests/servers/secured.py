@@ -82,9 +82,9 @@ class SecuredBroker(Broker):
             "super.users": f"User:{ADMIN};User:CN=broker",
         }
 
-    def format_arguments(self) -> list[str]:
+    def format(self, cluster_id: str) -> None:
         scram = [f"SCRAM-SHA-512=[name={user},password={password}]" for user, password in self.users.items()]
-        return [argument for one in scram for argument in ("--add-scram", one)]
+        self.format_by_tool(cluster_id, *(argument for one in scram for argument in ("--add-scram", one)))
 
     def options(self, user: str) -> dict[str, str]:
         """The settings with which a user connects, as a configuration's table ``[kafka]`` has them."""

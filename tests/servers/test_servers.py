@@ -11,7 +11,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 
-from tests.servers.kafka import ROOT, Broker, new_cluster_id, start_cluster
+from tests.servers.kafka import CLASSES, ROOT, Broker, jars, new_cluster_id, ready, start_cluster
+from tests.servers.maven import java
 from tests.servers.postgres import Postgres
 
 STARTED_AND_FORGOTTEN = """
@@ -68,6 +69,28 @@ def test_a_killed_broker_comes_back_over_its_folder(tmp_path: Path) -> None:
         assert consume(broker, "kept") == b"still here"
     finally:
         broker.kill()
+
+
+@pytest.mark.broker
+def test_java_takes_the_classes_that_the_first_broker_left_behind(kafka: Broker) -> None:
+    if not kafka.java_options():
+        pytest.skip("this Java keeps no archive of classes")
+    command = [str(java()[0]), "-Xshare:on", f"-XX:SharedArchiveFile={ready() / CLASSES}", "-cp", f"{jars()}/*"]
+    done = subprocess.run([*command, "-version"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.broker
+def test_each_broker_of_a_cluster_has_a_number_and_an_id_of_its_own(tmp_path: Path) -> None:
+    cluster_id = new_cluster_id()
+    brokers = [Broker(tmp_path / str(number), number) for number in (1, 2)]
+    for broker in brokers:
+        broker.prepare(cluster_id, f"1@127.0.0.1:{brokers[0].controller_port}", 1)
+    lines = [(broker.data / "meta.properties").read_text().splitlines() for broker in brokers]
+    told = [dict(line.split("=", 1) for line in some) for some in lines]
+    assert [one["node.id"] for one in told] == ["1", "2"]
+    assert {one["cluster.id"] for one in told} == {cluster_id}
+    assert len({one["directory.id"] for one in told}) == 2
 
 
 @pytest.mark.postgres
