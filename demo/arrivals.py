@@ -4,6 +4,7 @@ Counts by group are the article's (Kansas City Star, 2016; see docs/sources.md),
 year. When they come goes by season, weekday and hour.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -86,17 +87,14 @@ def _midnight(day: datetime) -> datetime:
 def _chosen(chance: Random, times: Sequence[datetime], end: datetime) -> dict[int, Pattern]:
     """Which of the reports are dropped, and how."""
     chosen: dict[int, Pattern] = {}
-    first = end - PERIOD
+    moments = [at - (end - PERIOD) for at in times]
     for pattern in sorted(PATTERNS, key=lambda one: not one.when):
         for number in range(pattern.reports):
             since, until = (
                 pattern.when[number % len(pattern.when)] if pattern.when else (5.0, (PERIOD - QUIET_END) / DAY)
             )
-            places = [
-                place
-                for place, at in enumerate(times)
-                if place not in chosen and since * DAY <= at - first < until * DAY
-            ]
+            among = range(bisect_left(moments, since * DAY), bisect_left(moments, until * DAY))
+            places = [place for place in among if place not in chosen]
             chosen[chance.choice(places)] = pattern
     return chosen
 

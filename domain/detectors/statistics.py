@@ -4,6 +4,7 @@ SciPy is large, and whoever only records cases does not need it; so it is import
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 EXTRA = "statistics"
@@ -21,6 +22,7 @@ class StatisticsMissing(Exception):
         super().__init__(f"statistical detectors need SciPy: install casetrail[{EXTRA}]")
 
 
+@cache
 def available() -> bool:
     """Whether SciPy is installed."""
     from importlib.util import find_spec
