@@ -18,6 +18,7 @@ from casetrail.domain.detectors.detector import CaseDetector, Detector, Settings
 from casetrail.domain.detectors.entering import entered_late, met_afterwards, received_late
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
+from casetrail.domain.detectors.idling import kept_alive
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Machines, silent_machine
 from casetrail.domain.detectors.merging import merged_again, merged_astray, merged_away, merged_unseen
@@ -50,6 +51,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     contact_lost,
     never_reached,
     only_asked,
+    kept_alive,
     partner_waiting,
     interview_missed,
     interview_withdrawn,

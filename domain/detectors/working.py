@@ -23,6 +23,8 @@ from casetrail.domain.policy import Condition
 from casetrail.domain.status import Status
 
 CONTACTED: Final = (Happening.VICTIM_CONTACT, Happening.FAMILY_CONTACT, Happening.CONTACT_ATTEMPTED)
+PATIENT_WITH: Final = 2
+"""How many requests to close a case, with nothing done in between, are waited for: one may be refused for its wording."""
 WAITING: Final = frozenset({Happening.RELEASED, Happening.CLOSURE_REQUESTED, *REOPENED})
 """Where none of these happened, a holder never waits for others."""
 
@@ -38,7 +40,8 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
     was assigned) the holder has not acted. A contact, an attempt at one and an investigative step are acts; notes,
     correspondence, reviews, reassignments and requests to close the case are none: a new holder has what the old one left of the limit, also where
     the case was let go or merged in between. The time does not count during which the case is suspended, up to the review
-    date, nor while a supervisor decides on its closure, nor while nobody holds it.
+    date, nor while nobody holds it, nor while a supervisor decides on its closure: but from the third request on, with
+    nothing done since the first, it counts.
 
     Evidence: the last act, or the assignment; with what was entered since, if that is older, or the assignment since.
 
@@ -68,8 +71,8 @@ def untouched(history: History, settings: SettingsAt, now: datetime) -> Iterator
         settled = history.until(place, _is_settled)
         if settled is not None and settled.known_at <= standard.due("limit", last.at, history.conditions):
             continue  # as it is mostly; pauses make it only later
-        pauses = _joined([*history.rests, *_waits(history, _waits_for_others)]) if pauses is None else pauses
-        since = max(_due(standard, "limit", last.at, history, pauses), step.known_at)
+        pauses = joined([*history.rests, *waits_for_others(history)]) if pauses is None else pauses
+        since = max(due_beside(standard, "limit", last.at, history, pauses), step.known_at)
         refused = history.until(place, _is_refused_or_settled)
         if refused is not None and Happening.CLOSURE_REFUSED in refused.what and refused.known_at < since:
             since = max(since, refused.known_at + standard.span("grace"))
@@ -92,20 +95,34 @@ def _waits_for_others(step: Step) -> bool:
     return step.holder is None or step.status is Status.CLOSURE_REQUESTED
 
 
+def waits_for_others(history: History) -> Iterator[Span]:
+    """When nobody held a case that somebody had held, or its holder waited for a decision on its closure."""
+    return _waits(history, _waits_for_others)
+
+
 def _waits_for_closure(step: Step) -> bool:
     return step.status is Status.CLOSURE_REQUESTED
 
 
 def _waits(history: History, waits: Callable[[Step], bool]) -> Iterator[Span]:
-    """When others than a holder were waited for, once there was one: from recording to recording, or without an end."""
+    """When others than a holder were waited for, once there was one: from recording to recording, or without an end.
+
+    Whoever asks for a closure again and again, and does nothing in between, waits for nobody from the third time on: else
+    a request and a refusal now and then would keep every time limit.
+    """
     if not history.has(WAITING):
         return
     since: datetime | None = None
-    is_held = False
+    is_held, asked = False, 0
     for step in history.steps:
         goes_on = step.is_open or step.status is Status.MERGED
         is_held = goes_on and (is_held or step.holder is not None)
-        if is_held and waits(step):
+        if step.is_act or not step.is_open:
+            asked = 0
+        elif Happening.CLOSURE_REQUESTED in step.what:
+            asked += 1
+        is_asked_again = asked > PATIENT_WITH and step.holder is not None
+        if is_held and waits(step) and not is_asked_again:
             since = since or step.known_at
         elif since is not None:
             yield since, step.known_at
@@ -114,7 +131,7 @@ def _waits(history: History, waits: Callable[[Step], bool]) -> Iterator[Span]:
         yield since, LAST
 
 
-def _joined(spans: Iterable[Span]) -> list[Span]:
+def joined(spans: Iterable[Span]) -> list[Span]:
     """Spans in order, those joined that overlap."""
     found: list[Span] = []
     for begins, ends in sorted(spans):
@@ -125,7 +142,7 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
-def _due(standard: Settings, limit: str, start: datetime, history: History, pauses: Sequence[Span]) -> datetime:
+def due_beside(standard: Settings, limit: str, start: datetime, history: History, pauses: Sequence[Span]) -> datetime:
     """When a limit is over, not counting ``pauses``: most of them lie beyond it."""
     due = standard.due(limit, start, history.conditions)
     first = bisect_right(pauses, start, key=itemgetter(1))
@@ -256,8 +273,8 @@ def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Itera
     Rule: the victim has been contacted, and within the limit after that, or after a later contact with the victim or the
     family, there was no other, while the case is open. An attempt is no contact, and neither is what was more than 24 hours
     before the report was received. The time does not count during which the
-    case is suspended, up to the review date, nor while a supervisor decides on its closure: a closure that is refused
-    settles nothing.
+    case is suspended, up to the review date, nor while a supervisor decides on its closure (from the third request on, with nothing
+    done since the first, it counts): a closure that is refused settles nothing.
 
     Evidence: the last contact; with the correction of the receipt, where it counts only since that.
 
@@ -280,8 +297,8 @@ def contact_lost(history: History, settings: SettingsAt, now: datetime) -> Itera
         settled = history.until(place, lambda later: not later.is_open or _is_next_contact(later, step, settings))  # noqa: B023
         if settled is not None and settled.known_at <= standard.due("limit", step.at, history.conditions):
             continue  # as it is mostly; pauses make it only later
-        pauses = _joined([*history.rests, *_waits(history, _waits_for_closure)]) if pauses is None else pauses
-        since = _due(standard, "limit", step.at, history, pauses)
+        pauses = joined([*history.rests, *_waits(history, _waits_for_closure)]) if pauses is None else pauses
+        since = due_beside(standard, "limit", step.at, history, pauses)
         rests_on = [step] if known is step else [step, known]
         yield of_case(history, standard, since, rests_on, "the victim was contacted, and never again", settled, now)
 

@@ -121,7 +121,7 @@ def test_asking_for_the_closure_and_being_refused_in_a_circle_is_seen_and_settle
         story.tell(day(13 + 18 * number), ASKED, DETECTIVE).tell(day(18 + 18 * number), REFUSED)
     assert numbers(seen(story, "untouched", day(25))) == [5]
     assert only(approved(story, day(230)), "untouched", day(300)).settled_at == day(230)
-    assert only(story, "contact_lost", day(300)).since == day(60), "45 days, and three times five for decisions"
+    assert only(story, "contact_lost", day(300)).since == day(55), "45 days, and twice five for decisions"
 
 
 @pytest.mark.parametrize("next_holder", [DETECTIVE.id, OTHER_DETECTIVE.id])

@@ -1,0 +1,125 @@
+"""Cases that go on for months by what leads nowhere: calls, requests, meetings."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from casetrail.domain.business_time import LAST, Span
+from casetrail.domain.codes import Service
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.detectors.closing import REOPENED, begins_anew
+from casetrail.domain.detectors.detector import SettingsAt, detector
+from casetrail.domain.detectors.finding import Finding, of_case
+from casetrail.domain.detectors.history import History, Step
+from casetrail.domain.detectors.offering import ANSWERED, referral_of
+from casetrail.domain.detectors.settings import Setting, Settings, days
+from casetrail.domain.detectors.working import due_beside, joined, waits_for_others
+from casetrail.domain.happenings import Happening
+from casetrail.domain.investigation import CLERICAL, InvestigativeStepTaken
+
+LEADING_NOWHERE: Final = (*CLERICAL, Kind.RECORDS_REQUESTED, Kind.TEAM_REVIEW_HELD, Kind.OTHER)
+"""Steps by which nobody learns anything about what is alleged, or that do not say what was done."""
+
+
+@detector(
+    Setting("limit", days(90), "how long a case may go on by calls, requests and meetings alone",
+            "practice: twice the 45 days of RSMo 210.183"),
+    Setting("steps", LEADING_NOWHERE, "steps that lead no further", codes=Kind),
+    needs=[Happening.ASSIGNED],
+)  # fmt: skip
+def kept_alive(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A case that is kept alive by what leads no further.
+
+    Rule: somebody was given the case, and within the limit since the report (or since it was reopened for something new)
+    nobody has taken an investigative step that leads further or seen the child in person, nor within the limit since that
+    was done last; and something was done meanwhile that keeps the time limits: a call, a letter, an attempt, a talk with the
+    caregiver, a request for records, a meeting of the team, a step of no named kind. (Where nothing at all is done,
+    "untouched" finds it.) The time does not count during which the case is suspended, up to the review date, nor while
+    nobody holds it, nor while a supervisor decides on its closure, as for "untouched"; nor while a prosecutor has accepted
+    the file and has not answered. Of a case that was charged nothing more is asked. What was done more than 24 hours before the
+    report was received leads nowhere.
+
+    Evidence: the report, the reopening, or what was done last that led further; and what was done last since.
+
+    Settled by: an investigative step that leads further, the child being seen, a charge, or the end of the case.
+
+    May be wrong: where a case waits for a laboratory or a court and is not suspended.
+
+    Found in: Kansas City, where cases stayed open for years; and practice: a call every twelve days keeps every time limit,
+    and a decision can be extended three times.
+    """
+    last: Step | None = None
+    pauses: list[Span] | None = None
+    charged_at = next((at for at, step in history.which(Happening.CHARGED) if _is_charge(history, step)), None)
+    for place, step in history.which(*_BEGINNING):
+        standard = settings(step.at)
+        leads = _leads_further(step, standard)
+        if leads or last is None or begins_anew(step):
+            last = step if last is None or step.at >= last.at or begins_anew(step) else last
+        elif not step.is_any(*REOPENED):
+            continue
+        if not step.is_open or (charged_at is not None and charged_at <= place):
+            continue
+        settled = history.until(place, lambda later: _is_settled(history, later, standard))  # noqa: B023  (called at once)
+        if (now if settled is None else settled.known_at) - last.at <= standard.span("limit"):
+            continue  # as it is mostly; pauses make it only later
+        pauses = joined(_pauses(history)) if pauses is None else pauses
+        since = max(due_beside(standard, "limit", last.at, history, pauses), step.known_at)
+        idle = _acts_since(history, last, since)
+        if idle is not None:
+            says = f"for more than {standard.span('limit').days} days nothing in it led any further"
+            yield of_case(history, standard, since, [last, idle], says, settled, now)
+
+
+_BEGINNING: Final = (Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP, Happening.VICTIM_SEEN, *REOPENED)
+
+
+def _leads_further(step: Step, standard: Settings) -> bool:
+    """Whether the child was seen, or something was done by which more may be known."""
+    body = step.action.body
+    if isinstance(body, InvestigativeStepTaken):
+        return step.is_act and body.step not in standard.codes("steps")
+    return step.is_act and Happening.VICTIM_SEEN in step.what
+
+
+def _is_settled(history: History, step: Step, standard: Settings) -> bool:
+    return not step.is_open or _leads_further(step, standard) or _is_charge(history, step)
+
+
+def _is_charge(history: History, step: Step) -> bool:
+    """Whether a prosecutor has completed a referral: any other agency charges nobody."""
+    return Happening.CHARGED in step.what and _prosecutor_of(history, step)
+
+
+def _prosecutor_of(history: History, step: Step) -> bool:
+    """Whether a step is about a referral to a prosecutor."""
+    asked = history.case.facts.referrals[referral_of(step)]
+    return asked.service is Service.PROSECUTOR and history.is_partner(asked.to_agency, asked.service)
+
+
+def _acts_since(history: History, last: Step, since: datetime) -> Step | None:
+    """What was done last, after a step, by a moment."""
+    acts = (step for step in history.steps if step.is_act and last.number < step.number and step.known_at <= since)
+    return max(acts, key=lambda step: step.number, default=None)
+
+
+def _pauses(history: History) -> Iterator[Span]:
+    """When nobody can be expected to go further."""
+    yield from history.rests
+    yield from waits_for_others(history)
+    yield from _with_prosecutor(history)
+
+
+def _with_prosecutor(history: History) -> Iterator[Span]:
+    """When a prosecutor had accepted the file, and had not answered: from recording to recording, or without an end."""
+    begun: dict[str, datetime] = {}
+    for _, step in history.which(*ANSWERED, Happening.REFERRAL_WITHDRAWN):
+        if not _prosecutor_of(history, step):
+            continue
+        name = referral_of(step)
+        if Happening.REFERRAL_ACCEPTED in step.what:
+            begun.setdefault(name, step.known_at)
+        elif name in begun:
+            yield begun.pop(name), step.known_at
+    for at in begun.values():
+        yield at, LAST

@@ -1,0 +1,169 @@
+"""Cases that go on for months by calls, requests and meetings; closures that are asked for in a circle."""
+
+import pytest
+
+from casetrail.domain.actions import Actor, Body
+from casetrail.domain.closure import Reopened
+from casetrail.domain.codes import AgencyKind, ContactMethod, ReopeningReason, Role, Service
+from casetrail.domain.codes import Step as Kind
+from casetrail.domain.contact import VictimContactMade
+from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade
+from tests.actions import DETECTIVE, OTHER_DETECTIVE
+from tests.domain.clock_histories import Story, day
+from tests.domain.clock_stories import (
+    ASKED,
+    ATTEMPT,
+    CONTACT,
+    MERGED,
+    PROSECUTOR,
+    REFUSED,
+    REOPENED,
+    RESUMED,
+    STEP,
+    approved,
+    held,
+    screened,
+    suspended,
+)
+from tests.domain.detecting import found, numbers, only, seen, with_settings
+
+KEPT = "kept_alive"
+CAREGIVER = VictimContactMade(ContactMethod.THROUGH_CAREGIVER)
+CALL = VictimContactMade(ContactMethod.PHONE)
+LETTER = VictimContactMade(ContactMethod.LETTER)
+SCHOOL = Actor("school.day", "school", Role.PARTNER)
+KNOWN = {"metro-pd": AgencyKind.LAW_ENFORCEMENT, "prosecutor": AgencyKind.PROSECUTION, "school": AgencyKind.SCHOOL}
+
+
+def step(kind: Kind) -> InvestigativeStepTaken:
+    return InvestigativeStepTaken(kind)
+
+
+REQUEST, MEETING, OTHER = map(step, (Kind.RECORDS_REQUESTED, Kind.TEAM_REVIEW_HELD, Kind.OTHER))
+
+
+def kept(*bodies: Body, until: int = 150, story: Story | None = None) -> Story:
+    """Seen on the first day; then every twelve days one of these, in turn."""
+    story = story or held().tell(day(1), CONTACT, DETECTIVE)
+    for number, at in enumerate(range(12, until, 12)):
+        story.tell(day(at), bodies[number % len(bodies)], DETECTIVE)
+    return story
+
+
+# --- kept alive ---
+
+
+@pytest.mark.parametrize("body", [CAREGIVER, CALL, LETTER, ATTEMPT, REQUEST, MEETING, OTHER])
+def test_a_case_that_goes_on_by_what_leads_nowhere_is_seen_after_90_days(body: Body) -> None:
+    one = seen(kept(body), KEPT, day(91))
+    assert numbers(one) == [5, 12], "when the child was seen, and the last act by then"
+    assert one.says == "for more than 90 days nothing in it led any further"
+
+
+def test_all_of_them_together_lead_nowhere_either() -> None:
+    assert numbers(seen(kept(CAREGIVER, REQUEST, MEETING, OTHER, ATTEMPT, LETTER), KEPT, day(91))) == [5, 12]
+
+
+LEADING = [one for one in Kind if step(one) not in (REQUEST, MEETING, OTHER, step(Kind.CORRESPONDENCE))]
+
+
+@pytest.mark.parametrize("kind", LEADING)
+def test_a_step_that_leads_further_begins_the_time_anew_and_settles_it(kind: Kind) -> None:
+    worked = kept(CAREGIVER, until=80).tell(day(80), step(kind), DETECTIVE)
+    assert found(worked, KEPT, day(170)) == []
+    late = kept(CAREGIVER, until=200).tell(day(200), step(kind), DETECTIVE)
+    assert only(late, KEPT, day(201)).settled_at == day(200)
+
+
+def test_whoever_does_it_a_child_that_is_seen_again_settles_it_and_so_do_the_end_and_a_merger() -> None:
+    seen_again = kept(CAREGIVER, until=100).tell(day(100), CONTACT, OTHER_DETECTIVE)
+    assert only(seen_again, KEPT, day(120)).settled_at == day(100)
+    assert only(approved(kept(CAREGIVER, until=100), day(100)), KEPT, day(400)).settled_at == day(100)
+    assert only(kept(CAREGIVER, until=100).tell(day(100), MERGED), KEPT, day(400)).settled_at == day(100)
+
+
+def test_a_case_that_nobody_was_given_or_in_which_nothing_was_done_is_seen_by_others() -> None:
+    assert found(screened(), KEPT, day(300)) == []
+    assert found(held().tell(day(1), CONTACT, DETECTIVE), KEPT, day(300)) == []
+    assert len(found(held().tell(day(1), CONTACT, DETECTIVE), "untouched", day(300))) == 1
+
+
+def test_before_the_child_was_ever_seen_it_counts_from_the_report() -> None:
+    assert numbers(seen(kept(CALL, story=held()), KEPT, day(90))) == [1, 11]
+
+
+def test_the_time_of_a_suspension_does_not_count_nor_that_of_a_decision_on_the_closure() -> None:
+    rested = held().tell(day(1), CONTACT, DETECTIVE).tell(day(2), suspended(day(30))).tell(day(30), RESUMED)
+    for at in range(32, 200, 12):
+        rested.tell(day(at), CAREGIVER, DETECTIVE)
+    assert seen(rested, KEPT, day(119))
+    asked = held().tell(day(1), CONTACT, DETECTIVE).tell(day(5), ASKED, DETECTIVE).tell(day(10), REFUSED)
+    for at in range(12, 200, 12):
+        asked.tell(day(at), CAREGIVER, DETECTIVE)
+    assert seen(asked, KEPT, day(96))
+
+
+def test_a_case_that_is_reopened_for_something_new_begins_anew_and_one_closed_in_error_does_not() -> None:
+    def closed(reason: ReopeningReason) -> Story:
+        story = approved(kept(CAREGIVER, until=60), day(61)).tell(day(62), Reopened(reason))
+        for at in range(72, 240, 12):
+            story.tell(day(at), CAREGIVER, DETECTIVE)
+        return story
+
+    assert numbers(seen(closed(ReopeningReason.NEW_INFORMATION), KEPT, day(152)))[0] == 12
+    one = found(closed(ReopeningReason.CLOSED_IN_ERROR), KEPT, day(240))
+    assert [numbers(two)[0] for two in one] == [5]
+
+
+def test_while_a_prosecutor_has_the_file_nothing_is_asked_and_after_a_charge_neither() -> None:
+    def referred(agency: str) -> Story:
+        return (
+            held()
+            .tell(day(1), CONTACT, DETECTIVE)
+            .tell(day(2), ReferralMade("p", Service.PROSECUTOR, agency), DETECTIVE)
+        )
+
+    accepted = kept(CAREGIVER, story=referred("prosecutor").tell(day(3), ReferralAccepted("p"), PROSECUTOR))
+    assert found(accepted, KEPT, day(400), agencies=KNOWN) == []
+    charged = kept(CAREGIVER, story=referred("prosecutor").tell(day(3), ReferralCompleted("p"), PROSECUTOR))
+    assert found(charged, KEPT, day(400), agencies=KNOWN) == []
+    for body in (ReferralAccepted("p"), ReferralCompleted("p")):
+        by_school = kept(CAREGIVER, story=referred("school").tell(day(3), body, SCHOOL))
+        assert only(by_school, KEPT, day(149), agencies=KNOWN).since == day(91), "a school charges nobody"
+
+
+def test_a_policy_can_say_how_long_and_what_leads_nowhere() -> None:
+    sooner = with_settings('[detectors.kept_alive]\nlimit = "60 days"\nsteps = ["correspondence"]')
+    assert seen(kept(CAREGIVER), KEPT, day(61), sooner)
+    assert found(kept(MEETING), KEPT, day(150), sooner) == []
+
+
+# --- closures that are asked for in a circle ---
+
+
+def circle(first: int = 13, every: int = 5, times: int = 40) -> Story:
+    """Seen on the first day, its closure asked for, refused in time, asked for again at once, and so on."""
+    story = held().tell(day(1), CONTACT, DETECTIVE)
+    for at in range(first, first + every * times, every):
+        story.tell(day(at), ASKED, DETECTIVE).tell(day(at + every - 0.1), REFUSED)
+    return story
+
+
+def test_a_closure_that_is_asked_for_a_third_time_with_nothing_done_gains_no_time() -> None:
+    assert only(circle(), "untouched", day(200)).since <= day(31)
+    assert only(circle(), "contact_lost", day(200)).since <= day(57)
+
+
+def test_a_closure_that_is_asked_for_again_once_or_after_an_act_accuses_nobody() -> None:
+    twice = circle(times=1).tell(day(18), ASKED, DETECTIVE)
+    assert found(twice, "untouched", day(24)) == []
+    worked = held().tell(day(1), CONTACT, DETECTIVE)
+    for at in range(13, 60, 5):
+        worked.tell(day(at), ASKED, DETECTIVE).tell(day(at + 4), REFUSED).tell(day(at + 4.5), STEP, DETECTIVE)
+    assert found(worked, "untouched", day(60)) == []
+
+
+def test_reopening_begins_it_anew() -> None:
+    story = approved(circle(times=2), day(24)).tell(day(30), REOPENED)
+    assert found(story, "untouched", day(40)) == []
