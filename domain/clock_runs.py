@@ -23,7 +23,7 @@ from casetrail.domain.assignment import Assigned, Reassigned
 from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.closure import ClosureApproved, ClosureRefused
-from casetrail.domain.codes import AgencyKind, Level
+from casetrail.domain.codes import Level, Service
 from casetrail.domain.ended_runs import EndedRuns
 from casetrail.domain.escalation import EscalationAnswered, level_of
 from casetrail.domain.extension import DecisionExtended
@@ -33,6 +33,7 @@ from casetrail.domain.leaving import NOBODY_LEFT, Departures
 from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.policy import ClockRule, InForce
 from casetrail.domain.receipt import CORRECTING, answers, received_at
+from casetrail.domain.referral import can_give
 from casetrail.domain.stopping import ACTS, WITHDRAWN, Run
 from casetrail.domain.suspension import Resumed, Suspended
 
@@ -225,13 +226,14 @@ class Runs:
     def _is_of_a_partner(self, one: Happened) -> bool:
         """Whether what became of a referral counts for the case: by another agency, of those that the registry knows.
 
-        Where it knows none, each is taken at its word. Only a prosecutor charges.
+        Where it knows none, each is taken at its word. Only a prosecutor charges, and a school interviews nobody.
         """
         known = self._policies.agencies
         if one.partner == self.case.facts.agency or not known:
             return one.partner != self.case.facts.agency
         kind = known.get(one.partner or "")
-        return kind is not None and (one.what is not Happening.CHARGED or kind is AgencyKind.PROSECUTION)
+        service = Service.PROSECUTOR if one.what is Happening.CHARGED else one.service
+        return kind is not None and can_give(kind, service)
 
     def _enter_late(self, run: Run, what: Happening, at: datetime, number: int | None) -> None:
         """Let a run that has ended be stopped earlier, by what was entered only now; what goes on from there is a new run."""

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from casetrail.domain.actions import Action, Body
 from casetrail.domain.case import Case, Referral, ReferralState
-from casetrail.domain.codes import ReferralReason, Role, Service
+from casetrail.domain.codes import AgencyKind, ReferralReason, Role, Service
 from casetrail.domain.parties import UNIT
 from casetrail.domain.rules import Refused, rule
 from casetrail.domain.sealed import SealedField
@@ -28,6 +28,19 @@ NOT_ASKED: Final = rule("agency-not-asked", "Only the agency that was asked can 
 NOT_REFERRED: Final = rule("agency-did-not-refer", "Only the agency that made a referral can withdraw it.")
 
 RUNNING: Final = frozenset({ReferralState.MADE, ReferralState.ACCEPTED})
+OF_THE_TEAM: Final = frozenset(AgencyKind) - {AgencyKind.SCHOOL, AgencyKind.HOTLINE, AgencyKind.OVERSIGHT}
+GIVEN_BY: Final = {
+    Service.FORENSIC_INTERVIEW: OF_THE_TEAM,
+    Service.MEDICAL_EVALUATION: OF_THE_TEAM,
+    Service.PROSECUTOR: frozenset({AgencyKind.PROSECUTION}),
+}
+"""Services that not every kind of agency gives; what others give is anybody's. What a school says of a forensic interview leaves it owed."""
+
+
+def can_give(kind: AgencyKind | None, service: Service | None) -> bool:
+    """Whether an agency of a kind can give a service; where its kind is not known, it is taken at its word."""
+    kinds = None if service is None else GIVEN_BY.get(service)
+    return kinds is None or kind is None or kind in kinds
 
 
 @dataclass(frozen=True)

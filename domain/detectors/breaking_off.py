@@ -14,6 +14,7 @@ from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.offering import (
     ANSWERED,
+    NOT_OFFERED,
     NOT_THE_UNITS,
     OF_REFERRALS,
     Allegations,
@@ -26,13 +27,14 @@ from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
 from casetrail.domain.policy import Condition
-from casetrail.domain.referral import ReferralCompleted, ReferralWithdrawn
+from casetrail.domain.referral import ReferralCompleted, ReferralDeclined, ReferralWithdrawn
 
 INTERVIEW: Final = Service.FORENSIC_INTERVIEW
 SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
 GRACE: Final = hours(1)
 REFERRED: Final = frozenset({Happening.REFERRAL_MADE})
 WITHDRAWN: Final = frozenset({Happening.REFERRAL_WITHDRAWN})
+DECLINED: Final = (Happening.REFERRAL_DECLINED,)
 BROUGHT_BY: Final = {
     Service.FORENSIC_INTERVIEW: HEARING,
     Service.MEDICAL_EVALUATION: frozenset({Kind.RECORDS_RECEIVED}),
@@ -193,27 +195,31 @@ def _is_explained(later: Step, ended: Step) -> bool:
     Setting("reasons", NOT_THE_UNITS, "reasons for withdrawing that are not the unit's",
             codes=ReferralReason, laxer=Laxer.MORE),
     Setting("grace", GRACE, "how soon after it was made a referral that nobody has answered may be taken back"),
-    needs=[Happening.REFERRAL_WITHDRAWN],
+    needs=[Happening.REFERRAL_WITHDRAWN, Happening.REFERRAL_DECLINED],
 )  # fmt: skip
 def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """A forensic interview, or an acute examination, that was withdrawn, and that nobody arranged anew.
+    """A forensic interview, or an acute examination, that was withdrawn or had no room, and that nobody arranged anew.
 
     Rule: in a case in which a sexual offence or an aggravated assault is alleged, a referral for a forensic interview was
-    withdrawn, or in any case one for an acute medical evaluation, and within the limit no partner has accepted, given or
-    declined another one, and nobody of the unit attended an interview (one from more than 24 hours before the report is
-    none). It is no finding where another one stood already, or where the family declined. For an interview the time does
-    not count during which the case is suspended, up to the review date. Where the registry knows any agency, the word of
-    one that it does not know arranges nothing.
+    withdrawn, or declined because the partner has no room or should not have been asked, or in any case one for an acute
+    medical evaluation; and within the limit no partner has accepted, given or otherwise declined another one, and nobody of
+    the unit attended an interview (one from more than 24 hours before the report is none). It is no finding where another
+    one stood already, or where the family declined. For an interview the time does not count during which the case is
+    suspended, up to the review date. Where the registry knows any agency, the word of one that it does not know, or that it
+    knows as a school, a hotline or oversight, arranges nothing.
 
-    Evidence: the withdrawal, and the referral.
+    Evidence: the withdrawal, or the partner's no, and the referral.
 
     Settled by: the partner's word on another referral, the interview, or the end of the case: without an interview it is
     found as closed without work, without the examination as closed over a partner.
 
-    May be wrong: where a child was examined elsewhere, by a doctor who does not take part in the log.
+    May be wrong: where a child was examined elsewhere, by a doctor who does not take part in the log; or where there is no
+    other partner, and the first has no room for weeks.
 
-    Found in: practice: what a partner has accepted once has met the time limit, and nobody asks whether it still holds.
+    Found in: practice: what a partner has answered once has met the time limit, and nobody asks whether it still holds.
     """
+    if not history.has(WITHDRAWN) and not any(_is_not_offered(step) for _, step in history.which(*DECLINED)):
+        return
     waits: list[_Withdrawn] = []
     pending: dict[Service, list[_Withdrawn]] = {}
     referrals, allegations, is_heard = Referrals(history.is_partner), Allegations(), False
@@ -225,8 +231,8 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
             referrals.follow(step)
         hears = any(map(_hears, history.work_known_by(step)))
         is_heard |= hears
-        is_word = before is not None and history.is_partner(before.body.to_agency)
-        for service in _over(step, hears, before if is_word else None):
+        is_word = before is not None and history.is_partner(before.body.to_agency, before.body.service)
+        for service in _over(step, hears, before if is_word and not _is_not_offered(step) else None):
             for wait in pending.pop(service, ()):
                 wait.settled = step
         if before is None or before.body.service not in SERVICES or not _breaks_off(step, before, settings):
@@ -240,9 +246,14 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
         yield _not_anew(history, settings(wait.step.known_at), wait, now)
 
 
+def _is_not_offered(step: Step) -> bool:
+    """Whether a partner says that it has no room, or should not have been asked."""
+    return isinstance(step.body, ReferralDeclined) and step.body.reason in NOT_OFFERED
+
+
 @dataclass
 class _Withdrawn:
-    """A service that was withdrawn: by which step, how it had been asked for, and after which step it is owed no longer."""
+    """A service that was withdrawn, or had no room: by which step, how it had been asked for, and after which step it is owed no longer."""
 
     step: Step
     made: Step
@@ -255,13 +266,17 @@ def _not_anew(history: History, standard: Settings, wait: _Withdrawn, now: datet
     is_interview = wait.service is INTERVIEW
     limit, rests = ("limit", history.rests) if is_interview else ("limit_acute", ())
     since = standard.due(limit, wait.step.at, history.conditions, rests)
-    says = f"the {'forensic interview' if is_interview else 'acute examination'} was withdrawn, and not arranged anew"
+    what = "forensic interview" if is_interview else "acute examination"
+    how = "withdrawn" if isinstance(wait.step.body, ReferralWithdrawn) else "declined for want of room"
+    says = f"the {what} was {how}, and not arranged anew"
     return of_case(history, standard, since, [wait.step, wait.made], says, wait.settled, now)
 
 
 def _breaks_off(step: Step, before: Asked, settings: SettingsAt) -> bool:
-    """Whether a step withdraws a referral in an open case, for a reason of the unit's own, and not just taking it back."""
+    """Whether by a step in an open case nothing is offered: for a reason of the unit's own, and not just taking it back."""
     body, standard = step.body, settings(step.known_at)
+    if _is_not_offered(step):
+        return step.is_open
     if not isinstance(body, ReferralWithdrawn) or body.reason in standard.codes("reasons"):
         return False
     return step.is_open and not _is_taken_back(before, step, standard)

@@ -101,8 +101,9 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     correction names. Or a child is said to be in danger, and nobody had seen it in person: neither the unit, nor a partner
     that interviewed or examined it. Or a sexual offence or an aggravated assault is alleged, and no forensic interview was
     offered: nobody of the unit attended one, and no partner was asked for one that was not withdrawn (other than because
-    the family does not want it); where a partner was asked and has not given it yet, that is judged by closed_over_partner.
-    What a partner says counts as for clocks: where the registry knows any agency, only from one that it knows.
+    the family does not want it), nor declined because the partner has no room or should not have been asked; where a partner was asked and has not given it yet, that is judged by closed_over_partner.
+    What a partner says counts as for clocks: where the registry knows any agency, only from one that it knows, and not as
+    a school, a hotline or oversight.
     In a case that was reopened for something new, contacts and steps count since then; a child is interviewed once. What
     was done more than 24 hours before the report was received does not count, but for the arrest of the suspect, nor what
     is entered only after the closure. In a closure that was imported, danger and interviews are not asked for.

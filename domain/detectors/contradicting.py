@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from casetrail.domain.closure import ClosureRequested
-from casetrail.domain.codes import Disposition, Service
+from casetrail.domain.codes import AgencyKind, Disposition, Service
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.detectors.closing import MET, REOPENED, names_suspect, request_before
 from casetrail.domain.detectors.detector import SettingsAt, detector
@@ -18,6 +18,7 @@ from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived
 from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected
+from casetrail.domain.referral import ReferralMade, can_give
 
 KNOWN: Final = MET | {Kind.SUSPECT_IDENTIFIED}
 """Steps by which a suspect is known."""
@@ -27,7 +28,9 @@ BY_STEPS: Final = (Happening.INVESTIGATIVE_STEP,)
 class _Shown:
     """What the log shows of a case, as far as its steps were followed."""
 
-    def __init__(self) -> None:
+    def __init__(self, agencies: Mapping[str, AgencyKind]) -> None:
+        """``agencies``: those that the registry knows: no other than a prosecutor's office is one."""
+        self._agencies = agencies
         self._kinds: set[Kind] = set()
         self._is_named = False
         self._referrals = Referrals()
@@ -39,7 +42,7 @@ class _Shown:
             self._kinds.add(body.step)
         elif isinstance(body, ReportReceived | FactCorrected):
             self._is_named |= names_suspect(body)
-        else:
+        elif not isinstance(body, ReferralMade) or can_give(self._agencies.get(body.to_agency), body.service):
             self._referrals.follow(step)
 
     def has_arrest(self) -> bool:
@@ -82,7 +85,8 @@ def disposition_not_shown(history: History, settings: SettingsAt, now: datetime)
 
     Rule: a case was closed as cleared by arrest, and no arrest is recorded in it; or as cleared exceptionally, and no suspect
     is identified, interviewed, arrested, or named by the report or a correction; or as referred to the prosecutor, and no
-    referral to one stands, or the last one is withdrawn after the closure; or as declined by the prosecutor, and neither has
+    referral to one stands (what the registry knows as another kind of agency is none), or the last one is withdrawn after
+    the closure; or as declined by the prosecutor, and neither has
     one declined a referral, nor was one consulted. Other dispositions say nothing that would have to stand in the log, or are
     judged elsewhere: transferred by led_nowhere. A closure that was imported is not judged.
 
@@ -133,7 +137,7 @@ def _closures(history: History, settings: SettingsAt) -> list[_Closure]:
     """The closures whose dispositions the log must show."""
     found: list[_Closure] = []
     last: _Closure | None = None
-    shown = _Shown()
+    shown = _Shown(history.agencies)
     said = {_disposition(request_before(history, place)) for place, _ in history.which(Happening.CLOSED)}
     wanted = {what for disposition in SHOWN if disposition in said for what in SHOWN[disposition][2]}
     is_named = Disposition.CLEARED_EXCEPTIONALLY in said and FactCorrected.__name__ in history.case.kinds

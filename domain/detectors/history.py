@@ -16,7 +16,7 @@ from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.clock_runs import Runs
 from casetrail.domain.clocks import conditions_of
-from casetrail.domain.codes import AgencyKind
+from casetrail.domain.codes import AgencyKind, Service
 from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.domain.detectors.settings import Settings
 from casetrail.domain.happenings import Change, Happening, bring_on
@@ -26,6 +26,7 @@ from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import NO_AGENCIES, Condition, InForce
 from casetrail.domain.posts import NO_POSTS, Posts
 from casetrail.domain.receipt import CORRECTING, answers, received_at
+from casetrail.domain.referral import can_give
 from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
 
@@ -245,9 +246,11 @@ class History:
         """Those that the registry knows, by whoever judges. Where it knows none, each is taken at its word."""
         return NO_AGENCIES if self.policies is None else self.policies.agencies
 
-    def is_partner(self, agency: str) -> bool:
-        """Whether what an agency says of a referral counts, as it does for clocks: where the registry knows any, only theirs."""
-        return not self.agencies or agency in self.agencies
+    def is_partner(self, agency: str, service: Service) -> bool:
+        """Whether what an agency says of a referral counts, as it does for clocks: where the registry knows any, only theirs,
+        and only of what an agency of their kind gives."""
+        known = self.agencies
+        return not known or (agency in known and can_give(known[agency], service))
 
     def has(self, what: frozenset[Happening]) -> bool:
         """Whether one of these happened."""

@@ -41,6 +41,9 @@ ANSWERED: Final = (Happening.REFERRAL_ACCEPTED, Happening.REFERRAL_COMPLETED, Ha
 """A partner gives the service, has given it, or says why not: it was offered."""
 NOT_THE_UNITS: Final = (ReferralReason.FAMILY_DECLINED,)
 """Reasons for withdrawing what was offered that are not the unit's own."""
+OF_CHILDREN: Final = frozenset({Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION})
+NOT_OFFERED: Final = frozenset({ReferralReason.NO_CAPACITY, ReferralReason.MADE_IN_ERROR})
+"""Reasons for which a partner declines, and has offered nothing: somebody else is still to be asked."""
 
 
 class Asked(NamedTuple):
@@ -49,7 +52,7 @@ class Asked(NamedTuple):
     made: Step
     last: Step
     word: tuple[Service, str]
-    """Its service, and what the last word on it is; where that is its withdrawal, for which reason."""
+    """Its service, and what the last word on it is; where it was withdrawn, or nothing was offered, for which reason."""
 
     @property
     def body(self) -> ReferralMade:
@@ -75,12 +78,21 @@ def referral_of(step: Step) -> str:
     return str(body.referral)
 
 
+def _said(body: Body, service: Service) -> ReferralReason | None:
+    """The reason for which a child is offered nothing, where that is what is said of a referral."""
+    if isinstance(body, ReferralWithdrawn):
+        return body.reason
+    if isinstance(body, ReferralDeclined) and service in OF_CHILDREN and body.reason in NOT_OFFERED:
+        return body.reason
+    return None
+
+
 class Referrals:
     """The referrals of a case to other agencies, as far as its steps were followed."""
 
-    def __init__(self, is_heard: Callable[[str], bool] | None = None) -> None:
-        """``is_heard``: whether what an agency says counts, where it is asked what was offered or given; anybody's, unless
-        it is said."""
+    def __init__(self, is_heard: Callable[[str, Service], bool] | None = None) -> None:
+        """``is_heard``: whether what an agency says of a service counts, where it is asked what was offered or given;
+        anybody's, unless it is said."""
         self.by_id: dict[str, Asked] = {}
         self._words: Counter[tuple[Service, str]] = Counter()
         self._is_heard = is_heard
@@ -98,8 +110,7 @@ class Referrals:
             if Happening.REFERRAL_MADE in step.what:
                 now = Asked(step, step, (body.service, word))
         elif (before := self.by_id.get(referral)) is not None:
-            said = body.reason if isinstance(body, ReferralWithdrawn) else word
-            now = Asked(before.made, step, (before.word[0], said))
+            now = Asked(before.made, step, (before.word[0], _said(body, before.word[0]) or word))
         if before is not None:
             self._count(before, -1)
         if now is not None:
@@ -117,7 +128,7 @@ class Referrals:
             self._words[one.word] += times
 
     def _hears(self, one: Asked) -> bool:
-        return self._is_heard is None or self._is_heard(one.body.to_agency)
+        return self._is_heard is None or self._is_heard(one.body.to_agency, one.body.service)
 
     def of(self, services: Collection[str]) -> list[Asked]:
         """Those for some services."""
@@ -136,7 +147,7 @@ class Referrals:
         return self._words[service, Happening.REFERRAL_DECLINED] > 0
 
     def was_offered(self, service: Service, excused: Iterable[str] = NOT_THE_UNITS) -> bool:
-        """Whether a partner has accepted, given or declined a service, and nobody has withdrawn it since.
+        """Whether a partner has accepted, given or declined a service (not for want of room), and nobody has withdrawn it.
 
         ``excused``: what was withdrawn for such a reason was offered.
         """
