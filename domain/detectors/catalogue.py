@@ -18,7 +18,7 @@ from casetrail.domain.detectors.detector import CaseDetector, Detector, Settings
 from casetrail.domain.detectors.entering import entered_late, met_afterwards, received_late
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
-from casetrail.domain.detectors.idling import kept_alive
+from casetrail.domain.detectors.idling import kept_alive, only_asked
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Machines, silent_machine
 from casetrail.domain.detectors.merging import merged_again, merged_astray, merged_away, merged_unseen
@@ -31,7 +31,7 @@ from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.screening_out import screened_out_unasked
 from casetrail.domain.detectors.survey import Survey
 from casetrail.domain.detectors.suspending import extended_again, renewed_again, rested_long, suspended_for_ever
-from casetrail.domain.detectors.working import contact_lost, never_reached, no_contact, only_asked, untouched
+from casetrail.domain.detectors.working import contact_lost, never_reached, no_contact, untouched
 
 MachineDetector = Detector[Callable[[Machines, SettingsAt, datetime], Iterator[Finding | None]]]
 SurveyDetector = Detector[Callable[[Survey, SettingsAt, datetime], Iterator[Finding | None]]]

@@ -95,7 +95,7 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
     """A case that was closed without the work that must come before.
 
     Rule: a closure was approved, and by then there was no contact with the victim (letters and talks with a caregiver are
-    none; a forensic interview that somebody of the unit attended is one, but not the holder's word for it that the partner
+    none, nor is a contact through a partner in a case in which no other agency has taken part; a forensic interview that somebody of the unit attended is one, but not the holder's word for it that the partner
     who held it denies, as long as no review has settled that), or no investigative step (correspondence alone is
     none), or a suspect was known and neither interviewed nor arrested: one who was identified, or whom the report or a
     correction names. Or a child is said to be in danger, and nobody had seen it in person: neither the unit, nor a partner
@@ -138,6 +138,8 @@ def closed_without_work(history: History, settings: SettingsAt, now: datetime) -
             done.let_count(history.let_count.get(step.number, ()))
         else:
             shown, denials = done.without(_denied_at(history, step)) if done.claims else (done, [])
+            if ContactMethod.THROUGH_PARTNER in done.methods and not _has_partner(history, step):
+                shown = replace(shown, methods=shown.methods - {ContactMethod.THROUGH_PARTNER})
             standard = settings(step.known_at)
             if (lacking := _lacking(step, shown, standard)) and not _is_exempt(history, asked, standard):
                 says = f"closed without {' and without '.join(one.replace('_', ' ') for one in lacking)}"
@@ -152,6 +154,12 @@ def _denied_at(history: History, closure: Step) -> dict[int, Step]:
         for number, one in denied_to_holders(history).items()
         if one.by.number < closure.number and (one.settled is None or one.settled.number > closure.number)
     }
+
+
+def _has_partner(history: History, closure: Step) -> bool:
+    """Whether there was another agency, through which the child can have been heard, when a case was closed."""
+    joined = history.joined_by_partner()
+    return joined is not None and joined.number <= closure.number
 
 
 @dataclass

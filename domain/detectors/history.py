@@ -16,7 +16,7 @@ from casetrail.domain.business_time import FIRST, LAST, Span
 from casetrail.domain.case import Case, Recorded
 from casetrail.domain.clock_runs import Runs
 from casetrail.domain.clocks import conditions_of
-from casetrail.domain.codes import AgencyKind, Service
+from casetrail.domain.codes import AgencyKind, Role, Service
 from casetrail.domain.deciding import DUPLICATE_ACTION
 from casetrail.domain.detectors.settings import Settings
 from casetrail.domain.happenings import Change, Happening, bring_on
@@ -26,7 +26,7 @@ from casetrail.domain.linking import FactCorrected
 from casetrail.domain.policy import NO_AGENCIES, Condition, InForce
 from casetrail.domain.posts import NO_POSTS, Posts
 from casetrail.domain.receipt import CORRECTING, answers, received_at
-from casetrail.domain.referral import can_give
+from casetrail.domain.referral import ReferralMade, can_give
 from casetrail.domain.status import Status
 from casetrail.domain.suspension import Suspended
 
@@ -252,6 +252,11 @@ class History:
         known = self.agencies
         return not known or (agency in known and can_give(known[agency], service))
 
+    def joined_by_partner(self) -> Step | None:
+        """The first step since which another agency takes part: it reports, is asked, or has something recorded."""
+        own = self.case.facts.agency
+        return next((step for step in self.steps if _names_another(step, own)), None)
+
     def has(self, what: frozenset[Happening]) -> bool:
         """Whether one of these happened."""
         return not what.isdisjoint(self._places)
@@ -313,3 +318,10 @@ class History:
     def place_of(self, step: Step | None) -> int:
         """The place of a step in ``steps``; beyond the last one for None."""
         return len(self.steps) if step is None else bisect_left(self.steps, step.number, key=_number)
+
+
+def _names_another(step: Step, own: str) -> bool:
+    """Whether by a step another agency than a case's own takes part. Watchdogs and auditors look at every case."""
+    actor, body = step.action.actor, step.action.body
+    acts = actor.agency not in ("", own) and actor.role not in (Role.SYSTEM, Role.AUDITOR)
+    return acts or (isinstance(body, ReferralMade) and body.to_agency != own)

@@ -1,4 +1,4 @@
-"""Cases that go on for months by what leads nowhere: calls, requests, meetings."""
+"""Cases that go on by what leads nowhere: requests, calls, meetings."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -123,3 +123,56 @@ def _with_prosecutor(history: History) -> Iterator[Span]:
             yield begun.pop(name), step.known_at
     for at in begun.values():
         yield at, LAST
+
+
+@detector(
+    Setting(
+        "most", 4, "on how many days in a row records may be asked for, and nothing else be done", least=1, most=1000
+    ),
+    Setting("limit", days(30), "for how long they may, from the first day on"),
+    needs=[Happening.INVESTIGATIVE_STEP],
+)
+def only_asked(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A case that is kept alive by asking for records again and again.
+
+    Rule: records were requested on more days (UTC) in a row than the setting allows, with no other investigative step and
+    no contact with the child in between, and the time since the first of them is over. Talks with a caregiver, attempts,
+    reviews and suspensions in between make no difference, nor does what was done more than 24 hours before the report was
+    received, nor that the case was closed or merged in error and reopened.
+
+    Evidence: the first request of each of these days.
+
+    Settled by: another investigative step, such as the receipt of the records, a contact with the child, or the end of the
+    case.
+
+    May be wrong: where one record leads to the next, and nobody enters that they were received.
+
+    Found in: practice: a request now and then keeps every time limit.
+    """
+    chain: list[Step] = []
+    for place, step in history.which(Happening.INVESTIGATIVE_STEP, Happening.VICTIM_CONTACT, *REOPENED):
+        if step.is_beforehand:  # neither a request for this report, nor an answer to one
+            continue
+        if step.is_any(*REOPENED) and not begins_anew(step):  # it goes on as it was
+            continue
+        if not _asks(step):
+            chain = []
+        elif not chain or chain[-1].known_at.date() != step.known_at.date():
+            chain.append(step)
+            standard = settings(chain[0].at)
+            if len(chain) == standard.number("most") + 1:
+                since = max(standard.due("limit", min(one.at for one in chain), history.conditions), step.known_at)
+                settled = history.until(place, _goes_beyond)
+                says = f"records were asked for on {len(chain)} days, and nothing else was done"
+                yield of_case(history, standard, since, chain, says, settled, now)
+
+
+def _asks(step: Step) -> bool:
+    body = step.action.body
+    return isinstance(body, InvestigativeStepTaken) and body.step is Kind.RECORDS_REQUESTED
+
+
+def _goes_beyond(step: Step) -> bool:
+    """Whether it is more than another request, or nothing is owed after it."""
+    works = step.is_act and step.is_any(Happening.INVESTIGATIVE_STEP, Happening.VICTIM_CONTACT)
+    return not step.is_open or (works and not _asks(step))

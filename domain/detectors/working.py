@@ -9,10 +9,9 @@ from typing import Final
 
 from casetrail.domain.business_time import LAST, Span
 from casetrail.domain.codes import ContactMethod
-from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import UNHEARD, VictimContactMade
 from casetrail.domain.detectors.attending import Denial, denied_to_holders
-from casetrail.domain.detectors.closing import REOPENED, begins_anew
+from casetrail.domain.detectors.closing import REOPENED
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
@@ -162,7 +161,8 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
 
     Rule: the case has been assigned, and within the limit since the report nobody has spoken with the victim. Attempts do
     not count, and neither do letters or talks with a caregiver, nor what was more than 24 hours before the report was
-    received; a forensic interview counts that somebody of the unit attended. Where the holder says so, and the partner that
+    received, nor a contact through a partner as long as no other agency takes part in the case (none reports, is asked or
+    says anything); a forensic interview counts that somebody of the unit attended. Where the holder says so, and the partner that
     held it says otherwise ("attendance denied" finds that), it does not count until a review has settled it. The time of a
     first suspension does not count either, up to its review date; that of later ones and of renewals does, and where a
     child is in danger that of any.
@@ -174,7 +174,8 @@ def no_contact(history: History, settings: SettingsAt, now: datetime) -> Iterato
     which lets a contact count that was before; or a review of a contact that was denied.
 
     May be wrong: where a partner speaks with the victim for the unit, as the team agreed, and the unit does not enter it;
-    or where a patrol was there days before its report was typed in, and that is said to be the receipt.
+    or where a patrol was there days before its report was typed in, and that is said to be the receipt; or where the partner
+    through which the victim was heard is not named: record that it was asked.
 
     Found in: Kansas City.
     """
@@ -200,6 +201,8 @@ class _Heard:
     settings: SettingsAt
     denied: Mapping[int, Denial] = field(default_factory=dict)
     """Once a holder has said that he heard the child at its interview: which such claims are denied."""
+    joining: Step | None = None
+    """Once the victim is said to have been heard through a partner that there was none of yet: since when there is one."""
 
     def since(self, step: Step) -> bool:
         """Whether the log shows it since a step. Steps are asked after in their order."""
@@ -208,12 +211,24 @@ class _Heard:
         if self.denied and any(one.settled is step for one in self.denied.values()):
             return True
         if step.is_beforehand or not _has_spoken(step, self.settings):
+            return step is self.joining
+        if self._is_through_nobody(step):
             return False
         if Happening.INVESTIGATIVE_STEP not in step.what:
             return True
         self.denied = self.denied or denied_to_holders(self.history)
         own = self.denied.get(step.number)
         return own is None or own.by.number > step.number  # else it was denied before it was recorded
+
+    def _is_through_nobody(self, step: Step) -> bool:
+        """Whether the victim is said to have been heard through a partner, and no other agency takes part in the case yet."""
+        if not isinstance(step.body, VictimContactMade) or step.body.method is not ContactMethod.THROUGH_PARTNER:
+            return False
+        joined = self.history.joined_by_partner()
+        if joined is not None and joined.number <= step.number:
+            return False
+        self.joining = joined
+        return True
 
     def after(self, place: int) -> Step | None:
         """The first step after that at a place since which it is so, or nobody need speak with the victim."""
@@ -341,56 +356,3 @@ def never_reached(history: History, settings: SettingsAt, now: datetime) -> Iter
         settled = history.until(place, lambda later: _is_contact(later) or not later.is_open)
         says = f"{len(chain)} attempts to reach the victim failed, one after the other"
         yield of_case(history, standard, since, chain, says, settled, now)
-
-
-@detector(
-    Setting(
-        "most", 4, "on how many days in a row records may be asked for, and nothing else be done", least=1, most=1000
-    ),
-    Setting("limit", days(30), "for how long they may, from the first day on"),
-    needs=[Happening.INVESTIGATIVE_STEP],
-)
-def only_asked(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
-    """A case that is kept alive by asking for records again and again.
-
-    Rule: records were requested on more days (UTC) in a row than the setting allows, with no other investigative step and
-    no contact with the child in between, and the time since the first of them is over. Talks with a caregiver, attempts,
-    reviews and suspensions in between make no difference, nor does what was done more than 24 hours before the report was
-    received, nor that the case was closed or merged in error and reopened.
-
-    Evidence: the first request of each of these days.
-
-    Settled by: another investigative step, such as the receipt of the records, a contact with the child, or the end of the
-    case.
-
-    May be wrong: where one record leads to the next, and nobody enters that they were received.
-
-    Found in: practice: a request now and then keeps every time limit.
-    """
-    chain: list[Step] = []
-    for place, step in history.which(Happening.INVESTIGATIVE_STEP, Happening.VICTIM_CONTACT, *REOPENED):
-        if step.is_beforehand:  # neither a request for this report, nor an answer to one
-            continue
-        if step.is_any(*REOPENED) and not begins_anew(step):  # it goes on as it was
-            continue
-        if not _asks(step):
-            chain = []
-        elif not chain or chain[-1].known_at.date() != step.known_at.date():
-            chain.append(step)
-            standard = settings(chain[0].at)
-            if len(chain) == standard.number("most") + 1:
-                since = max(standard.due("limit", min(one.at for one in chain), history.conditions), step.known_at)
-                settled = history.until(place, _goes_beyond)
-                says = f"records were asked for on {len(chain)} days, and nothing else was done"
-                yield of_case(history, standard, since, chain, says, settled, now)
-
-
-def _asks(step: Step) -> bool:
-    body = step.action.body
-    return isinstance(body, InvestigativeStepTaken) and body.step is Kind.RECORDS_REQUESTED
-
-
-def _goes_beyond(step: Step) -> bool:
-    """Whether it is more than another request, or nothing is owed after it."""
-    works = step.is_act and step.is_any(Happening.INVESTIGATIVE_STEP, Happening.VICTIM_CONTACT)
-    return not step.is_open or (works and not _asks(step))

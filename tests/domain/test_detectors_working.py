@@ -178,7 +178,7 @@ def test_who_talks_with_the_caregiver_has_not_heard_the_child() -> None:
     by_partner = VictimContactMade(ContactMethod.THROUGH_PARTNER)
     attended = InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED)
     for body in (by_partner, attended):
-        assert found(held().tell(day(1), body, DETECTIVE), "no_contact", day(90)) == []
+        assert found(referred().tell(day(1), body, DETECTIVE), "no_contact", day(90)) == []
 
 
 def test_one_suspension_puts_the_contact_off_and_no_other_and_none_where_a_child_is_in_danger() -> None:
