@@ -39,7 +39,8 @@ def kept_alive(history: History, settings: SettingsAt, now: datetime) -> Iterato
     the file and has not answered. Of a case that was charged nothing more is asked. What was done more than 24 hours before the
     report was received leads nowhere.
 
-    Evidence: the report, the reopening, or what was done last that led further; and what was done last since.
+    Evidence: the report, the reopening, or what was done last that led further; and what was done last since. Before them
+    what was entered late, or the reopening, since which it is so again.
 
     Settled by: an investigative step that leads further, the child being seen, a charge, or the end of the case.
 
@@ -68,7 +69,10 @@ def kept_alive(history: History, settings: SettingsAt, now: datetime) -> Iterato
         idle = _acts_since(history, last, since)
         if idle is not None:
             says = f"for more than {standard.span('limit').days} days nothing in it led any further"
-            yield of_case(history, standard, since, [last, idle], says, settled, now)
+            rests_on = (
+                [last, idle] if last is step else [step, last, idle]
+            )  # what was entered late, or a reopening in error
+            yield of_case(history, standard, since, rests_on, says, settled, now)
 
 
 _BEGINNING: Final = (Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP, Happening.VICTIM_SEEN, *REOPENED)
