@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -21,7 +21,8 @@ from casetrail.domain.suppression import Columns
 class OffenceGroup(StrEnum):
     """Groups of offences, those of the press reports on the 149.
 
-    By the NIBRS code of the report's first offence. Molestation and sexual misconduct share the code 11D, and only the
+    By the NIBRS codes of the report, in the order of these groups: whoever names a lesser offence first hides no graver one.
+    Molestation and sexual misconduct share the code 11D, and only the
     statute, which no view holds, tells them apart.
     """
 
@@ -53,9 +54,14 @@ GROUP_OF: Final[Mapping[Offence, OffenceGroup]] = {
 }
 
 
-def group_of(code: str) -> OffenceGroup:
-    """The group of a NIBRS code; ``OTHER`` where a report names no offence."""
-    return GROUP_OF[Offence(code)] if code else OffenceGroup.OTHER
+GRAVITY: Final = {group: place for place, group in enumerate(OffenceGroup)}
+
+
+@lru_cache(4096)
+def group_of(codes: str) -> OffenceGroup:
+    """The gravest group of some NIBRS codes, with commas between them; ``OTHER`` where a report names no offence."""
+    groups = [GROUP_OF[Offence(code)] for code in codes.split(",") if code]
+    return min(groups, key=GRAVITY.__getitem__, default=OffenceGroup.OTHER)
 
 
 # --- reports ---

@@ -303,7 +303,7 @@ _ASSIGNED: Final = (  # a case that was let go has no assignment in its row, but
     "(SELECT 1 FROM timeline WHERE timeline.case_id = case_status.case_id AND kind = 'Assigned') THEN 1 ELSE 0 END"
 )
 _DAY: Final = f"(received_at + {BEFORE_1970 * (DAY // timedelta(microseconds=1))}) / {DAY // timedelta(microseconds=1)}"
-_OFFENCE: Final = "substr(offences, 1, 3)"
+_OFFENCE: Final = "offences"
 _REPORTS: Final = (
     f"SELECT day, code, course, assigned, contact, count(*) FROM (SELECT "  # noqa: S608  (fixed names)
     f"{_DAY} AS day, {_OFFENCE} AS code, {_COURSE} AS course, {_ASSIGNED} AS assigned, {_contact()} AS contact "

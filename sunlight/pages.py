@@ -128,7 +128,7 @@ def sections(edition: Edition) -> list[Section]:
     return [
         Section("by-month", "Month by month", "Reports by the month in which they were received, and what has become of them since.",
                 reports.by_month.only("by-month", STAGES), _contacted("by-month", reports.by_month, standing=True)),
-        Section("by-offence", "By offence", "By the first offence that a report names.",
+        Section("by-offence", "By offence", "By the gravest offence that a report names.",
                 reports.by_offence.only("by-offence", STAGES), _contacted("by-offence", reports.by_offence, standing=False)),
         Section("time-to-contact", "How long until somebody made contact",
                 "From receipt to the first contact with the child or victim.", contacts,
