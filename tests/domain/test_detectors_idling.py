@@ -112,8 +112,8 @@ def test_a_case_that_is_reopened_for_something_new_begins_anew_and_one_closed_in
         return story
 
     assert numbers(seen(closed(ReopeningReason.NEW_INFORMATION), KEPT, day(152)))[0] == 12
-    one = found(closed(ReopeningReason.CLOSED_IN_ERROR), KEPT, day(240))
-    assert [numbers(two)[0] for two in one] == [5]
+    one = only(closed(ReopeningReason.CLOSED_IN_ERROR), KEPT, day(240))
+    assert (numbers(one)[:2], one.since) == ([12, 5], day(91.0)), "the reopening, and when the child was seen"
 
 
 def test_while_a_prosecutor_has_the_file_nothing_is_asked_and_after_a_charge_neither() -> None:
