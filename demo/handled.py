@@ -315,12 +315,17 @@ class Handled(Working):
     def _hear_suspect(self) -> None:
         """Whoever is named by a report is heard, also where nothing comes of it; not where another agency goes on."""
         if not self.is_heard and self.ends_as is not Disposition.TRANSFERRED:
-            self.telling.late(self.acted_at, self.acted_at + HOUR / 2, self.holder, step(Step.SUSPECT_INTERVIEWED))
+            self._do_late(Step.SUSPECT_INTERVIEWED)
+
+    def _do_late(self, kind: Step) -> None:
+        self.telling.late(self.acted_at, self.acted_at + HOUR / 2, self.holder, step(kind))
 
     def _request(self) -> ClosureRequested:
         match self.ends_as:
             case Disposition.CLEARED_EXCEPTIONALLY:
                 reason = self.chance.choice((Clearance.PROSECUTION_DECLINED, Clearance.VICTIM_REFUSED))
+                if reason is Clearance.PROSECUTION_DECLINED:  # whoever says that has asked a prosecutor
+                    self._do_late(Step.PROSECUTOR_CONSULTED)
                 return ClosureRequested(self.ends_as, reason, ExceptionalConditions(True, True, True, True))
             case Disposition.TRANSFERRED:
                 return ClosureRequested(self.ends_as, transferred_to=SHERIFF, acknowledgement="S-14-0212")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from casetrail.domain.closure import ClosureRequested
-from casetrail.domain.codes import AgencyKind, Disposition, Service
+from casetrail.domain.codes import AgencyKind, Clearance, Disposition, Service
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.detectors.closing import MET, REOPENED, names_suspect, request_before
 from casetrail.domain.detectors.detector import SettingsAt, detector
@@ -22,6 +22,7 @@ from casetrail.domain.referral import ReferralMade, can_give
 
 KNOWN: Final = MET | {Kind.SUSPECT_IDENTIFIED}
 """Steps by which a suspect is known."""
+UNDECLINED: Final = "no prosecutor has declined or was consulted"
 BY_STEPS: Final = (Happening.INVESTIGATIVE_STEP,)
 
 
@@ -59,14 +60,17 @@ class _Shown:
         return declined or Kind.PROSECUTOR_CONSULTED in self._kinds
 
 
-SHOWN: Final[Mapping[Disposition, tuple[Callable[[_Shown], bool], str, tuple[Happening, ...]]]] = {
+Said = Disposition | Clearance
+"""What a closure says happened: by its disposition, and where it is cleared exceptionally, by which clearance."""
+SHOWN: Final[Mapping[Said, tuple[Callable[[_Shown], bool], str, tuple[Happening, ...]]]] = {
     Disposition.CLEARED_BY_ARREST: (_Shown.has_arrest, "nobody was arrested", BY_STEPS),
     Disposition.CLEARED_EXCEPTIONALLY: (
         _Shown.has_suspect, "no suspect is known", (Happening.REPORT_RECEIVED, *BY_STEPS),
     ),
+    Clearance.PROSECUTION_DECLINED: (_Shown.is_declined, UNDECLINED, (*BY_STEPS, *OF_REFERRALS)),
     Disposition.REFERRED_TO_PROSECUTOR: (_Shown.is_referred, "nothing is referred to a prosecutor", OF_REFERRALS),
     Disposition.DECLINED_BY_PROSECUTOR: (
-        _Shown.is_declined, "no prosecutor has declined or was consulted", (*BY_STEPS, *OF_REFERRALS),
+        _Shown.is_declined, UNDECLINED, (*BY_STEPS, *OF_REFERRALS),
     ),
 }  # fmt: skip
 """Dispositions that say what happened: whether the log shows it, what is so by the log if it does not, and what shows it.
@@ -76,7 +80,7 @@ Corrections, which may name a suspect, have no happening of their own.
 
 
 @detector(
-    Setting("dispositions", tuple(SHOWN), "dispositions that the log must show", "FBI, NIBRS User Manual: clearances; "
+    Setting("dispositions", tuple(one for one in SHOWN if isinstance(one, Disposition)), "dispositions that the log must show", "FBI, NIBRS User Manual: clearances; "
             "practice", codes=Disposition),
     needs=[Happening.CLOSED],
 )  # fmt: skip
@@ -84,7 +88,8 @@ def disposition_not_shown(history: History, settings: SettingsAt, now: datetime)
     """A case that was closed as what the log does not show.
 
     Rule: a case was closed as cleared by arrest, and no arrest is recorded in it; or as cleared exceptionally, and no suspect
-    is identified, interviewed, arrested, or named by the report or a correction; or as referred to the prosecutor, and no
+    is identified, interviewed, arrested, or named by the report or a correction; or so because prosecution was declined, and
+    no prosecutor has declined a referral or was consulted; or as referred to the prosecutor, and no
     referral to one stands (what the registry knows as another kind of agency is none), or the last one is withdrawn after
     the closure; or as declined by the prosecutor, and neither has
     one declined a referral, nor was one consulted. Other dispositions say nothing that would have to stand in the log, or are
@@ -107,17 +112,18 @@ def disposition_not_shown(history: History, settings: SettingsAt, now: datetime)
             since, evidence = closure.undone.known_at, [*evidence, closure.undone]
         elif closure.was_shown:
             continue
-        says = f"closed as {closure.disposition.replace('_', ' ')}, and by the log {SHOWN[closure.disposition][1]}"
+        says = f"closed as {closure.disposition.replace('_', ' ')}, and by the log {SHOWN[closure.said][1]}"
         yield of_case(history, closure.standard, since, evidence, says, closure.settled, now)
 
 
 @dataclass
 class _Closure:
-    """A closure: whether the log showed by then what it says, by which withdrawal no longer, and what settles it."""
+    """A closure: whether the log showed by then what is ``said`` by it, by which withdrawal no longer, and what settles it."""
 
     step: Step
     asked: Step
     disposition: Disposition
+    said: Said
     standard: Settings
     was_shown: bool
     undone: Step | None = None
@@ -138,21 +144,29 @@ def _closures(history: History, settings: SettingsAt) -> list[_Closure]:
     found: list[_Closure] = []
     last: _Closure | None = None
     shown = _Shown(history.agencies)
-    said = {_disposition(request_before(history, place)) for place, _ in history.which(Happening.CLOSED)}
-    wanted = {what for disposition in SHOWN if disposition in said for what in SHOWN[disposition][2]}
+    said = {one for place, _ in history.which(Happening.CLOSED) for one in _said(request_before(history, place))}
+    wanted = {what for one in SHOWN if one in said for what in SHOWN[one][2]}
     is_named = Disposition.CLEARED_EXCEPTIONALLY in said and FactCorrected.__name__ in history.case.kinds
     some = history.which(*wanted, Happening.CLOSED, *REOPENED) if wanted else []
     for place, step in enumerate(history.steps) if is_named else some:
         shown.follow(step)
-        if last is not None and not last.goes_on(step, SHOWN[last.disposition][0](shown)):
+        if last is not None and not last.goes_on(step, SHOWN[last.said][0](shown)):
             last = None
         if Happening.CLOSED in step.what and step.action.imported is None:
             asked, standard = request_before(history, place), settings(step.known_at)
             disposition = _disposition(asked)
             if asked is not None and disposition in SHOWN and disposition in standard.codes("dispositions"):
-                last = _Closure(step, asked, disposition, standard, SHOWN[disposition][0](shown))
+                one = next((one for one in _said(asked) if not SHOWN[one][0](shown)), disposition)
+                last = _Closure(step, asked, disposition, one, standard, SHOWN[one][0](shown))
                 found.append(last)
     return found
+
+
+def _said(asked: Step | None) -> list[Said]:
+    """All that a closure says for which the log must show something."""
+    body = asked.body if asked is not None else None
+    found: list[Said] = [body.disposition, body.clearance] if isinstance(body, ClosureRequested) else []
+    return [one for one in found if one in SHOWN]
 
 
 def _disposition(asked: Step | None) -> Disposition | None:

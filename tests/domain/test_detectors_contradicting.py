@@ -102,6 +102,27 @@ def test_what_a_prosecutor_is_said_to_have_declined_was_put_before_one() -> None
     assert only(later, NAME, day(9)).settled_at == day(8)
 
 
+def test_prosecution_that_is_said_to_be_declined_was_put_before_a_prosecutor_where_a_case_is_cleared_exceptionally() -> (
+    None
+):
+    def cleared(*bodies: Body, clearance: Clearance = Clearance.PROSECUTION_DECLINED) -> Story:
+        story = held().tell(day(1), step(Kind.SUSPECT_INTERVIEWED), DETECTIVE)
+        for body in bodies:
+            story.tell(day(2), body, PROSECUTOR if isinstance(body, ReferralDeclined) else DETECTIVE)
+        conditions = ExceptionalConditions(True, True, True, True)
+        request = ClosureRequested(EXCEPTION, clearance, conditions, sealed=RATIONALE)
+        return story.tell(day(5), request, DETECTIVE).tell(day(5), ClosureApproved())
+
+    one = only(cleared(), NAME, day(6))
+    assert (one.since, one.is_open) == (day(5), True)
+    assert one.says == "closed as cleared exceptionally, and by the log no prosecutor has declined or was consulted"
+    assert only(cleared(MADE), NAME, day(6)).is_open
+    assert found(cleared(MADE, REFUSED), NAME, day(6)) == []
+    assert found(cleared(step(Kind.PROSECUTOR_CONSULTED)), NAME, day(6)) == []
+    assert only(cleared(MADE).tell(day(8), REFUSED, PROSECUTOR), NAME, day(9)).settled_at == day(8)
+    assert found(cleared(clearance=Clearance.VICTIM_REFUSED), NAME, day(6)) == []
+
+
 def test_other_dispositions_and_those_that_an_agency_leaves_out_say_nothing_of_the_log() -> None:
     for disposition in (Disposition.INACTIVATED, Disposition.UNFOUNDED, Disposition.ADMINISTRATIVELY_CLOSED):
         assert found(closed(disposition), NAME, day(6)) == []
