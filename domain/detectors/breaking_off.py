@@ -14,12 +14,12 @@ from casetrail.domain.detectors.finding import Finding, of_case
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.offering import (
     ANSWERED,
-    NOT_OFFERED,
     NOT_THE_UNITS,
     OF_REFERRALS,
     Allegations,
     Asked,
     Referrals,
+    is_not_offered,
     referral_of,
 )
 from casetrail.domain.detectors.settings import Laxer, Setting, Settings, days, hours
@@ -27,7 +27,7 @@ from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
 from casetrail.domain.policy import Condition
-from casetrail.domain.referral import ReferralCompleted, ReferralDeclined, ReferralWithdrawn
+from casetrail.domain.referral import ReferralCompleted, ReferralWithdrawn
 
 INTERVIEW: Final = Service.FORENSIC_INTERVIEW
 SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
@@ -218,7 +218,7 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
 
     Found in: practice: what a partner has answered once has met the time limit, and nobody asks whether it still holds.
     """
-    if not history.has(WITHDRAWN) and not any(_is_not_offered(step) for _, step in history.which(*DECLINED)):
+    if not history.has(WITHDRAWN) and not any(is_not_offered(step.body) for _, step in history.which(*DECLINED)):
         return
     waits: list[_Withdrawn] = []
     pending: dict[Service, list[_Withdrawn]] = {}
@@ -232,7 +232,7 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
         hears = any(map(_hears, history.work_known_by(step)))
         is_heard |= hears
         is_word = before is not None and history.is_partner(before.body.to_agency, before.body.service)
-        for service in _over(step, hears, before if is_word and not _is_not_offered(step) else None):
+        for service in _over(step, hears, before if is_word and not is_not_offered(step.body) else None):
             for wait in pending.pop(service, ()):
                 wait.settled = step
         if before is None or before.body.service not in SERVICES or not _breaks_off(step, before, settings):
@@ -244,11 +244,6 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
             pending.setdefault(service, []).append(waits[-1])
     for wait in waits:
         yield _not_anew(history, settings(wait.step.known_at), wait, now)
-
-
-def _is_not_offered(step: Step) -> bool:
-    """Whether a partner says that it has no room, or should not have been asked."""
-    return isinstance(step.body, ReferralDeclined) and step.body.reason in NOT_OFFERED
 
 
 @dataclass
@@ -275,7 +270,7 @@ def _not_anew(history: History, standard: Settings, wait: _Withdrawn, now: datet
 def _breaks_off(step: Step, before: Asked, settings: SettingsAt) -> bool:
     """Whether by a step in an open case nothing is offered: for a reason of the unit's own, and not just taking it back."""
     body, standard = step.body, settings(step.known_at)
-    if _is_not_offered(step):
+    if is_not_offered(step.body):
         return step.is_open
     if not isinstance(body, ReferralWithdrawn) or body.reason in standard.codes("reasons"):
         return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from casetrail.domain.business_time import LAST, Span
 from casetrail.domain.codes import Service
@@ -17,6 +17,7 @@ from casetrail.domain.detectors.working import due_beside, joined, waits_for_oth
 from casetrail.domain.happenings import Happening
 from casetrail.domain.investigation import CLERICAL, InvestigativeStepTaken
 
+BEGINNING: Final = (Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP, Happening.VICTIM_SEEN, *REOPENED)
 LEADING_NOWHERE: Final = (*CLERICAL, Kind.RECORDS_REQUESTED, Kind.TEAM_REVIEW_HELD, Kind.OTHER)
 """Steps by which nobody learns anything about what is alleged, or that do not say what was done."""
 
@@ -49,45 +50,70 @@ def kept_alive(history: History, settings: SettingsAt, now: datetime) -> Iterato
     Found in: Kansas City, where cases stayed open for years; and practice: a call every twelve days keeps every time limit,
     and a decision can be extended three times.
     """
-    last: Step | None = None
+    first, last = history.steps[0], history.steps[-1]
+    last_at = now if last.is_open else last.known_at
+    if all(last_at - first.at <= settings(one.at).span("limit") for one in (first, last)):
+        return  # it has not lived for so long
+    begun = list(_begun(history, settings))
     pauses: list[Span] | None = None
-    charged_at = next((at for at, step in history.which(Happening.CHARGED) if _is_charge(history, step)), None)
-    for place, step in history.which(*_BEGINNING):
-        standard = settings(step.at)
-        leads = _leads_further(step, standard)
-        if leads or last is None or begins_anew(step):
-            last = step if last is None or step.at >= last.at or begins_anew(step) else last
-        elif not step.is_any(*REOPENED):
-            continue
-        if not step.is_open or (charged_at is not None and charged_at <= place):
-            continue
-        settled = history.until(place, lambda later: _is_settled(history, later, standard))  # noqa: B023  (called at once)
-        if (now if settled is None else settled.known_at) - last.at <= standard.span("limit"):
+    for number, one in enumerate(begun):
+        ends = begun[number + 1].step.known_at if number + 1 < len(begun) else last_at
+        limit = one.standard.span("limit")
+        if ends - one.last.at <= limit or not one.step.is_open or _is_charged(history, one.place):
             continue  # as it is mostly; pauses make it only later
+        settled = history.until(one.place, lambda later: _is_settled(history, later, one))  # noqa: B023  (called at once)
         pauses = joined(_pauses(history)) if pauses is None else pauses
-        since = max(due_beside(standard, "limit", last.at, history, pauses), step.known_at)
-        idle = _acts_since(history, last, since)
+        since = max(due_beside(one.standard, "limit", one.last.at, history, pauses), one.step.known_at)
+        idle = _act_since(history, one.last, since)
         if idle is not None:
-            says = f"for more than {standard.span('limit').days} days nothing in it led any further"
-            rests_on = (
-                [last, idle] if last is step else [step, last, idle]
-            )  # what was entered late, or a reopening in error
-            yield of_case(history, standard, since, rests_on, says, settled, now)
+            says = f"for more than {limit.days} days nothing in it led any further"
+            # what was entered late, or a reopening in error, is a finding of its own
+            rests_on = [one.last, idle] if one.last is one.step else [one.step, one.last, idle]
+            yield of_case(history, one.standard, since, rests_on, says, settled, now)
 
 
-_BEGINNING: Final = (Happening.REPORT_RECEIVED, Happening.INVESTIGATIVE_STEP, Happening.VICTIM_SEEN, *REOPENED)
+class _Begun(NamedTuple):
+    """The time begins to run, or goes on: at a place, by a step; from ``last`` on, what led further last."""
+
+    place: int
+    step: Step
+    last: Step
+    standard: Settings
+    hollow: frozenset[str]
+    """The steps that lead no further."""
 
 
-def _leads_further(step: Step, standard: Settings) -> bool:
+def _begun(history: History, settings: SettingsAt) -> Iterator[_Begun]:
+    last: Step | None = None
+    standard: Settings | None = None
+    hollow = frozenset[str]()
+    for place, step in history.which(*BEGINNING):
+        before, standard = standard, settings(step.at)
+        if standard is not before:
+            hollow = standard.codes("steps")
+        is_new = last is None or begins_anew(step)
+        leads = _leads_further(step, hollow)
+        if is_new or (leads and (last is None or step.at >= last.at)):
+            last = step
+        if last is not None and (is_new or leads or step.is_any(*REOPENED)):
+            yield _Begun(place, step, last, standard, hollow)
+
+
+def _leads_further(step: Step, hollow: frozenset[str]) -> bool:
     """Whether the child was seen, or something was done by which more may be known."""
     body = step.action.body
     if isinstance(body, InvestigativeStepTaken):
-        return step.is_act and body.step not in standard.codes("steps")
+        return step.is_act and body.step not in hollow
     return step.is_act and Happening.VICTIM_SEEN in step.what
 
 
-def _is_settled(history: History, step: Step, standard: Settings) -> bool:
-    return not step.is_open or _leads_further(step, standard) or _is_charge(history, step)
+def _is_settled(history: History, step: Step, one: _Begun) -> bool:
+    return not step.is_open or _leads_further(step, one.hollow) or _is_charge(history, step)
+
+
+def _is_charged(history: History, place: int) -> bool:
+    """Whether a prosecutor had charged somebody by a place."""
+    return any(at <= place and _is_charge(history, step) for at, step in history.which(Happening.CHARGED))
 
 
 def _is_charge(history: History, step: Step) -> bool:
@@ -101,7 +127,7 @@ def _prosecutor_of(history: History, step: Step) -> bool:
     return asked.service is Service.PROSECUTOR and history.is_partner(asked.to_agency, asked.service)
 
 
-def _acts_since(history: History, last: Step, since: datetime) -> Step | None:
+def _act_since(history: History, last: Step, since: datetime) -> Step | None:
     """What was done last, after a step, by a moment."""
     acts = (step for step in history.steps if step.is_act and last.number < step.number and step.known_at <= since)
     return max(acts, key=lambda step: step.number, default=None)

@@ -7,13 +7,20 @@ from casetrail.domain.clocks import conditions_of
 from casetrail.domain.codes import Service
 from casetrail.domain.detectors.history import History, Step
 from casetrail.domain.detectors.lasting import Lasting, lasting
-from casetrail.domain.detectors.offering import ANSWERED, OF_REFERRALS, Referrals
+from casetrail.domain.detectors.offering import (
+    ANSWERED,
+    NOT_THE_UNITS,
+    OF_REFERRALS,
+    Referrals,
+    is_not_offered,
+    referral_of,
+)
 from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ReportReceived, ScreenedOut
 from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
 from casetrail.domain.linking import FactCorrected, Merged
 from casetrail.domain.policy import Condition
-from casetrail.domain.referral import ReferralCompleted
+from casetrail.domain.referral import ReferralCompleted, ReferralWithdrawn
 
 GRAVE: Final = Condition.SEXUAL_OR_SERIOUS_PHYSICAL_ABUSE
 SPOKEN: Final = frozenset({*ANSWERED, Happening.VICTIM_CONTACT})
@@ -34,18 +41,20 @@ def _alleged(history: History) -> Iterator[tuple[Step, bool]]:
             yield step, GRAVE in conditions_of(False, body.offences)
 
 
-def offers(history: History, *, is_merged: bool) -> tuple[Lasting, ...]:
-    """When an interview was offered, or held; nothing where nobody asks: what was always grave owes it by itself.
+def offers(history: History, *, is_merged: bool, of_child: bool) -> tuple[Lasting, ...]:
+    """When an interview was offered, or held; nothing where nobody asks: what was always grave owes it by itself, unless a
+    report of another child is merged into it. Then each offer lasts for itself: it may be for that child.
 
-    ``is_merged``: whether the case was ever said to go on in another. Where an old system said so, of which that was
+    ``of_child``: whether the case has the token of a child. ``is_merged``: whether it was ever said to go on in another. Where an old system said so, of which that was
     imported, it is not known what it had offered: that is taken to have been.
     """
     if is_merged and history.case.facts.imported and any(map(_was_merged_before, history.steps)):
         return tuple(_lasting(history, ((step, True) for step in history.steps)))
     always = GRAVE in history.conditions and "FactCorrected" not in history.case.kinds
-    if (always and not is_merged) or not history.has(SPOKEN):
+    if not history.has(SPOKEN):
         return ()
-    return tuple(_lasting(history, _offered(history)))
+    each = tuple(_each(history)) if of_child else ()
+    return each if always and not is_merged else (*_lasting(history, _offered(history)), *each)
 
 
 def _was_merged_before(step: Step) -> bool:
@@ -62,6 +71,35 @@ def _offered(history: History) -> Iterator[tuple[Step, bool]]:
         if isinstance(body, ReferralCompleted) and body.holder_attended is False and not step.is_open:
             referrals.forget(body.referral)
         yield step, is_heard or referrals.was_offered(Service.FORENSIC_INTERVIEW)
+
+
+def _each(history: History) -> Iterator[Lasting]:
+    """Each offer of an interview by itself, until the unit withdraws that one; and each interview that was attended."""
+    offered: dict[str, Step] = {}
+    for _, step in history.which(*ANSWERED, Happening.REFERRAL_WITHDRAWN, Happening.VICTIM_CONTACT):
+        body = step.body
+        if isinstance(body, InvestigativeStepTaken):
+            if body.step in HEARING:
+                yield lasting(history, step)
+        elif not step.is_any(Happening.VICTIM_CONTACT):
+            name = referral_of(step)
+            if isinstance(body, ReferralWithdrawn):
+                if name in offered and body.reason not in NOT_THE_UNITS:
+                    yield lasting(history, offered.pop(name), step)
+            elif _is_interview(history, name) and not is_not_offered(body):
+                offered.setdefault(name, step)
+    for step in offered.values():
+        yield lasting(history, step)
+
+
+def _is_interview(history: History, referral: str) -> bool:
+    asked = history.case.facts.referrals[referral]
+    is_another = asked.to_agency != history.case.facts.agency
+    return (
+        asked.service is Service.FORENSIC_INTERVIEW
+        and is_another
+        and history.is_partner(asked.to_agency, asked.service)
+    )
 
 
 def _lasting(history: History, said: Iterator[tuple[Step, bool]]) -> Iterator[Lasting]:

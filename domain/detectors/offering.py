@@ -82,9 +82,12 @@ def _said(body: Body, service: Service) -> ReferralReason | None:
     """The reason for which a child is offered nothing, where that is what is said of a referral."""
     if isinstance(body, ReferralWithdrawn):
         return body.reason
-    if isinstance(body, ReferralDeclined) and service in OF_CHILDREN and body.reason in NOT_OFFERED:
-        return body.reason
-    return None
+    return vars(body)["reason"] if service in OF_CHILDREN and is_not_offered(body) else None
+
+
+def is_not_offered(body: Body) -> bool:
+    """Whether a partner says that it has no room, or should not have been asked."""
+    return isinstance(body, ReferralDeclined) and body.reason in NOT_OFFERED
 
 
 class Referrals:

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import itemgetter
 from typing import Final
 
+from casetrail.domain.codes import TokenKind
 from casetrail.domain.detectors.detector import SettingsAt, detector
 from casetrail.domain.detectors.finding import Evidence, Finding
-from casetrail.domain.detectors.following import Of
+from casetrail.domain.detectors.following import Of, known_later
 from casetrail.domain.detectors.lasting import Lasting, gaps
 from casetrail.domain.detectors.merging import about_merger, beyond, first_way, said_of
 from casetrail.domain.detectors.settings import Setting, days, hours
 from casetrail.domain.detectors.survey import Survey
-from casetrail.domain.detectors.traces import End, Trace, Way
+from casetrail.domain.detectors.traces import End, Recognised, Trace, Way
 
 UNHEARD: Final = "a grave offence for which no interview is owed there, and none was offered"
 UNMET: Final = "a suspect whom nobody has interviewed or arrested"
@@ -26,8 +28,11 @@ def merged_unheard(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
     Rule: a case in which a sexual offence or an aggravated assault is alleged was merged, and when the limit since then is
     over, neither is such an offence alleged in a case in which it goes on, nor was a forensic interview offered: in neither
     of them has a partner accepted, given or declined one that was not withdrawn (other than because the family does not
-    want it), nor did somebody of the unit attend one. What a partner gives in a case that has ended, and to which nobody
-    came, counts for nothing, nor, where the registry knows any agency, the word of one that it does not know. The clock of the report ended with the merger, and the other case has none. So it is where the
+    want it), nor did somebody of the unit attend one. Where the other case is about another child (by the tokens of
+    children, though a suspect or an address is the same), and an interview had been offered there before the report was
+    received, neither that nor what is alleged there counts: only an interview that is offered since. What a partner gives
+    in a case that has ended, and to which nobody came, counts for nothing, nor, where the registry knows any agency, the
+    word of one that it does not know. The clock of the report ended with the merger, and the other case has none. So it is where the
     report was screened out as known already, with the cases with which it is linked. A case about another child ("merged
     astray" says which is) counts for nothing. A merger that was imported is not judged.
 
@@ -35,9 +40,10 @@ def merged_unheard(survey: Survey, settings: SettingsAt, now: datetime) -> Itera
     interview of the other case, if it was for that alone that nothing was owed here.
 
     Settled by: an interview that is offered or attended, or that such an offence is alleged in the other case, by a
-    correction; or the reopening of the case.
+    correction; or the reopening of the case; or a correction by which both are about one child.
 
-    May be wrong: where the other case was entered under a lesser offence, and is worked as what it is. Then correct that.
+    May be wrong: where the other case was entered under a lesser offence, and is worked as what it is, or where a child's
+    name was spelled otherwise. Then correct that.
 
     Found in: nowhere yet: what is merged into a lesser matter is closed as one.
     """
@@ -56,9 +62,13 @@ def unheard(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterat
         standard = settings(first.since)
         since = max(standard.due("limit", first.since), alleged.known_at)
         owed = list(trace.offers)
-        for other, way in beyond(trace, merger, of):
-            owed += [_from(way, one) for one in (*other.graves, *other.offers) if _lasts_beyond(one, way.since)]
         over = [(at, by) for at, by in ((merger.until, merger.until_event), (alleged.until, alleged.until_event)) if at]
+        for other, way in beyond(trace, merger, of):
+            there = (*other.graves, *other.offers)
+            if heard := _heard_as_another(trace, other, way):
+                there = tuple([one for one in other.offers if one not in heard])
+                over += _one_child_since(trace, other, way)
+            owed += [_from(way, one) for one in there if _lasts_beyond(one, way.since)]
         # the merger first: a case may be merged, reopened and merged again, and each is a finding of its own
         rests_on = tuple(dict.fromkeys((merger.event, first.event, alleged.event)))
         for gap in gaps(since, owed):
@@ -67,6 +77,25 @@ def unheard(trace: Trace, of: Of, settings: SettingsAt, now: datetime) -> Iterat
             yield about_merger(
                 trace, standard, gap.since, gap.evidence(rests_on), f"{said_of(merger)}, with {UNHEARD}", settled, now
             )
+
+
+def _heard_as_another(trace: Trace, other: Trace, way: Way) -> list[Lasting]:
+    """The interviews that another case offered another child before a report came: whoever is reported then is not heard."""
+    mine, theirs = (_children(one.tokens_at(way.since)) for one in (trace, other))
+    if not mine or not theirs or not mine.isdisjoint(theirs):
+        return []
+    return [one for one in other.offers if one.known_at < trace.received_at]
+
+
+def _one_child_since(trace: Trace, other: Trace, way: Way) -> list[tuple[datetime, Evidence | None]]:
+    """Since when two cases are known to be about one child after all, and by which correction."""
+    changes = sorted(known_later(trace, other, way.since), key=itemgetter(0))
+    shared = ((at, by) for at, by in changes if _children(trace.tokens_at(at)) & _children(other.tokens_at(at)))
+    return [one for one in [next(shared, None)] if one is not None]
+
+
+def _children(tokens: Iterable[Recognised]) -> set[Recognised]:
+    return {one for one in tokens if one[0] is TokenKind.CHILD}
 
 
 def _lasts_beyond(one: Lasting, moment: datetime) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from casetrail.domain.clocks import partners
-from casetrail.domain.codes import Role
+from casetrail.domain.codes import Role, TokenKind
 from casetrail.domain.detectors.detector import SettingsAt
 from casetrail.domain.detectors.finding import evidence_at
 from casetrail.domain.detectors.history import History, Step
@@ -64,7 +64,7 @@ def trace_of(history: History, settings: SettingsAt, passing: SettingsAt) -> Tra
         ),
         _looks(history, ends),
         graves(history),
-        offers(history, is_merged=is_merged),
+        offers(history, is_merged=is_merged, of_child=any(kind is TokenKind.CHILD for kind, _ in tokens)),
         closed,
         suspected(history) if closed or is_merged else UNSUSPECTED,
     )

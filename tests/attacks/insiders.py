@@ -49,6 +49,7 @@ from casetrail.domain.intake import OffenceAlleged, ReportReceived, ScreenedIn
 from casetrail.domain.investigation import InvestigativeStepTaken, SupervisorReviewed
 from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade
 from casetrail.domain.registry import REGISTRY, AgencyRegistered, PersonJoined, PolicyAdopted
+from casetrail.domain.sealed import Token
 from casetrail.privacy.opening import open_keyring
 from tests.domain.policies import text_of
 
@@ -64,6 +65,11 @@ RAPE: Final = (OffenceAlleged(Offence.RAPE),)
 def day(number: float) -> datetime:
     """So many days after the report."""
     return BEGINNING + number * DAY
+
+
+def reported(offences: tuple[OffenceAlleged, ...] = RAPE, tokens: tuple[Token, ...] = ()) -> ReportReceived:
+    """What a family tells by telephone."""
+    return ReportReceived("R-149", Channel.PHONE, ReporterKind.FAMILY, POLICE, UNIT, offences, tokens=tokens)
 
 
 class Unit:
@@ -84,17 +90,16 @@ class Unit:
     def _enter(self, at: datetime, actor: Actor, body: Body, case_id: str, **texts: str) -> None:
         self._told.append(Told(at, at, case_id, actor, body, {SealedName(name): text for name, text in texts.items()}))
 
-    def say(self, at: float, actor: Actor, *bodies: Body) -> "Unit":
+    def say(self, at: float, actor: Actor, *bodies: Body, case: str = CASE) -> "Unit":
         """Somebody has this recorded, when it happens."""
         for number, body in enumerate(bodies):
             text = {"rationale": "Invented."} if isinstance(body, ClosureRequested) else {}
-            self._enter(day(at) + timedelta(minutes=number), actor, body, CASE, **text)
+            self._enter(day(at) + timedelta(minutes=number), actor, body, case, **text)
         return self
 
     def takes_in(self, offences: tuple[OffenceAlleged, ...] = RAPE) -> "Unit":
         """A family calls; the report is screened in and assigned within the hour."""
-        report = ReportReceived("R-149", Channel.PHONE, ReporterKind.FAMILY, POLICE, UNIT, offences)
-        self.say(0, INTAKE, report, ScreenedIn(ScreeningReason.ALLEGES_CRIME))
+        self.say(0, INTAKE, reported(offences), ScreenedIn(ScreeningReason.ALLEGES_CRIME))
         return self.say(0.02, SERGEANT, Assigned(DETECTIVE.id)).say(0.03, DETECTIVE, Acknowledged())
 
     def begins_well(self) -> "Unit":

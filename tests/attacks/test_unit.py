@@ -8,23 +8,29 @@ from pathlib import Path
 import pytest
 
 from casetrail.domain.actions import Body
-from casetrail.domain.closure import ClosureRefused, ClosureRequested, ExceptionalConditions
+from casetrail.domain.assignment import Assigned
+from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, ExceptionalConditions
 from casetrail.domain.codes import (
     Clearance,
     ClosureRefusal,
     ContactFailure,
     ContactMethod,
     Disposition,
+    MergeReason,
     Offence,
     ReferralReason,
+    ScreeningReason,
     Service,
     Step,
+    TokenKind,
 )
 from casetrail.domain.contact import VictimContactAttempted, VictimContactMade
-from casetrail.domain.intake import OffenceAlleged
+from casetrail.domain.intake import OffenceAlleged, ScreenedIn
 from casetrail.domain.investigation import InvestigativeStepTaken
-from casetrail.domain.referral import ReferralAccepted, ReferralDeclined, ReferralMade
-from tests.attacks.insiders import COUNSELLOR, DETECTIVE, INTERVIEWER, OTHER_SERGEANT, Unit
+from casetrail.domain.linking import Merged
+from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralMade
+from casetrail.domain.sealed import Token
+from tests.attacks.insiders import COUNSELLOR, DETECTIVE, INTAKE, INTERVIEWER, OTHER_SERGEANT, SERGEANT, Unit, reported
 
 SCENE = InvestigativeStepTaken(Step.SCENE_VISITED)
 IN_PERSON = VictimContactMade(ContactMethod.IN_PERSON)
@@ -99,6 +105,26 @@ def test_a_contact_through_a_partner_that_nobody_names_is_none(unit: Unit) -> No
     unit.takes_in((OffenceAlleged(Offence.SIMPLE_ASSAULT),))
     unit.say(0.2, DETECTIVE, VictimContactMade(ContactMethod.THROUGH_PARTNER), SCENE).closes(3)
     assert unit.play().sees(4) == {"closed_without_work": 3.1}
+
+
+def test_a_child_whose_report_is_merged_into_the_case_of_another_who_was_heard_long_ago_is_seen(unit: Unit) -> None:
+    suspect = Token(TokenKind.SUSPECT, b"s" * 32)
+    first, second = ((Token(TokenKind.CHILD, child * 32), suspect) for child in (b"a", b"b"))
+    earlier = "KC-2023-0100"
+    unit.say(-40, INTAKE, reported(tokens=first), ScreenedIn(ScreeningReason.ALLEGES_CRIME), case=earlier)
+    unit.say(-40, SERGEANT, Assigned(DETECTIVE.id), case=earlier)
+    unit.say(-39.9, DETECTIVE, IN_PERSON, interview(INTERVIEWER.agency), case=earlier)
+    unit.say(-39, INTERVIEWER, ReferralAccepted("f1"), ReferralCompleted("f1", True), case=earlier)
+    unit.say(-38, DETECTIVE, InvestigativeStepTaken(Step.SUSPECT_INTERVIEWED), case=earlier)
+    unit.say(0, INTAKE, reported(tokens=second))
+    unit.say(0.5, SERGEANT, Merged(earlier, MergeReason.SAME_CHILD_AND_SUSPECT))
+    unit.say(1, DETECTIVE, SCENE, ClosureRequested(Disposition.INACTIVATED), case=earlier)
+    unit.say(2, OTHER_SERGEANT, ClosureApproved(), case=earlier)
+    outsider = unit.play()
+    assert outsider.sees(7) == {}
+    found = outsider.sees(10)
+    assert found.keys() == {"merged_unheard"} and found["merged_unheard"] < 9
+    assert "oversight" in outsider.to_be_told(23, "merged_unheard")
 
 
 def test_prosecution_that_nobody_was_asked_about_is_not_declined(unit: Unit) -> None:

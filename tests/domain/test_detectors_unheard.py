@@ -15,6 +15,7 @@ from casetrail.domain.codes import (
     ReferralReason,
     Relation,
     Role,
+    SealedName,
     Service,
     TokenKind,
 )
@@ -31,7 +32,7 @@ from casetrail.domain.referral import (
     ReferralMade,
     ReferralWithdrawn,
 )
-from casetrail.domain.sealed import Token
+from casetrail.domain.sealed import SealedField, Token
 from tests.actions import CLINIC, DETECTIVE, INTAKE, REGISTRAR, SERGEANT, report
 from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import CONTACT, FONDLING, IN, SIMPLE, STEP
@@ -44,6 +45,7 @@ DETECTOR = "merged_unheard"
 CENTER = Actor("cac.ng", "cac", Role.PARTNER)
 INTERVIEW = ReferralMade("r1", Service.FORENSIC_INTERVIEW, CENTER.agency)
 ATTENDED = InvestigativeStepTaken(Kind.FORENSIC_INTERVIEW_ATTENDED)
+CHILD_NAME = SealedField(SealedName.CHILD_NAME, bytes(32), bytes(12), b"sealed")
 
 
 def grave(at: float, **changes: object) -> Doing:
@@ -290,3 +292,77 @@ def test_what_was_seen_stays_seen_whatever_is_recorded_later(seed: int) -> None:
             assert (listed[name].since, listed[name].evidence) == (one.since, one.evidence)
             assert one.is_open or listed[name].settled_at == one.settled_at
         before = listed
+
+
+# --- another child, whom the same suspect or address makes known ---
+
+AT_HOME = Token(TokenKind.ADDRESS, b"h" * 32)
+
+
+def of(child: bytes, at: float, *more: Token, **changes: object) -> Doing:
+    """A grave report about a child at the same address as the others."""
+    return grave(at, tokens=(Token(TokenKind.CHILD, child * 32), AT_HOME, *more), **changes)
+
+
+def heard(child: bytes = b"a") -> list[Doing]:
+    """The case of a child who was interviewed weeks ago."""
+    attended = doing(-20, ATTENDED)
+    return [of(child, -30), doing(-29.9, IN, INTAKE), *accepted(-29), attended]
+
+
+def test_a_child_who_is_reported_after_another_was_heard_is_heard_itself_though_its_report_is_merged() -> None:
+    cases = [told("B", of(b"b", 0), into("A", 0.5)), told("A", *heard(), doing(1, STEP))]
+    assert found(cases, DETECTOR, day(7.5)) == []
+    (one,) = found(cases, DETECTOR, day(7.5) + SECOND)
+    assert (one.subject, one.since, one.is_open, evidence(one)) == ("B", day(7.5), True, ["B#2", "B#1"])
+    link = doing(0.4, Linked("A", Relation.SAME_ADDRESS), INTAKE)
+    (one,) = all_in(told("B", of(b"b", 0), link, known(0.5)), told("A", *heard()))
+    assert one.says.startswith("screened out as known")
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [
+        ([of(b"a", 0)], heard()),
+        ([grave(0, tokens=(AT_HOME,))], heard()),
+        ([of(b"b", 0)], [*heard()[:2]]),
+        ([of(b"b", 0)], [*heard()[:2], *accepted(1)]),
+        ([of(b"b", 0)], [*heard(), doing(1, ATTENDED)]),
+        ([of(b"b", 0), *accepted(0.1)], heard()),
+        ([of(b"b", 0), doing(0.1, IN, INTAKE), doing(0.2, ATTENDED)], heard()),
+    ],
+)
+def test_the_same_child_and_one_who_is_offered_an_interview_of_its_own_accuse_nobody(
+    mine: list[Doing], other: list[Doing]
+) -> None:
+    assert all_in(told("B", *mine, into("A", 0.5)), told("A", *other)) == []
+
+
+def test_an_interview_that_is_offered_in_the_other_case_afterwards_settles_it() -> None:
+    again = ReferralMade("r2", Service.FORENSIC_INTERVIEW, CENTER.agency)
+    later = [*heard(), doing(9, again), doing(10, ReferralAccepted("r2"), CENTER)]
+    (one,) = all_in(told("B", of(b"b", 0), into("A", 0.5)), told("A", *later))
+    assert (one.since, one.settled_at) == (day(7.5), day(10))
+
+
+def test_a_correction_that_says_that_it_is_one_child_settles_it() -> None:
+    name = (Token(TokenKind.CHILD, b"b" * 32),)
+    other = FactCorrected(1, CorrectionReason.ENTERED_WRONG, sealed=(CHILD_NAME,), tokens=name)
+    (one,) = all_in(told("B", of(b"b", 0), into("A", 0.5)), told("A", *heard(), doing(12, other, INTAKE)))
+    assert (one.since, one.settled_at, one.is_open) == (day(7.5), day(12), False)
+    early = told("A", *heard(), doing(3, other, INTAKE))
+    assert all_in(told("B", of(b"b", 0), into("A", 0.5)), early) == []
+
+
+def test_an_interview_that_was_offered_for_the_other_child_and_withdrawn_is_none() -> None:
+    again = [
+        doing(1, ReferralMade("r2", Service.FORENSIC_INTERVIEW, CENTER.agency)),
+        doing(2, ReferralAccepted("r2"), CENTER),
+    ]
+    withdrawn = [*heard(), *again, doing(3, ReferralWithdrawn("r2", ReferralReason.NOT_NEEDED))]
+    (one,) = all_in(told("B", of(b"b", 0), into("A", 0.5)), told("A", *withdrawn))
+    assert one.is_open and one.since == day(7.5)
+    no_room = [*heard(), again[0], doing(2, ReferralDeclined("r2", ReferralReason.NO_CAPACITY), CENTER)]
+    assert len(all_in(told("B", of(b"b", 0), into("A", 0.5)), told("A", *no_room))) == 1
+    family = [*heard(), *again, doing(3, ReferralWithdrawn("r2", ReferralReason.FAMILY_DECLINED))]
+    assert all_in(told("B", of(b"b", 0), into("A", 0.5)), told("A", *family)) == []
