@@ -4,6 +4,7 @@ Everything is sealed, submitted and recorded for real, on an embedded log, under
 people of the demonstration in the registry. Whoever looks asks the commands that an outsider has.
 """
 
+import csv
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -149,6 +150,14 @@ class Outsider:
     def overdue(self, at: float) -> set[str]:
         """The clocks of the report that are overdue on a day."""
         return {row["clock"] for row in self._rows("overdue", "--from-log", at=at)}
+
+    def published(self, folder: Path, at: float) -> dict[str, str]:
+        """How many reports were received, by offence, as the report for the public says on a day."""
+        asked = ["--log", self._url, "sunlight", str(folder), "--from-log", "--now", day(at).isoformat()]
+        done = CliRunner().invoke(cli, asked)
+        assert done.exit_code == 0, (done.output, done.exception)
+        with (folder / "data" / "by-offence.csv").open(encoding="utf-8", newline="") as file:
+            return {row["Offence"]: row["reports received"] for row in csv.DictReader(file)}
 
     def _rows(self, *words: str, at: float) -> list[dict[str, Any]]:
         asked = ["--log", self._url, *words, "--now", day(at).isoformat(), "--format", "json"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from casetrail.demo.people import INTAKE, INTERVIEWER
 from casetrail.domain.actions import Body
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, ExceptionalConditions
@@ -30,7 +31,7 @@ from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.linking import Merged
 from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralMade
 from casetrail.domain.sealed import Token
-from tests.attacks.insiders import COUNSELLOR, DETECTIVE, INTAKE, INTERVIEWER, OTHER_SERGEANT, SERGEANT, Unit, reported
+from tests.attacks.insiders import COUNSELLOR, DETECTIVE, OTHER_SERGEANT, SERGEANT, Unit, reported
 
 SCENE = InvestigativeStepTaken(Step.SCENE_VISITED)
 IN_PERSON = VictimContactMade(ContactMethod.IN_PERSON)
@@ -138,3 +139,13 @@ def test_a_file_that_a_school_accepts_is_with_no_prosecutor(unit: Unit) -> None:
     unit.begins_well().say(6, DETECTIVE, ReferralMade("p1", Service.PROSECUTOR, COUNSELLOR.agency))
     unit.say(6.5, COUNSELLOR, ReferralAccepted("p1")).closes(7, Disposition.REFERRED_TO_PROSECUTOR)
     assert unit.play().sees(8) == {"disposition_not_shown": 7.1}
+
+
+def test_a_lesser_offence_that_is_named_first_takes_no_rape_out_of_the_public_report(
+    unit: Unit, tmp_path: Path
+) -> None:
+    hidden = reported((OffenceAlleged(Offence.OTHER), OffenceAlleged(Offence.RAPE)))
+    for number in range(30):
+        unit.say(number / 10, INTAKE, hidden, case=f"KC-2024-{number:04}")
+    rows = unit.play().published(tmp_path / "report", 40)
+    assert rows == {"rape": "30", "All": "30"}
