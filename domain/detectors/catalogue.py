@@ -18,7 +18,7 @@ from casetrail.domain.detectors.detector import CaseDetector, Detector, Settings
 from casetrail.domain.detectors.entering import entered_late, met_afterwards, received_late
 from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.detectors.holding import held_by_nobody, holder_left, shuffled
-from casetrail.domain.detectors.idling import kept_alive, only_asked
+from casetrail.domain.detectors.idling import ended_again, kept_alive, only_asked
 from casetrail.domain.detectors.loading import bulk_handover, overloaded, too_many_new
 from casetrail.domain.detectors.machines import Machines, silent_machine
 from casetrail.domain.detectors.merging import merged_again, merged_astray, merged_away, merged_unseen
@@ -69,6 +69,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     disposition_not_shown,
     screened_out_unasked,
     screened_out_again,
+    ended_again,
     led_nowhere,
     merged_again,
     entered_late,

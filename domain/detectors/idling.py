@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from casetrail.domain.business_time import LAST, Span
@@ -153,6 +154,45 @@ def _with_prosecutor(history: History) -> Iterator[Span]:
             yield begun.pop(name), step.known_at
     for at in begun.values():
         yield at, LAST
+
+
+@detector(
+    Setting("most", 2, "how often a case may be reopened and ended again with nothing done that leads further",
+            least=1, most=100),
+    Setting("steps", LEADING_NOWHERE, "steps that lead no further", codes=Kind),
+    needs=REOPENED,
+)  # fmt: skip
+def ended_again(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A case that is reopened and ended again and again, and nothing in between leads any further.
+
+    Rule: the case was reopened, and then closed or screened out again, more often than the setting allows, and since the
+    first of these reopenings nobody has seen the child in person or taken an investigative step other than a request for
+    records, a meeting of the team, correspondence, or one of no named kind. An end that was imported does not count.
+
+    Evidence: the ends.
+
+    Settled by: an investigative step that leads further, or the child being seen.
+
+    May be wrong: where what was entered wrong at the end is put right more than once.
+
+    Found in: practice: a reopening settles what was found of the end, so that those outside the unit, whose turn comes after
+    a week or two, are never told of it.
+    """
+    chain: list[Step] = []
+    is_reopened = False
+    for place, step in history.which(*BEGINNING, Happening.CLOSED, Happening.SCREENED_OUT):
+        standard = settings(step.at)
+        if _leads_further(step, standard.codes("steps")):
+            chain, is_reopened = [], False
+        elif step.is_any(*REOPENED):
+            is_reopened = True
+        elif is_reopened and step.is_any(Happening.CLOSED, Happening.SCREENED_OUT) and step.action.imported is None:
+            chain.append(step)
+            is_reopened = False
+            if len(chain) == standard.number("most") + 1:
+                settled = history.until(place, partial(_leads_further, hollow=standard.codes("steps")))
+                says = f"reopened and ended again {len(chain)} times, and nothing in between led any further"
+                yield of_case(history, standard, step.known_at, chain, says, settled, now)
 
 
 @detector(

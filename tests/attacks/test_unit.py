@@ -10,7 +10,13 @@ import pytest
 from casetrail.demo.people import INTAKE, INTERVIEWER
 from casetrail.domain.actions import Body
 from casetrail.domain.assignment import Assigned
-from casetrail.domain.closure import ClosureApproved, ClosureRefused, ClosureRequested, ExceptionalConditions
+from casetrail.domain.closure import (
+    ClosureApproved,
+    ClosureRefused,
+    ClosureRequested,
+    ExceptionalConditions,
+    Reopened,
+)
 from casetrail.domain.codes import (
     Clearance,
     ClosureRefusal,
@@ -20,6 +26,7 @@ from casetrail.domain.codes import (
     MergeReason,
     Offence,
     ReferralReason,
+    ReopeningReason,
     ScreeningReason,
     Service,
     Step,
@@ -126,6 +133,22 @@ def test_a_child_whose_report_is_merged_into_the_case_of_another_who_was_heard_l
     found = outsider.sees(10)
     assert found.keys() == {"merged_unheard"} and found["merged_unheard"] < 9
     assert "oversight" in outsider.to_be_told(23, "merged_unheard")
+
+
+def test_a_case_that_is_reopened_for_a_minute_before_anybody_outside_is_told_is_seen_in_three_weeks(unit: Unit) -> None:
+    attempt = VictimContactAttempted(ContactMethod.PHONE, ContactFailure.NO_ANSWER)
+    unit.takes_in().say(0.5, DETECTIVE, attempt, SCENE).closes(1)
+    for at in range(7, 90, 6):  # the partners would be told of each end after seven days, oversight after fourteen
+        unit.say(at, OTHER_SERGEANT, Reopened(ReopeningReason.CLOSED_IN_ERROR))
+        unit.say(at + 0.01, SERGEANT, ClosureRequested(Disposition.INACTIVATED))
+        unit.say(at + 0.02, OTHER_SERGEANT, ClosureApproved())
+    outsider = unit.play()
+    assert outsider.sees(20).keys() == {"closed_without_work", "ended_again"}
+    assert outsider.sees(20)["ended_again"] == 19.0
+    assert "oversight" in outsider.to_be_told(34, "ended_again")
+    assert "oversight" not in outsider.to_be_told(90, "closed_without_work"), (
+        "of the ends themselves nobody outside is told"
+    )
 
 
 def test_prosecution_that_nobody_was_asked_about_is_not_declined(unit: Unit) -> None:

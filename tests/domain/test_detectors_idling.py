@@ -3,19 +3,20 @@
 import pytest
 
 from casetrail.domain.actions import Actor, Body
-from casetrail.domain.closure import Reopened
+from casetrail.domain.closure import ClosureApproved, Reopened
 from casetrail.domain.codes import AgencyKind, ContactMethod, ReopeningReason, Role, Service
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade
-from tests.actions import DETECTIVE, OTHER_DETECTIVE
+from tests.actions import DETECTIVE, OTHER_DETECTIVE, OTHER_SERGEANT
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import (
     ASKED,
     ATTEMPT,
     CONTACT,
     MERGED,
+    OUT,
     PROSECUTOR,
     REFUSED,
     REOPENED,
@@ -23,6 +24,7 @@ from tests.domain.clock_stories import (
     STEP,
     approved,
     held,
+    received,
     screened,
     suspended,
 )
@@ -167,3 +169,50 @@ def test_a_closure_that_is_asked_for_again_once_or_after_an_act_accuses_nobody()
 def test_reopening_begins_it_anew() -> None:
     story = approved(circle(times=2), day(24)).tell(day(30), REOPENED)
     assert found(story, "untouched", day(40)) == []
+
+
+# --- reopened and ended again ---
+
+AGAIN = "ended_again"
+IN_ERROR = Reopened(ReopeningReason.CLOSED_IN_ERROR)
+
+
+def cycles(times: int, *between: Body) -> Story:
+    """Closed on the first day; then reopened each six days, and closed again within the hour."""
+    story = approved(held(), day(1))
+    for number in range(1, times + 1):
+        story.tell(day(1 + 6 * number), IN_ERROR)
+        for body in between:
+            story.tell(day(1 + 6 * number), body, DETECTIVE)
+        story.tell(day(1 + 6 * number), ASKED, OTHER_SERGEANT).tell(day(1 + 6 * number), ClosureApproved())
+    return story
+
+
+@pytest.mark.parametrize("between", [[], [ATTEMPT], [CALL], [CAREGIVER, REQUEST], [MEETING, OTHER]])
+def test_a_case_that_is_reopened_and_closed_again_and_again_is_seen_at_the_third_time(between: list[Body]) -> None:
+    one = only(cycles(3, *between), AGAIN, day(20))
+    assert (one.since, one.is_open, len(numbers(one))) == (day(19), True, 3)
+    assert one.says == "reopened and ended again 3 times, and nothing in between led any further"
+    assert found(cycles(2, *between), AGAIN, day(99)) == []
+    assert only(cycles(9, *between), AGAIN, day(99)).since == day(19), "going on so adds nothing, and settles nothing"
+
+
+@pytest.mark.parametrize("worked", [STEP, CONTACT])
+def test_work_that_leads_further_settles_it_and_is_no_such_circle(worked: Body) -> None:
+    assert found(cycles(5, worked), AGAIN, day(99)) == []
+    story = cycles(3).tell(day(30), IN_ERROR).tell(day(31), worked, DETECTIVE)
+    assert only(story, AGAIN, day(99)).settled_at == day(31)
+
+
+def test_a_report_that_is_screened_out_again_and_again_is_seen_whatever_calls_come_between() -> None:
+    story = received().tell(day(0.5), ATTEMPT, DETECTIVE).tell(day(1), OUT)
+    for at in (7, 13, 19):
+        story.tell(day(at), IN_ERROR).tell(day(at), ATTEMPT, DETECTIVE).tell(day(at), OUT)
+    assert only(story, AGAIN, day(20)).since == day(19)
+
+
+def test_a_case_that_was_closed_once_or_whose_end_is_put_right_is_none() -> None:
+    assert found(approved(held(), day(1)), AGAIN, day(99)) == []
+    assert found(cycles(1), AGAIN, day(99)) == []
+    policy = with_settings("[detectors.ended_again]\nmost = 1")
+    assert only(cycles(2), AGAIN, day(20), policy).since == day(13)
