@@ -1,8 +1,6 @@
 """A stock client of tiled logs (Go, not ours) mirrors what 'audit publish' wrote, and finds what was altered."""
 
 import hashlib
-import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -20,41 +18,15 @@ from casetrail.proofs.logtree import LogTree
 from tests.audit.witnessing import POLICY, witnesses
 from tests.consumers.notarial import KEY, ORIGIN, fill, notary_of
 from tests.consumers.notarial import publish as checkpoint
-from tests.foreign.tools import HERE
-from tests.servers.kafka import ROOT
+from tests.foreign.tools import go_program
 
 pytestmark = pytest.mark.broker  # it needs no broker, but like the others here a tool of another language
-SOURCE = HERE / "mirror"
 
 
 @pytest.fixture(scope="module")
 def program() -> Path:
-    """The mirror, built once for each state of its source; the Go module proxy brings the client."""
-    content = b"".join((SOURCE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
-    built = ROOT / ".cache" / f"foreign-mirror-{hashlib.sha256(content).hexdigest()[:16]}"
-    if not built.exists():
-        go = shutil.which("go")
-        if go is None:
-            pytest.fail(
-                "mirroring a published log with a client that is not ours needs Go 1.24 or later: install it, or leave "
-                "this test out by name with 'make test-embedded'",
-                pytrace=False,
-            )
-        fresh = built.with_name(f"{built.name}.{os.getpid()}")
-        fresh.parent.mkdir(exist_ok=True)
-        environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-        done = subprocess.run(
-            [go, "build", "-o", str(fresh), "."],
-            cwd=SOURCE,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            pytest.fail(f"Go could not build the client: {done.stderr[-2000:]}", pytrace=False)
-        fresh.rename(built)
-    return built
+    """The mirror."""
+    return go_program("mirror")
 
 
 @pytest.fixture

@@ -1,12 +1,42 @@
-"""What the foreign programs run on: a Java compiler, and libraries that Maven brings once."""
+"""What the foreign programs run on: Go, a Java compiler, and libraries that are brought once."""
 
+import hashlib
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from tests.servers.kafka import ROOT
 from tests.servers.maven import CannotStart, java, libraries
 
 HERE: Final = Path(__file__).parent
+
+
+def go_program(name: str) -> Path:
+    """The Go program in the folder ``name``, built once for each state of its source; the Go module proxy brings what it uses."""
+    source = HERE / name
+    content = b"".join((source / file).read_bytes() for file in ("main.go", "go.mod", "go.sum"))
+    built = ROOT / ".cache" / f"foreign-{name}-{hashlib.sha256(content).hexdigest()[:16]}"
+    if not built.exists():
+        go = shutil.which("go")
+        if go is None:
+            pytest.fail(
+                "checking with programs that are not ours what casetrail writes needs Go 1.25 or later: install it, or "
+                "leave this test out by name with 'make test-embedded'",
+                pytrace=False,
+            )
+        fresh = built.with_name(f"{built.name}.{os.getpid()}")
+        fresh.parent.mkdir(exist_ok=True)
+        environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+        command = [go, "build", "-o", str(fresh), "."]
+        done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.fail(f"Go could not build the program {name}: {done.stderr[-2000:]}", pytrace=False)
+        fresh.rename(built)
+    return built
 
 
 def java_with_compiler() -> Path:
