@@ -137,6 +137,11 @@ def test_an_altered_byte_of_a_published_file_is_seen(shown: Shown, name: str) ->
     assert shown.opinion("www") == 8
 
 
+def test_a_log_that_is_published_without_entries_is_neither_accepted_nor_accused(shown: Shown) -> None:
+    shutil.rmtree(shown.www / "tile" / "entries")
+    assert shown.opinion("www") == 1
+
+
 def last_record(entries: list[bytes]) -> int:
     """Which leaf is the last record of a checkpoint."""
     return max(index for index, entry in enumerate(entries) if entry[1:5] == bytes.fromhex("52143d41"))

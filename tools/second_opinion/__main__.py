@@ -33,6 +33,11 @@ def main(policy: Path, shown: Path) -> int:
         if not path.exists():
             print(f"there is no {path}", file=sys.stderr)
             return 1
+    if shown.is_dir() and not (shown / "tile" / "entries").is_dir():
+        print(
+            f"{shown} has no entries: this program checks events, any client of tiled logs the hashes", file=sys.stderr
+        )
+        return 1
     try:
         print("holds:", check(Policy(policy.read_text("utf-8")), shown))
     except (Wrong, OSError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError, EOFError) as error:
