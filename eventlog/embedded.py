@@ -81,7 +81,7 @@ class EmbeddedLog:
         """This thread's connection. Raises ``LogReplaced``."""
         self.check_file()
         found: Connection | None = getattr(self._local, "database", None)
-        if found is None:
+        if found is None or found.is_outdated():
             made = found = self._local.database = connect(self.path)
             with self._lock:
                 self._opened.add(made)
@@ -242,21 +242,22 @@ class EmbeddedReader:
     def poll(self, timeout: float, max_records: int = 5000) -> list[Record]:
         until = time.monotonic() + timeout
         self.flaws = []
-        with reading(self._log.database):
-            while True:
-                if not self._checked:
-                    self._check_start()
-                version = self._version()
-                found = self._read(max_records)
-                met = found or self.flaws
-                while not met and self._version() == version and time.monotonic() < until:
-                    time.sleep(min(TAIL_INTERVAL, max(0.0, until - time.monotonic())))
-                if met or time.monotonic() >= until:
-                    return found
+        if not self._checked:
+            self._check_start()
+        while True:
+            version = self._version()
+            found = self._read(max_records)
+            met = found or self.flaws
+            while not met and self._version() == version and time.monotonic() < until:
+                time.sleep(min(TAIL_INTERVAL, max(0.0, until - time.monotonic())))
+            if met or time.monotonic() >= until:
+                return found
 
     def _version(self) -> int:
         """Changes when another connection has appended; this thread's own connection cannot while it waits here."""
-        return int(self._log.database.execute("PRAGMA data_version").fetchone()[0])
+        database = self._log.database
+        with reading(database):
+            return int(database.execute("PRAGMA data_version").fetchone()[0])
 
     def _check_start(self) -> None:
         """Whether reading can begin where it is to begin. Gaps further on are read over: auditors name them."""
@@ -276,17 +277,21 @@ class EmbeddedReader:
 
     def _read(self, max_records: int) -> list[Record]:
         found: list[Record] = []
+        moved: dict[int, int] = {}
         for partition, position in self._positions.items():
             room = max_records - len(found)
             if room <= 0:
                 break
             place = self._topic, partition, position, MOST_OFFSET, room
-            rows, cut = rows_from(self._log.database, place)
+            database = self._log.database
+            with reading(database):
+                rows, cut = rows_from(database, place)
             if rows:
                 records, flaws = to_records(rows)
                 found += records
                 self.flaws += [*cut, *flaws]
-                self._positions[partition] = int(rows[-1][1]) + 1  # the last one's may be no whole number
+                moved[partition] = int(rows[-1][1]) + 1  # the last one's may be no whole number
+        self._positions |= moved  # only now: what was read before an error is read again
         if len(self._positions) > 1 and found:  # take turns: no partition waits for another to end
             first = found[0].partition
             self._positions[first] = self._positions.pop(first)

@@ -31,9 +31,13 @@ class Connection(sqlite3.Connection):
     unlocked: Standing | None = None
     """How the files stood when this was opened, where nobody is kept from writing to them."""
 
+    def is_outdated(self) -> bool:
+        """Whether somebody has written to the file since, which is read without a lock: from then on it must be opened anew."""
+        return self.unlocked is not None and standing(self.path) != self.unlocked
+
     def check(self) -> None:
-        """Raise ``LogUnreachable`` where somebody has written to the file, which is read without a lock: then what was read counts for nothing."""
-        if self.unlocked is not None and standing(self.path) != self.unlocked:
+        """Raise ``LogUnreachable`` where it is outdated: what has just been read counts for nothing."""
+        if self.is_outdated():
             raise LogUnreachable(
                 f"the log's file {self.path} is being written to, and this user, who may write nothing there, reads it without a lock: "
                 "what was read may not fit together. Do it again, or read a copy (sqlite3's .backup)"

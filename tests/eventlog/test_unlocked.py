@@ -1,6 +1,7 @@
 """An embedded log is read where nothing can be written, to its very end; and never while others write to it unseen."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +9,7 @@ import pytest
 
 from casetrail.eventlog import embedded_opening
 from casetrail.eventlog.embedded import EmbeddedLog
+from casetrail.eventlog.embedded_opening import reading
 from casetrail.eventlog.errors import LogDamaged, LogUnreachable
 from casetrail.eventlog.port import Entry, Topic
 from tests.read_only import read_only
@@ -62,7 +64,10 @@ def test_nothing_is_appended_there(tmp_path: Path, folder: Path, endings: tuple[
         log.append(Topic.ACTIONS, ENTRY, timeout=0.1)
 
 
-@pytest.mark.parametrize("endings", [(), ("-wal",)], ids=["the file alone", "with the journal alone"])
+ALONE: Final = {name: endings for name, endings in COPIES.items() if "-shm" not in endings}
+
+
+@pytest.mark.parametrize("endings", ALONE.values(), ids=ALONE)
 def test_what_was_read_while_somebody_wrote_counts_for_nothing(
     tmp_path: Path, folder: Path, endings: tuple[str, ...]
 ) -> None:
@@ -70,19 +75,27 @@ def test_what_was_read_while_somebody_wrote_counts_for_nothing(
     with read_only(folder):
         log = EmbeddedLog.open(path)
         assert log.end_offsets(Topic.ACTIONS) == {0: KEPT}
-        reader = log.reader(Topic.ACTIONS, {0: 0})
-        reader.poll(0, 1)
+    database = log.database
     with EmbeddedLog.open(path) as writer:  # somebody who may write there
-        writer.append(Topic.ACTIONS, ENTRY)
-        with pytest.raises(LogUnreachable, match=r"log\.db is being written to"):
-            log.end_offsets(Topic.ACTIONS)
-        with pytest.raises(LogUnreachable, match="Do it again"):
-            reader.poll(0)
-        with pytest.raises(LogUnreachable, match="Do it again"):
-            log.weaknesses()
+        with pytest.raises(LogUnreachable, match=r"log\.db is being written to.*Do it again"), reading(database):
+            writer.append(Topic.ACTIONS, ENTRY)
+        with pytest.raises(LogUnreachable, match="Do it again"), reading(database):
+            raise sqlite3.DatabaseError("pages of two times do not fit together, which is no damage")
     log.close()
-    with read_only(folder), EmbeddedLog.open(path) as again:
-        assert again.end_offsets(Topic.ACTIONS) == {0: KEPT + 1}
+
+
+@pytest.mark.parametrize("endings", ALONE.values(), ids=ALONE)
+def test_what_is_written_between_two_readings_is_read(tmp_path: Path, folder: Path, endings: tuple[str, ...]) -> None:
+    path = copied(tmp_path / "source.db", folder, endings)
+    with read_only(folder):
+        log = EmbeddedLog.open(path)
+        reader = log.reader(Topic.ACTIONS, {0: 0})
+        assert len(reader.poll(0)) == KEPT
+    with EmbeddedLog.open(path) as writer:
+        writer.append(Topic.ACTIONS, ENTRY)
+        assert log.end_offsets(Topic.ACTIONS) == {0: KEPT + 1}
+        assert len(reader.poll(0)) == 1
+    log.close()
 
 
 def test_a_log_in_use_is_read_along_with_whoever_writes(tmp_path: Path, folder: Path) -> None:
