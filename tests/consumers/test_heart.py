@@ -16,6 +16,7 @@ from casetrail.domain.heartbeat import Heartbeat
 from casetrail.domain.values import is_id
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.errors import LogRefused, LogUnreachable
+from casetrail.eventlog.port import Weakness
 from casetrail.projections.errors import StateUnreachable, ViewMoved
 from tests.consumers.watching import World, events_of
 from tests.domain.clock_histories import day
@@ -128,6 +129,22 @@ def test_a_setting_that_is_weakened_is_said_at_the_next_beat_and_no_longer_once_
     until(lambda: "notes" not in health.report()[1])
     heart.close()
     assert caplog.text.count("protected less than it must be") == 1
+
+
+def test_a_setting_that_this_user_may_not_see_is_not_said_to_be_weak(
+    log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = Weakness("metro.events", "retention.ms", "unknown", "-1", "it may be deleted")
+    monkeypatch.setattr(EmbeddedLog, "weaknesses", lambda _: [hidden])
+    health = Health()
+    health.stepped("recorder", 1)
+    heart = Heart(log, HOST, health)
+    heart._look_at_settings()
+    assert "notes" not in health.report()[1]
+    monkeypatch.setattr(EmbeddedLog, "weaknesses", lambda _: [hidden, hidden._replace(found="86400000")])
+    heart._look_at_settings()
+    notes = health.report()[1]["notes"]
+    assert notes == {"settings": "metro.events: retention.ms is 86400000; see 'casetrail log check'"}
 
 
 def test_any_host_has_an_id_that_a_heartbeat_can_carry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from casetrail.consumers import telling
 from casetrail.consumers.submitting import LONGEST_WAIT
 from casetrail.consumers.telling import Teller
+from casetrail.consumers.trying import Try
 from casetrail.domain.actions import Actor
 from casetrail.domain.answering import FindingAnswered, FindingTold
 from casetrail.domain.assignment import Assigned
@@ -31,7 +34,8 @@ from casetrail.domain.intake import ScreenedIn
 from casetrail.domain.registry import AgencyRegistered
 from casetrail.eventlog.port import Topic
 from casetrail.projections.database import Database, open_database
-from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, REGISTRAR, SERGEANT, report
+from casetrail.projections.telling import Untold, untold_findings
+from tests.actions import CLINIC, DETECTIVE, INTAKE, OTHER_SERGEANT, REGISTRAR, SERGEANT, action, report
 from tests.consumers.test_outbox import (  # noqa: F401  (fixtures)
     Box,
     Hook,
@@ -99,6 +103,34 @@ def test_a_closure_without_work_is_told_step_by_step_though_no_deadline_was_miss
         (Recipient("inspectorate"),),
     ]
     assert world.recorded() == [] and world.refused() == []
+
+
+def test_what_was_recorded_just_now_is_not_told_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeline has it a while before it is judged, and its id was taken by itself."""
+    kept: list[Untold] = []
+
+    def not_judged_yet(*of: Any, **more: Any) -> list[Untold]:
+        kept[:] = kept or untold_findings(*of, **more)
+        return list(kept)
+
+    monkeypatch.setattr(telling, "untold_findings", not_judged_yet)
+    close(world)
+    for _ in range(3):
+        watch(world, 1)
+    assert kept and levels(world) == [Level.HOLDER] and world.refused() == []
+
+
+def test_a_refusal_that_was_seen_by_a_clock_which_was_ahead_is_waited_for_from_now_on(world: World) -> None:
+    close(world)
+    refused, asked = (
+        world.events()[-1],
+        action(Reopened(ReopeningReason.AUDIT), SERGEANT, at=world.clock.now + LONGEST_WAIT),
+    )
+    teller = Teller(world.log, lambda: closing(open_database("sqlite:none")), OUTBOX, lambda: world.clock.now)
+    one, now = Try(asked, refused), world.clock.now
+    assert not teller._is_time(one, now + 366 * LONGEST_WAIT)
+    assert not teller._is_time(one, now)
+    assert teller._is_time(one, now + LONGEST_WAIT)
 
 
 def test_who_is_told_of_a_finding_hears_of_it_by_mail_webhook_and_file(

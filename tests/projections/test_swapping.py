@@ -58,6 +58,7 @@ def test_a_rebuild_removes_no_file_that_no_rebuild_has_made(tmp_path: Path, monk
     for _ in range(2):
         with pytest.raises(RuntimeError):
             rebuild(told.log, told.url, f"sqlite:{views}")
+        assert len(list(views.parent.iterdir())) == len(others) + 3, "what was begun takes no room"
     monkeypatch.undo()
     rebuild(told.log, told.url, f"sqlite:{views}")
     assert [one.read_text() for one in others] == ["a copy that somebody keeps"] * len(others)
