@@ -304,3 +304,56 @@ def _over(step: Step, hears: bool, before: Asked | None) -> Collection[Service]:
     if before is not None and step.is_any(*ANSWERED):
         return (before.body.service,)
     return (INTERVIEW,) if hears else ()
+
+
+@detector(
+    Setting("limit", days(45), "within what time after a partner has accepted it a child is interviewed",
+            "practice: the 45 days of RSMo 210.183"),
+    needs=[Happening.REFERRAL_ACCEPTED],
+)  # fmt: skip
+def interview_put_off(history: History, settings: SettingsAt, now: datetime) -> Iterator[Finding | None]:
+    """A forensic interview that a partner has accepted, and that is not held.
+
+    Rule: a partner has accepted a referral for a forensic interview, and within the limit since then it has neither given nor
+    declined it, nor was it withdrawn, nor has another partner given one, nor has anybody of the unit attended one, then or
+    before, and the case is open. The time does not count during which the case is
+    suspended, up to the review date. Only the first that waits is named.
+
+    Evidence: the acceptance, and the referral.
+
+    Settled by: the interview, by the partner's or the unit's word; the partner's no, or a withdrawal ("interview withdrawn"
+    judges that); or the end of the case ("closed over partner" judges that).
+
+    May be wrong: where the partner has held it, and neither of the two has entered that; or where the child is not ready, and
+    the case was not suspended for that.
+
+    Found in: practice: once it is accepted the time limit is met, and an appointment can be put off for ever.
+    """
+    waiting_until, referrals = 0, history.case.facts.referrals
+    for place, step in history.which(Happening.REFERRAL_ACCEPTED):
+        name, standard = referral_of(step), settings(step.at)
+        if place < waiting_until or not step.is_open or referrals[name].service is not INTERVIEW:
+            continue
+        settled = history.until(place, lambda later: not later.is_open or _is_held(history, later, name))  # noqa: B023  (called at once)
+        waiting_until = history.place_of(settled)
+        if settled is not None and settled.known_at - step.at <= standard.span("limit"):
+            continue  # as it is mostly
+        if any(_hears(earlier) or _is_given(history, earlier) for earlier in history.steps[:place]):
+            continue
+        since = standard.due("limit", step.at, history.conditions, history.rests)
+        made = [one for _, one in history.which(*REFERRED) if referral_of(one) == name]
+        yield of_case(
+            history, standard, since, [step, *made], "an interview was accepted, and is not held", settled, now
+        )
+
+
+def _is_held(history: History, step: Step, referral: str) -> bool:
+    """Whether by a step a child was interviewed, or will not be by a referral."""
+    is_over = step.is_any(Happening.REFERRAL_DECLINED, Happening.REFERRAL_WITHDRAWN) and referral_of(step) == referral
+    return is_over or _hears(step) or _is_given(history, step)
+
+
+def _is_given(history: History, step: Step) -> bool:
+    """Whether a partner says that it has interviewed the child."""
+    given = Happening.REFERRAL_COMPLETED in step.what
+    return given and history.case.facts.referrals[referral_of(step)].service is INTERVIEW

@@ -8,7 +8,7 @@ from casetrail.domain.detectors.acting import role_not_given
 from casetrail.domain.detectors.answering import answered_again, answered_without_work, same_answer
 from casetrail.domain.detectors.arriving import imported_when_live, report_refused
 from casetrail.domain.detectors.attending import attendance_denied
-from casetrail.domain.detectors.breaking_off import closed_over_partner, interview_withdrawn
+from casetrail.domain.detectors.breaking_off import closed_over_partner, interview_put_off, interview_withdrawn
 from casetrail.domain.detectors.closing import closed_without_work
 from casetrail.domain.detectors.codes_used import forbidden_code
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
@@ -55,6 +55,7 @@ OF_CASES: Final[tuple[CaseDetector, ...]] = (
     partner_waiting,
     interview_missed,
     interview_withdrawn,
+    interview_put_off,
     attendance_denied,
     ignored_alarm,
     answered_again,

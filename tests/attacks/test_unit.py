@@ -109,6 +109,18 @@ def test_an_interview_for_which_there_is_no_room_is_seen_when_nobody_else_is_ask
     assert found.keys() == {"interview_withdrawn"} and found["interview_withdrawn"] < 9
 
 
+def test_an_interview_that_is_put_off_while_the_case_is_worked_is_seen_after_six_weeks(unit: Unit) -> None:
+    unit.takes_in().say(0.2, DETECTIVE, IN_PERSON, interview(INTERVIEWER.agency))
+    unit.say(0.5, INTERVIEWER, ReferralAccepted("f1"))
+    for at in range(10, MOTIONS, 12):
+        unit.say(at, DETECTIVE, SCENE, VictimContactMade(ContactMethod.THROUGH_CAREGIVER))
+    outsider = unit.goes_through_the_motions(MOTIONS).play()
+    assert outsider.sees(45) == {}
+    assert outsider.sees(46) == {"interview_put_off": 45.5}
+    assert "oversight" in outsider.to_be_told(60, "interview_put_off")
+    assert outsider.overdue(MOTIONS - 1) == set()
+
+
 def test_a_contact_through_a_partner_that_nobody_names_is_none(unit: Unit) -> None:
     unit.takes_in((OffenceAlleged(Offence.SIMPLE_ASSAULT),))
     unit.say(0.2, DETECTIVE, VictimContactMade(ContactMethod.THROUGH_PARTNER), SCENE).closes(3)

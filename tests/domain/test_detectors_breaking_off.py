@@ -31,7 +31,20 @@ from casetrail.domain.referral import (
 )
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, REGISTRAR, report
 from tests.domain.clock_histories import DAY, Story, day
-from tests.domain.clock_stories import ASKED, IN, OUT, RATIONALE, REOPENED, SIMPLE, approved, held, received, suspended
+from tests.domain.clock_stories import (
+    ASKED,
+    IN,
+    OUT,
+    RATIONALE,
+    REOPENED,
+    RESUMED,
+    SIMPLE,
+    STEP,
+    approved,
+    held,
+    received,
+    suspended,
+)
 from tests.domain.detecting import found, history_of, numbers, only, seen, with_settings
 
 OVER, WITHDRAWN = "closed_over_partner", "interview_withdrawn"
@@ -312,3 +325,47 @@ def test_an_interview_from_long_before_the_report_arranges_nothing_unless_the_re
     assert only(heard(-5).tell(day(10), earlier, INTAKE), WITHDRAWN, day(99)).settled_at == day(10)
     before = running().tell(day(-5), ATTENDED, DETECTIVE, late=timedelta(days=5.5))
     assert only(withdrawn(before), WITHDRAWN, day(99)).is_open
+
+
+# --- accepted, and not held ---
+
+PUT_OFF = "interview_put_off"
+
+
+def test_an_interview_that_is_accepted_and_not_held_is_seen_after_45_days() -> None:
+    one = seen(running().tell(day(20), STEP, DETECTIVE), PUT_OFF, day(45.2))
+    assert (numbers(one), one.says) == ([6, 5], "an interview was accepted, and is not held")
+
+
+@pytest.mark.parametrize(
+    ("body", "actor"),
+    [
+        (ReferralCompleted("r1"), CENTER),
+        (ReferralCompleted("r1", False), CENTER),
+        (ReferralDeclined("r1", ReferralReason.FAMILY_DECLINED), CENTER),
+        (ReferralWithdrawn("r1", NOT_NEEDED), DETECTIVE),
+        (ATTENDED, DETECTIVE),
+    ],
+)
+def test_the_interview_or_a_word_that_there_will_be_none_settles_it(body: Body, actor: Actor) -> None:
+    assert found(running().tell(day(44), body, actor), PUT_OFF, day(99)) == []
+    assert only(running().tell(day(60), body, actor), PUT_OFF, day(99)).settled_at == day(60)
+
+
+def test_the_end_of_the_case_settles_it_and_another_judges_that() -> None:
+    assert only(approved(running(), day(60)), PUT_OFF, day(99)).settled_at == day(60)
+    assert len(found(approved(running(), day(60)), OVER, day(99))) == 1
+
+
+def test_the_time_of_a_suspension_does_not_count_and_what_was_held_before_is_not_held_again() -> None:
+    rested = running().tell(day(1), suspended(day(30))).tell(day(30), RESUMED)
+    assert seen(rested, PUT_OFF, day(74.2))
+    heard = held().tell(day(0.05), ATTENDED, DETECTIVE).tell(day(0.1), asked_for("r1"), DETECTIVE)
+    assert found(heard.tell(day(0.2), ReferralAccepted("r1"), CENTER), PUT_OFF, day(99)) == []
+    assert found(running(EXAM), PUT_OFF, day(99)) == []
+    assert found(running(accepted=False), PUT_OFF, day(99)) == []
+
+
+def test_only_the_first_that_waits_is_named() -> None:
+    two = running().tell(day(3), asked_for("r2"), DETECTIVE).tell(day(4), ReferralAccepted("r2"), CENTER)
+    assert numbers(only(two, PUT_OFF, day(99))) == [6, 5]
