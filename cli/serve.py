@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -28,6 +28,8 @@ from casetrail.domain.codes import MachineKind
 from casetrail.domain.values import iso
 from casetrail.proofs.keys import load_key
 from casetrail.proofs.logtree import NOWHERE
+
+T = TypeVar("T")
 
 LOG: Final = logging.getLogger("casetrail")
 LONGEST: Final = 25.0
@@ -138,7 +140,9 @@ def serve(
             None
             if key is None
             else Notarial(
-                load_key(key, passphrase_in(passphrase_file)), Cadence(every, most), NOWHERE if past is None else past
+                _read(what, lambda: load_key(key, passphrase_in(passphrase_file))),
+                Cadence(every, most),
+                NOWHERE if past is None else past,
             )
         )
         pending = Pending(log).measure if what in ("recorder", "projector", "all") else None
@@ -187,6 +191,14 @@ def _check_read(what: str, key: Path | None) -> None:
             raise click.UsageError(f"{option} is for a notary, and without --key FILE there is none among all")
 
 
+def _read(what: str, read: Callable[[], T]) -> Callable[[], T]:
+    """What reads a file of one of the consumers: at once, but beside a recorder only when that one is made, whose trouble it is then."""
+    if what == "all":
+        return read
+    found = read()
+    return lambda: found
+
+
 def _watching(config: Config, what: str, given: dict[str, Any], state: Path | None) -> Watching:
     """What the options say of watchdog and outbox."""
     if given["moment_text"] and what != "watchdog":
@@ -204,7 +216,7 @@ def _watching(config: Config, what: str, given: dict[str, Any], state: Path | No
         played,
         since,
         state,
-        None if given["recipients"] is None else load_recipients(given["recipients"]),
+        None if given["recipients"] is None else _read(what, lambda: load_recipients(given["recipients"])),
         what == "all",
     )
 

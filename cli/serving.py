@@ -46,9 +46,9 @@ FOLDING: Final = "histories-folding"
 
 
 class Notarial(NamedTuple):
-    """With what a notary works. ``past``: see ``Notary``."""
+    """With what a notary works. ``key``: reads its key. ``past``: see ``Notary``."""
 
-    key: SignerKey
+    key: Callable[[], SignerKey]
     cadence: Cadence
     past: int
 
@@ -58,14 +58,14 @@ class Watching(NamedTuple):
 
     ``host``: on which machine. ``played``: as of which moment, where time is an input. ``since``: what was missed, or
     recorded, before that is left alone. ``state``: a file, where it is not the usual one beside the log.
-    ``has_projector``: whether a projector runs beside them, which keeps the views up to date.
+    ``recipients``: reads who is reached where. ``has_projector``: whether a projector runs beside them, which keeps the views up to date.
     """
 
     host: Host
     played: datetime | None = None
     since: datetime | None = None
     state: Path | None = None
-    recipients: Recipients | None = None
+    recipients: Callable[[], Recipients] | None = None
     has_projector: bool = False
 
 
@@ -190,8 +190,8 @@ class Consumers:
         known = policy.witnesses if policy else ()
         witnesses = Witnesses([Witness(one.key, one.url) for one in known if one.url])
         inbox = Inbox(self._config.inbox_folder(), [one.key for one in known])
-        key, cadence, past = self._notarial
-        folder = self._config.path_beside("notary")
+        read_key, cadence, past = self._notarial
+        key, folder = read_key(), self._config.path_beside("notary")
         self._notary = ServedNotary(self._health, self._log, folder, key, cadence, witnesses, inbox, policy, past=past)
         return self._notary
 
@@ -207,9 +207,10 @@ class Consumers:
 
     def _tell(self) -> Outbox:
         assert self._watching.recipients is not None  # the command line asked for them
+        recipients = self._watching.recipients()
         store = OutboxStore(self._watching.state or self._config.path_beside("outbox"), self._log.name)
         teller = self._teller(MachineKind.OUTBOX, of=MachineKind.WATCHDOG)
-        self._outbox = Outbox(self._log, store, self._watching.recipients, now, self._watching.since, teller=teller)
+        self._outbox = Outbox(self._log, store, recipients, now, self._watching.since, teller=teller)
         return self._outbox
 
     def _teller(self, kind: MachineKind, of: MachineKind | None = None) -> Teller:

@@ -121,10 +121,13 @@ def test_a_fault_of_another_does_not_end_the_recorder(shell: Shell) -> None:
     shell.report("C-1")
     for kind in ("views", "watchdog"):
         (shell.folder / f"log.db.{kind}").write_bytes(b"no database, whatever somebody has done to it" * 100)
-    serving = shell.start("serve", "all", "--health-port", "0", "--heartbeat", "0")
+    (shell.folder / "who.toml").write_text("no TOML")
+    own = ("--key", "gone.key", "--recipients", "who.toml")
+    serving = shell.start("serve", "all", *own, "--health-port", "0", "--heartbeat", "0")
     try:
         address = line(serving.stderr).split("health at ")[1].strip()
         expected = {"recorder": None, "projector": "views-damaged", "watchdog": "view-error"}
+        expected |= {"notary": "key-unusable", "outbox": "recipients-invalid"}
         until = time.monotonic() + 60
         while (found := troubles(address)) != expected:
             assert time.monotonic() < until and serving.poll() is None, found
