@@ -262,10 +262,14 @@ def _receipt(file: Path) -> "Receipt":
 
 
 def _proof(file: Path) -> "TlogProof | None":
+    from casetrail.proofs.errors import ProofInvalid
     from casetrail.proofs.prooffile import parse_proof
 
     path = _proof_file(file)
-    return parse_proof(_read(path)) if path.exists() else None
+    try:
+        return parse_proof(_read(path)) if path.exists() else None
+    except ProofInvalid as error:
+        raise ProofInvalid(f"{path}: {error}") from error
 
 
 def _proof_file(file: Path) -> Path:

@@ -290,6 +290,17 @@ def test_what_is_no_receipt_is_said_to_be_none(office: Office, text: str) -> Non
         assert "no receipt" in done.stderr
 
 
+def test_of_a_proof_that_is_cut_off_the_file_is_named(office: Office) -> None:
+    office.notarise()
+    receipt(office, "prove", "r.txt")
+    proof = Path("r.txt.tlog-proof")
+    proof.write_bytes(proof.read_bytes()[:100])
+    assert (
+        "r.txt.tlog-proof: this is no proof file"
+        in office.run(*office.policy, "receipt", "check", "r.txt", code=exits.FAILED).stderr
+    )
+
+
 def test_without_a_policy_nobody_is_believed(office: Office) -> None:
     office.notarise()
     receipt(office, "prove", "r.txt")
