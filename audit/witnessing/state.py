@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from casetrail.eventlog.errors import LogError
-from casetrail.eventlog.transaction import write_ahead
+from casetrail.eventlog.transaction import file_at, write_ahead
 from casetrail.eventlog.unlocked import open_to_read
 from casetrail.proofs.checkpoint import Checkpoint
 from casetrail.proofs.keys import TIME_BYTES
@@ -152,6 +152,8 @@ class WitnessState:
         if form != FORMAT:
             self.close()
             raise StateUnusable(f"the witness's state {path} is of another version of casetrail")
+        self._place = path.absolute()
+        self._file = file_at(self._place)
 
     def _prepare(self) -> None:
         write_ahead(self._database, PATIENCE)  # who lists what was seen does not stop who cosigns
@@ -170,6 +172,7 @@ class WitnessState:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Nobody else writes meanwhile, and at the end all is on the disk. Raises ``StateUnusable`` where it is not."""
+        self._check_file()
         try:
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -181,6 +184,19 @@ class WitnessState:
                 raise
         except sqlite3.Error as error:
             raise StateUnusable(f"the witness's state {self.path} cannot be written ({error})") from error
+        self._check_file()
+
+    def _check_file(self) -> None:
+        """Raise ``StateUnusable`` where another file stands in the place of this one, or none: whoever begins anew reads that."""
+        try:
+            found = file_at(self._place)
+        except OSError as error:
+            raise StateUnusable(f"the witness's state {self.path} cannot be reached ({error.strerror})") from error
+        if found != self._file:
+            raise StateUnusable(
+                f"the witness's state {self.path} was replaced or taken away since it was opened here: nothing is cosigned any more. "
+                "Put the file back that was here, with those beside it, and begin anew: from an older copy a fork could be cosigned"
+            )
 
     def newest(self, origin: str) -> Seen | None:
         """The largest checkpoint of that log that was cosigned."""
