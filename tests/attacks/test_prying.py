@@ -147,15 +147,6 @@ def test_nor_does_it_become_the_id_of_a_case(shell: Shell, words: tuple[str, ...
     assert events_of(shell) == []
 
 
-def test_a_case_may_stand_behind_what_is_no_text_typed_there(shell: Shell, tmp_path: Path) -> None:
-    (tmp_path / "story").write_text("x", "utf-8")
-    shell.run(*INTAKE, "report", *REPORT, "--child-name", CHILD, "--child-born", "2012-05-09", "C-1")
-    shell.run(*INTAKE, "report", *REPORT, "--seal", f"narrative=@{tmp_path / 'story'}", "C-2")
-    shell.run(*INTAKE, "report", *REPORT, "--child-name", CHILD, "--", "C-3")
-    shell.run(*INTAKE, "report", *REPORT, "--seal", "narrative=-", "C-4", text="told")
-    assert [event.case_id for event in events_of(shell)] == ["C-1", "C-2", "C-3", "C-4"]
-
-
 PLAIN: Final = f'{{"child": "{CHILD}"}}'.encode()
 SHOWN: Final = ("history C-9", "history C-9 --unseal", "history ~stray.0", "show C-9", "replay", "watch --no-follow",
                 "audit replay", "audit verify --no-policy", "count", "export csv --output -", "cases", "doctor")  # fmt: skip

@@ -159,3 +159,12 @@ def test_one_field_can_be_disclosed_and_checked_without_the_key(sealed: Shell) -
     (sealed.folder / "d.json").write_bytes(b"\xff{")
     sealed.run("keys", "check", "1", "d.json", code=exits.FAILED)
     sealed.run("keys", "disclose", "C-1", "9", "narrative", code=exits.NOT_FOUND)
+
+
+def test_a_case_may_stand_behind_what_is_no_text_typed_there(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "story").write_text("x", "utf-8")
+    shell.run(*INTAKE, "report", *REPORT, "--child-name", CHILD, "--child-born", "2012-05-09", "C-1")
+    shell.run(*INTAKE, "report", *REPORT, "--seal", f"narrative=@{tmp_path / 'story'}", "C-2")
+    shell.run(*INTAKE, "report", *REPORT, "--child-name", CHILD, "--", "C-3")
+    shell.run(*INTAKE, "report", *REPORT, "--seal", "narrative=-", "C-4", text="told")
+    assert {row["case_id"] for row in shell.rows("cases")} == {"C-1", "C-2", "C-3", "C-4"}
