@@ -38,6 +38,7 @@ def replay(config: Config, case_id: str | None, form: str) -> None:
     from casetrail.audit.replaying.replay import extents_of
     from casetrail.audit.replaying.replay import replay as replayed
     from casetrail.eventlog.enlarged import enlarged
+    from casetrail.eventlog.schemas import carried, unknown_among
 
     with opened_log(config) as log:
         extents = extents_of(log, case_id)
@@ -57,6 +58,8 @@ def replay(config: Config, case_id: str | None, form: str) -> None:
             for one in enlarged(log, ""):
                 click.echo(f"The log has {one.found} partitions, and its oldest events stand where a log of {one.required} has them: "
                            f"{one.meaning}. All of it was judged as a log of {one.found}.", err=True)  # fmt: skip
+            if (newer := unknown_among(carried(log))) is not None:
+                click.echo(newer, err=True)
     if any(verdict.counts.total() for verdict in verdicts):
         click.get_current_context().exit(exits.FAULTS)
 

@@ -54,11 +54,13 @@ def count(config: Config, form: str) -> None:
     other content.
     """
     from casetrail.audit.balance import balance
+    from casetrail.eventlog.schemas import carried, unknown_among
 
     with opened_log(config) as log:
         total = sum(log.end_offsets(Topic.ACTIONS).values())
         with progress_bar("counting", total) as progress:
             counted = balance(log, progress)
+        newer = unknown_among(carried(log)) if any(one.faults for one in counted) else None
     rows = [{**vars(one), "pending": one.pending, "faults": len(one.faults)} for one in counted]
     if len(rows) > 1:
         rows.append({"partition": "all", **{name: sum(row[name] for row in rows) for name in COUNTED[1:]}})
@@ -66,5 +68,7 @@ def count(config: Config, form: str) -> None:
     faults = [f"partition {one.partition}: {fault}" for one in counted for fault in one.faults]
     for fault in faults:
         click.echo(fault, err=True)
+    if newer is not None:
+        click.echo(newer, err=True)
     if faults:
         click.get_current_context().exit(exits.FAULTS)

@@ -4,6 +4,7 @@ Id = the first four bytes of SHA-256 of the schema's Parsing Canonical Form (Avr
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -16,6 +17,8 @@ from casetrail.eventlog.port import Entry, Log, Topic
 from casetrail.eventlog.stream import batches
 
 PUBLISHED: Final = files("casetrail.domain") / "schemas" / "published"
+NAMED: Final = 5
+"""So many ids of schemas are told: anybody who can write there can put any number of them into a log."""
 
 
 class UnknownSchema(ValueError):
@@ -86,6 +89,18 @@ def carried(log: Log) -> dict[int, bytes]:
             if (number := id_of(record.key, text)) is not None:
                 found.setdefault(number, text)
     return found
+
+
+def unknown_among(carried: Iterable[int]) -> str | None:
+    """What to tell whoever cannot read some records of a log that carries schemas which this version does not know; None for no such schema."""
+    unknown = sorted(set(carried) - published().keys())
+    if not unknown:
+        return None
+    named = ", ".join(f"{one:08x}" for one in unknown[:NAMED]) + (" and others" if len(unknown) > NAMED else "")
+    return (
+        f"the log carries schemas that this version of casetrail does not know ({named}): what is written with them cannot be read here, "
+        "and need not be wrong. Where a newer version records, ask again with that one before anybody is accused"
+    )
 
 
 def register_in_log(log: Log) -> int:

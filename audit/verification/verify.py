@@ -32,6 +32,7 @@ from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.opening import open_log, parse_address
 from casetrail.eventlog.port import Log, Topic
+from casetrail.eventlog.schemas import unknown_among
 from casetrail.proofs.policy import Policy
 from casetrail.proofs.treefile import Sealed
 
@@ -256,6 +257,8 @@ class Run:
         report.checkpoint_wait, report.quorum_wait = merge.waits.checkpoint, merge.waits.quorum
         if checkpoints.again:
             report.remarks.append(AGAIN)
+        if faults.counts[Kind.EVENT_UNREADABLE] and (newer := unknown_among(carried)) is not None:
+            report.remarks.append(newer)
         report.remarks += [*signatures.remarks(checkpoints.witnessed >= 0), *self._late(report)]
         return report
 
