@@ -10,21 +10,23 @@ import pytest
 
 
 @contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Within this nothing can be written in a folder, whoever tries."""
-    mode = folder.stat().st_mode
-    folder.chmod(0o555)
-    mounted = access(folder, W_OK) and _mount("--bind", str(folder), str(folder))
+def read_only(path: Path) -> Iterator[None]:
+    """Within this nothing can be written in a folder, or to a file, whoever tries."""
+    modes = {one: one.stat().st_mode for one in (path, *path.rglob("*"))}
+    for one, mode in modes.items():
+        one.chmod(mode & ~0o222)
+    mounted = access(path, W_OK) and _mount("--bind", str(path), str(path))
     try:
         if mounted:
-            _mount("-o", "remount,ro,bind", str(folder))
-        if access(folder, W_OK):
+            _mount("-o", "remount,ro,bind", str(path))
+        if access(path, W_OK):
             pytest.skip("this user may write everywhere, and mount nothing")
         yield
     finally:
         if mounted:
-            subprocess.run(["umount", "-l", str(folder)], check=False)
-        folder.chmod(mode)
+            subprocess.run(["umount", "-l", str(path)], check=False)
+        for one, mode in modes.items():
+            one.chmod(mode)
 
 
 def _mount(*words: str) -> bool:
