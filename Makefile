@@ -10,7 +10,7 @@ LOCK := $(LOCKER)/bin/uv pip compile --quiet --universal --python-version 3.11 -
     --no-annotate --no-header
 EXTRAS := build fast analysis statistics board sunlight
 
-.PHONY: help demo test test-embedded browser check format bench soak faults docs lock clean venv
+.PHONY: help demo test test-embedded browser check code secrets format bench soak faults docs lock clean venv
 .DEFAULT_GOAL := help
 
 help: ## what can be done here
@@ -34,7 +34,10 @@ browser: # where it cannot be installed here, the tests that need it say what to
 	        >/dev/null || true; \
 	fi
 
-check: venv ## format, lint, types, folder rules, generated files, secrets, advisories
+check: venv ## format, lint, types, folder rules, generated files, advisories; secrets at the same time
+	@$(MAKE) --no-print-directory --jobs 2 code secrets
+
+code: venv
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy -p casetrail
@@ -43,8 +46,10 @@ check: venv ## format, lint, types, folder rules, generated files, secrets, advi
 	$(BIN)/python tools/write_schemas.py --check
 	$(BIN)/python tools/write_docs.py --check
 	$(BIN)/python tools/write_detectors.py --check
-	$(BIN)/detect-secrets-hook --baseline .secrets.baseline $$(git ls-files)
 	$(BIN)/python tools/audit_dependencies.py
+
+secrets: venv # takes as long as all of the code's checks together, and one processor
+	$(BIN)/detect-secrets-hook --baseline .secrets.baseline $$(git ls-files)
 
 format: venv ## format the code, and mend what the linter can mend
 	$(BIN)/ruff format $(CODE)
