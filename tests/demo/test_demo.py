@@ -213,14 +213,16 @@ def test_what_is_told_is_what_the_queries_answer(folder: Path) -> None:
     assert "149 of 149 were seen" in told
 
 
-def test_the_table_lies_in_the_folder_and_can_be_listed(folder: Path, tmp_path: Path) -> None:
-    with (folder / "casetrail-demo" / "the-149.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+def test_the_table_lies_in_the_folder(folder: Path) -> None:
+    rows = table_of(folder)
     assert len(rows) == 149
-    listed = quickly(tmp_path, "--table").stdout
-    assert all(row["case_id"] in listed for row in rows)
-    as_csv = quickly(tmp_path, "--format", "csv").stdout
-    assert [row["case_id"] for row in csv.DictReader(as_csv.splitlines())] == [row["case_id"] for row in rows]
+    assert {row["case_id"] for row in rows} == {one["case_id"] for one in ask(folder, "cases", "--limit", "1000")}
+
+
+def table_of(folder: Path) -> list[dict[str, str]]:
+    """The table that a demonstration leaves in its folder."""
+    with (folder / "casetrail-demo" / "the-149.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_replay_from_the_log_alone_gives_what_the_views_say(folder: Path) -> None:
@@ -262,7 +264,23 @@ def test_the_same_seed_and_day_tell_the_same_story_and_another_seed_another(tmp_
     assert len(ask(tmp_path, "cases", "--limit", "1000", directory="third")) == 149
 
 
-def test_it_replaces_a_demonstration_and_nothing_else(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Where the 149 have been played twice in one folder with a blank in its name, and what was said: a list, and CSV."""
+    made = tmp_path_factory.mktemp("replaced")
+    first, second = (quickly(made, "--dir", "my demo", *words) for words in (("--format", "csv"), ("--table",)))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    return made, second.stdout, first.stdout
+
+
+def test_the_table_can_be_listed_and_be_all_that_is_said(folder: Path, replaced: tuple[Path, str, str]) -> None:
+    rows = table_of(folder)
+    _, listed, as_csv = replaced
+    assert all(row["case_id"] in listed for row in rows)
+    assert [row["case_id"] for row in csv.DictReader(as_csv.splitlines())] == [row["case_id"] for row in rows]
+
+
+def test_it_replaces_a_demonstration_and_nothing_else(tmp_path: Path, replaced: tuple[Path, str, str]) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("keep", "utf-8")
     refused = quickly(tmp_path, "--dir", "mine")
@@ -274,11 +292,10 @@ def test_it_replaces_a_demonstration_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "real" / "kcpd.db").write_text("years of work", "utf-8")
     assert quickly(tmp_path, "--dir", "real").returncode == 1, "somebody's configuration is no mark of a demonstration"
     assert (tmp_path / "real" / "kcpd.db").exists()
-    assert quickly(tmp_path, "--dir", "again").returncode == 0
-    assert quickly(tmp_path, "--dir", "again").returncode == 0
-    (tmp_path / "again" / "notes.txt").write_text("mine", "utf-8")
-    assert quickly(tmp_path, "--dir", "again").returncode == 1
-    assert (tmp_path / "again" / "log.db").exists()
+    again = replaced[0] / "my demo"
+    (again / "notes.txt").write_text("mine", "utf-8")
+    assert quickly(replaced[0], "--dir", "my demo").returncode == 1
+    assert (again / "log.db").exists()
     assert quickly(tmp_path, "--dir", "mine/letter.txt").returncode == 1
 
 
@@ -290,7 +307,7 @@ def test_what_is_not_understood_is_said(tmp_path: Path, words: tuple[str, ...]) 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_with_a_blank_in_its_name_can_be_gone_on_with(tmp_path: Path) -> None:
-    done = quickly(tmp_path, "--dir", "my demo")
-    (command,) = re.findall(r"^  (.* count --format json)$", done.stdout, re.MULTILINE)
-    subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, check=True)
+def test_a_folder_with_a_blank_in_its_name_can_be_gone_on_with(replaced: tuple[Path, str, str]) -> None:
+    made, said, _ = replaced
+    (command,) = re.findall(r"^  (.* count --format json)$", said, re.MULTILINE)
+    subprocess.run(command, shell=True, cwd=made, env=environment(), capture_output=True, check=True)

@@ -11,9 +11,14 @@ from casetrail.exporting.export import Form
 from casetrail.exporting.rows import text
 from tests.exporting.examples import Example
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import pm4py
+
+@pytest.fixture(scope="module")
+def pm4py() -> Any:
+    """The library: whoever only collects tests does without the second and a half that it takes to import."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pm4py
+    return pm4py
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,7 @@ def activities(example: Example) -> Counter[str]:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_ocel_opens_with_all_events_activities_and_objects(example: Example) -> None:
+def test_ocel_opens_with_all_events_activities_and_objects(pm4py: Any, example: Example) -> None:
     ocel = pm4py.read_ocel2_json(file(example, Form.OCEL, "log.jsonocel"))
     written = example.ocel()
     assert Counter(ocel.events["ocel:activity"]) == activities(example)
@@ -50,7 +55,7 @@ def test_ocel_opens_with_all_events_activities_and_objects(example: Example) -> 
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_xes_opens_with_all_cases_events_and_times(example: Example) -> None:
+def test_xes_opens_with_all_cases_events_and_times(pm4py: Any, example: Example) -> None:
     log = pm4py.read_xes(file(example, Form.XES, "log.xes"), show_progress_bar=False)
     assert Counter(log["case:concept:name"]) == Counter(event.case_id for event in example.events)
     assert Counter(log["concept:name"]) == activities(example)
@@ -64,7 +69,7 @@ def test_xes_opens_with_all_cases_events_and_times(example: Example) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("form", [Form.CSV, Form.PARQUET])
-def test_a_flat_file_opens_as_an_event_log(example: Example, form: Form, tmp_path: Path) -> None:
+def test_a_flat_file_opens_as_an_event_log(pm4py: Any, example: Example, form: Form, tmp_path: Path) -> None:
     import pandas
 
     path = file(example, form, f"log.{form.value}")
