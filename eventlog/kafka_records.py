@@ -154,6 +154,8 @@ def _lengths() -> list[int]:
 
 LENGTHS: Final = _lengths()
 
+LONG_BITS: Final = 64
+
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -182,7 +184,7 @@ def _time(first: int, delta: int) -> int:
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """The zigzag varint at a position, and the position after it."""
+    """The zigzag varint at a position, and the position after it. Raises ``CorruptRecordError`` where it has more than 64 bits."""
     byte = data[at]
     if byte < 0x80:
         return (byte >> 1) ^ -(byte & 1), at + 1
@@ -199,6 +201,8 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return (number >> 1) ^ -(number & 1), at
         shift += 7
+        if shift >= LONG_BITS:
+            raise CorruptRecordError("a number in a record has more than 64 bits")
 
 
 def _headers(data: bytes, at: int) -> tuple[Headers, int]:
@@ -206,6 +210,8 @@ def _headers(data: bytes, at: int) -> tuple[Headers, int]:
     found = []
     for _ in range(count):
         size, at = varint(data, at)
+        if size < 0:  # it would lead back, and the same bytes would be read again and again
+            raise CorruptRecordError("a header's name has less than no bytes")
         name, at = data[at : at + size].decode(errors="replace"), at + size
         size, at = varint(data, at)
         if size < 0:
