@@ -87,9 +87,8 @@ LONG_ID: Final = "A" * 60 + "@+-:"
 
 def assert_harmless(text: str) -> None:
     """No character controls a terminal, turns writing round or cannot be seen."""
-    bad = {
-        one for one in text if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") and one not in "\r\n"
-    }
+    harmful = "Cc", "Cf", "Cs", "Co", "Zl", "Zp"
+    bad = {one for one in set(text) if unicodedata.category(one) in harmful and one not in "\r\n"}
     assert not bad, bad
     assert "\r" not in text.replace("\r\n", "\n")
 
