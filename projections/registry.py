@@ -2,7 +2,7 @@
 work, who has oversight."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -60,12 +60,17 @@ def readable(registry: Iterable[Recorded]) -> Iterator[tuple[Adoption, Policy | 
     """The policies that were adopted, in order; of one that cannot be read, and is in force nowhere, what is wrong."""
     for one in adoptions(registry):
         try:
-            policy = parse_policy(one.text)
-            check_settings(policy)
+            yield one, _read(one.text)
         except PolicyFileInvalid as error:
             yield one, error
-        else:
-            yield one, policy
+
+
+@lru_cache(100)
+def _read(text: str) -> Policy:
+    """The same texts are read whenever some cases are judged. Raises ``PolicyFileInvalid``."""
+    policy = parse_policy(text)
+    check_settings(policy)
+    return policy
 
 
 def preset_text(name: str) -> str:
