@@ -59,7 +59,7 @@ def _make_ready(folder: Path) -> None:
         shutil.copy(first.data / BOOTSTRAP, folder)
         first.options = [f"-XX:ArchiveClassesAtExit={folder / CLASSES}"]
         first.start()
-        first.stop(START_TIMEOUT)
+        first.stop(5 * START_TIMEOUT)  # its last act is to write them, and half an archive would be of no use
 
 
 def free_port() -> int:
