@@ -31,6 +31,12 @@ class LogDamaged(LogUnreachable):
     code = "log-damaged"
 
 
+class CodecMissing(LogUnreachable):
+    """What somebody wrote to the log is compressed in a way that this installation cannot undo."""
+
+    code = "codec-missing"
+
+
 class LogReplaced(LogUnreachable):
     """The file of an embedded log is not the one that was opened: what is written to that one nobody would find again."""
 

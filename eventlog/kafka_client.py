@@ -17,9 +17,11 @@ from kafka.errors import (
     ProducerFencedError,
     SaslAuthenticationFailedError,
     TransactionCoordinatorFencedError,
+    UnsupportedCodecError,
 )
 
 from casetrail.eventlog.errors import (
+    CodecMissing,
     EntryTooLarge,
     LogDamaged,
     LogError,
@@ -124,6 +126,11 @@ def translated(error: BaseException, bootstrap: str) -> LogError:
         return LogDamaged(
             f"what the brokers at {bootstrap} give back was damaged, or altered on their disks ({damaged}); keep a copy of the "
             "partition's files"
+        )
+    if packed := next((one for one in found if isinstance(one, UnsupportedCodecError)), None):
+        return CodecMissing(
+            f"somebody has written compressed records to the log at {bootstrap}, which this installation cannot read ({packed}): read it "
+            "with casetrail[fast] and client = \"confluent\"; 'casetrail log check' names the topic that takes such records"
         )
     if any(isinstance(one, REFUSALS) or "AuthorizationFailed" in str(one) for one in found):  # some come as text only
         return LogRefused(f"the brokers at {bootstrap} refuse this user ({type(error).__name__}: {error})")

@@ -33,10 +33,10 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         self._batch: list[Record] = []
         self._at = 0
         self._behind = self.next_fetch_offset
+        self._broken: Exception | None = None
 
     def take(self, n: int | None = None) -> list[Record]:
-        """The next records, at most ``n``. Raises what is wrong behind them at the next call, as the client's own does."""
-        self._maybe_raise_next_inline_exception()
+        """The next records, at most ``n``. Raises what is wrong behind them at the next call, and at every one after that."""
         found: list[Record] = []
         while n is None or len(found) < n:
             if self._at == len(self._batch) and not self._has_next(found):
@@ -49,16 +49,19 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         return found
 
     def _has_next(self, found: list[Record]) -> bool:
-        """Whether there was another batch; what is wrong with it is kept where records before it were found."""
+        """Whether there was another batch; what is wrong with it is raised once all records before it were given out.
+
+        It is raised again and again: nothing comes from the iterator any more, and the client would ask it for ever.
+        """
         if self.record_iterator is None:
             return False
+        batch = None
         try:
-            batch = next(self.record_iterator, None)
+            batch = next(self.record_iterator, None) if self._broken is None else None
         except Exception as error:
-            if not found:
-                raise
-            self._next_inline_exception = error
-            return False
+            self._broken = error
+        if self._broken is not None and not found:
+            raise self._broken
         if batch is not None:
             self._batch, self._at = batch, 0
         return batch is not None

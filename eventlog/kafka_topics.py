@@ -20,6 +20,10 @@ SETTINGS: Final[dict[str, tuple[str, str]]] = {
     "retention.bytes": (FOREVER, "the history would be deleted beyond this size"),
     "cleanup.policy": ("delete", "compaction would remove all but the last event of each case"),
     "unclean.leader.election.enable": ("false", "acknowledged records could be lost when a broker fails"),
+    "compression.type": (
+        "uncompressed",
+        "records could come compressed in a way that a recorder cannot read, or unpack to more than there is memory: it would stand still",
+    ),
 }
 """Settings of every topic: what each must be, and what another value would allow."""
 

@@ -4,9 +4,11 @@ import contextlib
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, Message, Producer
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
-from casetrail.eventlog.errors import OffsetGone, WriterFenced
+from casetrail.eventlog.errors import CodecMissing, OffsetGone, WriterFenced
 from casetrail.eventlog.kafka import KafkaLog
 from casetrail.eventlog.opening import open_log
 from casetrail.eventlog.port import Entry, Reader, Topic
@@ -33,6 +35,34 @@ def transactional(kafka: Broker, log: KafkaLog) -> Any:
     )
     producer.init_transactions()
     return producer
+
+
+BOMB = 64 * 1024 * 1024
+"""Bytes of a value that takes some 64 kB on its way."""
+
+
+def kept_as_it_comes(kafka: Broker, topic: str) -> None:
+    """Let a topic keep compressed records as they come, as one does whose settings have been weakened."""
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    settings = {"compression.type": "producer"}
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=settings)])
+    admin.close()
+
+
+def produced(kafka: Broker, topic: str, codec: str, *values: bytes) -> list[str]:
+    """Produce values with a client that compresses them; what was said of those that the broker refused."""
+    settings = {"bootstrap.servers": kafka.bootstrap, "compression.type": codec, "message.max.bytes": 2 * BOMB}
+    refused: list[str] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            refused.append(error.name())
+
+    producer = Producer(settings)
+    for value in values:
+        producer.produce(topic, value, b"k", 0, on_delivery=delivered)
+    assert producer.flush(60) == 0
+    return refused
 
 
 def values_of(reader: Reader, timeout: float) -> list[bytes | None]:
@@ -85,6 +115,7 @@ class KafkaKit(LogKit):
 
     def test_reading_is_what_a_client_reads_by_itself(self, log: KafkaLog, kafka: Broker) -> None:
         topic = f"{log.name}.actions"
+        kept_as_it_comes(kafka, topic)
         for compression in (None, "gzip"):
             producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type=compression, linger_ms=20)
             for number in range(300):
@@ -106,6 +137,29 @@ class KafkaKit(LogKit):
         with log.reader(Topic.ACTIONS, {1: 37}) as reader:  # within a batch
             assert reader.poll(5.0, 1)[0] == next(one for one in found if (one.partition, one.offset) == (1, 37))
             assert reader.position(1) == 38
+
+    @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+    def test_whatever_a_service_compresses_with_it_can_be_read(self, log: KafkaLog, kafka: Broker, codec: str) -> None:
+        """By one that a recorder had no library for, a partition stood still for good: nothing can be taken out of the log."""
+        assert produced(kafka, f"{log.name}.actions", codec, b"a" * 500, b"b") == []
+        assert [one.value for one in read_all(log, Topic.ACTIONS)] == [b"a" * 500, b"b"]
+
+    def test_what_unpacks_to_more_than_a_record_may_hold_is_refused(self, log: KafkaLog, kafka: Broker) -> None:
+        assert produced(kafka, f"{log.name}.actions", "zstd", bytes(BOMB)) == ["MSG_SIZE_TOO_LARGE"]
+        assert produced(kafka, f"{log.name}.actions", "zstd", b"next") == []
+        assert [one.value for one in read_all(log, Topic.ACTIONS)] == [b"next"]
+
+    def test_compressed_records_in_a_weakened_topic_are_read_or_named(self, log: KafkaLog, kafka: Broker) -> None:
+        kept_as_it_comes(kafka, f"{log.name}.actions")
+        produced(kafka, f"{log.name}.actions", "zstd", b"v" * 500)
+        if type(log) is not KafkaLog:
+            assert [one.value for one in read_all(log, Topic.ACTIONS)] == [b"v" * 500]
+            return
+        with log.reader(Topic.ACTIONS, {0: 0}) as reader:
+            for _ in range(2):
+                with pytest.raises(CodecMissing, match=r"zstd.*casetrail\[fast\]"):
+                    for _ in range(20):
+                        assert reader.poll(0.5) == []
 
     def test_an_offset_that_is_gone_is_said_again_and_again(self, log: KafkaLog, kafka: Broker) -> None:
         log.append(Topic.ACTIONS, [Entry(b"k", b"v", 0)] * 10)

@@ -79,6 +79,7 @@ class TestKafkaLog(KafkaKit):
             "cleanup.policy": "compact",
             "message.timestamp.type": "CreateTime",
             "unclean.leader.election.enable": "true",
+            "compression.type": "producer",
             "max.message.bytes": "1000000",
         }
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{log.name}.events", configs=changes)])

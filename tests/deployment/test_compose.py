@@ -166,6 +166,7 @@ def test_the_brokers_lose_nothing_that_they_acknowledged_and_forget_nothing() ->
         ("retention.bytes", "log.retention.bytes"),
         ("message.timestamp.type", "log.message.timestamp.type"),
         ("unclean.leader.election.enable", "unclean.leader.election.enable"),
+        ("compression.type", "compression.type"),
     ):
         assert settings[broker_setting] == SETTINGS[topic_setting][0]
 

@@ -89,7 +89,7 @@ def test_services_send_actions_and_receive_the_rest(document: Any) -> None:
 def test_the_topics_are_kept_as_log_init_makes_them(document: Any) -> None:
     settings = document["components"]["channelBindings"]["keptForever"]["kafka"]["topicConfiguration"]
     assert settings["cleanup.policy"] == [SETTINGS["cleanup.policy"][0]]
-    for name in ("retention.ms", "retention.bytes"):
+    for name in ("retention.ms", "retention.bytes", "compression.type"):
         assert str(settings[name]) == SETTINGS[name][0]
 
 
