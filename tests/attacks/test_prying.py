@@ -124,7 +124,7 @@ UNQUOTED: Final = ("--child-name", "Adelheid", LAST_NAME)
 def test_a_name_that_was_not_quoted_is_in_no_message(shell: Shell, words: tuple[str, ...]) -> None:
     result = shell.run(*words, code=exits.USAGE)
     assert LAST_NAME not in result.output
-    assert "1 word too many" in result.stderr and "quote" in result.stderr
+    assert "Words too many, not repeated here" in result.stderr and "quote" in result.stderr
     assert events_of(shell) == []
 
 
