@@ -270,7 +270,7 @@ def _not_anew(history: History, standard: Settings, wait: _Withdrawn, now: datet
 def _breaks_off(step: Step, before: Asked, settings: SettingsAt) -> bool:
     """Whether by a step in an open case nothing is offered: for a reason of the unit's own, and not just taking it back."""
     body, standard = step.body, settings(step.known_at)
-    if is_not_offered(step.body):
+    if is_not_offered(body):
         return step.is_open
     if not isinstance(body, ReferralWithdrawn) or body.reason in standard.codes("reasons"):
         return False
