@@ -48,7 +48,7 @@ def test_an_honest_log_holds_and_a_second_run_reads_nothing_again(log: Log, kafk
     assert whole.faults.counts == {Kind.COPIES_FEW: 4}
     assert whole.checked["events"] == whole.checked["actions"] == 23 * 6
     assert [whole.checked[name] for name in ("checkpoints", "roots", "map roots")] == [2, 2, 2]
-    assert whole.checked["settings"] == 32
+    assert whole.checked["settings"] == 36
     again = report(kafka_url, state=tmp_path / "state")
     assert again.holds
     assert again.checked["events"] == again.checked["actions"] == 0
