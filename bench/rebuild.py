@@ -11,7 +11,10 @@ from bench.filling import EVENTS_A_CASE, fill
 from bench.measuring import Rows, interleaved, say, times
 from bench.peers import raw_consume, runner_projects
 from bench.peers.java import streams_fold
+from bench.peers.reading import reading_alone
 from bench.servers import Memory
+from casetrail.eventlog.opening import CONFLUENT, PYTHON
+from casetrail.eventlog.port import Topic
 
 PARTITIONS = 4
 CASES = 500_000
@@ -89,8 +92,17 @@ def measured(servers: tuple[str, str, Path], cases: int, runs: int, runner: floa
     yield f"Kafka Streams 4.1 into one table, {size} {unit}", streams, "peer: exactly once, RocksDB, 2 threads" + of
     yield from memory_rows(rebuilds, size)
     yield from once(rebuilds, postgres_url, size, streams, is_judged=is_judged)
+    yield from reading_rows(f"kafka://{bootstrap}/{name}", size, count, streams)
     if is_judged:
         yield from raw_row(bootstrap, name, count, found["casetrail"])
+
+
+def reading_rows(url: str, size: str, count: int, streams: float) -> Rows:
+    """What there is to gain at all: both clients read the events, in two processes, and nothing is done with them."""
+    for client, bar in ((PYTHON, 1.2), (CONFLUENT, 2.0)):
+        rate = reading_alone(url, client, (Topic.EVENTS,), PARTITIONS, count)
+        remark = f"peer: {times(rate, streams, 'Kafka Streams')}; a rebuild is to reach {bar:g} ×"
+        yield f"reading alone, two processes, client {client}, {size} (events/s)", rate, remark
 
 
 def raw_row(bootstrap: str, name: str, count: int, rate: float) -> Rows:

@@ -7,6 +7,9 @@ once, to any broker that the cluster lists: one that was killed is listed for so
 Once connected it waits half a minute for an answer of a broker that hangs, although another has taken over long since; for the
 end of a TLS handshake it waits for ever; and the step of a transaction whose coordinator cannot be reached it forgets, so that
 the commit is never answered.
+
+And it reads what comes in parts of 4 kB, each with a turn of the interpreter's lock: larger ones save a twentieth of the time
+that a whole verification takes.
 """
 
 import secrets
@@ -31,11 +34,27 @@ LONGEST: Final = 10.0
 """Seconds that a broker may take to let a client in, among several, however often it was tried before."""
 LOOK_EVERY: Final = 1.0
 PAUSE: Final = 0.02
+PART: Final = 64 * 1024
+"""Bytes that are read at once, where so many are there."""
 
 
 def finding_timeout(bootstrap: str) -> float:
     """Seconds within which one of these brokers must have answered: enough to try each of them."""
     return ANSWER_TIMEOUT + NEXT_AFTER * bootstrap.count(",")
+
+
+class InLargeParts:
+    """A socket that is read in parts of up to ``PART`` bytes, whatever its reader asks for."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+
+    def recv(self, _: int) -> bytes:
+        """What is there of the next part; empty at the end."""
+        return bytes(self._sock.recv(PART))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 class _Connections(KafkaConnectionManager):  # type: ignore[misc]
@@ -94,6 +113,11 @@ class _Connections(KafkaConnectionManager):  # type: ignore[misc]
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         """The connection to a broker, with TLS where that is used."""
+        transport = await self._shaken_hands(node, timeout_at)
+        transport._sock = InLargeParts(transport._sock)
+        return transport
+
+    async def _shaken_hands(self, node: Any, timeout_at: float | None) -> Any:
         if timeout_at is None or not self.ssl_enabled:
             return await super()._build_transport(node, timeout_at)
         made = self._net.call_soon_with_future(super()._build_transport, node, timeout_at)
