@@ -1,6 +1,5 @@
 """A service submits to a log on a real broker, with a real recorder in a process of its own."""
 
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,19 +72,13 @@ def test_refusals_duplicates_and_unreadable_submissions_are_answered(url: str, t
         ]
 
 
-def test_one_submission_at_a_time_is_answered_in_milliseconds(url: str, tmp_path: Path) -> None:
+def test_one_submission_at_a_time_is_answered_by_its_own_outcome(url: str, tmp_path: Path) -> None:
+    """How fast, the bench measures (``intake``): a test shares its machine with others."""
     with recorder(url, tmp_path), connect(url) as log:
-        for number in range(30):
-            log.wait(log.submit(action(report(), INTAKE, f"warm-{number}")), timeout=60)
-        took = []
         for number in range(300):
-            began = time.perf_counter()
             receipt = log.submit(action(report(), INTAKE, f"C-{number}"))
-            assert log.wait(receipt).event.action_id == receipt.action_id
-            took.append((time.perf_counter() - began) * 1000)
-    quantiles = statistics.quantiles(took, n=100)
-    print(f"submit to outcome: p50 {quantiles[49]:.1f} ms, p99 {quantiles[98]:.1f} ms")
-    assert quantiles[49] < 25, "10 ms where nothing else runs; the tests share their machine"
+            outcome = log.wait(receipt, timeout=60)
+            assert (outcome.event.action_id, outcome.event.case_id) == (receipt.action_id, f"C-{number}")
 
 
 def test_many_threads_submit_through_one_connection(url: str, tmp_path: Path) -> None:
