@@ -23,7 +23,6 @@ MONTHS: Final = 24
 """Months that are judged together, at least: those before them are read first, to be compared with."""
 AT_ONCE: Final = 32
 """Pieces of work whose findings are in memory at the same time."""
-PASSES: Final = 1
 SELDOM: Final = 100_000
 
 
@@ -43,10 +42,13 @@ class Job(NamedTuple):
     registry: Sequence[bytes]
 
 
-def judge_everything(many: ManyJudge, part: Part, registry: Sequence[bytes], processes: int) -> None:
-    """Judge all persons, months and reports, where nothing of it has been judged yet. ``part``: where ``many`` writes to."""
+def judge_everything(many: ManyJudge, part: Part, registry: Sequence[bytes], crew: Crew, processes: int) -> None:
+    """Judge all persons, months and reports, where nothing of it has been judged yet. ``part``: where ``many`` writes to.
+
+    ``crew``: has so many processes.
+    """
     pieces = works(many, processes)
-    with Crew(processes, PASSES, None) as crew, seldom_collected():
+    with seldom_collected():
         while some := list(islice(pieces, AT_ONCE)):
             if processes == 1:
                 found: Iterable[Sequence[Row]] = (rows_of(many, work) for work in some)

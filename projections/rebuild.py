@@ -70,10 +70,10 @@ def rebuild(
             ]
             read = crew.do(building.set_aside, shares)
             built = crew.do(building.fold, _jobs(target, read, processes))
-        database = target.finish(processes)
-        _count(database, log.name, read, built)
-        if judged:
-            _judge(database, log.name, read, built, target.part(0), processes)
+            database = target.finish(processes)
+            _count(database, log.name, read, built)
+            if judged:
+                _judge(database, log.name, read, built, target.part(0), crew, processes)
         views = Views(database, log.name)
         count = sum(one.events for one in built) + catch_up(log, views)
         if judged:
@@ -167,8 +167,9 @@ def _count(database: Database, log: str, read: Sequence[SetAside], built: Sequen
 
 
 def _judge(
-    database: Database, log: str, read: Sequence[SetAside], built: Sequence[Built], part: Part, processes: int
-) -> None:
+    database: Database, log: str, read: Sequence[SetAside], built: Sequence[Built], part: Part, crew: Crew,
+    processes: int,
+) -> None:  # fmt: skip
     """Judge what is counted over all cases, and write the positions that the judgements stand at."""
     latest: dict[int, datetime] = {}
     for one in built:
@@ -180,7 +181,7 @@ def _judge(
     with database.transaction():
         database.run_many(UNREAD.insert(), registry.unread)
         many = ManyJudge(database, CaseJudge(registry).judge)
-        judge_everything(many, part, values, processes)
+        judge_everything(many, part, values, crew, processes)
         many.machines(one for some in built for one in some.beatings)
         database.run_many(
             JUDGED.insert(),
