@@ -6,11 +6,9 @@ from typing import Any, Final
 
 import click
 
-from casetrail.cli import exits
 from casetrail.cli.config import Config
 from casetrail.cli.context import (
     DAYS,
-    Failure,
     choice,
     format_option,
     guarded,
@@ -19,9 +17,8 @@ from casetrail.cli.context import (
     pass_config,
 )
 from casetrail.cli.judged import moment_shown, opened_dues
-from casetrail.cli.known import InViews, Wanted, check_known
+from casetrail.cli.known import InViews, Wanted, check_known, no_such_case
 from casetrail.cli.render import emit, emit_first, fields
-from casetrail.cli.unrepeated import typed
 from casetrail.domain.codes import Offence
 from casetrail.domain.reserved import REGISTRY
 from casetrail.domain.status import Status
@@ -123,7 +120,7 @@ def show(config: Config, case_id: str, moment_text: str | None, form: str) -> No
         row = queries.case(database, case_id)
         owed = dues(database, case_id, moment_shown(config, database, moment_text))
     if row is None:
-        raise Failure(f"the views know no case {typed(case_id)}", exits.NOT_FOUND)
+        raise no_such_case(case_id)
     if form != "table":
         emit([{**row, "dues": owed}], [*row, "dues"], form)
         return
@@ -148,7 +145,7 @@ def history(config: Config, case_id: str, unseal: bool, form: str) -> None:
     with opened_views(config) as database:
         events = queries.timeline(database, case_id)
     if not events:
-        raise Failure(f"the views know no case {typed(case_id)}", exits.NOT_FOUND)
+        raise no_such_case(case_id)
     opener = None
     if unseal:
         from casetrail.cli.history import opener_for

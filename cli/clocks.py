@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
-from casetrail.cli import exits
 from casetrail.cli.config import Config
-from casetrail.cli.context import DAYS, Failure, format_option, guarded, moment, now, opened_views, pass_config
+from casetrail.cli.context import DAYS, format_option, guarded, moment, now, opened_views, pass_config
 from casetrail.cli.judged import asks_views, moment_asked, moment_shown, opened_judgements
-from casetrail.cli.known import Heard, InViews, check_known
+from casetrail.cli.known import Heard, InViews, check_known, no_such_case
 from casetrail.cli.known import Wanted as Ids
 from casetrail.cli.policies import adopted, read_policy
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, emit_first
-from casetrail.cli.unrepeated import typed
 
 if TYPE_CHECKING:
     from casetrail.cli.case_histories import Hashed
@@ -229,7 +227,7 @@ def clock(config: Config, case_id: str, form: str, **given: Any) -> None:
         events = history_of(database, case_id, question.until)
     if not events:
         when = "" if question.until is None else " then"
-        raise Failure(f"the views know no case {typed(case_id)}{when}", exits.NOT_FOUND)
+        raise no_such_case(case_id, when)
     rows = [
         {
             **_plain(one),

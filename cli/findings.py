@@ -16,7 +16,7 @@ from casetrail.cli.config import Config
 from casetrail.cli.context import Failure, format_option, guarded, opened_views, pass_config
 from casetrail.cli.finding_answer import answer
 from casetrail.cli.judged import asks_views, moment_asked, opened_judgements
-from casetrail.cli.known import Heard, InViews, check_known
+from casetrail.cli.known import Heard, InViews, check_known, no_such_case
 from casetrail.cli.known import Wanted as Ids
 from casetrail.cli.progress import progress_bar
 from casetrail.cli.render import emit, fields
@@ -201,7 +201,7 @@ def _from_views(config: Config, wanted: Wanted, moment_text: str | None, limit: 
     )
     with opened_judgements(config) as database:
         if wanted.case is not None and queries.case(database, wanted.case) is None:
-            raise Failure(f"the views know no case {typed(wanted.case)}", exits.NOT_FOUND)
+            raise no_such_case(wanted.case)
         at, _ = moment_asked(config, database, moment_text)
         rows = judgement_queries.findings(database, at, asked_for)
         if not rows:
@@ -254,7 +254,7 @@ def _found(
     with opened_views(config) as database:
         events = hashed_history_of(database, wanted.case, question.until)
     if not events:
-        raise Failure(f"the views know no case {typed(wanted.case)}", exits.NOT_FOUND)
+        raise no_such_case(wanted.case)
     history = _history(wanted.case, events, question, known)
     if heard is not None:
         heard.hear(history.case, history.events)

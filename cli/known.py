@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 NO_UNIT: Final = "no case and no entry of the registry names a unit {}; 'casetrail holds --by unit' lists them"
 
 
+def no_such_case(case_id: str, when: str = "") -> Failure:
+    """What to raise where the views know no such case. ``when``: ' then', where a past moment is asked about."""
+    return Failure(f"the views know no case {typed(case_id)}{when}", exits.NOT_FOUND)
+
+
 class Wanted(NamedTuple):
     """The ids that an answer was restricted to. None restricts nothing."""
 
