@@ -20,6 +20,7 @@ from casetrail.audit.publication.entries import Entries
 from casetrail.audit.publication.schemas import check_schemas
 from casetrail.eventlog.errors import LogError
 from casetrail.eventlog.hashing import leaf_hash
+from casetrail.eventlog.schemas import unknown_among
 from casetrail.proofs.checkpoint import Checkpoint, parse_checkpoint
 from casetrail.proofs.errors import NoteInvalid
 from casetrail.proofs.hashes import TILE, TILE_BYTES, TILE_LEVELS
@@ -201,7 +202,10 @@ def verify_published(
             _fault(found, Kind.FILE_MISSING, f"{place}: no entries are there, so no event was checked")
         root = _check_tree(log, judge, found, progress)
     found.checked["roots"] += root is not None
-    found.checked["schemas"] += check_schemas(directory, found.faults)
+    schemas, carried = check_schemas(directory, found.faults)
+    found.checked["schemas"] += schemas
+    if found.faults.counts[Kind.EVENT_UNREADABLE] and (newer := unknown_among(carried)) is not None:
+        found.remarks.append(newer)
     if root is not None and root != log.checkpoint.root:
         _fault(found, Kind.ROOT_DIFFERS, f"the published checkpoint of {log.checkpoint.size} leaves has another root")
     return found

@@ -40,19 +40,22 @@ def texts_of(log: Log, numbers: Set[int]) -> Mapping[int, bytes]:
     return known
 
 
-def check_schemas(directory: Path, faults: Faults) -> int:
-    """Whether each schema that is there has the id by which it is named; how many there are."""
+def check_schemas(directory: Path, faults: Faults) -> tuple[int, set[int]]:
+    """Whether each schema that is there has the id by which it is named; how many there are, and the ids of those that have."""
     try:
         names = fnmatch.filter(names_within(directory, FOLDER), NAMES)
     except FileNotFoundError:  # who mirrors a log need not know of them
-        return 0
+        return 0, set()
     except OSError as error:
         faults.add(Fault(Kind.SCHEMA_ALTERED, f"{FOLDER}: {error.strerror}"))
-        return 0
+        return 0, set()
+    right = set()
     for name in names:
         if found := _what_differs(directory, name):
             faults.add(Fault(Kind.SCHEMA_ALTERED, f"{FOLDER}/{name}: {found}"))
-    return len(names)
+        else:
+            right.add(int(name.removesuffix(SUFFIX), 16))
+    return len(names), right
 
 
 def _what_differs(directory: Path, name: str) -> str:

@@ -11,6 +11,7 @@ from casetrail.cli import exits
 from casetrail.eventlog.embedded import EmbeddedLog
 from casetrail.eventlog.port import Entry, Topic
 from casetrail.eventlog.schemas import current_ids, published, schema_id
+from tests.cli.notarial_shell import Office
 from tests.cli.shell import Shell
 
 COMMANDS = pytest.mark.parametrize("words", [("audit", "verify"), ("audit", "replay"), ("count",)], ids=" ".join)
@@ -64,3 +65,15 @@ def test_a_newer_schema_with_which_nothing_is_written_is_nobodys_concern(shell: 
     with EmbeddedLog.open(shell.log) as log:
         log.append(Topic.SCHEMAS, [Entry(f"{schema_id('bytes'):08x}".encode(), b'"bytes"')])
     assert "does not know" not in shell.run(*words).stderr
+
+
+@pytest.mark.parametrize("is_carried", [True, False])
+def test_of_a_published_log_the_same_is_said(shell: Shell, is_carried: bool) -> None:
+    office = Office(shell)
+    number = written_later(shell.log, is_carried=is_carried)
+    office.notarise()
+    office.run(*office.policy, "audit", "publish", "published")
+    done = office.run(*office.policy, "audit", "verify", "--from", "published", code=exits.FAULTS)
+    assert "event-unreadable" in done.stdout
+    said = f"schemas that this version of casetrail does not know ({number})"
+    assert (said in done.stdout + done.stderr) == is_carried
