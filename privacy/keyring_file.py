@@ -38,6 +38,20 @@ def make_folder(path: Path) -> None:
         raise KeyringUnreachable(f"the folder of the keyring {path} cannot be made ({error.strerror})") from error
 
 
+def reserve(path: Path) -> None:
+    """Make an empty file where there is no keyring yet, for its owner only. Raises ``KeyringUnreachable``."""
+    make_folder(path)
+    try:
+        _make_private(path)
+    except OSError as error:
+        raise KeyringUnreachable(f"the keyring {path} cannot be made ({error.strerror})") from error
+
+
+def is_begun(path: Path) -> bool:
+    """Whether anything can have been wrapped for a keyring: in an empty file nothing was."""
+    return path.exists() and path.stat().st_size > 0
+
+
 class FileKeyring:
     """See ``keyring.Keyring``. A destroyed key is overwritten in the file (``secure_delete``) and gone from its WAL."""
 

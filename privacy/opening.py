@@ -26,10 +26,9 @@ def open_keyring(url: str, master_key_file: Path | None = None, *, wrapper: KeyW
 
 
 def _open_file(path: Path, master_key_file: Path | None, wrapper: KeyWrapper | None) -> Keyring:
-    from casetrail.privacy.keyring_file import FileKeyring, make_folder
+    from casetrail.privacy.keyring_file import FileKeyring, is_begun, reserve
     from casetrail.privacy.wrapping import local_wrapper
 
-    make_folder(path)
     beside = path.with_name(f"{path.name}.master")
     master = master_key_file or beside
     if wrapper is None and master == beside and beside.exists() and not path.exists():
@@ -38,7 +37,8 @@ def _open_file(path: Path, master_key_file: Path | None, wrapper: KeyWrapper | N
             "sealed under its keys opens with no other. Where there is none, move the master key away, and keep it: then a new "
             "keyring is made"
         )
-    return FileKeyring(path, wrapper or local_wrapper(master, may_create=not path.exists()))
+    reserve(path)  # before its master key: that alone says that a keyring is gone
+    return FileKeyring(path, wrapper or local_wrapper(master, may_create=not is_begun(path)))
 
 
 def _open_postgres(url: str, master_key_file: Path | None, wrapper: KeyWrapper | None) -> Keyring:

@@ -1,16 +1,19 @@
 """The keyring in a SQLite file keeps every promise, and a few that only a file can break."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from casetrail.eventlog.embedded import EmbeddedLog
-from casetrail.privacy.errors import KeyringAddressBad, KeyringExposed, KeyringLocked, KeyringUnreachable
+from casetrail.privacy import wrapping
+from casetrail.privacy.errors import KeyringAddressBad, KeyringExposed, KeyringLocked, KeyringUnreachable, MasterKeyBad
 from casetrail.privacy.keyring import Keyring
 from casetrail.privacy.opening import open_keyring
 from tests.conformance.keyring_kit import AT, KeyringKit
@@ -150,6 +153,43 @@ class TestFileKeyring(KeyringKit):
     def test_its_master_key_lies_beside_it_unless_another_is_named(self, url: str, path: Path) -> None:
         with contextlib.closing(open_keyring(url)):
             assert stat.S_IMODE(path.with_name("keyring.db.master").stat().st_mode) == 0o600
+
+    def test_one_that_could_not_be_made_to_its_end_is_made_by_the_next(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Once it is said that a keyring is gone which never was, nobody finds a backup of it."""
+
+        really = os.open
+        for times in range(6):
+            folder = tmp_path / str(times)
+            left = iter(range(times))
+
+            def opened(*given: Any, left: Iterator[int] = left, **more: Any) -> int:
+                if next(left, None) is None:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return really(*given, **more)
+
+            with monkeypatch.context() as patched, contextlib.suppress(KeyringUnreachable, MasterKeyBad):
+                patched.setattr(os, "open", opened)
+                open_keyring(f"sqlite:{folder / 'keyring.db'}").close()
+            with contextlib.closing(open_keyring(f"sqlite:{folder / 'keyring.db'}")) as made:
+                made.create_case_key("KC-1")
+
+    def test_those_who_make_it_at_once_get_the_same(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = list[bytes]()
+        make = wrapping.local_wrapper
+
+        def made(*given: Any, **more: Any) -> wrapping.LocalWrapper:
+            wrapper = make(*given, **more)
+            if not found:  # another process comes between the two files
+                found.append(b"")
+                with contextlib.closing(open_keyring(url)) as other:
+                    found.append(other.token_key())
+            return wrapper
+
+        monkeypatch.setattr(wrapping, "local_wrapper", made)
+        with contextlib.closing(open_keyring(url)) as keyring:
+            assert found[1:] == [keyring.token_key()]
 
     def test_a_folder_that_cannot_be_made_is_named(self, tmp_path: Path, master: Path) -> None:
         (tmp_path / "file").touch()
