@@ -37,7 +37,8 @@ def unrepeated() -> Iterator[None]:
             _say(error, "There is no such command; it is not repeated here: quote a text that has spaces.")
         raise
     except click.BadParameter as error:
-        if error.param is not None and (allowed := _allowed(error.param.type)):
+        lacks = isinstance(error, click.MissingParameter)  # then click itself says what is allowed
+        if not lacks and error.param is not None and (allowed := _allowed(error.param.type)):
             _say(error, f"not repeated here; allowed is {allowed}.")
         raise
     except click.UsageError as error:

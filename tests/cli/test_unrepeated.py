@@ -109,6 +109,7 @@ def test_nor_what_stands_where_nothing_is_expected(shell: Shell, words: tuple[st
         (("report", "C-1", *REPORT, "--offence", CHILD), "--offence is no NIBRS code; these are: 11A, "),
         (("report", "C-1", *REPORT, "--at", CHILD), "--at is not in ISO 8601, such as"),
         (("report", "C-1", *REPORT, "--timeout", CHILD), "a number from 0 to 86400"),
+        (("partner", "raise", "C-1"), "Missing option '--about'. Choose from:\n\tno_response"),
         (("cases", "--limit", CHILD), "a whole number from 1 to "),
         (("cases", "--stauts", "x"), "'--stauts'. Did you mean"),
         (("caess",), "'caess'"),
