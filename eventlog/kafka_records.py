@@ -101,7 +101,7 @@ def batch_records(batch: Any, partition: int) -> list[Record]:
     data = bytes(batch._buffer)
     try:
         found, end = _records(batch, data, partition)
-    except (IndexError, struct.error):
+    except (IndexError, OverflowError, struct.error):
         end = len(data) + 1
     if end > len(data):
         raise CorruptRecordError(f"a record batch at offset {batch.base_offset} ends too early")

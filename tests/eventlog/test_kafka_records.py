@@ -127,6 +127,15 @@ def test_a_number_without_end_is_refused_at_once() -> None:
         ours(made, 0)
 
 
+def test_a_header_that_ends_beyond_all_memory_is_refused() -> None:
+    """Its length and that of the record agree, so that the next record would begin there."""
+    size, head = 2**63 - 50, b"\x00\x00\x00\x01\x01" + encoded(1) + encoded(0)
+    fields = head + encoded(size)
+    made = bytearray(with_headers(b"", b""))[:HEADER] + encoded(len(fields) + size) + fields
+    made[HEADER - 4 : HEADER] = (2).to_bytes(4)
+    assert read(ours, bytes(made)) is None
+
+
 def test_attributes_are_one_byte_whatever_it_is() -> None:
     made = bytearray(batch_of([(0, b"k", b"v", []), (0, b"k", b"w", [])], is_stamped=False))
     found = ours(bytes(made), 0)
