@@ -206,15 +206,16 @@ def loaded_policy(config: Config) -> "Policy | None":
 
 
 def passphrase_in(file: Path | None) -> bytes | None:
-    """The passphrase in the first line of a file; None for no file."""
+    """The passphrase in the first line of a file; None for no file. Raises ``KeyUnusable``, as what it opens does."""
     if file is None:
         return None
+    from casetrail.proofs.errors import KeyUnusable
+
     try:
         with file.open("rb") as opened:
             return opened.readline().rstrip(b"\r\n")
     except OSError as error:
-        code = exits.NOT_FOUND if isinstance(error, FileNotFoundError) else exits.FAILED
-        raise Failure(f"the file {file} cannot be read ({error.strerror})", code) from error
+        raise KeyUnusable(f"the file {file} cannot be read ({error.strerror})") from error
 
 
 @contextmanager

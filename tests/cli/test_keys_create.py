@@ -7,7 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from casetrail.cli import exits
+from casetrail.cli.context import passphrase_in
 from casetrail.cli.main import cli
+from casetrail.proofs.errors import KeyUnusable
 from casetrail.proofs.keys import Algorithm, VerifierKey, load_key
 
 
@@ -85,3 +87,9 @@ def test_who_signs_must_be_said() -> None:
 
 def test_a_key_that_is_not_there_is_said_to_be_missing() -> None:
     assert "key cannot be read" in keys("show", "key", code=exits.NOT_FOUND).stderr
+
+
+def test_a_passphrase_file_that_cannot_be_read_is_the_trouble_of_its_key() -> None:
+    """Beside a recorder it is read by the notary, and /health would call it a fault of the program."""
+    with pytest.raises(KeyUnusable, match="gone cannot be read"):
+        passphrase_in(Path("gone"))
