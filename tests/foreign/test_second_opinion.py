@@ -24,11 +24,14 @@ from casetrail.audit.publication.published import verify_published
 from casetrail.audit.receipts import find_answer, prove
 from casetrail.domain.notarized import CheckpointPublished, OffsetRange
 from casetrail.eventlog.codec import decode_event, encode_action, encode_event
+from casetrail.eventlog.hashing import leaf_hash
 from casetrail.eventlog.notarized import decode_notarized, encode_notarized
 from casetrail.eventlog.opening import init_log
 from casetrail.eventlog.port import Entry, Topic
+from casetrail.proofs.errors import PolicyInvalid
 from casetrail.proofs.keys import Algorithm, create_key
 from casetrail.proofs.logtree import LogTree
+from casetrail.proofs.policy import parse_policy
 from casetrail.publishing import connect
 from tests.actions import INTAKE, action, report
 from tests.audit.witnessing import CLINIC_KEY, KEYS, POLICY, POLICY_TEXT, STRANGER_KEY, policy_file, witnesses
@@ -108,7 +111,7 @@ def test_it_accepts_what_casetrail_publishes_and_proves(shown: Shown, capsys: py
     assert f"{CASE} has 4 events" in said[1]
     assert f"{GONE} has 0 events" in said[2]
     assert f"{REFUSED} has 2 events as of 28 leaves, 0 later" in said[3]
-    assert f"{LATER} has 4 events as of 28 leaves, 9 later" in said[4]
+    assert f"{LATER} has 4 events as of 28 leaves, 5 later, and 4 more that no checkpoint covers" in said[4]
 
 
 def test_it_runs_by_itself_and_takes_nothing_of_ours(shown: Shown) -> None:
@@ -342,3 +345,44 @@ def test_an_altered_proof_of_a_receipt_is_seen(shown: Shown) -> None:
     for altered in (text.replace(index, "index 0"), text.replace(index, f"{index}\n{'A' * 43}="), text[:-20]):
         path.write_text(altered, "utf-8")
         assert shown.opinion("report.receipt") == 8
+
+
+def test_an_event_that_no_checkpoint_covers_is_not_said_to_hold(
+    shown: Shown, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anybody can write one behind the last event of a case."""
+    path = shown.folder / f"{CASE}.json"
+    case = json.loads(path.read_text("utf-8"))
+    last = b64decode(case["events"][-1]["entry"])
+    event = decode_event(last)
+    forged = encode_event(event._replace(number=event.number + 1, previous_hash=leaf_hash(last)))
+    case["events"].append({"index": None, "proof": [], "entry": b64encode(forged).decode()})
+    path.write_text(json.dumps(case), "utf-8")
+    assert shown.opinion(path.name) == 0
+    assert ", 0 later" in (said := capsys.readouterr().out) and "1 more that no checkpoint covers" in said
+
+
+def test_an_export_that_says_a_thing_twice_is_seen(shown: Shown) -> None:
+    path = shown.folder / f"{CASE}.json"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("{", '{"case_id": "C-0-2",', 1), "utf-8")
+    assert shown.opinion(path.name) == 8
+
+
+@pytest.mark.parametrize("shows", ["case C-2", "within 1"])
+def test_a_receipt_that_shows_more_than_is_compared_is_seen(shown: Shown, shows: str) -> None:
+    """Who reads it sees the first of two lines."""
+    path = shown.folder / "report.receipt"
+    first, *lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join((first, f"{shows}\n", *lines)), "utf-8")
+    assert shown.opinion(path.name) == 8
+
+
+@pytest.mark.parametrize("group", ["2 court court", "0 court", "3 court clinic"])
+def test_a_group_that_cannot_be_meant_like_that_is_refused(shown: Shown, group: str) -> None:
+    policy = shown.folder / "policy"
+    lines = [line for line in POLICY_TEXT.splitlines() if not line.startswith(("group", "quorum"))]
+    policy.write_text("\n".join((*lines, f"group more {group}", "quorum more", "")), "utf-8")
+    with pytest.raises(PolicyInvalid):
+        parse_policy(policy.read_bytes())
+    assert shown.opinion("www") == 8

@@ -10,6 +10,8 @@ from .hashes import ZERO, base64, leaf_hash, need, root_by
 from .leaves import event_of, record_of
 from .notes import Checkpoint, Policy, checkpoint_of, signatures_of
 
+RECEIPT = ("log", "case", "action", "partition", "offset", "appended", "hash", "within")
+
 
 def included(entry: bytes, index: int, proof: list[str], checkpoint: Checkpoint) -> bytes:
     root = root_by([base64(one) for one in proof], index, checkpoint.size, leaf_hash(entry))
@@ -17,8 +19,14 @@ def included(entry: bytes, index: int, proof: list[str], checkpoint: Checkpoint)
     return entry
 
 
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a name that is there twice a reader may see either."""
+    need(len(dict(pairs)) == len(pairs), "the file says something twice")
+    return dict(pairs)
+
+
 def check_case(policy: Policy, file: Path) -> str:
-    case = json.loads(file.read_text("utf-8"))
+    case = json.loads(file.read_text("utf-8"), object_pairs_hook=once_each)
     need(case["format"] == "casetrail-case@v2", "this is no export of a case")
     checkpoint = checkpoint_of(case["checkpoint"].encode())
     seen, stored = policy.seen(checkpoint), case["record"]
@@ -34,12 +42,15 @@ def check_case(policy: Policy, file: Path) -> str:
         number, last = case["statement"]["events"], base64(case["statement"]["last_hash"])
         need(number > 0, "a case is stated to have no events")
     check_map_proof(case["case_id"], case["map_proof"], map_value(number, last) if number else None, record.map_root)
-    later = check_history(case, number, last, checkpoint, as_of.size)
-    return f"{case['case_id']} has {number} events as of {as_of.size} leaves, {later} later. Witnessed: {seen}"
+    later, uncovered = check_history(case, number, last, checkpoint, as_of.size)
+    more = f", and {uncovered} more that no checkpoint covers, for which nobody vouches" if uncovered else ""
+    return f"{case['case_id']} has {number} events as of {as_of.size} leaves, {later} later{more}. Witnessed: {seen}"
 
 
-def check_history(case: dict[str, Any], count: int, last_hash: bytes, checkpoint: Checkpoint, size: int) -> int:
-    """All events that are stated, and those that came later; how many these are."""
+def check_history(
+    case: dict[str, Any], count: int, last_hash: bytes, checkpoint: Checkpoint, size: int
+) -> tuple[int, int]:
+    """All events that are stated, and those that came later: how many of these are leaves, and how many are not."""
     events, last = case["events"], ZERO
     need(len(events) >= count, f"{count} events are stated, and {len(events)} are there")
     for number, leaf in enumerate(events, 1):
@@ -54,13 +65,15 @@ def check_history(case: dict[str, Any], count: int, last_hash: bytes, checkpoint
         )
         last = leaf_hash(entry)
         need(number != count or last == last_hash, "the last event is another than stated")
-    return len(events) - count
+    leaves = sum(leaf["index"] is not None for leaf in events[count:])
+    return leaves, len(events) - count - leaves
 
 
 def check_receipt(policy: Policy, file: Path) -> str:
-    version, *lines = file.read_text("utf-8").splitlines()
+    version, *lines = file.read_text("utf-8").rstrip("\n").split("\n")
     need(version == "casetrail-receipt@v1", "this is no receipt")
     receipt = dict(line.split(" ") for line in lines)
+    need((*receipt,) == RECEIPT and len(lines) == len(RECEIPT), "these are not the lines of a receipt")
     proof, _, note = file.with_name(f"{file.name}.tlog-proof").read_bytes().partition(b"\n\n")
     first, extra, index, *hashes = proof.decode().split("\n")
     need(first == "c2sp.org/tlog-proof@v1" and index.startswith("index "), "the proof is none of c2sp.org/tlog-proof")

@@ -90,7 +90,7 @@ class Policy:
         self.logs: list[Key] = []
         self.witnesses: dict[str, Key] = {}
         self.groups: dict[str, tuple[int, list[str]]] = {"none": (0, [])}
-        self.quorum = ""
+        self.quorum, members = "", list[str]()
         for line in text.splitlines():
             word, *rest = line.split() or ["#"]
             if word == "log":
@@ -99,12 +99,15 @@ class Policy:
                 self.witnesses[rest[0]] = key_of(rest[1], 4, 6)
             elif word == "group":
                 count = {"any": 1, "all": len(rest) - 2}.get(rest[1]) or int(rest[1])
+                need(1 <= count <= len(set(rest[2:])), f"the threshold of the group {rest[0]} is none of its members")
+                members += rest[2:]
                 self.groups[rest[0]] = count, rest[2:]
             elif word == "quorum":
                 self.quorum = rest[0]
             else:
                 need(word.startswith("#"), f"the policy has a line of an unknown kind: {word}")
         need(self.quorum in self.groups or self.quorum in self.witnesses, "the policy names no quorum")
+        need(len(set(members)) == len(members), "the policy names one member of groups twice")
         public = [key.public for key in self.witnesses.values()]
         need(len(set(public)) == len(public), "the policy names one witness twice")
 
