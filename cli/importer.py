@@ -59,7 +59,7 @@ def import_file(
             check_output(config, one, {**read, "the rejects file": rejects})
         summary = Importer(
             connection,
-            lambda: checked_for_import(config, opened_keyring(config), str(read_settings(mapping).get("system"))),
+            lambda: checked_for_import(config, opened_keyring(config), read_settings(mapping)),
             file,
             mapping,
             rejects,

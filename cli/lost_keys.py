@@ -6,7 +6,7 @@ has sealed is expected to open.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -98,22 +98,33 @@ def unreadable(config: Config, keyring: "Keyring | None") -> Unreadable:
     return Unreadable(len(cases), missing, other)
 
 
-def checked_for_import(config: Config, keyring: "Keyring", system: str) -> "Keyring":
+def checked_for_import(config: Config, keyring: "Keyring", settings: "Mapping[str, Any]") -> "Keyring":
     """The same keyring. Raises ``KeyLost`` where it has no key of all the cases in which texts of that system were sealed lately.
 
     Run again with another keyring, an import would seal under new keys, and double what stands in the log: the ids of its actions
-    follow from the keyring.
+    follow from the keyring. ``settings``: of a mapping that has been found in order. Where it names the agencies for which it imports,
+    what others have imported from a system of that name is left alone: they may have a keyring of their own.
     """
+    agencies = _agencies(settings)
     with opened_log(config) as log:
         cases = [
             event.case_id
             for event in _last_events(log)
-            if event.imported is not None and event.imported.system == system and _sealed(event)
+            if event.imported is not None
+            and event.imported.system == settings["system"]
+            and _sealed(event)
+            and (not agencies or (event.actor is not None and event.actor.agency in agencies))
         ]
     if cases and not any(_is_known(keyring, case_id) for case_id in dict.fromkeys(cases)):
         keyring.close()
         raise KeyLost(cases[-1])
     return keyring
+
+
+def _agencies(settings: "Mapping[str, Any]") -> frozenset[str]:
+    """The agencies for which a mapping imports; none where its rows say which."""
+    found = [one["agency"] for one in (settings, *settings["actions"]) if isinstance(one.get("agency"), str)]
+    return frozenset() if any("{" in one for one in found) else frozenset(found)
 
 
 def _is_known(keyring: "Keyring", case_id: str) -> bool:

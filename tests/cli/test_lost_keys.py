@@ -101,6 +101,25 @@ def test_an_import_that_is_run_again_with_another_keyring_is_refused(shell: Shel
     assert shell.rows("count")[0]["submitted"] == 3, "whoever says that it is lost has been told"
 
 
+def test_an_agency_with_a_keyring_of_its_own_imports_from_a_system_of_the_same_name(shell: Shell) -> None:
+    """Systems are named after what is sold to many."""
+    (shell.folder / "old.csv").write_text("number,received,story\nR-1,2026-01-02T03:04:05,Überaus geheim.\n")
+    (shell.folder / "map.toml").write_text(MAPPING)
+    words = ("import", str(shell.folder / "old.csv"), "--mapping", str(shell.folder / "map.toml"))
+    shell.run(*words)
+    (shell.folder / "old.csv").write_text("number,received,story\nS-1,2026-01-02T03:04:05,Auch geheim.\n")
+    (shell.folder / "map.toml").write_text(MAPPING.replace("metro-pd", "clinic"))
+    own = ("--keyring", f"sqlite:{shell.folder / 'clinic.keys'}")
+    shell.run(*own, *words)
+    assert shell.rows("count")[0]["accepted"] == 2
+    (shell.folder / "map.toml").write_text(MAPPING.replace('agency = "metro-pd"\ncase', 'agency = "{agency}"\ncase'))
+    (shell.folder / "old.csv").write_text(
+        "number,received,story,agency\nT-1,2026-01-02T03:04:05,Auch geheim.,metro-pd\n"
+    )
+    other = ("--keyring", f"sqlite:{shell.folder / 'other.keys'}")
+    assert "keys renew" in shell.run(*other, *words, code=exits.FAULTS).stderr, "it may be of any agency"
+
+
 def test_where_the_views_cannot_be_asked_sealing_goes_on(sealed: Shell) -> None:
     sealed.report("C-2")
     (sealed.folder / "log.db.views").write_bytes(b"no database" * 100)
