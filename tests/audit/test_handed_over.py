@@ -1,6 +1,7 @@
 """The states of witnesses and auditors are evidence: they are read where nothing can be written, to the end, and nothing is left beside them."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Final, NoReturn
 
 import pytest
 
-from casetrail.audit.held import Access, Held, held_at
+from casetrail.audit.held import Access, Held, SourceUnreadable, held_at
 from casetrail.audit.witnessing.state import WitnessState
 from casetrail.audit.witnessing.witness import Cosigner
 from casetrail.eventlog.opening import init_log
@@ -80,3 +81,17 @@ def test_the_state_of_a_tree_is_read_to_its_end_where_nothing_can_be_written(
         copied(tmp_path / "tree" / "tree.db", folder / "tree.db", ())
     with read_only(folder):
         assert sizes_at(folder)[-1] == newest
+
+
+def test_a_tree_that_is_written_to_while_it_is_read_is_said_to_be(tmp_path: Path) -> None:
+    """It is read without a lock, and what was read of two moments need not fit together."""
+    with init_log(f"sqlite:{tmp_path / 'log.db'}") as log, notary_of(log, tmp_path / "notary") as notary:
+        fill(log, ["C-1"])
+        publish(notary)
+    found = held_at(str(tmp_path / "notary"), Access(nowhere, nowhere))
+    next(found)
+    with sqlite3.connect(tmp_path / "notary" / "tree.db") as other:
+        other.execute("INSERT INTO witness VALUES ('clinic', 1)")
+    other.close()
+    with pytest.raises(SourceUnreadable, match="do it again"):
+        list(found)
