@@ -60,7 +60,8 @@ def parse_address(url: str) -> Address:
                 "write kafka://HOST:PORT[,HOST:PORT]/NAME or sqlite:PATH"
             )
         return Address(None, bootstrap, name)
-    raise BadAddress(f"'{shown(url)}' is no address of a log: write sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME")
+    # it has the form of none, so it may be anything that was typed into the wrong place
+    raise BadAddress("what was given is no address of a log: write sqlite:PATH or kafka://HOST:PORT[,HOST:PORT]/NAME")
 
 
 def shown(url: str) -> str:

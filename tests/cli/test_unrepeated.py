@@ -102,6 +102,11 @@ def test_nor_what_stands_where_nothing_is_expected(shell: Shell, words: tuple[st
     assert "Zwetschkenbaum" not in result.output
 
 
+def test_nor_what_is_no_address_of_a_log(shell: Shell) -> None:
+    said = shell.run("--log", CHILD, "cases", code=exits.FAILED)
+    assert "Zwetschkenbaum" not in said.output and "is no address of a log: write sqlite:PATH" in said.output
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
