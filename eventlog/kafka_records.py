@@ -61,7 +61,7 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         except Exception as error:
             self._broken = error
         if self._broken is not None and not found:
-            raise self._broken
+            raise self._broken.with_traceback(None)
         if batch is not None:
             self._batch, self._at = batch, 0
         return batch is not None

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from kafka.record.util import encode_varint
+from kafka.structs import TopicPartition
 
-from casetrail.eventlog.kafka_records import batch_records, varint
+from casetrail.eventlog.kafka_records import FetchedRecords, batch_records, varint
 from casetrail.eventlog.port import Record
 
 NOW = 1_790_000_000_000
@@ -155,3 +156,18 @@ def test_what_was_garbled_is_refused_by_one_of_both_or_read_the_same(data: st.Da
         del made[data.draw(st.integers(HEADER, len(made) - 1)) :]
     found, by_it = read(ours, bytes(made)), read(by_client, bytes(made))
     assert found is None or by_it is None or found == by_it or client_errs(bytes(made))
+
+
+def test_what_is_wrong_is_raised_again_and_again_without_growing() -> None:
+    """An exception that is raised again keeps every frame that it has ever passed, and all that stood in them."""
+
+    class Broken:
+        def next_batch(self) -> None:
+            raise CorruptRecordError("altered")
+
+    records, depths = FetchedRecords(0, TopicPartition("log.events", 0), Broken()), []
+    for _ in range(5):
+        with pytest.raises(CorruptRecordError) as raised:
+            records.take(10)
+        depths.append(len(raised.traceback))
+    assert depths[-1] <= depths[0]
