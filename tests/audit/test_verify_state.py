@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from casetrail.audit.faults import Kind
+from casetrail.audit.verification import copy
 from casetrail.audit.verification.copy import Copy, CopyUnusable
 from casetrail.audit.verification.signatures import digest_of
 from casetrail.domain.notarized import CheckpointCosigned, CheckpointPublished
@@ -397,3 +398,16 @@ def test_a_state_whose_machine_stopped_is_taken_up(story: Story, tmp_path: Path)
     report = story.report(state=taken)
     assert report.holds
     assert report.not_read_again > 0
+
+
+def test_a_state_that_another_run_begins_just_now_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(path: Path, _: str) -> None:
+        path.write_bytes(b"the other run's")
+        raise TreeBusy("another process works in this folder")
+
+    monkeypatch.setattr(copy, "TreeFile", busy)
+    with pytest.raises(TreeBusy):
+        Copy(tmp_path / "state", "log", kept=True)
+    assert (tmp_path / "state" / "tree.db").read_bytes() == b"the other run's"

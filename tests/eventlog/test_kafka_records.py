@@ -128,6 +128,12 @@ def test_a_number_without_end_is_refused_at_once() -> None:
         ours(made, 0)
 
 
+def test_a_number_has_64_bits_and_no_more() -> None:
+    assert varint(b"\xff" * 9 + b"\x01", 0) == (-(2**63), 10)
+    with pytest.raises(CorruptRecordError, match="64 bits"):
+        varint(b"\xff" * 10 + b"\x00", 0)
+
+
 def test_a_header_that_ends_beyond_all_memory_is_refused() -> None:
     """Its length and that of the record agree, so that the next record would begin there."""
     size, head = 2**63 - 50, b"\x00\x00\x00\x01\x01" + encoded(1) + encoded(0)
