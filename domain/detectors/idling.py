@@ -1,8 +1,10 @@
 """Cases that go on by what leads nowhere: requests, calls, meetings."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from casetrail.domain.business_time import LAST, Span
@@ -35,8 +37,8 @@ def kept_alive(history: History, settings: SettingsAt, now: datetime) -> Iterato
     Rule: somebody was given the case, and within the limit since the report (or since it was reopened for something new)
     nobody has taken an investigative step that leads further or seen the child in person, nor within the limit since that
     was done last; and something was done meanwhile that keeps the time limits: a call, a letter, an attempt, a talk with the
-    caregiver, a request for records, a meeting of the team, a step of no named kind. (Where nothing at all is done,
-    "untouched" finds it.) The time does not count during which the case is suspended, up to the review date, nor while
+    caregiver, a request for records, a meeting of the team, a step of no named kind. (Where nothing at all is done within
+    the limit, "untouched" finds that, and the limit runs anew from what is done next.) The time does not count during which the case is suspended, up to the review date, nor while
     nobody holds it, nor while a supervisor decides on its closure, as for "untouched"; nor while a prosecutor has accepted
     the file and has not answered. Of a case that was charged nothing more is asked. What was done more than 24 hours before the
     report was received leads nowhere.
@@ -57,6 +59,8 @@ def kept_alive(history: History, settings: SettingsAt, now: datetime) -> Iterato
         return  # it has not lived for so long
     begun = list(_begun(history, settings))
     pauses: list[Span] | None = None
+    acts: list[Step] = []
+    hollow: frozenset[str] | None = None
     for number, one in enumerate(begun):
         ends = begun[number + 1].step.known_at if number + 1 < len(begun) else last_at
         limit = one.standard.span("limit")
@@ -64,8 +68,16 @@ def kept_alive(history: History, settings: SettingsAt, now: datetime) -> Iterato
             continue  # as it is mostly; pauses make it only later
         settled = history.until(one.place, lambda later: _is_settled(history, later, one))  # noqa: B023  (called at once)
         pauses = joined(_pauses(history)) if pauses is None else pauses
+        if one.hollow is not hollow:
+            hollow, acts = (
+                one.hollow,
+                [step for step in history.steps if step.is_act and not _leads_further(step, one.hollow)],
+            )
         since = max(due_beside(one.standard, "limit", one.last.at, history, pauses), one.step.known_at)
-        idle = _act_since(history, one.last, since)
+        idle, following = _around(acts, one.last, since)
+        if idle is None and following is not None:  # until then nothing was done at all
+            since = max(due_beside(one.standard, "limit", following.at, history, pauses), following.known_at)
+            idle, _ = _around(acts, one.last, since)
         if idle is not None:
             says = f"for more than {limit.days} days nothing in it led any further"
             # what was entered late, or a reopening in error, is a finding of its own
@@ -128,10 +140,13 @@ def _prosecutor_of(history: History, step: Step) -> bool:
     return asked.service is Service.PROSECUTOR and history.is_partner(asked.to_agency, asked.service)
 
 
-def _act_since(history: History, last: Step, since: datetime) -> Step | None:
-    """What was done last, after a step, by a moment."""
-    acts = (step for step in history.steps if step.is_act and last.number < step.number and step.known_at <= since)
-    return max(acts, key=lambda step: step.number, default=None)
+def _around(acts: Sequence[Step], last: Step, since: datetime) -> tuple[Step | None, Step | None]:
+    """Which of some acts after a step was the last one by a moment, and which is the first after that."""
+    place = bisect_right(acts, since, key=attrgetter("known_at"))
+    before = acts[place - 1] if place else None
+    if before is not None and before.number < last.number and before.at < last.at:
+        before = None
+    return before, acts[place] if place < len(acts) else None
 
 
 def _pauses(history: History) -> Iterator[Span]:

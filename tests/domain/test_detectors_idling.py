@@ -3,6 +3,7 @@
 import pytest
 
 from casetrail.domain.actions import Actor, Body
+from casetrail.domain.assignment import Assigned
 from casetrail.domain.closure import ClosureApproved, Reopened
 from casetrail.domain.codes import AgencyKind, ContactMethod, ReopeningReason, Role, Service
 from casetrail.domain.codes import Step as Kind
@@ -10,7 +11,7 @@ from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.investigation import InvestigativeStepTaken
 from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade
 from tests.actions import DETECTIVE, OTHER_DETECTIVE, OTHER_SERGEANT
-from tests.domain.clock_histories import Story, day
+from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import (
     ASKED,
     ATTEMPT,
@@ -93,6 +94,30 @@ def test_a_case_that_nobody_was_given_or_in_which_nothing_was_done_is_seen_by_ot
 
 def test_before_the_child_was_ever_seen_it_counts_from_the_report() -> None:
     assert numbers(seen(kept(CALL, story=held()), KEPT, day(90))) == [1, 11]
+
+
+def test_after_months_in_which_nothing_was_done_at_all_the_limit_runs_anew_from_what_is_done_next() -> None:
+    """ "Untouched" was settled by the first call, and so no detector found the years of calls that came after it."""
+    late = kept(CALL, story=held().tell(day(1), CONTACT, DETECTIVE).tell(day(95), CALL, DETECTIVE), until=0)
+    for at in range(105, 300, 10):
+        late.tell(day(at), CALL, DETECTIVE)
+    assert numbers(seen(late, KEPT, day(185))) == [5, 15]
+    given = screened().tell(day(95), Assigned(DETECTIVE.id))
+    for at in range(96, 300, 10):
+        given.tell(day(at), CALL, DETECTIVE)
+    assert numbers(seen(given, KEPT, day(186)))[0] == 1
+    worked = held().tell(day(1), CONTACT, DETECTIVE).tell(day(95), CALL, DETECTIVE).tell(day(150), STEP, DETECTIVE)
+    assert found(worked, KEPT, day(200)) == []
+
+
+def test_what_leads_further_and_is_entered_late_keeps_nothing_alive_itself() -> None:
+    late = held().tell(day(5), CONTACT, DETECTIVE).tell(day(3), STEP, DETECTIVE, late=97 * DAY)
+    assert found(late, KEPT, day(400)) == [], "nothing was done meanwhile"
+    for at, rests_on in ((3, [10, 9]), (0.5, [10, 5, 9])):
+        late = kept(CALL, until=60).tell(day(at), STEP, DETECTIVE, late=(100 - at) * DAY)
+        first, again = sorted(found(late, KEPT, day(400)), key=lambda one: one.since)
+        assert (numbers(first), first.since, first.settled_at) == ([5, 9], day(91), day(100))
+        assert (numbers(again), again.since, again.is_open) == (rests_on, day(100), True)
 
 
 def test_the_time_of_a_suspension_does_not_count_nor_that_of_a_decision_on_the_closure() -> None:
