@@ -369,3 +369,38 @@ def test_the_time_of_a_suspension_does_not_count_and_what_was_held_before_is_not
 def test_only_the_first_that_waits_is_named() -> None:
     two = running().tell(day(3), asked_for("r2"), DETECTIVE).tell(day(4), ReferralAccepted("r2"), CENTER)
     assert numbers(only(two, PUT_OFF, day(99))) == [6, 5]
+
+
+def test_once_the_first_is_withdrawn_the_next_one_is_named() -> None:
+    """What had been accepted before that was never looked at again: nothing else found it either."""
+
+    def two() -> Story:
+        return running().tell(day(3), asked_for("r2"), DETECTIVE).tell(day(4), ReferralAccepted("r2"), CENTER)
+
+    assert numbers(seen(withdrawn(two(), at=20), PUT_OFF, day(49))) == [8, 7]
+    first, second = sorted(found(withdrawn(two(), at=60), PUT_OFF, day(99)), key=lambda one: one.since)
+    assert (numbers(first), first.settled_at) == ([6, 5], day(60))
+    assert (numbers(second), second.since, second.is_open) == ([8, 7], day(60), True)
+
+
+def test_whoever_reopens_the_case_has_the_limit_anew_and_no_more() -> None:
+    def reopened(ended: float) -> Story:
+        return approved(running(), day(ended)).tell(day(ended + 1), Reopened(ReopeningReason.CLOSED_IN_ERROR))
+
+    assert numbers(seen(reopened(30), PUT_OFF, day(76))) == [9, 6, 5]
+    first, second = sorted(found(reopened(60), PUT_OFF, day(200)), key=lambda one: one.since)
+    assert (numbers(first), first.settled_at) == ([6, 5], day(60))
+    assert (numbers(second), second.since, second.is_open) == ([9, 6, 5], day(106), True)
+    assert found(reopened(30).tell(day(70), ATTENDED, DETECTIVE), PUT_OFF, day(200)) == []
+    anew = running().tell(day(3), asked_for("r2"), DETECTIVE).tell(day(4), ReferralAccepted("r2"), CENTER)
+    anew = approved(anew, day(30)).tell(day(31), REOPENED)
+    assert numbers(seen(withdrawn(anew, at=40), PUT_OFF, day(76))) == [8, 7]
+
+
+def test_what_a_school_says_of_an_interview_is_none() -> None:
+    school = Actor("school.day", "school", Role.PARTNER)
+    known = {CENTER.agency: AgencyKind.CHILD_ADVOCACY_CENTER, school.agency: AgencyKind.SCHOOL}
+    story = running().tell(day(3), asked_for("r2", agency=school.agency), DETECTIVE)
+    story.tell(day(4), ReferralCompleted("r2"), school)
+    assert numbers(only(story, PUT_OFF, day(99), agencies=known)) == [6, 5]
+    assert found(story, PUT_OFF, day(99)) == [], "where no agency is registered, each is taken at its word"
