@@ -27,7 +27,7 @@ from casetrail.domain.happenings import Happening
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import HEARING, InvestigativeStepTaken
 from casetrail.domain.policy import Condition
-from casetrail.domain.referral import ReferralCompleted, ReferralWithdrawn
+from casetrail.domain.referral import ReferralCompleted, ReferralDeclined, ReferralWithdrawn
 
 INTERVIEW: Final = Service.FORENSIC_INTERVIEW
 SERVICES: Final = (Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION)
@@ -62,15 +62,16 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
     Rule: a case was closed, or screened out for want of information or as no crime, or passed on to an agency of which the
     registry says that it does not investigate; and a referral to another agency for a forensic interview or a medical
     evaluation had been made or accepted, and neither completed, declined nor withdrawn. Or one for an acute medical
-    evaluation had been withdrawn, and none has been accepted, given or declined instead: not where the family declined, nor
-    what was taken back at once, nor before a case was reopened for something new (the interview that is withdrawn so is
-    found as closed without work). It is no finding where since the referral somebody of the unit attended the interview, or
+    evaluation had been withdrawn, or declined because the partner has no room or should not have been asked, and no partner
+    (as "interview withdrawn" knows them) has accepted, given or otherwise declined one instead: not where the family
+    declined, nor what was taken back at once, nor before a case was reopened for something new (the interview of which that
+    is so is found as closed without work). It is no finding where since the referral somebody of the unit attended the interview, or
     received records, as of the examination. What was imported is not judged.
 
     Evidence: the end of the case, the request to close it, and the last word on each such referral.
 
-    Settled by: reopening the case; or, for each of the referrals, the partner's saying that it gives no such service, that
-    the holder was there, or that it had been given before the end of the case. That it is given only afterwards, or
+    Settled by: reopening the case; or, for each of the referrals, the partner's saying that it gives no such service (that it
+    has no room is not that), that the holder was there, or that it had been given before the end of the case. That it is given only afterwards, or
     withdrawn by the unit, settles nothing: what the child says or the doctor sees is read by nobody.
 
     May be wrong: where a partner enters weeks later what it did: its entry settles it; or where a child was examined by a
@@ -80,15 +81,15 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
     """
     if not _may_wait(history):
         return
-    referrals, brought = Referrals(), _brought(history)
-    withdrawn: dict[str, Asked] = {}  # acute examinations, as they stood before
+    referrals, brought = Referrals(history.is_partner), _brought(history)
+    broken: dict[str, Asked] = {}  # acute examinations, as they stood before
     for place, step in history.which(*OF_REFERRALS, Happening.CLOSED, Happening.SCREENED_OUT, *REOPENED):
-        if Happening.REFERRAL_WITHDRAWN in step.what:
+        if Happening.REFERRAL_WITHDRAWN in step.what or is_not_offered(step.body):
             before = referrals.by_id.get(referral_of(step))
             if before is not None and _is_acute(before):
-                withdrawn[referral_of(step)] = before
+                broken[referral_of(step)] = before
         elif begins_anew(step):
-            withdrawn.clear()
+            broken.clear()
         referrals.follow(step)
         if not step.is_any(Happening.CLOSED, Happening.SCREENED_OUT):
             continue
@@ -96,7 +97,7 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
         if step.action.imported is not None or not _ends_all(history, step, asked, standard):
             continue
         waited = [one for one in referrals.of(standard.codes("services")) if one.is_running]
-        waited += _broken_off(referrals, withdrawn, standard) if withdrawn else []
+        waited += _broken_off(referrals, broken, standard) if broken else []
         missing = [one for one in waited if not _is_brought(brought, place, one)]
         if missing:
             evidence = [step, *([] if asked is None else [asked]), *(one.last for one in missing)]
@@ -106,14 +107,14 @@ def closed_over_partner(history: History, settings: SettingsAt, now: datetime) -
 
 
 def _may_wait(history: History) -> bool:
-    """Whether some referral may wait when a case ends: not where a partner has answered all before, and none was withdrawn.
+    """Whether some referral may wait when a case ends: not where a partner has offered all before, and none was withdrawn.
 
     So it is in most cases, and looking closer costs several times as much.
     """
     if not history.has(REFERRED) or history.has(WITHDRAWN):
         return history.has(REFERRED)
     answers = history.which(Happening.REFERRAL_COMPLETED, Happening.REFERRAL_DECLINED)
-    answered = {referral_of(step): place for place, step in answers}
+    answered = {referral_of(step): place for place, step in answers if not is_not_offered(step.body)}
     ends = history.which(Happening.CLOSED, Happening.SCREENED_OUT)
     first = ends[0][0] if ends else 0
     return any(not place < answered.get(referral_of(step), place) < first for place, step in history.which(*REFERRED))
@@ -123,16 +124,19 @@ def _is_acute(one: Asked) -> bool:
     return one.body.service is Service.MEDICAL_EVALUATION and one.body.acute
 
 
-def _broken_off(referrals: Referrals, withdrawn: Mapping[str, Asked], standard: Settings) -> list[Asked]:
-    """The acute examinations that were withdrawn for a reason of the unit's own, if none is arranged instead."""
+def _broken_off(referrals: Referrals, broken: Mapping[str, Asked], standard: Settings) -> list[Asked]:
+    """The acute examinations that were withdrawn for a reason of the unit's own, or had no room, if none is arranged instead."""
     exam, excused = Service.MEDICAL_EVALUATION, standard.codes("excused")
     if exam not in standard.codes("services") or referrals.was_offered(exam, excused) or referrals.is_unanswered(exam):
         return []
-    now = [(referrals.by_id[name], before) for name, before in withdrawn.items() if name in referrals.by_id]
-    return [one for one, before in now if one.is_withdrawn and not _is_taken_back(before, one.last, standard)]
+    now = [(referrals.by_id[name], before) for name, before in broken.items() if name in referrals.by_id]
+    return [one for one, before in now
+            if is_not_offered(one.last.body) or (one.is_withdrawn and not _is_taken_back(before, one.last, standard))]  # fmt: skip
 
 
 def _named(one: Asked) -> str:
+    if is_not_offered(one.last.body):
+        return "acute examination, which was declined for want of room"
     return "acute examination, which was withdrawn" if one.is_withdrawn else one.body.service.replace("_", " ")
 
 
@@ -186,7 +190,7 @@ def _is_explained(later: Step, ended: Step) -> bool:
     if isinstance(later.body, ReferralCompleted):
         attended = later.body.holder_attended
         return attended is True or (attended is None and later.at <= ended.at)
-    return Happening.REFERRAL_DECLINED in later.what
+    return isinstance(later.body, ReferralDeclined) and later.body.reason is not ReferralReason.NO_CAPACITY
 
 
 @detector(

@@ -25,6 +25,7 @@ from tests.domain.policies import preset
 
 INTERVIEW, EXAM, FILE = Service.FORENSIC_INTERVIEW, Service.MEDICAL_EVALUATION, Service.PROSECUTOR
 CLOSED, WITHDRAWN, NOT_SHOWN = "closed_without_work", "interview_withdrawn", "disposition_not_shown"
+OVER = "closed_over_partner"
 CENTER = Actor("cac.ng", "cac", Role.PARTNER)
 SCHOOL = Actor("school.day", "school", Role.PARTNER)
 ATTORNEY = Actor("pros.lee", "prosecutor", Role.PARTNER)
@@ -129,6 +130,37 @@ def test_an_acute_examination_for_which_there_is_no_room_is_to_be_arranged_elsew
     acute = asked(CENTER, ReferralDeclined("r1", NO_ROOM), service=EXAM, acute=True, offences=SIMPLE)
     assert only(acute, WITHDRAWN, day(30)).since == day(3.5)
     assert found(asked(CENTER, ReferralDeclined("r1", NO_ROOM), service=EXAM), WITHDRAWN, day(30)) == []
+
+
+@pytest.mark.parametrize("reason", [NO_ROOM, ReferralReason.MADE_IN_ERROR])
+def test_a_case_that_is_closed_when_there_was_no_room_for_an_acute_examination_is_closed_over_it(
+    reason: ReferralReason,
+) -> None:
+    def declined(acute: bool = True) -> Story:
+        return asked(CENTER, ReferralDeclined("r1", reason), service=EXAM, acute=acute, offences=SIMPLE)
+
+    one = only(approved(declined(), day(2)), OVER, day(30))
+    assert (numbers(one), one.since, one.is_open) == ([10, 9, 8], day(2), True)
+    assert one.says == "ended before the acute examination, which was declined for want of room"
+    assert found(approved(declined(acute=False), day(2)), OVER, day(30)) == []
+    again = declined().tell(day(0.6), ReferralMade("r2", EXAM, "clinic"), DETECTIVE)
+    again.tell(day(0.7), ReferralAccepted("r2"), Actor("c", "clinic", Role.PARTNER))
+    again.tell(day(0.8), ReferralCompleted("r2"), Actor("c", "clinic", Role.PARTNER))
+    assert found(approved(again, day(2)), OVER, day(30)) == []
+    at_school = declined().tell(day(0.6), ReferralMade("r2", EXAM, SCHOOL.agency), DETECTIVE)
+    at_school.tell(day(0.7), ReferralCompleted("r2"), SCHOOL)
+    assert only(approved(at_school, day(2)), OVER, day(30), agencies=KNOWN).is_open
+    read = declined().tell(day(1), InvestigativeStepTaken(Kind.RECORDS_RECEIVED), DETECTIVE)
+    assert found(approved(read, day(2)), OVER, day(30)) == []
+
+
+def test_that_a_partner_has_no_room_any_more_when_a_case_is_closed_over_it_settles_nothing() -> None:
+    story = approved(asked(CENTER, ReferralAccepted("r1")), day(2)).tell(
+        day(3), ReferralDeclined("r1", NO_ROOM), CENTER
+    )
+    assert only(story, OVER, day(30)).is_open
+    story = approved(asked(CENTER), day(2)).tell(day(3), ReferralDeclined("r1", TOO_YOUNG), CENTER)
+    assert only(story, OVER, day(30)).settled_at == day(3)
 
 
 # --- prosecutors ---
