@@ -1,6 +1,6 @@
 """Closures that say of a case what its log does not."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -45,6 +45,10 @@ class _Shown:
             self._is_named |= names_suspect(body)
         elif not isinstance(body, ReferralMade) or can_give(self._agencies.get(body.to_agency), body.service):
             self._referrals.follow(step)
+
+    def missing(self, said: Iterable["Said"]) -> list["Said"]:
+        """What the log does not show of what is said."""
+        return [one for one in said if not SHOWN[one][0](self)]
 
     def has_arrest(self) -> bool:
         return Kind.ARREST_MADE in self._kinds
@@ -98,7 +102,7 @@ def disposition_not_shown(history: History, settings: SettingsAt, now: datetime)
     Evidence: the approval, the request that it approved, and the withdrawal, if there is one.
 
     Settled by: reopening the case; or the prosecutor's declining what is said to be declined, or a correction that names the
-    suspect.
+    suspect: where neither of both is shown, both.
 
     May be wrong: where one arrest clears several cases: record it in each of them before it is closed. Where the prosecutor
     does not take part in the log, and a file is sent there without a referral.
@@ -112,30 +116,33 @@ def disposition_not_shown(history: History, settings: SettingsAt, now: datetime)
             since, evidence = closure.undone.known_at, [*evidence, closure.undone]
         elif closure.was_shown:
             continue
-        says = f"closed as {closure.disposition.replace('_', ' ')}, and by the log {SHOWN[closure.said][1]}"
+        missing = " and ".join(SHOWN[one][1] for one in closure.missing)
+        says = f"closed as {closure.disposition.replace('_', ' ')}, and by the log {missing}"
         yield of_case(history, closure.standard, since, evidence, says, closure.settled, now)
 
 
 @dataclass
 class _Closure:
-    """A closure: whether the log showed by then what is ``said`` by it, by which withdrawal no longer, and what settles it."""
+    """A closure: what is ``said`` by it, what of that the log did not show by then, or since a withdrawal, and what settles it."""
 
     step: Step
     asked: Step
     disposition: Disposition
-    said: Said
+    said: Sequence[Said]
     standard: Settings
     was_shown: bool
+    missing: Sequence[Said]
     undone: Step | None = None
     settled: Step | None = None
 
-    def goes_on(self, step: Step, is_shown: bool) -> bool:
+    def goes_on(self, step: Step, shown: _Shown) -> bool:
         """Look at a later step, and say whether the next one is to be looked at, too."""
-        if step.is_any(*REOPENED) or (is_shown and not self.was_shown):
+        missing = shown.missing(self.said)
+        if step.is_any(*REOPENED) or (not missing and not self.was_shown):
             self.settled = step
             return False
-        if self.was_shown and self.undone is None and not is_shown and Happening.REFERRAL_WITHDRAWN in step.what:
-            self.undone = step
+        if self.was_shown and self.undone is None and missing and Happening.REFERRAL_WITHDRAWN in step.what:
+            self.undone, self.missing = step, missing
         return True
 
 
@@ -150,14 +157,14 @@ def _closures(history: History, settings: SettingsAt) -> list[_Closure]:
     some = history.which(*wanted, Happening.CLOSED, *REOPENED) if wanted else []
     for place, step in enumerate(history.steps) if is_named else some:
         shown.follow(step)
-        if last is not None and not last.goes_on(step, SHOWN[last.said][0](shown)):
+        if last is not None and not last.goes_on(step, shown):
             last = None
         if Happening.CLOSED in step.what and step.action.imported is None:
             asked, standard = request_before(history, place), settings(step.known_at)
             disposition = _disposition(asked)
             if asked is not None and disposition in SHOWN and disposition in standard.codes("dispositions"):
-                one = next((one for one in _said(asked) if not SHOWN[one][0](shown)), disposition)
-                last = _Closure(step, asked, disposition, one, standard, SHOWN[one][0](shown))
+                missing = shown.missing(_said(asked))
+                last = _Closure(step, asked, disposition, _said(asked), standard, not missing, missing)
                 found.append(last)
     return found
 

@@ -62,19 +62,19 @@ def _was_merged_before(step: Step) -> bool:
 
 
 def _offered(history: History) -> Iterator[tuple[Step, bool]]:
-    """That a partner gives it after all when the case has ended, and nobody comes, is no interview that anybody heard."""
     referrals, is_heard = Referrals(history.is_partner), False
     for _, step in history.which(*OF_REFERRALS, Happening.VICTIM_CONTACT):
         body = step.body
         referrals.follow(step)
         is_heard |= isinstance(body, InvestigativeStepTaken) and body.step in HEARING
-        if isinstance(body, ReferralCompleted) and body.holder_attended is False and not step.is_open:
-            referrals.forget(body.referral)
+        if _is_given_to_nobody(step):
+            referrals.forget(referral_of(step))
         yield step, is_heard or referrals.was_offered(Service.FORENSIC_INTERVIEW)
 
 
 def _each(history: History) -> Iterator[Lasting]:
-    """Each offer of an interview by itself, until the unit withdraws that one; and each interview that was attended."""
+    """Each offer of an interview by itself, until the unit withdraws that one, or nothing is offered by it any more; and each
+    interview that was attended."""
     offered: dict[str, Step] = {}
     for _, step in history.which(*ANSWERED, Happening.REFERRAL_WITHDRAWN, Happening.VICTIM_CONTACT):
         body = step.body
@@ -84,12 +84,20 @@ def _each(history: History) -> Iterator[Lasting]:
         elif not step.is_any(Happening.VICTIM_CONTACT):
             name = referral_of(step)
             if isinstance(body, ReferralWithdrawn):
-                if name in offered and body.reason not in NOT_THE_UNITS:
-                    yield lasting(history, offered.pop(name), step)
-            elif _is_interview(history, name) and not is_not_offered(body):
+                ends = body.reason not in NOT_THE_UNITS
+            else:
+                ends = is_not_offered(body) or _is_given_to_nobody(step)
+            if not ends and not isinstance(body, ReferralWithdrawn) and _is_interview(history, name):
                 offered.setdefault(name, step)
+            elif ends and name in offered:
+                yield lasting(history, offered.pop(name), step)
     for step in offered.values():
         yield lasting(history, step)
+
+
+def _is_given_to_nobody(step: Step) -> bool:
+    """Whether a partner gives it after all when the case has ended, and nobody comes: no interview that anybody heard."""
+    return isinstance(step.body, ReferralCompleted) and step.body.holder_attended is False and not step.is_open
 
 
 def _is_interview(history: History, referral: str) -> bool:

@@ -7,12 +7,13 @@ import pytest
 from casetrail.domain.actions import Body
 from casetrail.domain.assignment import Assigned
 from casetrail.domain.closure import ClosureApproved, ClosureRequested, ExceptionalConditions
-from casetrail.domain.codes import Clearance, Disposition, ReferralReason, SealedName, Service
+from casetrail.domain.codes import Clearance, CorrectionReason, Disposition, ReferralReason, SealedName, Service
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.investigation import InvestigativeStepTaken
+from casetrail.domain.linking import FactCorrected
 from casetrail.domain.referral import ReferralAccepted, ReferralDeclined, ReferralMade, ReferralWithdrawn
 from casetrail.domain.sealed import SealedField
-from tests.actions import CLINIC, DETECTIVE, HAPPENED, REGISTRAR, report
+from tests.actions import CLINIC, DETECTIVE, HAPPENED, INTAKE, REGISTRAR, report
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import IN, PROSECUTOR, RATIONALE, REOPENED, held
 from tests.domain.detecting import found, numbers, only, with_settings
@@ -136,3 +137,21 @@ def test_what_an_old_system_closed_is_not_judged() -> None:
     for body in (report(), IN, Assigned(DETECTIVE.id), asked(ARREST), ClosureApproved()):
         story.tell(HAPPENED, body, REGISTRAR, imported=True, late=timedelta(days=400))
     assert found(story, NAME, day(900)) == []
+
+
+def test_where_neither_a_suspect_is_known_nor_a_prosecutor_has_declined_naming_the_one_does_not_settle_the_other() -> (
+    None
+):
+    def neither() -> Story:
+        conditions = ExceptionalConditions(True, True, True, True)
+        request = ClosureRequested(EXCEPTION, Clearance.PROSECUTION_DECLINED, conditions, sealed=RATIONALE)
+        story = held().tell(day(2), MADE, DETECTIVE).tell(day(5), request, DETECTIVE)
+        return story.tell(day(5), ClosureApproved())
+
+    named = FactCorrected(1, CorrectionReason.NEW_INFORMATION, sealed=(NAMED,))
+    one = only(neither().tell(day(7), named, INTAKE), NAME, day(20))
+    says = "no suspect is known and no prosecutor has declined or was consulted"
+    assert (one.is_open, one.says) == (True, f"closed as cleared exceptionally, and by the log {says}")
+    assert only(neither().tell(day(7), REFUSED, PROSECUTOR), NAME, day(20)).is_open
+    both = neither().tell(day(7), named, INTAKE).tell(day(9), REFUSED, PROSECUTOR)
+    assert only(both, NAME, day(20)).settled_at == day(9)

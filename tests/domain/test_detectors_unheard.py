@@ -366,3 +366,21 @@ def test_an_interview_that_was_offered_for_the_other_child_and_withdrawn_is_none
     assert len(all_in(told("B", of(b"b", 0), into("A", 0.5)), told("A", *no_room))) == 1
     family = [*heard(), *again, doing(3, ReferralWithdrawn("r2", ReferralReason.FAMILY_DECLINED))]
     assert all_in(told("B", of(b"b", 0), into("A", 0.5)), told("A", *family)) == []
+
+
+@pytest.mark.parametrize("tokens", [(), (Token(TokenKind.CHILD, bytes([1]) * 32),)])
+def test_what_a_partner_has_no_room_for_after_all_or_gives_to_nobody_was_not_offered_whether_tokens_are_used_or_not(
+    tokens: tuple[Token, ...],
+) -> None:
+    """With the token of a child each offer lasts for itself: there they had lasted for ever."""
+    no_room = doing(0.3, ReferralDeclined("r1", ReferralReason.NO_CAPACITY), CENTER)
+    mine = told("A", grave(0, tokens=tokens), *accepted(0.1), no_room, into("B", 0.5))
+    (one,) = all_in(mine, told("B", *worked(-9)))
+    assert (one.since, one.is_open) == (day(7.5), True)
+    missed = doing(9, ReferralCompleted("r1", holder_attended=False), CENTER)
+    mine = told("A", grave(0, tokens=tokens), *accepted(0.1), into("B", 0.5), missed)
+    (one,) = all_in(mine, told("B", *worked(-9)))
+    assert (one.since, one.is_open) == (day(9), True)
+    given = told("A", grave(0, tokens=tokens), doing(0.1, INTERVIEW), into("B", 0.5), missed)
+    (one,) = all_in(given, told("B", *worked(-9)))
+    assert (one.since, one.is_open) == (day(7.5), True)
