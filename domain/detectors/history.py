@@ -109,6 +109,8 @@ class History:
         self._beforehand: list[Step] = []
         self._is_open = False
         self._places: dict[Happening, list[int]] = {}
+        self._joined: Step | None = None
+        self._looked = 0
 
     def follow(self, event: Recorded, leaf: bytes) -> Change | None:
         """Take in the next event of the case, and say what it changed; ``leaf`` is its leaf hash."""
@@ -255,7 +257,12 @@ class History:
     def joined_by_partner(self) -> Step | None:
         """The first step since which another agency takes part: it reports, is asked, or has something recorded."""
         own = self.case.facts.agency
-        return next((step for step in self.steps if _names_another(step, own)), None)
+        while self._joined is None and self._looked < len(
+            self.steps
+        ):  # each step is looked at once, however often it is asked
+            step = self.steps[self._looked]
+            self._joined, self._looked = step if _names_another(step, own) else None, self._looked + 1
+        return self._joined
 
     def has(self, what: frozenset[Happening]) -> bool:
         """Whether one of these happened."""

@@ -7,6 +7,7 @@ from casetrail.domain.assignment import Assigned
 from casetrail.domain.codes import ConcernKind, ContactMethod, Role, Service
 from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.contact import VictimContactMade
+from casetrail.domain.detectors import history
 from casetrail.domain.escalation import DeadlineMissed
 from casetrail.domain.referral import ReferralMade
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, report
@@ -64,3 +65,22 @@ def test_another_agencys_watchdog_is_no_partner() -> None:
     missed: Body = DeadlineMissed("first_response", day(1), started_by=1)
     watchdog = Actor("watchdog", "county", Role.SYSTEM)
     assert len(found(through().tell(day(2), missed, watchdog), NO_CONTACT, day(20))) == 1
+
+
+def test_that_there_is_no_partner_is_looked_for_once_however_many_such_contacts_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With some thousand of them each further event of the case took seconds."""
+    story = held(offences=SIMPLE)
+    for number in range(40):
+        story.tell(day(1 + number / 100), THROUGH, DETECTIVE)
+    looked: list[int] = []
+    names_another = history._names_another
+
+    def counting(step: history.Step, own: str) -> bool:
+        looked.append(step.number)
+        return names_another(step, own)
+
+    monkeypatch.setattr(history, "_names_another", counting)
+    assert len(found(story, NO_CONTACT, day(30))) == 1
+    assert len(looked) == len(story.events)
