@@ -73,7 +73,7 @@ def kept_alive(history: History, settings: SettingsAt, now: datetime) -> Iterato
                 one.hollow,
                 [step for step in history.steps if step.is_act and not _leads_further(step, one.hollow)],
             )
-        since = max(due_beside(one.standard, "limit", one.last.at, history, pauses), one.step.known_at)
+        since = max(due_beside(one.standard, "limit", max(one.last.at, first.at), history, pauses), one.step.known_at)
         idle, following = _around(acts, one.last, since)
         if idle is None and following is not None:  # until then nothing was done at all
             since = max(due_beside(one.standard, "limit", following.at, history, pauses), following.known_at)
@@ -144,7 +144,7 @@ def _around(acts: Sequence[Step], last: Step, since: datetime) -> tuple[Step | N
     """Which of some acts after a step was the last one by a moment, and which is the first after that."""
     place = bisect_right(acts, since, key=attrgetter("known_at"))
     before = acts[place - 1] if place else None
-    if before is not None and before.number < last.number and before.at < last.at:
+    if before is not None and before.number < last.number and (before.at < last.at or last.is_any(*REOPENED)):
         before = None
     return before, acts[place] if place < len(acts) else None
 

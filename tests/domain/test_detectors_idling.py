@@ -143,6 +143,18 @@ def test_a_case_that_is_reopened_for_something_new_begins_anew_and_one_closed_in
     assert (numbers(one)[:2], one.since) == ([12, 5], day(91.0)), "the reopening, and when the child was seen"
 
 
+def test_a_reopening_that_is_said_to_be_older_than_the_report_begins_with_that_and_what_was_done_before_it_is_none() -> (
+    None
+):
+    def story() -> Story:
+        closed = approved(kept(CAREGIVER, until=30), day(31))
+        return closed.tell(day(-20), Reopened(ReopeningReason.NEW_INFORMATION), late=60 * DAY)
+
+    assert found(story(), KEPT, day(300)) == []
+    called = story().tell(day(50), Assigned(DETECTIVE.id)).tell(day(50), CALL, DETECTIVE)
+    assert numbers(seen(called, KEPT, day(90))) == [10, 12]
+
+
 def test_while_a_prosecutor_has_the_file_nothing_is_asked_and_after_a_charge_neither() -> None:
     def referred(agency: str) -> Story:
         return (
