@@ -1,6 +1,7 @@
 """What is counted over many cases is as steadfast as what is found in one: neither time nor later events undo it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
@@ -16,9 +17,11 @@ from casetrail.domain.codes import (
     Disposition,
     HandoverReason,
     MergeReason,
+    ReferralReason,
     Relation,
     ScreeningReason,
     SealedName,
+    Service,
     TokenKind,
 )
 from casetrail.domain.codes import Step as Kind
@@ -28,11 +31,19 @@ from casetrail.domain.detectors.finding import Finding
 from casetrail.domain.intake import ScreenedOut
 from casetrail.domain.investigation import InvestigativeStepTaken, NoteAdded
 from casetrail.domain.linking import FactCorrected, Linked, Merged
+from casetrail.domain.referral import (
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralDeclined,
+    ReferralMade,
+    ReferralWithdrawn,
+)
 from casetrail.domain.sealed import SealedField, Token
 from tests.actions import DETECTIVE, HAPPENED, INTAKE, OTHER_DETECTIVE, OTHER_SERGEANT, SERGEANT, report
 from tests.domain.clock_histories import DAY
 from tests.domain.clock_stories import CONTACT, FONDLING, IN, OUT, RATIONALE, REOPENED, REVIEW, SIMPLE, STEP, suspended
 from tests.domain.detecting import history_of, judge
+from tests.domain.populations import CENTER
 from tests.domain.test_detectors_many import LIMITS
 
 DAYS: Final = 400
@@ -98,8 +109,20 @@ def _any(chance: Random, number: int, now: datetime) -> Doing:
         (FactCorrected(1, CorrectionReason.ENTERED_WRONG, offences=chance.choice((SIMPLE, FONDLING))), INTAKE),
         (InvestigativeStepTaken(chance.choice(HEARD)), DETECTIVE),
         (asked, SERGEANT),
+        *_about_an_interview(chance),
     )
     return chance.choice(ways)
+
+
+def _about_an_interview(chance: Random) -> Iterator[Doing]:
+    """A partner is asked for an interview, and says something of one; the unit withdraws it."""
+    name = f"r{chance.randrange(3)}"
+    yield ReferralMade(name, Service.FORENSIC_INTERVIEW, CENTER.agency), DETECTIVE
+    yield ReferralMade(name, Service.FORENSIC_INTERVIEW, CENTER.agency), SERGEANT
+    yield ReferralAccepted(name), CENTER
+    yield ReferralDeclined(name, chance.choice((ReferralReason.NO_CAPACITY, ReferralReason.OUTSIDE_CRITERIA))), CENTER
+    yield ReferralCompleted(name, chance.choice((None, True, False))), CENTER
+    yield ReferralWithdrawn(name, chance.choice((ReferralReason.NOT_NEEDED, ReferralReason.FAMILY_DECLINED))), DETECTIVE
 
 
 def findings(cases: dict[str, list[Recorded]], until: datetime, now: datetime) -> dict[str, Finding]:
