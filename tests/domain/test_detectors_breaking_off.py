@@ -397,6 +397,11 @@ def test_whoever_reopens_the_case_has_the_limit_anew_and_no_more() -> None:
     assert numbers(seen(withdrawn(anew, at=40), PUT_OFF, day(76))) == [8, 7]
 
 
+def test_an_acceptance_after_a_reopening_counts_by_itself() -> None:
+    story = approved(held(), day(1)).tell(day(2), REOPENED).tell(day(3), asked_for("r1"), DETECTIVE)
+    assert numbers(seen(story.tell(day(4), ReferralAccepted("r1"), CENTER), PUT_OFF, day(49))) == [9, 8]
+
+
 def test_what_a_school_says_of_an_interview_is_none() -> None:
     school = Actor("school.day", "school", Role.PARTNER)
     known = {CENTER.agency: AgencyKind.CHILD_ADVOCACY_CENTER, school.agency: AgencyKind.SCHOOL}

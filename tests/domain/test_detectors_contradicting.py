@@ -98,6 +98,8 @@ def test_what_a_prosecutor_is_said_to_have_declined_was_put_before_one() -> None
     assert only(closed(DECLINED), NAME, day(6)).says.endswith("no prosecutor has declined or was consulted")
     assert only(closed(DECLINED, MADE), NAME, day(6)).is_open
     assert found(closed(DECLINED, MADE, REFUSED), NAME, day(6)) == []
+    no_room = ReferralDeclined("p1", ReferralReason.NO_CAPACITY)
+    assert found(closed(DECLINED, MADE, no_room), NAME, day(6)) == [], "whatever the reason"
     assert found(closed(DECLINED, step(Kind.PROSECUTOR_CONSULTED)), NAME, day(6)) == []
     later = closed(DECLINED, MADE).tell(day(8), REFUSED, PROSECUTOR)
     assert only(later, NAME, day(9)).settled_at == day(8)

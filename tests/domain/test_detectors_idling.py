@@ -3,19 +3,28 @@
 import pytest
 
 from casetrail.domain.actions import Actor, Body
-from casetrail.domain.assignment import Assigned
+from casetrail.domain.assignment import Assigned, Released
 from casetrail.domain.closure import ClosureApproved, Reopened
-from casetrail.domain.codes import AgencyKind, ContactMethod, ReopeningReason, Role, Service
+from casetrail.domain.codes import (
+    AgencyKind,
+    ContactMethod,
+    HandoverReason,
+    ReferralReason,
+    ReopeningReason,
+    Role,
+    Service,
+)
 from casetrail.domain.codes import Step as Kind
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.investigation import InvestigativeStepTaken
-from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralMade
-from tests.actions import DETECTIVE, OTHER_DETECTIVE, OTHER_SERGEANT
+from casetrail.domain.referral import ReferralAccepted, ReferralCompleted, ReferralDeclined, ReferralMade
+from tests.actions import DETECTIVE, OTHER_DETECTIVE, OTHER_SERGEANT, REGISTRAR, report
 from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import (
     ASKED,
     ATTEMPT,
     CONTACT,
+    IN,
     MERGED,
     OUT,
     PROSECUTOR,
@@ -120,6 +129,24 @@ def test_what_leads_further_and_is_entered_late_keeps_nothing_alive_itself() -> 
         assert (numbers(again), again.since, again.is_open) == (rests_on, day(100), True)
 
 
+@pytest.mark.parametrize("body", [STEP, CONTACT])
+def test_what_was_done_long_before_the_report_leads_nowhere(body: Body) -> None:
+    one = only(kept(CALL, until=99).tell(day(-5), body, DETECTIVE, late=105 * DAY), KEPT, day(150))
+    assert (one.since, one.is_open) == (day(91), True)
+
+
+def test_what_is_done_next_counts_since_it_is_entered() -> None:
+    late = held().tell(day(1), CONTACT, DETECTIVE).tell(day(5), CALL, DETECTIVE, late=100 * DAY)
+    assert numbers(seen(late, KEPT, day(105))) == [5, 6]
+
+
+def test_who_has_been_let_go_of_waits_for_others_whatever_was_asked_for_before() -> None:
+    story = circle(times=3).tell(day(30), Released(HandoverReason.WORKLOAD)).tell(day(60), Assigned(DETECTIVE.id))
+    for at in range(61, 200, 12):
+        story.tell(day(at), CALL, DETECTIVE)
+    assert found(story, KEPT, day(130.7)) == [] != found(story, KEPT, day(130.9))
+
+
 def test_the_time_of_a_suspension_does_not_count_nor_that_of_a_decision_on_the_closure() -> None:
     rested = held().tell(day(1), CONTACT, DETECTIVE).tell(day(2), suspended(day(30))).tell(day(30), RESUMED)
     for at in range(32, 200, 12):
@@ -167,7 +194,17 @@ def test_while_a_prosecutor_has_the_file_nothing_is_asked_and_after_a_charge_nei
     assert found(accepted, KEPT, day(400), agencies=KNOWN) == []
     charged = kept(CAREGIVER, story=referred("prosecutor").tell(day(3), ReferralCompleted("p"), PROSECUTOR))
     assert found(charged, KEPT, day(400), agencies=KNOWN) == []
+    declined = referred("prosecutor").tell(day(3), ReferralAccepted("p"), PROSECUTOR)
+    declined.tell(day(20), ReferralDeclined("p", ReferralReason.INSUFFICIENT_EVIDENCE), PROSECUTOR)
+    assert seen(kept(CAREGIVER, story=declined), KEPT, day(91 + 17), agencies=KNOWN)
+    later = kept(CAREGIVER, story=referred("prosecutor")).tell(day(150), ReferralCompleted("p"), PROSECUTOR)
+    one = only(later, KEPT, day(400), agencies=KNOWN)
+    assert (one.since, one.settled_at) == (day(91), day(150))
     for body in (ReferralAccepted("p"), ReferralCompleted("p")):
+        advocate = held().tell(day(1), CONTACT, DETECTIVE)
+        advocate.tell(day(2), ReferralMade("p", Service.VICTIM_ADVOCACY, "prosecutor"), DETECTIVE)
+        advocate = kept(CAREGIVER, story=advocate.tell(day(3), body, PROSECUTOR))
+        assert only(advocate, KEPT, day(149), agencies=KNOWN).since == day(91), "that is no file"
         by_school = kept(CAREGIVER, story=referred("school").tell(day(3), body, SCHOOL))
         assert only(by_school, KEPT, day(149), agencies=KNOWN).since == day(91), "a school charges nobody"
 
@@ -201,11 +238,14 @@ def test_a_closure_that_is_asked_for_again_once_or_after_an_act_accuses_nobody()
     for at in range(13, 60, 5):
         worked.tell(day(at), ASKED, DETECTIVE).tell(day(at + 4), REFUSED).tell(day(at + 4.5), STEP, DETECTIVE)
     assert found(worked, "untouched", day(60)) == []
+    assert found(worked.tell(day(63), ASKED, DETECTIVE), "untouched", day(99)) == [], "its decision is waited for"
 
 
 def test_reopening_begins_it_anew() -> None:
     story = approved(circle(times=2), day(24)).tell(day(30), REOPENED)
     assert found(story, "untouched", day(40)) == []
+    story.tell(day(31), Assigned(DETECTIVE.id)).tell(day(32), ASKED, DETECTIVE)
+    assert found(story, "untouched", day(60)) == []
 
 
 # --- reopened and ended again ---
@@ -246,6 +286,26 @@ def test_a_report_that_is_screened_out_again_and_again_is_seen_whatever_calls_co
     for at in (7, 13, 19):
         story.tell(day(at), IN_ERROR).tell(day(at), ATTEMPT, DETECTIVE).tell(day(at), OUT)
     assert only(story, AGAIN, day(20)).since == day(19)
+
+
+def test_only_the_ends_since_it_was_led_further_last_are_counted() -> None:
+    def then(story: Story, at: float, *between: Body) -> Story:
+        for body in (IN_ERROR, *between):
+            story.tell(day(at), body, OTHER_SERGEANT)
+        return story.tell(day(at), ASKED, OTHER_SERGEANT).tell(day(at), ClosureApproved())
+
+    assert found(then(then(cycles(2), 30, STEP), 40), AGAIN, day(99)) == []
+    assert found(then(then(cycles(1, STEP), 30), 40), AGAIN, day(99)) == []
+    assert only(then(then(then(cycles(1, STEP), 30), 40), 50), AGAIN, day(99)).since == day(50)
+
+
+def test_ends_that_an_old_system_kept_do_not_count() -> None:
+    story = Story()
+    end = (ASKED, ClosureApproved())
+    bodies = (report(), IN, Assigned(DETECTIVE.id), *end, *(IN_ERROR, *end) * 4)
+    for number, body in enumerate(bodies):
+        story.tell(day(number), body, REGISTRAR, imported=True, late=400 * DAY)
+    assert found(story, AGAIN, day(900)) == []
 
 
 def test_a_case_that_was_closed_once_or_whose_end_is_put_right_is_none() -> None:

@@ -159,6 +159,7 @@ def test_that_a_partner_has_no_room_any_more_when_a_case_is_closed_over_it_settl
         day(3), ReferralDeclined("r1", NO_ROOM), CENTER
     )
     assert only(story, OVER, day(30)).is_open
+    assert found(story, WITHDRAWN, day(30)) == [], "the case has ended"
     story = approved(asked(CENTER), day(2)).tell(day(3), ReferralDeclined("r1", TOO_YOUNG), CENTER)
     assert only(story, OVER, day(30)).settled_at == day(3)
 

@@ -4,12 +4,14 @@ import pytest
 
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Assigned
-from casetrail.domain.codes import ConcernKind, ContactMethod, Role, Service
+from casetrail.domain.codes import ConcernKind, ContactMethod, Role, SealedName, Service
 from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors import history
 from casetrail.domain.escalation import DeadlineMissed
+from casetrail.domain.investigation import NoteAdded
 from casetrail.domain.referral import ReferralMade
+from casetrail.domain.sealed import SealedField
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, report
 from tests.domain.clock_histories import Story, day
 from tests.domain.clock_stories import IN, SIMPLE, STEP, approved, held
@@ -61,10 +63,13 @@ def test_any_other_contact_with_the_child_is_enough(other: ContactMethod) -> Non
     assert found(approved(story, day(2)), CLOSED, day(3)) == []
 
 
-def test_another_agencys_watchdog_is_no_partner() -> None:
+def test_another_agencys_watchdog_or_auditor_is_no_partner() -> None:
     missed: Body = DeadlineMissed("first_response", day(1), started_by=1)
     watchdog = Actor("watchdog", "county", Role.SYSTEM)
     assert len(found(through().tell(day(2), missed, watchdog), NO_CONTACT, day(20))) == 1
+    note = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
+    auditor = Actor("auditor", "state", Role.AUDITOR)
+    assert len(found(through().tell(day(2), note, auditor), NO_CONTACT, day(20))) == 1
 
 
 def test_that_there_is_no_partner_is_looked_for_once_however_many_such_contacts_there_are(

@@ -171,8 +171,13 @@ def test_an_interview_that_is_arranged_after_one_was_missed_counts() -> None:
     assert len(all_in(told("A", *mine, into("B", 30)), told("B", *worked(-9)))) == 2
 
 
-def test_the_word_of_an_agency_that_the_registry_does_not_know_offers_nothing() -> None:
-    cases = [told("A", grave(0), *accepted(0.1), into("B", 0.5)), told("B", *worked(-9))]
+TOKENS = [(), (Token(TokenKind.CHILD, bytes([1]) * 32),)]
+"""Without the token of a child, and with one: then each offer of an interview lasts for itself."""
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_the_word_of_an_agency_that_the_registry_does_not_know_offers_nothing(tokens: tuple[Token, ...]) -> None:
+    cases = [told("A", grave(0, tokens=tokens), *accepted(0.1), into("B", 0.5)), told("B", *worked(-9))]
     for agencies, count in (
         ({CLINIC.agency: AgencyKind.MEDICAL}, 1),
         ({CENTER.agency: AgencyKind.CHILD_ADVOCACY_CENTER}, 0),
@@ -212,14 +217,15 @@ def test_an_interview_that_was_withdrawn_before_the_merger_gains_and_costs_no_ti
     assert (one.since, evidence(one)) == (day(7.5), ["A#5", "A#1"])
 
 
-def test_what_the_unit_itself_was_asked_for_and_gave_is_no_interview_either() -> None:
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_what_the_unit_itself_was_asked_for_and_gave_is_no_interview_either(tokens: tuple[Token, ...]) -> None:
     police = Actor("sgt.archer", "metro-pd", Role.PARTNER)
     asked = ReferralMade("p1", Service.FORENSIC_INTERVIEW, police.agency)
     for attended in (None, True, False):
         done = doing(2, ReferralCompleted("p1", attended), police)
         other = told("B", *worked(-9), doing(1, asked, CLINIC), done)
         assert len(all_in(told("A", grave(0), into("B", 0.5)), other)) == 1
-        mine = told("A", grave(0), doing(0.1, asked, CLINIC), into("B", 0.5), done)
+        mine = told("A", grave(0, tokens=tokens), doing(0.1, asked, CLINIC), into("B", 0.5), done)
         assert len(all_in(mine, told("B", *worked(-9)))) == 1
 
 
@@ -368,7 +374,7 @@ def test_an_interview_that_was_offered_for_the_other_child_and_withdrawn_is_none
     assert all_in(told("B", of(b"b", 0), into("A", 0.5)), told("A", *family)) == []
 
 
-@pytest.mark.parametrize("tokens", [(), (Token(TokenKind.CHILD, bytes([1]) * 32),)])
+@pytest.mark.parametrize("tokens", TOKENS)
 def test_what_a_partner_has_no_room_for_after_all_or_gives_to_nobody_was_not_offered_whether_tokens_are_used_or_not(
     tokens: tuple[Token, ...],
 ) -> None:
