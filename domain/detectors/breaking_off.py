@@ -209,10 +209,10 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
     medical evaluation; and within the limit no partner has accepted, given or otherwise declined another one, and nobody of
     the unit attended an interview (one from more than 24 hours before the report is none). It is no finding where another
     one stood already, or where the family declined. For an interview the time does not count during which the case is
-    suspended, up to the review date. Where the registry knows any agency, the word of one that it does not know, or that it
+    suspended, up to the review date; and where the case has ended and is reopened, the limit runs anew. Where the registry knows any agency, the word of one that it does not know, or that it
     knows as a school, a hotline or oversight, arranges nothing.
 
-    Evidence: the withdrawal, or the partner's no, and the referral.
+    Evidence: the withdrawal, or the partner's no, and the referral; where the case was reopened since, first that.
 
     Settled by: the partner's word on another referral, the interview, or the end of the case: without an interview it is
     found as closed without work, without the examination as closed over a partner.
@@ -227,6 +227,7 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
     waits: list[_Withdrawn] = []
     pending: dict[Service, list[_Withdrawn]] = {}
     referrals, allegations, is_heard = Referrals(history.is_partner), Allegations(), False
+    last: _Withdrawn | None = None  # of interviews: evidence that an acute examination would have found is lost by then
     for step in history.steps:
         allegations.follow(step)
         before = None
@@ -239,46 +240,62 @@ def interview_withdrawn(history: History, settings: SettingsAt, now: datetime) -
         for service in _over(step, hears, before if is_word and not is_not_offered(step.body) else None):
             for wait in pending.pop(service, ()):
                 wait.settled = step
-        if before is None or before.body.service not in SERVICES or not _breaks_off(step, before, settings):
+        if before is not None and before.body.service in SERVICES and _breaks_off(step, before, settings):
+            begun = _Withdrawn(step, before)
+            last = begun if begun.service is INTERVIEW else last
+        elif last is not None and step.is_any(*REOPENED):
+            begun = _Withdrawn(last.step, last.asked, step)
+        else:
             continue
-        service, excused = before.body.service, settings(step.known_at).codes("reasons")
-        is_arranged = referrals.was_offered(service, excused) or (is_heard and service is INTERVIEW)
-        if _is_due(allegations.conditions, before) and not is_arranged:
-            waits.append(_Withdrawn(step, before.made, service))
-            pending.setdefault(service, []).append(waits[-1])
+        excused = settings(step.known_at).codes("reasons")
+        is_arranged = referrals.was_offered(begun.service, excused) or (is_heard and begun.service is INTERVIEW)
+        if step.is_open and _is_due(allegations.conditions, begun.asked) and not is_arranged:
+            waits.append(begun)
+            pending.setdefault(begun.service, []).append(begun)
     for wait in waits:
         yield _not_anew(history, settings(wait.step.known_at), wait, now)
 
 
 @dataclass
 class _Withdrawn:
-    """A service that was withdrawn, or had no room: by which step, how it had been asked for, and after which step it is owed no longer."""
+    """What was withdrawn, or had no room: by which step, how it had been asked for, and after which step it is owed no longer.
+
+    ``reopened``: by which step the case was, since when it is owed again.
+    """
 
     step: Step
-    made: Step
-    service: Service
+    asked: Asked
+    reopened: Step | None = None
     settled: Step | None = None
+
+    @property
+    def service(self) -> Service:
+        return self.asked.body.service
 
 
 def _not_anew(history: History, standard: Settings, wait: _Withdrawn, now: datetime) -> Finding | None:
     """What was withdrawn, and not arranged anew within the limit."""
     is_interview = wait.service is INTERVIEW
     limit, rests = ("limit", history.rests) if is_interview else ("limit_acute", ())
-    since = standard.due(limit, wait.step.at, history.conditions, rests)
+    begins = wait.reopened or wait.step
+    since = standard.due(limit, begins.at, history.conditions, rests)
     what = "forensic interview" if is_interview else "acute examination"
     how = "withdrawn" if isinstance(wait.step.body, ReferralWithdrawn) else "declined for want of room"
     says = f"the {what} was {how}, and not arranged anew"
-    return of_case(history, standard, since, [wait.step, wait.made], says, wait.settled, now)
+    rests_on = [wait.step, wait.asked.made]
+    return of_case(
+        history, standard, since, [wait.reopened, *rests_on] if wait.reopened else rests_on, says, wait.settled, now
+    )
 
 
 def _breaks_off(step: Step, before: Asked, settings: SettingsAt) -> bool:
-    """Whether by a step in an open case nothing is offered: for a reason of the unit's own, and not just taking it back."""
+    """Whether by a step nothing is offered: for a reason of the unit's own, and not just taking it back."""
     body, standard = step.body, settings(step.known_at)
     if is_not_offered(body):
-        return step.is_open
+        return True
     if not isinstance(body, ReferralWithdrawn) or body.reason in standard.codes("reasons"):
         return False
-    return step.is_open and not _is_taken_back(before, step, standard)
+    return not _is_taken_back(before, step, standard)
 
 
 def _is_taken_back(before: Asked, withdrawal: Step, standard: Settings) -> bool:

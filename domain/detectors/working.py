@@ -207,12 +207,13 @@ class _Heard:
     def since(self, step: Step) -> bool:
         """Whether the log shows it since a step. Steps are asked after in their order."""
         if step.number in self.history.let_count:
-            return any(_has_spoken(one, self.settings) for one in self.history.let_count[step.number])
+            spoken = [one for one in self.history.let_count[step.number] if _has_spoken(one, self.settings)]
+            return any(not self._is_through_nobody(one, step) for one in spoken)
         if self.denied and any(one.settled is step for one in self.denied.values()):
             return True
         if step.is_beforehand or not _has_spoken(step, self.settings):
             return step is self.joining
-        if self._is_through_nobody(step):
+        if self._is_through_nobody(step, step):
             return False
         if Happening.INVESTIGATIVE_STEP not in step.what:
             return True
@@ -220,12 +221,13 @@ class _Heard:
         own = self.denied.get(step.number)
         return own is None or own.by.number > step.number  # else it was denied before it was recorded
 
-    def _is_through_nobody(self, step: Step) -> bool:
-        """Whether the victim is said to have been heard through a partner, and no other agency takes part in the case yet."""
+    def _is_through_nobody(self, step: Step, known: Step) -> bool:
+        """Whether the victim is said to have been heard through a partner, and since when that is ``known`` no other agency
+        has taken part in the case."""
         if not isinstance(step.body, VictimContactMade) or step.body.method is not ContactMethod.THROUGH_PARTNER:
             return False
         joined = self.history.joined_by_partner()
-        if joined is not None and joined.number <= step.number:
+        if joined is not None and joined.number <= known.number:
             return False
         self.joining = joined
         return True

@@ -327,6 +327,23 @@ def test_an_interview_from_long_before_the_report_arranges_nothing_unless_the_re
     assert only(withdrawn(before), WITHDRAWN, day(99)).is_open
 
 
+def test_an_interview_that_was_withdrawn_is_owed_again_when_the_case_is_reopened() -> None:
+    """The end had settled it, and the reopening what was found of the end: while the case was open nothing was found."""
+    in_error = Reopened(ReopeningReason.CLOSED_IN_ERROR)
+    before = approved(withdrawn(running()), day(3)).tell(day(4), in_error)
+    assert numbers(seen(before, WITHDRAWN, day(11))) == [10, 7, 5]
+    while_closed = withdrawn(approved(running(), day(2)), at=3).tell(day(4), in_error)
+    assert numbers(seen(while_closed, WITHDRAWN, day(11))) == [10, 9, 5]
+    assert found(approved(before.tell(day(5), Assigned(DETECTIVE.id)), day(6)), WITHDRAWN, day(99)) == []
+    again = withdrawn(approved(running(), day(2)), at=3).tell(day(4), in_error)
+    again.tell(day(5), asked_for("r2"), DETECTIVE).tell(day(15), ReferralAccepted("r2"), CENTER)
+    assert only(again, WITHDRAWN, day(99)).settled_at == day(15)
+    heard = running().tell(day(0.5), ATTENDED, DETECTIVE)
+    assert found(approved(withdrawn(heard), day(3)).tell(day(4), in_error), WITHDRAWN, day(99)) == []
+    exam = approved(withdrawn(running(EXAM, acute=True)), day(2)).tell(day(4), in_error)
+    assert found(exam, WITHDRAWN, day(99)) == []
+
+
 # --- accepted, and not held ---
 
 PUT_OFF = "interview_put_off"

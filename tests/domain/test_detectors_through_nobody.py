@@ -4,16 +4,17 @@ import pytest
 
 from casetrail.domain.actions import Actor, Body
 from casetrail.domain.assignment import Assigned
-from casetrail.domain.codes import ConcernKind, ContactMethod, Role, SealedName, Service
+from casetrail.domain.codes import ConcernKind, ContactMethod, CorrectionReason, Role, SealedName, Service
 from casetrail.domain.concern import ConcernRaised
 from casetrail.domain.contact import VictimContactMade
 from casetrail.domain.detectors import history
 from casetrail.domain.escalation import DeadlineMissed
 from casetrail.domain.investigation import NoteAdded
+from casetrail.domain.linking import FactCorrected
 from casetrail.domain.referral import ReferralMade
 from casetrail.domain.sealed import SealedField
 from tests.actions import CLINIC, DETECTIVE, HAPPENED, report
-from tests.domain.clock_histories import Story, day
+from tests.domain.clock_histories import DAY, Story, day
 from tests.domain.clock_stories import IN, SIMPLE, STEP, approved, held
 from tests.domain.detecting import found, numbers, only, seen
 
@@ -70,6 +71,17 @@ def test_another_agencys_watchdog_or_auditor_is_no_partner() -> None:
     note = NoteAdded((SealedField(SealedName.NARRATIVE, bytes(32), bytes(12), b"sealed"),))
     auditor = Actor("auditor", "state", Role.AUDITOR)
     assert len(found(through().tell(day(2), note, auditor), NO_CONTACT, day(20))) == 1
+
+
+def test_nor_is_one_from_before_the_report_that_counts_since_the_receipt_is_corrected() -> None:
+    earlier = FactCorrected(1, CorrectionReason.ENTERED_WRONG, happened_at=day(-5))
+
+    def corrected(story: Story) -> Story:
+        return story.tell(day(-5), THROUGH, DETECTIVE, late=6 * DAY).tell(day(2), earlier)
+
+    assert only(corrected(held(offences=SIMPLE)), NO_CONTACT, day(30)).is_open
+    assert found(corrected(held(offences=SIMPLE).tell(day(0.1), ASKS, DETECTIVE)), NO_CONTACT, day(30)) == []
+    assert found(corrected(held(offences=SIMPLE)).tell(day(3), ASKS, DETECTIVE), NO_CONTACT, day(30)) == []
 
 
 def test_that_there_is_no_partner_is_looked_for_once_however_many_such_contacts_there_are(
