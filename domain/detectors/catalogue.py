@@ -8,7 +8,7 @@ from casetrail.domain.detectors.acting import role_not_given
 from casetrail.domain.detectors.answering import answered_again, answered_without_work, same_answer
 from casetrail.domain.detectors.arriving import imported_when_live, report_refused
 from casetrail.domain.detectors.attending import attendance_denied
-from casetrail.domain.detectors.breaking_off import closed_over_partner, interview_put_off, interview_withdrawn
+from casetrail.domain.detectors.breaking_off import closed_over_partner, interview_withdrawn
 from casetrail.domain.detectors.closing import closed_without_work
 from casetrail.domain.detectors.codes_used import forbidden_code
 from casetrail.domain.detectors.comparing import convenient_code, late_entries, rubber_stamp
@@ -26,6 +26,7 @@ from casetrail.domain.detectors.outsiders import decided_elsewhere
 from casetrail.domain.detectors.owing import merged_unheard, merged_unmet
 from casetrail.domain.detectors.partnering import ignored_alarm, interview_missed, partner_waiting
 from casetrail.domain.detectors.passing_on import led_nowhere, screened_out_again
+from casetrail.domain.detectors.putting_off import interview_put_off
 from casetrail.domain.detectors.receiving import never_assigned, never_begun, never_screened
 from casetrail.domain.detectors.repeating import reported_again
 from casetrail.domain.detectors.screening_out import screened_out_unasked
