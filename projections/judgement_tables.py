@@ -142,7 +142,7 @@ JUDGED: Final = Table(
 """The position in each partition, and the latest moment that its events speak of."""
 JUDGED_FORM: Final = Table("judged_form", columns("name", "value"), ("name",))
 
-JUDGEMENT_FORM: Final = "11"
+JUDGEMENT_FORM: Final = "12"
 """Raise it when a table or an index here, or what detectors find, changes: judgements of an older form are made anew."""
 
 JUDGEMENT_TABLES: Final[Sequence[Table]] = (
