@@ -44,7 +44,9 @@ def reserve(path: Path) -> None:
     try:
         _make_private(path)
     except OSError as error:
-        raise KeyringUnreachable(f"the keyring {path} cannot be made ({error.strerror})") from error
+        raise KeyringUnreachable(
+            f"the keyring {path} cannot be made ({error.strerror}); look at its disk (is it full?), owner and mode"
+        ) from error
 
 
 def is_begun(path: Path) -> bool:
@@ -59,9 +61,8 @@ class FileKeyring:
         self._path, self._place = path, path.absolute()
         self._wrapper = wrapper
         self._lock = threading.RLock()
-        make_folder(path)
+        reserve(path)
         with self._errors():
-            _make_private(path)
             self._file = _file_at(path)
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
         try:
