@@ -36,7 +36,7 @@ TO_REACH = {
     "Kafka": 120_000,
     "Kafka, casetrail[fast]": 300_000,
 }
-ALONE = "nothing is done with what is read; of the larger log"
+CLIENTS = {"Kafka": "python", "Kafka, casetrail[fast]": "confluent"}
 
 
 def made(url: str, partitions: int, cases: int, folder: Path) -> int:
@@ -123,7 +123,6 @@ def run(bootstrap: str, folder: Path, scale: float, runs: int) -> Rows:
     """From both logs, at one and at ten times the events, with the peers."""
     rows: Rows = []
     rates: dict[str, float] = {}
-    alone: dict[str, float] = {}
     cases = int(CASES * scale)
     embedded, kafka = f"sqlite:{folder / 'verify-6.db'}", f"kafka://{bootstrap}/verify"
     fast = folder / "verify-fast.toml"
@@ -141,8 +140,6 @@ def run(bootstrap: str, folder: Path, scale: float, runs: int) -> Rows:
             kind = f"{place}, casetrail[fast]" if client == "confluent" else place
             found = verified(url, ["--config", str(fast)] if client == "confluent" else [], count, runs)
             rates[client] = found.rate  # of the larger log on Kafka in the end
-            if place == "Kafka":
-                alone[kind] = reading_alone(url, client, (Topic.ACTIONS, Topic.EVENTS), partitions, count)
             remark = f"{found.processor:.1f} µs of the processor an event; to reach: {TO_REACH[kind]:,}"
             rows += [
                 (f"audit verify, {kind}, {count:,} events (events/s)", found.rate, remark),
@@ -161,8 +158,12 @@ def run(bootstrap: str, folder: Path, scale: float, runs: int) -> Rows:
             of_raw,
         ),
         *(
-            (f"reading alone, two processes, {kind}, events with their actions (events/s)", rate, f"peer: {ALONE}")
-            for kind, rate in alone.items()
+            (
+                f"reading alone, two processes, {kind}, events with their actions (events/s)",
+                reading_alone(url, client, (Topic.ACTIONS, Topic.EVENTS), PARTITIONS, count),
+                "peer: nothing is done with what is read; of the larger log",
+            )
+            for kind, client in CLIENTS.items()
         ),
         ("plain SHA-256 of events and actions, one process (events/s)", plain_hashing(stored, half), "peer"),
         ("pymerkle, leaves into a tree in memory (leaves/s)", pymerkle_takes(stored[half:]), "peer"),
