@@ -1,9 +1,8 @@
-"""The log on Apache Kafka through librdkafka (``casetrail[fast]``), which reads at half the cost.
+"""The log on Apache Kafka through librdkafka (``casetrail[fast]``).
 
-Appending is no faster: ``kafka_batches`` spares the other client most of what librdkafka's Python binding does for each record.
-
-What carries records goes through librdkafka: readers, groups, appending, writers. Single questions (offsets, one record,
-settings of topics) are asked with kafka-python, as by ``KafkaLog``. Both pass the same conformance kit.
+What carries records goes through librdkafka: readers, groups, writers, and appending a few entries. Many at once are appended as by
+``KafkaLog``: ``kafka_batches`` writes a batch in one loop, librdkafka's binding takes and acknowledges each record by itself. Single
+questions (offsets, one record, settings of topics) are asked with kafka-python, too. Both logs pass the same conformance kit.
 """
 
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 
 from casetrail.eventlog.entries import places
 from casetrail.eventlog.kafka import WRITERS, KafkaLog
+from casetrail.eventlog.kafka_appending import MANY
 from casetrail.eventlog.kafka_fast_reading import FastGroup, FastReader
 from casetrail.eventlog.kafka_fast_writing import Appender, FastWriter
 from casetrail.eventlog.kafka_topics import topic_name
@@ -30,6 +30,8 @@ class FastKafkaLog(KafkaLog):
 
     def append(self, topic: Topic, entries: Sequence[Entry], timeout: float = 30.0) -> list[Appended]:
         self._process.check()
+        if len(entries) >= MANY:
+            return super().append(topic, entries, timeout)
         partitions = places(entries, self.topic_partitions(topic))
         with self._lock:
             if self._appender is None:

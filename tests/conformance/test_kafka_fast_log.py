@@ -8,9 +8,11 @@ import pytest
 
 from casetrail.eventlog import opening
 from casetrail.eventlog.errors import LogUnreachable
+from casetrail.eventlog.kafka_appending import MANY
 from casetrail.eventlog.kafka_client import PASSED_THROUGH, BadOption, checked_options
 from casetrail.eventlog.kafka_fast import FastKafkaLog
 from casetrail.eventlog.kafka_fast_client import consumer_options, fast_options
+from casetrail.eventlog.kafka_fast_writing import Appender
 from casetrail.eventlog.opening import ClientMissing, open_log
 from casetrail.eventlog.port import Entry, Topic
 from tests.conformance.kafka_kit import KafkaKit
@@ -34,6 +36,20 @@ class TestFastKafkaLog(KafkaKit):
             waiting = pool.submit(lambda: next(found for _ in range(100) if (found := reader.poll(1.0))))
             log.writer(0).append(entries)
             assert [one.value for one in waiting.result()] == [entry.value for entry in entries]
+
+    def test_few_and_many_stand_in_the_order_in_which_they_were_appended(self, log: FastKafkaLog) -> None:
+        entries = [Entry(b"k", str(number).encode(), headers=(("h", b"v"),)) for number in range(2 * MANY + 2)]
+        parts = [entries[:1], entries[1 : MANY + 1], entries[MANY + 1 : MANY + 2], entries[MANY + 2 :]]
+        given = [one for part in parts for one in log.append(Topic.ACTIONS, part)]
+        found = read_all(log, Topic.ACTIONS)
+        assert [(one.offset, one.value, one.headers) for one in found] == [
+            (where.offset, entry.value, entry.headers) for where, entry in zip(given, entries, strict=True)
+        ]
+
+    def test_many_are_appended_as_batches(self, log: FastKafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Appender, "append", lambda *_: pytest.fail("each record by itself"))
+        log.append(Topic.ACTIONS, [Entry(b"k", b"v")] * MANY)
+        assert len(read_all(log, Topic.ACTIONS)) == MANY
 
     def test_a_broker_that_does_not_answer_costs_the_writer_and_nothing_else(
         self, log: FastKafkaLog, kafka: Broker, monkeypatch: pytest.MonkeyPatch
